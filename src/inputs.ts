@@ -1,0 +1,212 @@
+import { tmpdir } from 'node:os'
+import { z } from 'zod'
+import { parseLabelPattern, problemOfGlob } from './policy/match.ts'
+import type { Policy } from './policy/policy.ts'
+import { parseDuration, parseSize, parseTime } from './units.ts'
+
+/** What the inputs ask for beside the policy. Durations in milliseconds. */
+export type Options = {
+  dryRun: boolean
+  timeout: number
+  /** Docker processes at once. */
+  concurrency: number
+  /** The CLI to call: a name on PATH, or a path. */
+  docker: string
+  reportFile: string
+}
+
+/** Reads one input: its default (as in action.yml), what it takes, and how its text becomes a value or undefined. */
+function input<T>(
+  fallback: string,
+  takes: string,
+  parse: (text: string) => T | undefined
+) {
+  return z.preprocess(
+    (text) => (text === undefined || text === '' ? fallback : text),
+    z.string().transform((text, context) => {
+      const value = parse(text)
+      if (value !== undefined) return value
+      context.addIssue({ code: 'custom', message: `it takes ${takes}` })
+      return z.NEVER
+    })
+  )
+}
+
+/** Reads one item a line, or with commas between them; says which items are bad and why. */
+function listInput<T>(
+  fallback: string,
+  takes: string,
+  parse: (item: string) => { value: T } | { problem: string }
+) {
+  return z.preprocess(
+    (text) => text ?? fallback,
+    z.string().transform((text, context) => {
+      const items = text.split(/[\n,]/).map((item) => item.trim())
+      return items.filter(Boolean).flatMap((item) => {
+        const parsed = parse(item)
+        if ('value' in parsed) return [parsed.value]
+        const message = `it takes ${takes}, not ${JSON.stringify(item)}: ${parsed.problem}`
+        context.addIssue({ code: 'custom', message })
+        return []
+      })
+    })
+  )
+}
+
+function choiceInput<const T>(fallback: string, choices: Record<string, T>) {
+  return input(fallback, orList(Object.keys(choices)), (text) =>
+    Object.hasOwn(choices, text.toLowerCase())
+      ? choices[text.toLowerCase()]
+      : undefined
+  )
+}
+
+function orList(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`
+}
+
+const yesOrNo = { true: true, false: false }
+
+function wholeNumber(least: number, most: number) {
+  return (text: string) => {
+    const value = /^\d+$/.test(text) ? Number(text) : NaN
+    return value >= least && value <= most ? value : undefined
+  }
+}
+
+/** The longest wait that a timer can be set to. */
+const longestTimeout = 2 ** 31 - 1
+
+/** Every input, under its public name: type, default and check. An empty one counts as not given. */
+export const schema = z.object({
+  'keep-last': input(
+    '3',
+    'a whole number, 0 or more',
+    wholeNumber(0, Number.MAX_SAFE_INTEGER)
+  ),
+  until: input(
+    '24h',
+    'a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time',
+    (text) => {
+      const duration = parseDuration(text)
+      if (duration !== undefined) return { duration }
+      const time = parseTime(text)
+      return time === undefined ? undefined : { time }
+    }
+  ),
+  'protected-labels': listInput('keep', 'key or key=value', (item) => {
+    const value = parseLabelPattern(item)
+    return value ? { value } : { problem: 'it has no key' }
+  }),
+  'protected-images': listInput(
+    '',
+    'reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**',
+    (item) => {
+      const problem = problemOfGlob(item)
+      return problem === undefined ? { value: item } : { problem }
+    }
+  ),
+  'include-containers': choiceInput('true', yesOrNo),
+  'include-images': choiceInput('true', { ...yesOrNo, dangling: 'dangling' }),
+  'include-networks': choiceInput('true', yesOrNo),
+  'include-volumes': choiceInput('false', {
+    false: 'none',
+    anonymous: 'anonymous',
+    true: 'anonymous',
+    all: 'all'
+  }),
+  'include-build-cache': choiceInput('true', yesOrNo),
+  'build-cache-keep': input('', 'a size such as 10GB or 20GiB', (text) => {
+    const bytes = text === '' ? 0 : parseSize(text)
+    // Docker's own 0 means no limit as well.
+    return bytes === undefined ? undefined : { bytes: bytes || undefined }
+  }),
+  'dry-run': choiceInput('false', yesOrNo),
+  timeout: input('15m', 'a duration above 0s, at most 24d', (text) => {
+    const duration = parseDuration(text)
+    return duration && duration >= 1 && duration <= longestTimeout
+      ? duration
+      : undefined
+  }),
+  concurrency: input('4', 'a whole number from 1 to 64', wholeNumber(1, 64)),
+  docker: input('docker', 'the name or path of a Docker CLI', asPath),
+  'report-file': input(
+    '$RUNNER_TEMP/docker-reclaim/report.json',
+    'the path of a file',
+    asPath
+  )
+})
+
+function asPath(text: string): string | undefined {
+  return text.includes('\0') ? undefined : text
+}
+
+/** Every bad input in one message; nothing has been looked at when it is thrown. */
+export class InputError extends Error {
+  override name = 'InputError'
+}
+
+/**
+ * Reads all inputs. Throws an InputError that names every bad one, the value it got and what it takes.
+ * `now` (milliseconds since 1970) tells whether a date of `until` is yet to come.
+ */
+export function readInputs(
+  getInput: (name: string) => string,
+  { now, temp = tmpdir() }: { now: number; temp?: string | undefined }
+): { policy: Policy; options: Options } {
+  const texts = Object.fromEntries(
+    Object.keys(schema.shape).map((name) => [name, getInput(name) || undefined])
+  )
+  const result = schema.safeParse(texts)
+  const problems = (result.error?.issues ?? []).map(
+    ({ path, message }) => [String(path[0]), message] as const
+  )
+  const time = parseTime(texts['until'] ?? '')
+  if (time !== undefined && time > now)
+    problems.push(['until', 'it takes a time that is past'])
+  if (!result.success || problems.length > 0)
+    throw new InputError(describeProblems(problems, texts))
+
+  const inputs = result.data
+  return {
+    policy: {
+      keepLast: inputs['keep-last'],
+      until: inputs.until,
+      protectedLabels: inputs['protected-labels'],
+      protectedImages: inputs['protected-images'],
+      includeContainers: inputs['include-containers'],
+      includeImages: inputs['include-images'],
+      includeNetworks: inputs['include-networks'],
+      includeVolumes: inputs['include-volumes'],
+      includeBuildCache: inputs['include-build-cache'],
+      buildCacheKeep: inputs['build-cache-keep'].bytes
+    },
+    options: {
+      dryRun: inputs['dry-run'],
+      timeout: inputs.timeout,
+      concurrency: inputs.concurrency,
+      docker: inputs.docker,
+      reportFile: inputs['report-file'].replace(
+        /^\$RUNNER_TEMP(?=\/|$)/,
+        () => temp
+      )
+    }
+  }
+}
+
+function describeProblems(
+  problems: readonly (readonly [string, string])[],
+  texts: Record<string, string | undefined>
+): string {
+  const lines = problems.map(([name, problem]) => {
+    const text = texts[name] ?? ''
+    const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text
+    return `${name}: got ${JSON.stringify(shown)}; ${problem}.`
+  })
+  const count = new Set(problems.map(([name]) => name)).size
+  const what = count === 1 ? 'An input is' : `${count} inputs are`
+  return [
+    `${what} not valid. Nothing was looked at or removed.`,
+    ...lines
+  ].join('\n')
+}

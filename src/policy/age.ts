@@ -1,0 +1,63 @@
+import { formatDuration } from '../units.ts'
+import { keep, type Decision } from './decision.ts'
+import { untilDuration, type Policy } from './policy.ts'
+
+/** Something that shows that a resource was in use at an instant (milliseconds since 1970). */
+export type Evidence = { at: number | undefined; of: string }
+
+/** How long a resource has been idle, in milliseconds by the engine's clock, and what shows it. */
+export type Age = { idle: number; of: string } | 'unknown'
+
+/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
+const earliestPlausible = Date.UTC(1980, 0, 3)
+
+/** Docker writes year 1 for "never", and build tools years that mean "none". */
+export function plausible(instant: number | undefined): number | undefined {
+  return instant !== undefined && instant >= earliestPlausible
+    ? instant
+    : undefined
+}
+
+/** The age by the latest of the evidence: whatever was used last was used since. */
+export function ageOf(evidence: readonly Evidence[], now: number): Age {
+  let latest: { at: number; of: string } | undefined
+  for (const { at, of } of evidence) {
+    const instant = plausible(at)
+    if (instant !== undefined && (latest === undefined || instant > latest.at))
+      latest = { at: instant, of }
+  }
+  return latest === undefined
+    ? 'unknown'
+    : { idle: Math.max(now - latest.at, 0), of: latest.of }
+}
+
+export function describeAge(age: Age): string {
+  return age === 'unknown'
+    ? 'nothing tells its age'
+    : `${age.of} ${formatDuration(age.idle)} ago`
+}
+
+/** Networks, volumes and containers that never started may be seconds away from their first use. */
+const firstMinutes = 10 * 60_000
+
+/**
+ * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
+ * With `young`, the resource also stays for its first ten minutes.
+ */
+export function keepForAge(
+  age: Age,
+  { policy, now }: { policy: Policy; now: number },
+  young?: { createdAt: number | undefined }
+): Decision | undefined {
+  const until = untilDuration(policy, now)
+  if (until === 0) return undefined
+  if (age === 'unknown')
+    return keep('unknown-age', 'nothing tells how long it has been idle')
+  if (age.idle < until) return keep('recent', describeAge(age))
+  if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
+    return keep(
+      'recent',
+      'not yet 10 min old: its first use may be about to come'
+    )
+  return undefined
+}

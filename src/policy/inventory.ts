@@ -1,0 +1,103 @@
+import type { Labels } from './match.ts'
+
+/** What an engine holds, as the policy needs it. Sizes in bytes, instants in milliseconds since 1970. */
+export type Inventory = {
+  engine: Engine
+  containers: Container[]
+  images: Image[]
+  networks: Network[]
+  volumes: Volume[]
+  buildCache: BuildCache
+}
+
+export type Engine = {
+  name: string
+  id: string
+  version: string
+  /** `containerd` for the containerd image store, else the name of the storage driver (`overlay2`). */
+  store: string
+  /** The engine's clock when it was asked. */
+  now: number
+  /** The folder that holds all it has, as the engine sees it. */
+  rootDir: string
+  kernel: string
+}
+
+export type Container = {
+  id: string
+  name: string
+  /** created, running, paused, restarting, removing, exited or dead. */
+  state: string
+  createdAt: number | undefined
+  startedAt: number | undefined
+  finishedAt: number | undefined
+  labels: Labels
+  /** The image's ID, and the reference as it was typed, which may mean another image by now. */
+  image: string
+  imageReference: string
+  /** References or IDs of images that are mounted (`--mount type=image`). */
+  mountedImages: string[]
+  /** Names and IDs: one that was never started has no IDs (Docker sets them at the start). */
+  networks: string[]
+  volumes: string[]
+  /** Folders of the host that are mounted. */
+  binds: string[]
+  /** IDs or names of containers whose namespaces it joins or that it links to: without them it does not start. */
+  joins: string[]
+}
+
+export type Image = {
+  id: string
+  /** Every tag and digest; none for a dangling image or the parent of another one. */
+  references: string[]
+  parent: string | undefined
+  createdAt: number | undefined
+  taggedAt: number | undefined
+  labels: Labels
+  /** What it takes with all its layers, also those that others have. */
+  bytes: number
+  /** The layers' content IDs, the lowest first. */
+  layers: string[]
+  /** It came from a registry (as far as the store tells). */
+  pulled: boolean
+  /** Built by BuildKit, whose cache may hold the same layers. */
+  byBuildKit: boolean
+}
+
+export type Network = {
+  id: string
+  name: string
+  driver: string
+  scope: string
+  createdAt: number | undefined
+  labels: Labels
+  ingress: boolean
+  /** The network that this one takes its configuration from. */
+  configFrom: string | undefined
+  /** IDs of the running containers on it, as the network tells. */
+  containers: string[]
+}
+
+export type Volume = {
+  name: string
+  driver: string
+  createdAt: number | undefined
+  labels: Labels
+  options: Record<string, string>
+  mountpoint: string
+}
+
+/** Undefined records: the engine has none to tell of, or was too slow to tell. */
+export type BuildCache = { records: CacheRecord[] | undefined }
+
+export type CacheRecord = {
+  id: string
+  bytes: number
+  /** How long ago it was last used, at least and at most: some commands print "About an hour ago". */
+  idle: { least: number; most: number }
+  inUse: boolean
+  /** An image has the same data: removing the record frees nothing as long as the image stays. */
+  shared: boolean
+  /** Docker's prune passes these over unless it is told `--all`. */
+  internal: boolean
+}
