@@ -1,0 +1,191 @@
+import { execa } from 'execa'
+import pLimit from 'p-limit'
+
+/** What a call printed, and how it ended. */
+export type Output = { exitCode: number; stdout: string; stderr: string }
+
+/** Calls the Docker CLI. */
+export type Docker = (
+  args: readonly string[],
+  options?: CallOptions
+) => Promise<Output>
+
+export type CallOptions = {
+  /** Milliseconds after which the call is ended; the budget of the step ends it earlier. */
+  limit?: number
+  /** A removal that is under way when the budget runs out gets a moment to end by itself. */
+  grace?: boolean
+  /** Variables to add; undefined takes one away. */
+  env?: Record<string, string | undefined>
+}
+
+export type DockerErrorKind =
+  | 'no-cli'
+  | 'no-engine'
+  | 'no-permission'
+  | 'no-answer'
+  | 'cancelled'
+  | 'failed'
+
+/** A call that did not end in an answer of the engine. The message says what to do about it. */
+export class DockerError extends Error {
+  override name = 'DockerError'
+  readonly kind: DockerErrorKind
+
+  constructor(kind: DockerErrorKind, message: string) {
+    super(message)
+    this.kind = kind
+  }
+}
+
+/** A call to a healthy engine ends long before: listing 10,000 images took a minute on the slowest store. */
+const defaultLimit = 5 * 60_000
+const graceAfterDeadline = 10_000
+const graceAfterCancel = 2_000
+
+/**
+ * Makes the caller of a Docker CLI. No more than `concurrency` processes run at once; each is ended with all its
+ * children at its limit, at the `deadline` (milliseconds, as Date.now() counts) and when `signal` aborts.
+ * Throws a DockerError where no engine answered; a refusal by the engine is an exit code, for the caller to read.
+ */
+export function createDocker({
+  command,
+  env,
+  concurrency,
+  deadline,
+  signal
+}: {
+  command: string
+  env: Record<string, string | undefined>
+  concurrency: number
+  deadline: number
+  signal: AbortSignal
+}): Docker {
+  const queue = pLimit(concurrency)
+  const kill = new AbortController()
+  signal.addEventListener('abort', () => {
+    // What is under way may end by itself; the runner leaves 10 s in all.
+    setTimeout(() => {
+      kill.abort()
+    }, graceAfterCancel).unref()
+  })
+
+  async function call(
+    args: readonly string[],
+    { limit = defaultLimit, grace = false, env: extra = {} }: CallOptions = {}
+  ): Promise<Output> {
+    const cancelSignal = grace ? kill.signal : signal
+    if (cancelSignal.aborted)
+      throw new DockerError('cancelled', 'The run was cancelled.')
+    const budget = deadline + (grace ? graceAfterDeadline : 0) - Date.now()
+    const timeout = Math.max(Math.min(limit, budget), 1)
+    const result = await execa(command, args, {
+      env: { ...env, ...extra },
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      timeout,
+      cancelSignal,
+      killDescendants: true,
+      forceKillAfterDelay: 1_000,
+      stripFinalNewline: true
+    })
+    const { stdout, stderr, exitCode } = result
+    const name = describeCall(command, args)
+    if (result.timedOut)
+      throw new DockerError(
+        'no-answer',
+        `Docker did not answer: ${name} was ended after ${Math.ceil(timeout / 1_000)} s. ` +
+          'Is the engine overloaded or stuck? The input timeout gives the step more time.'
+      )
+    if (result.isCanceled)
+      throw new DockerError('cancelled', `${name} was cancelled.`)
+    if (result.isMaxBuffer)
+      throw new DockerError('failed', `${name} printed more than can be read.`)
+    if (exitCode === undefined) throw failureToStart(command, name, result)
+    const broken = exitCode === 0 ? undefined : connectionError(stderr, env)
+    if (broken !== undefined) throw broken
+    return { exitCode, stdout, stderr }
+  }
+
+  return (args, options) => queue(() => call(args, options))
+}
+
+function failureToStart(
+  command: string,
+  name: string,
+  {
+    code,
+    signal,
+    originalMessage
+  }: {
+    code?: string | undefined
+    signal?: string | undefined
+    originalMessage?: string | undefined
+  }
+): DockerError {
+  if (signal !== undefined)
+    return new DockerError('failed', `${name} was ended by ${signal}.`)
+  if (code === 'ENOENT')
+    return new DockerError(
+      'no-cli',
+      `There is no Docker CLI: ${JSON.stringify(command)} was not found. ` +
+        'Install Docker on the runner, or name the CLI in the input docker.'
+    )
+  if (code === 'EACCES')
+    return new DockerError(
+      'no-cli',
+      `The Docker CLI ${JSON.stringify(command)} cannot be run: no permission. ` +
+        'Make it executable, or name another one in the input docker.'
+    )
+  return new DockerError(
+    'failed',
+    `${name} could not be started: ${originalMessage ?? code ?? 'unknown'}`
+  )
+}
+
+/** Reads from a CLI's words that it did not reach an engine; undefined where it did. */
+export function connectionError(
+  stderr: string,
+  env: Record<string, string | undefined>
+): DockerError | undefined {
+  const words = stderr
+    .split('\n')
+    // What the engine itself says, it has been reached for: a plugin of it may refuse connections, too.
+    .filter((line) => !line.includes('Error response from daemon'))
+    .join('\n')
+    .trim()
+  if (/permission denied while trying to connect/i.test(words))
+    return new DockerError(
+      'no-permission',
+      'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
+        `root, or a member of the group docker (the runner has to be started again after that).\n${words}`
+    )
+  const unreachable =
+    /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i
+  if (!unreachable.test(words)) return undefined
+  const { DOCKER_HOST, DOCKER_CONTEXT } = env
+  const set = Object.entries({ DOCKER_HOST, DOCKER_CONTEXT })
+    .filter(([, value]) => value)
+    .map(([name, value]) => `${name} is ${JSON.stringify(value)}`)
+  const where = set.length > 0 ? ` (${set.join(', ')})` : ''
+  return new DockerError(
+    'no-engine',
+    `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${words}`
+  )
+}
+
+/** The start of a call, for messages. */
+function describeCall(command: string, args: readonly string[]): string {
+  const shown = args.slice(0, 4).join(' ')
+  return `"${command} ${shown}${args.length > 4 ? ' …' : ''}"`
+}
+
+/** Throws the engine's words as an error where a call failed. */
+export function succeed(output: Output, what: string): Output {
+  if (output.exitCode === 0) return output
+  throw new DockerError(
+    'failed',
+    `docker ${what} failed with exit code ${output.exitCode}: ${output.stderr.trim() || 'it said nothing'}`
+  )
+}

@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs'
+import { readFile, statfs } from 'node:fs/promises'
+import { release } from 'node:os'
+import type { Engine } from '../policy/inventory.ts'
+
+/** The disk under the engine's data: bytes free for users, and in all. */
+export type Disk = { free: number; size: number }
+
+/**
+ * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
+ * on another host or in a virtual machine, or this process in a container.
+ */
+export async function readDisk(
+  engine: Engine,
+  endpoint: string
+): Promise<Disk | undefined> {
+  const here =
+    process.platform === 'linux' &&
+    endpoint.startsWith('unix://') &&
+    engine.kernel === release() &&
+    !(await inContainer())
+  if (!here || engine.rootDir === '') return undefined
+  try {
+    const { bavail, blocks, bsize } = await statfs(engine.rootDir)
+    return { free: bavail * bsize, size: blocks * bsize }
+  } catch {
+    return undefined
+  }
+}
+
+/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
+async function inContainer(): Promise<boolean> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '')
+  const root = mounts
+    .split('\n')
+    .map((line) => line.split(' '))
+    .find((fields) => fields[4] === '/')
+  const type = root?.[root.indexOf('-') + 1] ?? 'overlay'
+  const marked = ['/.dockerenv', '/run/.containerenv'].some(existsSync)
+  return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/')
+}
