@@ -1,0 +1,24 @@
+import { formatSize } from '../units.ts'
+import type { Report } from './report.ts'
+
+/** The outputs of the step, under their public names. What cannot be read is empty. */
+export function makeOutputs(
+  { totals }: Report,
+  reportFile: string
+): Record<string, string> {
+  return {
+    'reclaimed-bytes': String(totals.reclaimedBytes),
+    reclaimed: formatSize(totals.reclaimedBytes),
+    'planned-bytes': String(totals.plannedBytes),
+    'removed-containers': String(totals.removedContainers),
+    'removed-images': String(totals.removedImages),
+    'untagged-references': String(totals.untaggedReferences),
+    'removed-networks': String(totals.removedNetworks),
+    'removed-volumes': String(totals.removedVolumes),
+    failed: String(totals.failed),
+    'free-bytes-before': String(totals.freeBytesBefore ?? ''),
+    'free-bytes-after': String(totals.freeBytesAfter ?? ''),
+    'report-file': reportFile,
+    skipped: String(totals.skipped)
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Makes other people's text (names, labels, an engine's words) safe for one line of the log: control characters, line
+ * breaks and characters that hide or reorder others become visible, and nothing is left that the runner takes for a
+ * command (`##[…]` anywhere in a line; `::` at its start is up to `logLine`).
+ */
+export function neutralise(text: string): string {
+  return text
+    .replace(
+      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+      (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+    )
+    .replaceAll('##[', '##\\u{5b}')
+}
+
+/** One line for the log that the runner does not take for a command. */
+export function logLine(text: string): string {
+  return neutralise(text).replace(/^(\s*):/, '$1\\u{3a}')
+}
+
+/** The lines of a text of several, each made safe. */
+export function logLines(text: string): string[] {
+  return text.split(/\r?\n/).map(logLine)
+}
+
+/**
+ * Other people's text as a code span of Markdown, in which nothing is markup; its fence is longer than any run of
+ * backticks inside. Fits into a cell of a table as well. Long text is cut.
+ */
+export function code(text: string, longest = 200): string {
+  const shown =
+    text.length > longest
+      ? `${text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, '')}…`
+      : text
+  const safe = neutralise(shown)
+    // A backslash before a bar would take away the meaning of the one that is put there.
+    .replaceAll('\\|', '\\\u200b|')
+    .replaceAll('|', '\\|')
+  const runs = safe.match(/`+/g) ?? []
+  const fence = '`'.repeat(Math.max(0, ...runs.map(({ length }) => length)) + 1)
+  const pad =
+    safe.startsWith('`') || safe.endsWith('`') || safe.trim() === '' ? ' ' : ''
+  return `${fence}${pad}${safe}${pad}${fence}`
+}
+
+/** `1 image`, `2 images`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}
