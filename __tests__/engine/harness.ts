@@ -1,0 +1,265 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, beforeEach } from '@jest/globals'
+import { execa } from 'execa'
+import { parse } from 'yaml'
+import { startEngine, type ThrowawayEngine } from '../../scripts/engine.ts'
+import {
+  createCli,
+  importBusybox,
+  loadImages,
+  type Cli,
+  type ImageFixture
+} from '../../scripts/fixtures.ts'
+import {
+  reportSchema,
+  type Report,
+  type Resource
+} from '../../src/report/report.ts'
+
+const project = join(import.meta.dirname, '../..')
+
+/** What the step left behind: how it ended, and the files that the runner reads. */
+export type Step = {
+  exitCode: number | undefined
+  stdout: string
+  summary: string
+  outputs: Record<string, string>
+  /** Undefined where the step could not come to a plan. */
+  report: Report | undefined
+}
+
+/** Starts `dist/index.js` as the runner does: the inputs with action.yml's defaults, and the runner's files. */
+export async function runStep(
+  inputs: Record<string, string>,
+  env: Record<string, string | undefined> = {}
+): Promise<Step> {
+  const folder = await mkdtemp(join(tmpdir(), 'step-'))
+  try {
+    const files = {
+      GITHUB_OUTPUT: join(folder, 'output'),
+      GITHUB_STEP_SUMMARY: join(folder, 'summary')
+    }
+    for (const file of Object.values(files)) await writeFile(file, '')
+    const result = await execa(
+      process.execPath,
+      [join(project, 'dist/index.js')],
+      {
+        env: {
+          PATH: process.env['PATH'],
+          HOME: folder,
+          RUNNER_TEMP: folder,
+          ...files,
+          ...inputVariables({ ...(await defaults()), ...inputs }),
+          ...env
+        },
+        extendEnv: false,
+        reject: false,
+        stdin: 'ignore'
+      }
+    )
+    const outputs = readOutputs(await readFile(files.GITHUB_OUTPUT, 'utf8'))
+    const reportFile = outputs['report-file'] ?? join(folder, 'none')
+    const json = await readFile(reportFile, 'utf8').catch(() => undefined)
+    return {
+      exitCode: result.exitCode,
+      stdout: result.stdout,
+      summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
+      outputs,
+      report:
+        json === undefined ? undefined : reportSchema.parse(JSON.parse(json))
+    }
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+async function defaults(): Promise<Record<string, string>> {
+  const action = parse(await readFile(join(project, 'action.yml'), 'utf8')) as {
+    inputs: Record<string, { default: string }>
+  }
+  return Object.fromEntries(
+    Object.entries(action.inputs).map(([name, input]) => [name, input.default])
+  )
+}
+
+function inputVariables(
+  inputs: Record<string, string>
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [
+      `INPUT_${name.toUpperCase()}`,
+      value
+    ])
+  )
+}
+
+function readOutputs(text: string): Record<string, string> {
+  return Object.fromEntries(
+    [...text.matchAll(/^(.+)<<(ghadelimiter_.+)\n([^]*?)\n\2$/gm)].map(
+      ([, name = '', , value = '']) => [name, value]
+    )
+  )
+}
+
+/** An engine for the tests of one file, empty but for `busybox:1` before each of them. */
+export type TestEngine = {
+  engine: () => ThrowawayEngine
+  docker: Cli
+  load: (images: readonly ImageFixture[]) => Promise<void>
+  /** Builds with the classic builder or with BuildKit; returns the image's ID. */
+  build: (
+    dockerfile: string,
+    options?: { tag?: string; buildKit?: boolean }
+  ) => Promise<string>
+  /** Runs the step on this engine. */
+  step: (
+    inputs: Record<string, string>,
+    env?: Record<string, string | undefined>
+  ) => Promise<Step>
+  /** References and IDs of all images, names of all containers, networks and volumes. */
+  contents: () => Promise<Contents>
+}
+
+export type Contents = {
+  containers: string[]
+  images: string[]
+  references: string[]
+  networks: string[]
+  volumes: string[]
+}
+
+/**
+ * Starts a throw-away engine for a file of tests. ENGINE_ROOT names a folder with a system to run it in, and
+ * ENGINE_STORE the image store, `containerd` or `overlay2`.
+ */
+export function useEngine(): TestEngine {
+  let running: ThrowawayEngine | undefined
+  const root = process.env['ENGINE_ROOT']
+  const store = process.env['ENGINE_STORE']
+
+  beforeAll(async () => {
+    running = await startEngine({
+      ...(root && { root }),
+      flags: store
+        ? ['--feature', `containerd-snapshotter=${store === 'containerd'}`]
+        : []
+    })
+  }, 120_000)
+  beforeEach(async () => {
+    await empty(docker)
+    await importBusybox(engine())
+  })
+  afterAll(async () => {
+    await running?.stop()
+  }, 60_000)
+
+  function engine(): ThrowawayEngine {
+    if (running === undefined) throw new Error('the engine is not running')
+    return running
+  }
+  const docker: Cli = (...args) => createCli(engine())(...args)
+
+  return {
+    engine,
+    docker,
+    load: (images) => loadImages(engine(), images),
+    build: async (dockerfile, { tag, buildKit = false } = {}) => {
+      const folder = await mkdtemp(join(tmpdir(), 'build-'))
+      try {
+        await writeFile(join(folder, 'Dockerfile'), dockerfile)
+        const cli = createCli(engine(), {
+          DOCKER_BUILDKIT: buildKit ? '1' : '0'
+        })
+        const args = [
+          'build',
+          '--quiet',
+          '--network',
+          'none',
+          ...(tag ? ['--tag', tag] : []),
+          folder
+        ]
+        return (await cli(...args)).trim().split('\n').at(-1) ?? ''
+      } finally {
+        await rm(folder, { recursive: true })
+      }
+    },
+    step: (inputs, env) =>
+      runStep(inputs, {
+        DOCKER_HOST: engine().host,
+        PATH: `${dirname(engine().docker)}:${process.env['PATH'] ?? ''}`,
+        ...env
+      }),
+    contents: async () => {
+      const lines = async (...args: string[]) =>
+        [...new Set((await docker(...args)).split('\n').filter(Boolean))].sort()
+      return {
+        containers: await lines(
+          'container',
+          'ls',
+          '--all',
+          '--format',
+          '{{.Names}}'
+        ),
+        images: await lines('image', 'ls', '--all', '--quiet', '--no-trunc'),
+        references: (
+          await lines('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')
+        ).filter((reference) => !reference.includes('<none>')),
+        networks: (
+          await lines('network', 'ls', '--format', '{{.Name}}')
+        ).filter((name) => !['bridge', 'host', 'none'].includes(name)),
+        volumes: await lines('volume', 'ls', '--quiet')
+      }
+    }
+  }
+}
+
+/** Takes everything off the engine, as it may be done only to one's own. */
+async function empty(docker: Cli): Promise<void> {
+  const each = async (list: string[], remove: string[]) => {
+    const ids = [
+      ...new Set((await docker(...list)).split('\n').filter(Boolean))
+    ]
+    if (ids.length > 0) await docker(...remove, ...ids)
+  }
+  await each(
+    ['container', 'ls', '--all', '--quiet'],
+    ['container', 'rm', '--force', '--volumes']
+  )
+  // A parent goes only once its children have gone.
+  while ((await docker('image', 'ls', '--all', '--quiet')) !== '')
+    await docker('image', 'prune', '--all', '--force')
+  await each(['volume', 'ls', '--quiet'], ['volume', 'rm'])
+  await docker('network', 'prune', '--force')
+  await docker('builder', 'prune', '--all', '--force')
+}
+
+/** The one resource of that name in a report; its references count as names, too. */
+export function resource(step: Step, name: string): Resource {
+  const found = step.report?.resources.filter(
+    (one) =>
+      one.name === name || one.id === name || one.references?.includes(name)
+  )
+  if (found?.length !== 1)
+    throw new Error(
+      `${found?.length ?? 'no report, so no'} resources are called ${name}`
+    )
+  return found[0] as Resource
+}
+
+/** A folder with the buildx plugin for DOCKER_CONFIG, or without any plugin. */
+export async function makeDockerConfig(
+  folder: string,
+  { plugin, config = {} }: { plugin?: string; config?: object }
+): Promise<string> {
+  await mkdir(join(folder, 'cli-plugins'), { recursive: true })
+  await writeFile(join(folder, 'config.json'), JSON.stringify(config))
+  if (plugin !== undefined)
+    await writeFile(
+      join(folder, 'cli-plugins/docker-buildx'),
+      await readFile(plugin),
+      { mode: 0o755 }
+    )
+  return folder
+}

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Runs a private containerd and dockerd in a folder, as root, until standard input ends; then ends them and removes
+# every trace. Input also ends when whoever holds the other end is killed, so that nothing is ever left behind.
+#
+#   engine-keeper.sh DIR ROOT [dockerd options]
+#
+# ROOT is a folder with a system of its own to run both in (chroot), or / for this one.
+# Meant to be started under `unshare --mount`: its mounts end with its last process.
+set -u
+dir=$1
+root=$2
+shift 2
+# Ctrl-C reaches whoever started this one: the end of the input tells.
+trap '' INT TERM HUP
+
+mount --make-rprivate /
+inside() { exec "$@"; }
+if [ "$root" != / ]; then
+  mount --bind "$root" "$root"
+  for part in proc sys dev; do mount --rbind "/$part" "$root/$part"; done
+  mkdir -p "$root$dir"
+  mount --bind "$dir" "$root$dir"
+  inside() { exec chroot "$root" "$@"; }
+fi
+
+# A /run of its own: nothing of another engine is seen, and plugins of this one come from its folder.
+mount -t tmpfs tmpfs "${root%/}/run"
+mkdir -p "$dir/plugins" "${root%/}/run/docker/plugins"
+mount --bind "$dir/plugins" "${root%/}/run/docker/plugins"
+
+inside containerd --config "$dir/containerd.toml" >"$dir/containerd.log" 2>&1 </dev/null &
+containerd=$!
+inside dockerd --config-file "$dir/daemon.json" --containerd "$dir/containerd.sock" \
+  --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" \
+  --bridge=none --iptables=false --shutdown-timeout 1 "$@" >"$dir/dockerd.log" 2>&1 </dev/null &
+dockerd=$!
+
+cat >/dev/null
+
+# Ends a child, and waits until it is gone: by force after 15 s. It may have been stopped.
+finish() {
+  kill -TERM "$1"
+  kill -CONT "$1"
+  for _ in $(seq 150); do
+    case $(sed -n 's/^State:[[:space:]]*//p' "/proc/$1/status") in
+      [RSDTt]*) sleep 0.1 ;;
+      *) break ;;
+    esac
+  done
+  kill -KILL "$1"
+  wait "$1"
+} 2>/dev/null
+finish "$dockerd"
+finish "$containerd"
+# What a dockerd that was killed left: the shims of its containers name the folder in their command lines.
+for process in /proc/[0-9]*; do
+  pid=${process#/proc/}
+  if [ "$pid" != $$ ] && { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -qF -- "$dir/containerd.sock"; then
+    kill -KILL "$pid" 2>/dev/null
+  fi
+done
+# The mounts, the innermost first.
+cut -d ' ' -f 5 /proc/self/mountinfo | grep -F -- "$dir/" | sort -r | while read -r mounted; do
+  umount --lazy "$mounted" 2>/dev/null
+done
+if [ "$root" != / ]; then
+  umount --lazy "$root$dir" && rmdir "$root$dir"
+fi
+rm -rf "$dir"

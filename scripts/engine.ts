@@ -1,0 +1,190 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { exists, unpackPackages } from './packages.ts'
+
+/** A private engine that shares nothing with any other, and leaves nothing behind. */
+export type ThrowawayEngine = {
+  /** For DOCKER_HOST. */
+  host: string
+  /** A Docker CLI that fits it. */
+  docker: string
+  /** The process ID of its dockerd. */
+  pid: number
+  /** Everything that it has lies in here, and goes with it. */
+  folder: string
+  stop: () => Promise<void>
+}
+
+const keeper = join(import.meta.dirname, 'engine-keeper.sh')
+const whatIsNeeded =
+  'needed is Linux with root (or sudo), and either dockerd, containerd and runc on PATH, or Debian or Ubuntu with apt'
+
+/** Where the programs of an engine are, and the environment that they need. */
+type Programs = { env: Record<string, string>; docker: string; root: string }
+
+/**
+ * Starts a private dockerd with a containerd of its own in a new folder, from the programs of this machine, or from
+ * unpacked packages of its distribution. Ready when it returns. Ends, with all that it made, at `stop()` and also when
+ * this process ends in whatever way. Throws an Error that says what is needed where it cannot start one.
+ *
+ * @param options.flags more options for dockerd
+ * @param options.root a folder with a system to run it in, instead of this one
+ */
+export async function startEngine({
+  flags = [],
+  root = '/'
+}: {
+  flags?: readonly string[]
+  root?: string
+} = {}): Promise<ThrowawayEngine> {
+  if (process.platform !== 'linux')
+    throw new Error(
+      `No throw-away engine can be started here: ${whatIsNeeded}.`
+    )
+  const asRoot = await rootPrefix()
+  const programs = root === '/' ? await findPrograms() : await programsIn(root)
+  // A socket's path may have no more than 107 characters: not in TMPDIR, which can be anywhere.
+  const folder = await mkdtemp('/tmp/docker-reclaim-')
+  await writeFile(join(folder, 'daemon.json'), '{}')
+  await writeFile(join(folder, 'containerd.toml'), containerdConfig(folder))
+
+  const group = process.getgid?.() ?? 0
+  const [command = '', ...args] = [
+    ...asRoot,
+    'env',
+    ...Object.entries(programs.env).map(([name, value]) => `${name}=${value}`),
+    'unshare',
+    '--mount',
+    'sh',
+    keeper,
+    folder,
+    programs.root,
+    '--group',
+    String(group),
+    ...flags
+  ]
+  const child = spawn(command, args, {
+    stdio: ['pipe', 'ignore', 'inherit'],
+    // Out of reach of the terminal's Ctrl-C.
+    detached: true
+  })
+  const ended = once(child, 'exit')
+  const stop = async () => {
+    child.stdin.end()
+    await ended
+  }
+  const host = `unix://${join(folder, 'docker.sock')}`
+  try {
+    await waitUntilReady(programs.docker, host, folder)
+    const pid = Number(await readFile(join(folder, 'dockerd.pid'), 'utf8'))
+    return { host, docker: programs.docker, pid, folder, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function rootPrefix(): Promise<string[]> {
+  if (process.getuid?.() === 0) return []
+  if ((await find('sudo')) === undefined)
+    throw new Error(`No throw-away engine without root: ${whatIsNeeded}.`)
+  // Asks for the password while there is a terminal to ask on.
+  await execa('sudo', ['--validate'], { stdio: 'inherit' })
+  return ['sudo']
+}
+
+const systemPath =
+  '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+async function findPrograms(): Promise<Programs> {
+  const needed = ['dockerd', 'containerd', 'runc', 'docker']
+  const found = await Promise.all(needed.map(find))
+  if (!found.includes(undefined))
+    return { env: { PATH: searchPath() }, docker: found[3] ?? '', root: '/' }
+  if (
+    (await find('apt-get')) === undefined ||
+    (await find('dpkg')) === undefined
+  )
+    throw new Error(
+      `No throw-away engine can be started here: ${whatIsNeeded}.`
+    )
+  const root = await unpackPackages([
+    'docker.io',
+    'containerd',
+    'runc',
+    'tini',
+    'libdevmapper1.02.1'
+  ])
+  return {
+    env: {
+      PATH: `${root}/usr/sbin:${root}/usr/bin:${systemPath}`,
+      LD_LIBRARY_PATH: (await libraryFolders(root)).join(':')
+    },
+    docker: `${root}/usr/bin/docker`,
+    root: '/'
+  }
+}
+
+async function programsIn(root: string): Promise<Programs> {
+  const docker = `${root}/usr/bin/docker`
+  if (!(await exists(docker))) throw new Error(`There is no ${docker}.`)
+  return { env: { PATH: systemPath }, docker, root }
+}
+
+function searchPath(): string {
+  return `${process.env['PATH'] ?? ''}:${systemPath}`
+}
+
+async function find(program: string): Promise<string | undefined> {
+  for (const folder of searchPath().split(':'))
+    if (await exists(join(folder, program))) return join(folder, program)
+  return undefined
+}
+
+/** The folders of libraries in an unpacked package, such as `lib/x86_64-linux-gnu`. */
+async function libraryFolders(root: string): Promise<string[]> {
+  const bases = [join(root, 'lib'), join(root, 'usr/lib')]
+  const lists = await Promise.all(
+    bases.map(async (base) => {
+      const names = await readdir(base).catch(() => [])
+      return names
+        .filter((name) => name.endsWith('-linux-gnu'))
+        .map((name) => join(base, name))
+    })
+  )
+  return lists.flat()
+}
+
+/** Its own containerd: dockerd would take the machine's, which another engine may be using. */
+function containerdConfig(folder: string): string {
+  return [
+    'version = 2',
+    `root = "${folder}/containerd/root"`,
+    `state = "${folder}/containerd/state"`,
+    'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
+    '[grpc]',
+    `address = "${folder}/containerd.sock"`
+  ].join('\n')
+}
+
+async function waitUntilReady(
+  docker: string,
+  host: string,
+  folder: string
+): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt += 1) {
+    const { exitCode } = await execa(docker, ['--host', host, 'version'], {
+      reject: false
+    })
+    if (exitCode === 0) return
+    await sleep(100)
+  }
+  const log = await readFile(join(folder, 'dockerd.log'), 'utf8').catch(
+    () => ''
+  )
+  throw new Error(`The throw-away engine did not start:\n${log.slice(-4_000)}`)
+}

@@ -1,0 +1,107 @@
+import {
+  access,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rename,
+  rm,
+  writeFile
+} from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+
+/**
+ * Downloads packages of the distribution with apt and unpacks them into a folder of the cache, once. Installs nothing,
+ * leaves apt's own lists alone and needs no root. Returns the folder.
+ *
+ * @param names the packages
+ * @param suite another release of the distribution than the machine's own (`trixie`)
+ */
+export async function unpackPackages(
+  names: readonly string[],
+  suite?: string
+): Promise<string> {
+  const cache = join(
+    process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
+    'docker-reclaim'
+  )
+  const root = join(cache, [suite ?? 'own', ...names].join('-'))
+  if (await exists(root)) return root
+
+  await mkdir(cache, { recursive: true })
+  const work = await mkdtemp(join(cache, 'unpack-'))
+  try {
+    const apt = await privateApt(work, suite)
+    await apt('update')
+    await apt('download', ...names)
+    for (const file of await readdir(work))
+      if (file.endsWith('.deb'))
+        await execa('dpkg', ['-x', join(work, file), join(work, 'root')])
+    // Whoever comes second finds the folder of the first.
+    await rename(join(work, 'root'), root).catch(async (error: unknown) => {
+      if (!(await exists(root))) throw error
+    })
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+  return root
+}
+
+/** Makes the caller of an apt that keeps all its state in a folder of ours. */
+async function privateApt(work: string, suite: string | undefined) {
+  const lists = join(work, 'lists')
+  const archives = join(work, 'cache', 'archives')
+  await mkdir(join(lists, 'partial'), { recursive: true })
+  await mkdir(join(archives, 'partial'), { recursive: true })
+  const options = [
+    `Dir::State::lists=${lists}`,
+    `Dir::Cache=${join(work, 'cache')}`,
+    'Debug::NoLocking=1',
+    ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : [])
+  ]
+  if (suite !== undefined) {
+    const list = join(work, 'sources.list')
+    await writeFile(list, await sourceOf(suite))
+    options.push(
+      `Dir::Etc::sourcelist=${list}`,
+      'Dir::Etc::sourceparts=/dev/null'
+    )
+  }
+  return (...args: string[]) =>
+    execa(
+      'apt-get',
+      [...options.flatMap((one) => ['-o', one]), '--quiet', ...args],
+      {
+        cwd: work
+      }
+    )
+}
+
+/** The line of sources.list for another release, from the mirror that the machine uses. */
+async function sourceOf(suite: string): Promise<string> {
+  const { stdout } = await execa('apt-get', [
+    'indextargets',
+    '--format',
+    '$(SITE)',
+    'Identifier: Packages'
+  ])
+  const [mirror = ''] = stdout.split('\n')
+  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg'
+  const signed = (await exists(keys)) ? `[signed-by=${keys}] ` : ''
+  return `deb ${signed}${mirror} ${suite} main\n`
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false
+  )
+}
+
+/** Copies a program out of an unpacked package into a folder of its own. */
+export async function copyProgram(from: string, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  await cp(from, join(folder, from.slice(from.lastIndexOf('/') + 1)))
+}
