@@ -42499,8 +42499,9 @@ const nouns = {
 function headline({ report, disk }) {
     const { totals, dryRun } = report;
     const going = report.resources.filter(({ outcome }) => ['removed', 'planned', 'untagged'].includes(outcome));
-    const seconds = Date.parse(report.finishedAt) - Date.parse(report.startedAt);
-    const took = `in ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(seconds)}`;
+    const milliseconds = Date.parse(report.finishedAt) - Date.parse(report.startedAt);
+    const short = milliseconds < 120_000;
+    const took = `in ${short ? `${(milliseconds / 1_000).toFixed(1)} s` : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds)}`;
     if (totals.skipped)
         return `Nothing to ${dryRun ? 'reclaim' : 'do'}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(report.resources.length, 'resource')} looked at ${took}.`;
     const what = Object.entries(nouns).flatMap(([kind, noun]) => {
@@ -42520,11 +42521,13 @@ function headline({ report, disk }) {
     const upTo = dryRun && most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
     const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
     return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo}: ` +
-        `${what.length > 0 ? what.join(', ') : 'nothing went'} ${took}.${failed}${describeDisk(disk)}`);
+        `${what.length > 0 ? what.join(', ') : 'nothing went'} ${took}.${failed}${describeDisk(disk, dryRun)}`);
 }
-function describeDisk({ before, after }) {
+function describeDisk({ before, after }, dryRun) {
     if (before === undefined || after === undefined)
         return '';
+    if (dryRun)
+        return ` Disk ${usedShare(before)} used.`;
     return ` Disk ${usedShare(before)} → ${usedShare(after)}.`;
 }
 function usedShare({ free, size }) {
@@ -44079,7 +44082,9 @@ function decideBuildCache(cache, imagesGo, { policy, now }) {
     };
 }
 function describe(until) {
-    return `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
+    return until === 0
+        ? 'whenever last used'
+        : `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
 }
 function prunable({ inUse, shared, internal }) {
     return !inUse && !shared && !internal;

@@ -135,6 +135,11 @@ async function programsIn(root: string): Promise<Programs> {
   return { env: { PATH: systemPath }, docker, root }
 }
 
+/** The CLI that the engines of this machine come with. */
+export async function findDocker(): Promise<string> {
+  return (await findPrograms()).docker
+}
+
 function searchPath(): string {
   return `${process.env['PATH'] ?? ''}:${systemPath}`
 }

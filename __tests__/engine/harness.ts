@@ -2,8 +2,6 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach } from '@jest/globals'
-import { execa } from 'execa'
-import { parse } from 'yaml'
 import { startEngine, type ThrowawayEngine } from '../../scripts/engine.ts'
 import {
   createCli,
@@ -12,96 +10,8 @@ import {
   type Cli,
   type ImageFixture
 } from '../../scripts/fixtures.ts'
-import {
-  reportSchema,
-  type Report,
-  type Resource
-} from '../../src/report/report.ts'
-
-const project = join(import.meta.dirname, '../..')
-
-/** What the step left behind: how it ended, and the files that the runner reads. */
-export type Step = {
-  exitCode: number | undefined
-  stdout: string
-  summary: string
-  outputs: Record<string, string>
-  /** Undefined where the step could not come to a plan. */
-  report: Report | undefined
-}
-
-/** Starts `dist/index.js` as the runner does: the inputs with action.yml's defaults, and the runner's files. */
-export async function runStep(
-  inputs: Record<string, string>,
-  env: Record<string, string | undefined> = {}
-): Promise<Step> {
-  const folder = await mkdtemp(join(tmpdir(), 'step-'))
-  try {
-    const files = {
-      GITHUB_OUTPUT: join(folder, 'output'),
-      GITHUB_STEP_SUMMARY: join(folder, 'summary')
-    }
-    for (const file of Object.values(files)) await writeFile(file, '')
-    const result = await execa(
-      process.execPath,
-      [join(project, 'dist/index.js')],
-      {
-        env: {
-          PATH: process.env['PATH'],
-          HOME: folder,
-          RUNNER_TEMP: folder,
-          ...files,
-          ...inputVariables({ ...(await defaults()), ...inputs }),
-          ...env
-        },
-        extendEnv: false,
-        reject: false,
-        stdin: 'ignore'
-      }
-    )
-    const outputs = readOutputs(await readFile(files.GITHUB_OUTPUT, 'utf8'))
-    const reportFile = outputs['report-file'] ?? join(folder, 'none')
-    const json = await readFile(reportFile, 'utf8').catch(() => undefined)
-    return {
-      exitCode: result.exitCode,
-      stdout: result.stdout,
-      summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
-      outputs,
-      report:
-        json === undefined ? undefined : reportSchema.parse(JSON.parse(json))
-    }
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-}
-
-async function defaults(): Promise<Record<string, string>> {
-  const action = parse(await readFile(join(project, 'action.yml'), 'utf8')) as {
-    inputs: Record<string, { default: string }>
-  }
-  return Object.fromEntries(
-    Object.entries(action.inputs).map(([name, input]) => [name, input.default])
-  )
-}
-
-function inputVariables(
-  inputs: Record<string, string>
-): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(inputs).map(([name, value]) => [
-      `INPUT_${name.toUpperCase()}`,
-      value
-    ])
-  )
-}
-
-function readOutputs(text: string): Record<string, string> {
-  return Object.fromEntries(
-    [...text.matchAll(/^(.+)<<(ghadelimiter_.+)\n([^]*?)\n\2$/gm)].map(
-      ([, name = '', , value = '']) => [name, value]
-    )
-  )
-}
+import { runStep, type Step } from '../../scripts/step.ts'
+import type { Resource } from '../../src/report/report.ts'
 
 /** An engine for the tests of one file, empty but for `busybox:1` before each of them. */
 export type TestEngine = {
@@ -169,8 +79,15 @@ export function useEngine(): TestEngine {
       const folder = await mkdtemp(join(tmpdir(), 'build-'))
       try {
         await writeFile(join(folder, 'Dockerfile'), dockerfile)
+        // The CLI of another system looks for its plugins in this one.
+        const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
         const cli = createCli(engine(), {
-          DOCKER_BUILDKIT: buildKit ? '1' : '0'
+          DOCKER_BUILDKIT: buildKit ? '1' : '0',
+          ...(root && {
+            DOCKER_CONFIG: await makeDockerConfig(join(folder, '.docker'), {
+              plugin
+            })
+          })
         })
         const args = [
           'build',

@@ -57,7 +57,9 @@ export function decideBuildCache(
 }
 
 function describe(until: number): string {
-  return `last used at least ${formatDuration(until)} ago`
+  return until === 0
+    ? 'whenever last used'
+    : `last used at least ${formatDuration(until)} ago`
 }
 
 function prunable({ inUse, shared, internal }: CacheRecord): boolean {

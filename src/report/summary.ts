@@ -36,8 +36,10 @@ export function headline({
   const going = report.resources.filter(({ outcome }) =>
     ['removed', 'planned', 'untagged'].includes(outcome)
   )
-  const seconds = Date.parse(report.finishedAt) - Date.parse(report.startedAt)
-  const took = `in ${formatDuration(seconds)}`
+  const milliseconds =
+    Date.parse(report.finishedAt) - Date.parse(report.startedAt)
+  const short = milliseconds < 120_000
+  const took = `in ${short ? `${(milliseconds / 1_000).toFixed(1)} s` : formatDuration(milliseconds)}`
   if (totals.skipped)
     return `Nothing to ${dryRun ? 'reclaim' : 'do'}: ${count(report.resources.length, 'resource')} looked at ${took}.`
   const what = Object.entries(nouns).flatMap(([kind, noun]) => {
@@ -66,12 +68,16 @@ export function headline({
   const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : ''
   return (
     `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo}: ` +
-    `${what.length > 0 ? what.join(', ') : 'nothing went'} ${took}.${failed}${describeDisk(disk)}`
+    `${what.length > 0 ? what.join(', ') : 'nothing went'} ${took}.${failed}${describeDisk(disk, dryRun)}`
   )
 }
 
-function describeDisk({ before, after }: SummaryFacts['disk']): string {
+function describeDisk(
+  { before, after }: SummaryFacts['disk'],
+  dryRun: boolean
+): string {
   if (before === undefined || after === undefined) return ''
+  if (dryRun) return ` Disk ${usedShare(before)} used.`
   return ` Disk ${usedShare(before)} → ${usedShare(after)}.`
 }
 

@@ -1,0 +1,176 @@
+import { once } from 'node:events'
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { findDocker } from '../../scripts/engine.ts'
+import { runStep, type Step } from '../../scripts/step.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'failures-'))
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true })
+})
+
+/** A docker that writes down that it was called, and answers nothing. */
+async function recordingDocker(): Promise<{
+  path: string
+  calls: () => Promise<string>
+}> {
+  const path = join(folder, 'docker')
+  const calls = join(folder, 'calls')
+  await writeFile(path, `#!/bin/sh\necho "$@" >>${calls}\n`, { mode: 0o755 })
+  return { path, calls: () => readFile(calls, 'utf8').catch(() => '') }
+}
+
+/** The messages of the step's error annotations, as the runner would show them. */
+function errors({ stdout }: Step): string[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line.startsWith('::error::'))
+    .map((line) =>
+      line
+        .slice('::error::'.length)
+        .replaceAll('%0A', '\n')
+        .replaceAll('%25', '%')
+    )
+}
+
+test.each([
+  ['keep-last', '-1', 'a whole number, 0 or more'],
+  ['keep-last', '3.5', 'a whole number, 0 or more'],
+  ['until', '10 days', 'a duration such as 36h'],
+  ['until', '2999-01-01', 'a time that is past'],
+  ['dry-run', 'ture', 'true or false'],
+  ['include-volumes', 'yes', 'false, anonymous, true or all'],
+  ['include-images', 'dangeling', 'true, false or dangling'],
+  ['protected-images', 'node:[', 'reference globs'],
+  ['protected-images', '!node', 'reference globs'],
+  ['protected-labels', '=x', 'key or key=value'],
+  ['build-cache-keep', '10', 'a size such as 10GB'],
+  ['timeout', '0s', 'a duration above 0s'],
+  ['concurrency', '0', 'a whole number from 1 to 64']
+])('bad input: %s: %s', async (name, value, takes) => {
+  const docker = await recordingDocker()
+  const done = await runStep({ docker: docker.path, [name]: value })
+  expect(done.exitCode).toBe(1)
+  expect(errors(done)).toHaveLength(1)
+  expect(errors(done)[0]).toContain(`${name}: got ${JSON.stringify(value)}`)
+  expect(errors(done)[0]).toContain(takes)
+  expect(done.summary).toContain(name)
+  expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
+  expect(await docker.calls()).toBe('')
+})
+
+test('several bad inputs are named in one message', async () => {
+  const docker = await recordingDocker()
+  const done = await runStep({
+    docker: docker.path,
+    'keep-last': 'x',
+    until: 'never',
+    'dry-run': 'ture',
+    'protected-images': 'a,b[,!c'
+  })
+  const [message = '', ...more] = errors(done)
+  expect(more).toEqual([])
+  for (const part of [
+    'keep-last: got "x"',
+    'until: got "never"',
+    'dry-run: got "ture"',
+    '"b["',
+    '"!c"'
+  ])
+    expect(message).toContain(part)
+  expect(await docker.calls()).toBe('')
+})
+
+test.each([
+  [
+    'is not there',
+    'no-such-docker',
+    /no-such-docker.*not found.*input docker/i
+  ],
+  ['is no program', '/', /cannot be run|could not be started/i]
+])('a Docker CLI that %s', async (_, docker, message) => {
+  const done = await runStep({ docker })
+  expect(done.exitCode).toBe(1)
+  expect(errors(done)).toEqual([expect.stringMatching(message)])
+  expect(done.summary).toContain('Nothing was removed')
+})
+
+test('no engine behind the socket', async () => {
+  const done = await runStep(
+    { docker: await findDocker() },
+    { DOCKER_HOST: `unix://${folder}/no.sock` }
+  )
+  expect(done.exitCode).toBe(1)
+  expect(errors(done)).toEqual([
+    expect.stringMatching(/No Docker engine answers.*no\.sock/s)
+  ])
+  expect(done.summary).toContain('Nothing was removed')
+})
+
+test('no permission on the socket', async () => {
+  const socket = join(folder, 'docker.sock')
+  const server = createServer().listen(socket)
+  await once(server, 'listening')
+  const root = process.getuid?.() === 0
+  try {
+    // Somebody else's socket; root may use any, unless it has no capabilities.
+    if (root) await chown(socket, 65_534, 65_534)
+    const done = await runStep(
+      { docker: await findDocker() },
+      { DOCKER_HOST: `unix://${socket}` },
+      {
+        without: root
+          ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all']
+          : ['sh', '-c', `chmod 0 ${socket}; exec "$@"`, 'sh']
+      }
+    )
+    expect(done.exitCode).toBe(1)
+    expect(errors(done)).toEqual([
+      expect.stringMatching(/No permission.*group docker/s)
+    ])
+    expect(done.summary).toContain('No permission')
+  } finally {
+    server.close()
+  }
+})
+
+test('an engine that does not answer is given up at the end of the time, and no process is left', async () => {
+  const path = join(folder, 'docker')
+  await writeFile(
+    path,
+    `#!/bin/sh\ntrap '' TERM\necho $$ >${folder}/pid\nsleep 300 &\nwait\nsleep 300\n`,
+    { mode: 0o755 }
+  )
+  const done = await runStep({ docker: path, timeout: '1s' })
+  expect(done.exitCode).toBe(1)
+  expect(errors(done)).toEqual([
+    expect.stringMatching(/did not answer.*timeout/s)
+  ])
+  const pid = Number(await readFile(join(folder, 'pid'), 'utf8'))
+  expect(() => process.kill(pid, 0)).toThrow()
+})
+
+test('what an engine says is no command to the runner', async () => {
+  const path = join(folder, 'docker')
+  await writeFile(
+    path,
+    `#!/bin/sh\nprintf '%s\\n' 'Error response from daemon: bad' '::set-env name=X::y' '##[add-mask]z' >&2\nexit 1\n`,
+    { mode: 0o755 }
+  )
+  const done = await runStep({ docker: path })
+  expect(done.exitCode).toBe(1)
+  const lines = done.stdout.split('\n')
+  expect(
+    lines.filter(
+      (line) =>
+        /^\s*::/.test(line) && !/^::(error::|group::|endgroup::)/.test(line)
+    )
+  ).toEqual([])
+  expect(done.stdout).not.toContain('##[')
+})

@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { parse } from 'yaml'
+import { schema } from '../src/inputs.ts'
+import { makeOutputs } from '../src/report/outputs.ts'
+import type { Report } from '../src/report/report.ts'
+
+const project = join(import.meta.dirname, '..')
+const read = (name: string) => readFile(join(project, name), 'utf8')
+
+type Action = {
+  inputs: Record<
+    string,
+    { description: string; default: string; required?: boolean }
+  >
+  outputs: Record<string, { description: string }>
+  runs: { using: string; main: string }
+}
+const action = parse(await read('action.yml')) as Action
+const readme = await read('README.md')
+
+/** The rows of the table under a heading of the README, as cells without their code marks. */
+function tableOf(heading: string): string[][] {
+  const [, section = ''] = readme.split(`\n## ${heading}\n`)
+  const [text = ''] = section.split('\n## ')
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) =>
+      line
+        .split(/(?<!\\)\|/)
+        .slice(1, -1)
+        .map((cell) => cell.trim().replace(/^`(.*)`$/, '$1'))
+    )
+}
+
+test('the inputs of action.yml are those of the schema, with the same defaults', () => {
+  expect(Object.keys(action.inputs)).toEqual(Object.keys(schema.shape))
+  const defaults = Object.fromEntries(
+    Object.entries(action.inputs).map(([name, input]) => [name, input.default])
+  )
+  expect(schema.parse(defaults)).toEqual(schema.parse({}))
+})
+
+test('the README has every input with its default, and every output', () => {
+  const inputs = Object.entries(action.inputs).map(([name, input]) => [
+    name,
+    input.default || 'none'
+  ])
+  expect(tableOf('Inputs').map(([name, fallback]) => [name, fallback])).toEqual(
+    inputs
+  )
+  expect(tableOf('Outputs').map(([name]) => name)).toEqual(
+    Object.keys(action.outputs)
+  )
+})
+
+test('the outputs of action.yml are those that are written', () => {
+  const report = { totals: {} } as Report
+  const totals = { reclaimedBytes: 0, plannedBytes: 0 } as Report['totals']
+  expect(Object.keys(action.outputs)).toEqual(
+    Object.keys(makeOutputs({ ...report, totals }, ''))
+  )
+})
+
+test('the action runs the bundle on Node 24', () => {
+  expect(action.runs).toEqual({ using: 'node24', main: 'dist/index.js' })
+})
+
+test('the inputs that the README’s workflows use exist', () => {
+  const workflows = [...readme.matchAll(/```yaml\n([^]*?)```/g)].map(
+    ([, text = '']) => text
+  )
+  expect(workflows.length).toBeGreaterThanOrEqual(4)
+  for (const text of workflows) {
+    type Step = { uses?: string; with?: Record<string, unknown> }
+    const value = parse(text) as
+      { jobs?: Record<string, { steps: Step[] }> } | Step[]
+    const steps = Array.isArray(value)
+      ? value
+      : Object.values(value.jobs ?? {}).flatMap((job) => job.steps)
+    const ours = steps.filter(({ uses }) => uses?.includes('docker-reclaim'))
+    expect(ours.length).toBeGreaterThan(0)
+    for (const { with: inputs = {} } of ours) {
+      const names = Object.keys(inputs)
+      expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(names))
+      const texts = Object.fromEntries(
+        Object.entries(inputs).map(([name, input]) => [name, String(input)])
+      )
+      expect(schema.safeParse(texts).error).toBeUndefined()
+    }
+  }
+})

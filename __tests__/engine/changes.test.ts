@@ -1,0 +1,246 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { resource, useEngine } from './harness.ts'
+
+const { docker, engine, load, step, contents } = useEngine()
+const everything = {
+  'keep-last': '0',
+  until: '0s',
+  'protected-images': 'busybox',
+  'include-build-cache': 'false'
+}
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'changes-'))
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true })
+})
+
+/**
+ * A docker that does something of its own right before it passes on a call: what another job may do on the same
+ * engine at the worst moment. `$docker` is the real one; `once` runs what follows it one time only.
+ */
+async function dockerThat(hooks: string): Promise<string> {
+  const path = join(folder, 'docker')
+  await writeFile(
+    path,
+    `#!/bin/sh
+docker=${engine().docker}
+once() { mkdir ${folder}/once 2>/dev/null && "$@" >/dev/null; }
+count() { echo >>${folder}/$1; wc -l <${folder}/$1; }
+${hooks}
+exec "$docker" "$@"
+`,
+    { mode: 0o755 }
+  )
+  return path
+}
+
+const old = (name: string) => ({
+  references: [`${name}:1`],
+  created: '2024-05-01T12:00:00Z',
+  layers: [{ name, bytes: 1_000 }]
+})
+
+test('an image that gets another tag at the last moment stays', async () => {
+  await load([old('app'), old('other')])
+  const command = await dockerThat(
+    'case "$1 $2" in "image rm") once $docker tag app:1 app:release ;; esac'
+  )
+
+  const done = await step({ ...everything, docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'app:1')).toMatchObject({
+    action: 'remove',
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect(resource(done, 'other:1').outcome).toBe('removed')
+  expect((await contents()).references).toEqual([
+    'app:1',
+    'app:release',
+    'busybox:1'
+  ])
+})
+
+test('a tag that moves to a new image at the last moment stays there', async () => {
+  await load([old('app')])
+  const command = await dockerThat(
+    'case "$1 $2" in "image rm") once $docker tag busybox:1 app:1 ;; esac'
+  )
+
+  const done = await step({ ...everything, docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
+})
+
+test('a tag of several that moves before it is taken off stays where it is', async () => {
+  await load([old('app')])
+  await docker('tag', 'app:1', 'mirror:1')
+  const command = await dockerThat(
+    'case "$1 $2" in "image rm"|"image inspect") [ "$(count calls)" = 2 ] && $docker tag busybox:1 mirror:1 ;; esac'
+  )
+
+  const done = await step({ ...everything, docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect((await contents()).references).toContain('mirror:1')
+  expect(
+    await docker('image', 'inspect', '--format', '{{.Id}}', 'mirror:1')
+  ).toBe(await docker('image', 'inspect', '--format', '{{.Id}}', 'busybox:1'))
+})
+
+test('what a new container needs stays: image, network and volumes', async () => {
+  await load([old('app')])
+  await docker('network', 'create', 'net')
+  await docker('volume', 'create', 'data')
+  // After the listing of the plan, before the one right before the first batch.
+  const command = await dockerThat(
+    'case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && $docker create --name new --network net --volume data:/data app:1 true >/dev/null ;; esac'
+  )
+
+  const done = await step({
+    ...everything,
+    'include-volumes': 'all',
+    docker: command
+  })
+
+  expect(done.exitCode).toBe(0)
+  expect(await contents()).toMatchObject({
+    containers: ['new'],
+    networks: ['net'],
+    volumes: ['data'],
+    references: ['app:1', 'busybox:1']
+  })
+  for (const name of ['net', 'data', 'app:1'])
+    expect(resource(done, name)).toMatchObject({
+      outcome: 'kept',
+      reason: 'changed'
+    })
+})
+
+test('a container that is started meanwhile stays, and all that it needs', async () => {
+  await docker('network', 'create', 'net')
+  await docker(
+    'create',
+    '--name',
+    'job',
+    '--network',
+    'net',
+    '--volume',
+    '/data',
+    'busybox:1',
+    'sleep',
+    '600'
+  )
+  const command = await dockerThat(
+    'case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && $docker start job >/dev/null ;; esac'
+  )
+
+  const done = await step({
+    ...everything,
+    'include-volumes': 'all',
+    docker: command
+  })
+
+  expect(done.exitCode).toBe(0)
+  expect(await docker('container', 'ls', '--format', '{{.Names}}')).toBe('job')
+  expect(resource(done, 'job')).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect(resource(done, 'net')).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect((await contents()).volumes).toHaveLength(1)
+})
+
+test('what somebody else removed meanwhile is gone, and no failure', async () => {
+  await load([old('app')])
+  await docker('network', 'create', 'net')
+  const command = await dockerThat(
+    'case "$1 $2" in "image rm") once $docker image rm app:1 ;; "network rm") $docker network rm net >/dev/null ;; esac'
+  )
+
+  const done = await step({ ...everything, docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'app:1').outcome).toBe('gone')
+  expect(resource(done, 'net').outcome).toBe('gone')
+  expect(done.outputs['failed']).toBe('0')
+})
+
+test('a removal that fails for no known reason fails the step, after all others were done', async () => {
+  await load([old('app'), old('cursed'), old('other')])
+  const id = await docker('image', 'inspect', '--format', '{{.Id}}', 'cursed:1')
+  // The engine itself cannot be made to fail like that: the words are those of a broken layer store.
+  const command = await dockerThat(`
+case "$1 $2 $*" in "image rm "*${id}*)
+  for last in "$@"; do case $last in sha256:*) [ $last = ${id} ] || $docker image rm --no-prune $last ;; esac; done
+  echo 'Error response from daemon: layer store is broken: ::error::oops' >&2
+  exit 1 ;;
+esac`)
+
+  const done = await step({ ...everything, docker: command })
+
+  expect(done.exitCode).toBe(1)
+  expect(resource(done, 'cursed:1')).toMatchObject({ outcome: 'failed' })
+  expect(resource(done, 'cursed:1').detail).toContain('layer store is broken')
+  expect(done.outputs).toMatchObject({ failed: '1', 'removed-images': '2' })
+  expect(done.summary).toContain('layer store is broken')
+  expect(done.stdout).toMatch(/^::error::1 of the planned removals failed/m)
+  expect((await contents()).references).toEqual(['busybox:1', 'cursed:1'])
+})
+
+test('when the time is up the step stops cleanly, and says what was not done', async () => {
+  await load(Array.from({ length: 40 }, (_, index) => old(`app-${index}`)))
+  const command = await dockerThat(
+    'case "$1 $2" in "image rm") sleep 1.5 ;; esac'
+  )
+
+  const done = await step({
+    ...everything,
+    concurrency: '1',
+    timeout: '2s',
+    docker: command
+  })
+
+  expect(done.exitCode).toBe(0)
+  const late =
+    done.report?.resources.filter(({ reason }) => reason === 'budget') ?? []
+  expect(late.length).toBeGreaterThan(0)
+  expect(Number(done.outputs['removed-images'])).toBe(40 - late.length)
+  expect(Number(done.outputs['removed-images'])).toBeGreaterThan(0)
+  expect((await contents()).references).toHaveLength(late.length + 1)
+  expect(done.stdout).toMatch(
+    new RegExp(
+      `^::warning::The time was up .*${late.length} planned removals`,
+      'm'
+    )
+  )
+})
+
+test('a cancelled run stops, and still says what it did', async () => {
+  await load(Array.from({ length: 40 }, (_, index) => old(`app-${index}`)))
+  // The runner sends SIGINT to the process of the step.
+  const command = await dockerThat(
+    'case "$1 $2" in "image rm") [ "$(count calls)" = 2 ] && kill -INT $PPID; sleep 0.3 ;; esac'
+  )
+  const start = Date.now()
+
+  const done = await step({ ...everything, concurrency: '1', docker: command })
+
+  expect(Date.now() - start).toBeLessThan(10_000)
+  expect(done.exitCode).toBe(1)
+  expect(done.summary).toContain('cancelled')
+  expect(Number(done.outputs['removed-images'])).toBeGreaterThan(0)
+  expect((await contents()).references).toHaveLength(
+    41 - Number(done.outputs['removed-images'])
+  )
+})

@@ -1,0 +1,267 @@
+import fc from 'fast-check'
+import type {
+  Container,
+  Image,
+  Inventory,
+  Network,
+  Volume
+} from '../../src/policy/inventory.ts'
+import type { Policy } from '../../src/policy/policy.ts'
+
+/** The engine's clock in all generated inventories. */
+export const now = Date.UTC(2026, 0, 31, 12)
+const minute = 60_000
+const day = 24 * 60 * minute
+
+const labels = fc.dictionary(
+  fc.constantFrom('keep', 'team', 'com.example.role'),
+  fc.constantFrom('', 'web', 'api'),
+  { maxKeys: 2 }
+)
+/** Dates of all sorts: real ones, none, Docker's "never" and the ones of reproducible builds. */
+const instant = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .integer({ min: 0, max: 30 * 24 * 60 })
+      .map((ago) => now - ago * minute)
+  },
+  fc.constantFrom(
+    undefined,
+    Date.UTC(1970),
+    Date.UTC(1980),
+    Date.parse('0001-01-01T00:00:00Z'),
+    now + day
+  )
+)
+const repositories = ['app', 'acme/web', 'acme/api', '127.0.0.1:5000/app']
+const references = repositories.flatMap((repository) => [
+  ...['1', '2', '3', 'latest'].map((tag) => `${repository}:${tag}`),
+  `${repository}@sha256:${'a'.repeat(64)}`
+])
+const imageIds = Array.from(
+  { length: 8 },
+  (_, index) => `sha256:${String(index).repeat(64)}`
+)
+const containerIds = ['c0', 'c1', 'c2', 'c3', 'c4']
+const networkNames = ['bridge', 'host', 'net0', 'net1', 'net2']
+const volumeNames = ['data', 'cache', 'a'.repeat(64), 'b'.repeat(64)]
+
+/** Images of which each reference belongs to one, and parents come before their children. */
+const images: fc.Arbitrary<Image[]> = fc
+  .tuple(
+    fc.subarray(imageIds),
+    fc.array(fc.nat({ max: imageIds.length }), {
+      minLength: references.length,
+      maxLength: references.length
+    })
+  )
+  .chain(([ids, owners]) =>
+    fc.tuple(
+      ...ids.map((id, index) =>
+        fc.record({
+          id: fc.constant(id),
+          references: fc.constant(
+            references.filter((_, at) => owners[at] === index)
+          ),
+          parent: fc.option(
+            fc.constantFrom(...ids.slice(0, index), 'sha256:elsewhere'),
+            { nil: undefined }
+          ),
+          createdAt: instant,
+          taggedAt: instant,
+          labels,
+          bytes: fc.nat({ max: 1_000_000 }),
+          layers: fc.array(fc.constantFrom('l0', 'l1', 'l2'), { maxLength: 3 }),
+          pulled: fc.boolean(),
+          byBuildKit: fc.boolean()
+        })
+      )
+    )
+  )
+
+const containers: fc.Arbitrary<Container[]> = fc
+  .subarray(containerIds)
+  .chain((ids) =>
+    fc.tuple(
+      ...ids.map((id) =>
+        fc.record({
+          id: fc.constant(id),
+          name: fc.constant(`name-of-${id}`),
+          state: fc.constantFrom(
+            'created',
+            'running',
+            'paused',
+            'restarting',
+            'removing',
+            'exited',
+            'dead'
+          ),
+          createdAt: instant,
+          startedAt: instant,
+          finishedAt: instant,
+          labels,
+          image: fc.constantFrom(...imageIds, ''),
+          imageReference: fc.constantFrom(...references),
+          mountedImages: fc.subarray(references, { maxLength: 1 }),
+          networks: fc.subarray([...networkNames, 'id-of-net0', 'id-of-net1'], {
+            maxLength: 2
+          }),
+          volumes: fc.subarray(volumeNames, { maxLength: 2 }),
+          binds: fc.subarray(['/srv', '/var/lib/docker/volumes/data/_data'], {
+            maxLength: 1
+          }),
+          joins: fc.subarray([...containerIds, 'name-of-c0'], { maxLength: 1 })
+        })
+      )
+    )
+  )
+
+const networks: fc.Arbitrary<Network[]> = fc
+  .subarray(networkNames)
+  .chain((names) =>
+    fc.tuple(
+      ...names.map((name) =>
+        fc.record({
+          id: fc.constant(`id-of-${name}`),
+          name: fc.constant(name),
+          driver: fc.constant('bridge'),
+          scope: fc.constantFrom('local', 'local', 'swarm'),
+          createdAt: instant,
+          labels,
+          ingress: fc.boolean(),
+          configFrom: fc.constantFrom(undefined, undefined, 'net2'),
+          containers: fc.constantFrom<string[]>([], [], ['c9'])
+        })
+      )
+    )
+  )
+
+const volumes: fc.Arbitrary<Volume[]> = fc
+  .subarray(volumeNames)
+  .chain((names) =>
+    fc.tuple(
+      ...names.map((name) =>
+        fc.record({
+          name: fc.constant(name),
+          driver: fc.constantFrom('local', 'local', 'nfs'),
+          createdAt: instant,
+          labels,
+          options: fc.constantFrom({}, {}, { type: 'tmpfs' }),
+          mountpoint: fc.constant(`/var/lib/docker/volumes/${name}/_data`)
+        })
+      )
+    )
+  )
+
+const cacheRecord = fc.record({
+  id: fc.uuid(),
+  bytes: fc.nat({ max: 1_000_000 }),
+  idle: fc
+    .nat({ max: 30 * day })
+    .map((least) => ({ least, most: least + minute })),
+  inUse: fc.boolean(),
+  shared: fc.boolean(),
+  internal: fc.boolean()
+})
+
+export const inventories: fc.Arbitrary<Inventory> = fc.record({
+  engine: fc.constant({
+    name: 'host',
+    id: 'id',
+    version: '28.5.2',
+    store: 'overlay2',
+    now,
+    rootDir: '/var/lib/docker',
+    kernel: '6'
+  }),
+  containers,
+  images,
+  networks,
+  volumes,
+  buildCache: fc.record({
+    records: fc.option(fc.array(cacheRecord, { maxLength: 5 }), {
+      nil: undefined
+    })
+  })
+})
+
+const globs = [
+  'app',
+  'acme/*',
+  '**',
+  'app:latest',
+  '127.0.0.1:5000/**',
+  'other'
+]
+const patterns = [
+  { key: 'keep', value: undefined },
+  { key: 'team', value: 'web' },
+  { key: 'com.example.*', value: undefined }
+]
+
+export const policies: fc.Arbitrary<Policy> = fc.record({
+  keepLast: fc.nat({ max: 4 }),
+  until: fc.oneof(
+    fc
+      .constantFrom(0, minute, 10 * minute, day)
+      .map((duration) => ({ duration })),
+    fc.constantFrom(now, now - day, now + day).map((time) => ({ time }))
+  ),
+  protectedLabels: fc.subarray(patterns),
+  protectedImages: fc.subarray(globs, { maxLength: 2 }),
+  includeContainers: fc.boolean(),
+  includeImages: fc.constantFrom(true, false, 'dangling' as const),
+  includeNetworks: fc.boolean(),
+  includeVolumes: fc.constantFrom('none', 'anonymous', 'all'),
+  includeBuildCache: fc.boolean(),
+  buildCacheKeep: fc.option(fc.nat({ max: 2_000_000 }), { nil: undefined })
+})
+
+/** A policy, and one that is stricter in some ways and laxer in none. */
+export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
+  fc
+    .tuple(policies, policies, fc.nat({ max: 3 }))
+    .map(([policy, other, more]) => {
+      const order = ['none', 'anonymous', 'all'] as const
+      const guard = Math.min(
+        order.indexOf(policy.includeVolumes),
+        order.indexOf(other.includeVolumes)
+      )
+      const until = (one: Policy) =>
+        'duration' in one.until
+          ? one.until.duration
+          : Math.max(now - one.until.time, 1)
+      const images = { false: 0, dangling: 1, true: 2 }
+      const rank = (one: Policy) =>
+        images[String(one.includeImages) as keyof typeof images]
+      return {
+        policy,
+        stricter: {
+          keepLast: policy.keepLast + more,
+          until: { duration: Math.max(until(policy), until(other)) },
+          protectedLabels: patterns.filter(
+            (one) =>
+              policy.protectedLabels.includes(one) ||
+              other.protectedLabels.includes(one)
+          ),
+          protectedImages: [
+            ...policy.protectedImages,
+            ...other.protectedImages
+          ],
+          includeContainers:
+            policy.includeContainers && other.includeContainers,
+          includeImages:
+            rank(policy) < rank(other)
+              ? policy.includeImages
+              : other.includeImages,
+          includeNetworks: policy.includeNetworks && other.includeNetworks,
+          includeVolumes: order[guard] ?? 'none',
+          includeBuildCache:
+            policy.includeBuildCache && other.includeBuildCache,
+          buildCacheKeep:
+            Math.max(policy.buildCacheKeep ?? 0, other.buildCacheKeep ?? 0) ||
+            undefined
+        }
+      }
+    })

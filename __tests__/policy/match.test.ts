@@ -1,0 +1,99 @@
+import { expect, test } from '@jest/globals'
+import {
+  labelMatcher,
+  parseLabelPattern,
+  parseReference,
+  problemOfGlob,
+  referenceMatcher
+} from '../../src/policy/match.ts'
+
+const digest = `sha256:${'a'.repeat(64)}`
+
+test.each([
+  ['node:20', { repository: 'node', tag: '20' }],
+  ['docker.io/library/node:20', { repository: 'node', tag: '20' }],
+  ['index.docker.io/acme/web', { repository: 'acme/web' }],
+  ['localhost:5000/app', { repository: 'localhost:5000/app' }],
+  ['localhost:5000/app:1', { repository: 'localhost:5000/app', tag: '1' }],
+  [`app@${digest}`, { repository: 'app', digest }],
+  [`app:1@${digest}`, { repository: 'app', tag: '1', digest }]
+])('the parts of %s', (reference, parts) => {
+  expect(parseReference(reference)).toEqual({
+    tag: undefined,
+    digest: undefined,
+    ...parts
+  })
+})
+
+test.each([
+  ['node', 'node:20', true],
+  ['node', `node@${digest}`, true],
+  ['node', 'acme/node:20', false],
+  ['node:*', 'node:20', true],
+  ['node:*', `node@${digest}`, true],
+  ['node:2?', 'node:20', true],
+  ['node:2?', 'node:200', false],
+  ['node:2*', `node@${digest}`, false],
+  ['node:20', 'node:20-slim', false],
+  ['docker.io/library/node:20', 'node:20', true],
+  ['docker.io/**', 'acme/web:1', true],
+  ['docker.io/**', 'ghcr.io/acme/web:1', false],
+  ['docker.io/**', 'localhost/web:1', false],
+  ['ghcr.io/acme/**', 'ghcr.io/acme/web:1', true],
+  ['ghcr.io/acme/**', 'ghcr.io/acme/team/web:1', true],
+  ['ghcr.io/acme/**', 'ghcr.io/acmeinc/web:1', false],
+  ['ghcr.io/*', 'ghcr.io/acme/web:1', false],
+  ['**/web', 'ghcr.io/acme/web:1', true],
+  ['**/web', 'web:1', true],
+  ['**', 'anything/at/all:1', true],
+  ['*', 'node:20', true],
+  ['*', 'acme/node:20', false],
+  ['localhost:5000/*:v1.*', 'localhost:5000/app:v1.2', true],
+  ['localhost:5000/*:v1.*', 'localhost:5000/app:v2.1', false],
+  [`app@${digest}`, `app@${digest}`, true],
+  [`app:1@${digest}`, `app@${digest}`, true],
+  ['app@*', 'app:1', false],
+  ['a.b', 'axb:1', false],
+  ['**:latest', 'acme/web:latest', true]
+])('%s on %s: %s', (glob, reference, matches) => {
+  expect(problemOfGlob(glob)).toBeUndefined()
+  expect(referenceMatcher(glob)(reference)).toBe(matches)
+})
+
+test.each([
+  'node:[',
+  '!node',
+  'a{b,c}',
+  'node:',
+  '/node',
+  'a//b',
+  'no de',
+  'node\\*',
+  'acme**',
+  '@(a|b)',
+  'nöde',
+  '+x',
+  '$x'
+])('a bad glob: %s', (glob) => {
+  expect(problemOfGlob(glob)).toBeDefined()
+})
+
+test.each([
+  ['keep', { keep: '' }, true],
+  ['keep', { keep: 'no' }, true],
+  ['keep', { keeper: 'x' }, false],
+  ['team=web', { team: 'web' }, true],
+  ['team=web', { team: 'api' }, false],
+  ['team=', { team: '' }, true],
+  ['team=', { team: 'x' }, false],
+  ['com.acme.*', { 'com.acme.role': 'x' }, true],
+  ['com.acme.*', { 'comXacme.role': 'x' }, false],
+  ['team=w*b', { team: 'w\nb' }, true],
+  ['expr=a=b', { expr: 'a=b' }, true],
+  ['*', {}, false]
+])('the label pattern %s on %j: %s', (text, labels, matches) => {
+  const pattern = parseLabelPattern(text)
+  expect(
+    pattern && labelMatcher(pattern)(labels as Record<string, string>)
+  ).toBe(matches)
+})

@@ -1,0 +1,251 @@
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import type { Image, Inventory } from '../../src/policy/inventory.ts'
+import {
+  labelMatcher,
+  parseReference,
+  referenceMatcher
+} from '../../src/policy/match.ts'
+import { makePlan, type Kind, type Plan } from '../../src/policy/plan.ts'
+import { inventories, now, policies, stricterPairs } from './generators.ts'
+
+const runs = { numRuns: 2_000 }
+
+function ids(plan: Plan, kind: Kind, action: string): Set<string> {
+  return new Set(
+    plan.items
+      .filter((item) => item.kind === kind && item.decision.action === action)
+      .map(({ id }) => id)
+  )
+}
+
+/** References that an image would no longer have. */
+function lost(plan: Plan, { id, references }: Image): string[] {
+  const item = plan.items.find((one) => one.kind === 'image' && one.id === id)
+  if (item?.decision.action === 'remove') return references
+  return item?.decision.action === 'untag'
+    ? item.decision.removedReferences
+    : []
+}
+
+test('every resource gets exactly one decision with a reason and a sentence', () => {
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const { items } = makePlan(inventory, policy)
+      const expected = [
+        ...inventory.containers.map(({ id }) => `container ${id}`),
+        ...inventory.networks.map(({ id }) => `network ${id}`),
+        ...inventory.images.map(({ id }) => `image ${id}`),
+        ...inventory.volumes.map(({ name }) => `volume ${name}`),
+        'build-cache build-cache'
+      ]
+      expect(items.map(({ kind, id }) => `${kind} ${id}`).sort()).toEqual(
+        expected.sort()
+      )
+      for (const { decision } of items) {
+        expect(decision.reason).not.toBe('')
+        expect(decision.detail).not.toBe('')
+      }
+    }),
+    runs
+  )
+})
+
+test('nothing that a staying container needs ever goes', () => {
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const plan = makePlan(inventory, policy)
+      const gone = (kind: Kind) => ids(plan, kind, 'remove')
+      const stays = inventory.containers.filter(
+        ({ id }) => !gone('container').has(id)
+      )
+      for (const container of stays) {
+        const image = inventory.images.find(({ id }) => id === container.image)
+        if (image) expect(lost(plan, image)).toEqual([])
+        for (const { id, references } of inventory.images)
+          if (references.some((one) => container.mountedImages.includes(one)))
+            expect(gone('image').has(id)).toBe(false)
+        for (const { id, name } of inventory.networks)
+          if (container.networks.some((one) => one === id || one === name))
+            expect(gone('network').has(id)).toBe(false)
+        for (const volume of container.volumes)
+          expect(gone('volume').has(volume)).toBe(false)
+        for (const { id, name } of inventory.containers)
+          if (container.joins.includes(id) || container.joins.includes(name))
+            expect(gone('container').has(id)).toBe(false)
+      }
+      for (const { id, state } of inventory.containers)
+        if (!['created', 'exited', 'dead'].includes(state))
+          expect(gone('container').has(id)).toBe(false)
+    }),
+    runs
+  )
+})
+
+test('nothing protected ever goes, nor loses a reference', () => {
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const plan = makePlan(inventory, policy)
+      const labelled = policy.protectedLabels.map(labelMatcher)
+      const named = policy.protectedImages.map(referenceMatcher)
+      const isProtected = (labels: Record<string, string>) =>
+        labelled.some((matches) => matches(labels))
+      for (const { id, labels } of inventory.containers)
+        if (isProtected(labels))
+          expect(ids(plan, 'container', 'remove').has(id)).toBe(false)
+      for (const { id, labels } of inventory.networks)
+        if (isProtected(labels))
+          expect(ids(plan, 'network', 'remove').has(id)).toBe(false)
+      for (const { name, labels } of inventory.volumes)
+        if (isProtected(labels))
+          expect(ids(plan, 'volume', 'remove').has(name)).toBe(false)
+      for (const image of inventory.images)
+        if (
+          isProtected(image.labels) ||
+          image.references.some((one) => named.some((matches) => matches(one)))
+        ) {
+          expect(lost(plan, image)).toEqual([])
+          expect(ids(plan, 'image', 'remove').has(image.id)).toBe(false)
+        }
+    }),
+    runs
+  )
+})
+
+test('a reference goes only if as many newer images of its repository as keep-last says stay in it', () => {
+  const real = (instant: number | undefined) =>
+    instant !== undefined && instant > Date.UTC(1980, 0, 2, 23, 59, 59)
+      ? instant
+      : undefined
+  const date = ({ createdAt, taggedAt }: Image) =>
+    real(createdAt) ?? real(taggedAt) ?? 0
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const plan = makePlan(inventory, policy)
+      for (const image of inventory.images)
+        for (const reference of lost(plan, image)) {
+          const { repository } = parseReference(reference)
+          const newer = inventory.images.filter(
+            (other) =>
+              date(other) >= date(image) &&
+              other.references.some(
+                (one) =>
+                  parseReference(one).repository === repository &&
+                  !lost(plan, other).includes(one)
+              )
+          )
+          expect(newer.length).toBeGreaterThanOrEqual(policy.keepLast)
+        }
+    }),
+    runs
+  )
+})
+
+test('nothing of unknown age and nothing younger than until goes', () => {
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const until =
+        'duration' in policy.until
+          ? policy.until.duration
+          : Math.max(now - policy.until.time, 1)
+      for (const { kind, decision, idle } of makePlan(inventory, policy).items)
+        if (decision.action !== 'keep' && kind !== 'build-cache' && until > 0)
+          expect(idle).toBeGreaterThanOrEqual(until)
+    }),
+    runs
+  )
+})
+
+test('a parent of an image that stays, stays', () => {
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const plan = makePlan(inventory, policy)
+      const gone = ids(plan, 'image', 'remove')
+      for (const { id, parent } of inventory.images)
+        if (!gone.has(id) && parent !== undefined)
+          expect(gone.has(parent)).toBe(false)
+    }),
+    runs
+  )
+})
+
+test('volumes go only past the guard, and only local ones without options', () => {
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const gone = ids(makePlan(inventory, policy), 'volume', 'remove')
+      for (const { name, driver, options } of inventory.volumes.filter(
+        (volume) => gone.has(volume.name)
+      )) {
+        expect(policy.includeVolumes).not.toBe('none')
+        expect(driver).toBe('local')
+        expect(options).toEqual({})
+        if (name.length !== 64)
+          expect(policy).toMatchObject({
+            includeVolumes: 'all',
+            until: { duration: 0 }
+          })
+      }
+    }),
+    runs
+  )
+})
+
+test('the plan is the same whatever the order of the inventory', () => {
+  const shuffled = (inventory: Inventory) =>
+    fc.record({
+      containers: fc.shuffledSubarray(inventory.containers, {
+        minLength: inventory.containers.length
+      }),
+      images: fc.shuffledSubarray(inventory.images, {
+        minLength: inventory.images.length
+      }),
+      networks: fc.shuffledSubarray(inventory.networks, {
+        minLength: inventory.networks.length
+      }),
+      volumes: fc.shuffledSubarray(inventory.volumes, {
+        minLength: inventory.volumes.length
+      })
+    })
+  const pairs = inventories.chain((inventory) =>
+    fc.tuple(fc.constant(inventory), shuffled(inventory))
+  )
+  fc.assert(
+    fc.property(pairs, policies, ([inventory, other], policy) => {
+      const actions = (plan: Plan) =>
+        plan.items.map(({ kind, id, decision }) => [
+          kind,
+          id,
+          decision.action,
+          decision.reason
+        ])
+      expect(actions(makePlan({ ...inventory, ...other }, policy))).toEqual(
+        actions(makePlan(inventory, policy))
+      )
+    }),
+    runs
+  )
+})
+
+test('a stricter policy never removes more', () => {
+  fc.assert(
+    fc.property(
+      inventories,
+      stricterPairs,
+      (inventory, { policy, stricter }) => {
+        const lax = makePlan(inventory, policy)
+        const strict = makePlan(inventory, stricter)
+        for (const { kind, id, decision } of strict.items)
+          if (decision.action === 'remove')
+            expect(
+              lax.items.find((item) => item.kind === kind && item.id === id)
+                ?.decision.action
+            ).toBe('remove')
+        for (const image of inventory.images)
+          expect(lost(lax, image)).toEqual(
+            expect.arrayContaining(lost(strict, image))
+          )
+      }
+    ),
+    runs
+  )
+})

@@ -1,0 +1,201 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { startEngine, type ThrowawayEngine } from './engine.ts'
+import { createCli, importBusybox, loadImages, type Cli } from './fixtures.ts'
+import { startRegistry } from './registry.ts'
+import { runStep } from './step.ts'
+
+// Shows what the action does, on a private engine that is made for it and goes with it.
+
+const megabyte = 1_000_000
+const hour = 3_600_000
+const inputs = {
+  'keep-last': '2',
+  until: '0s',
+  'protected-images': 'postgres',
+  'include-volumes': 'anonymous'
+}
+
+async function main(): Promise<void> {
+  title('Starting a throw-away engine; the one that you use is not touched')
+  const engine = await startEngine()
+  try {
+    const docker = createCli(engine)
+    console.log(
+      `Docker ${await docker('version', '--format', '{{.Server.Version}}')} at ${engine.host}`
+    )
+    title('Filling it with what a runner has after some days')
+    await fill(engine, docker)
+    const before = await docker('system', 'df')
+    console.log(before)
+
+    const env = {
+      DOCKER_HOST: engine.host,
+      PATH: `${dirname(engine.docker)}:${process.env['PATH'] ?? ''}`
+    }
+    title(`A dry run with ${JSON.stringify(inputs)}`)
+    await runStep({ ...inputs, 'dry-run': 'true' }, env, { show: true })
+    title('The same without dry-run')
+    const step = await runStep(inputs, env, { show: true })
+    title('The job summary that it wrote (Markdown)')
+    console.log(step.summary)
+    title('The engine’s own figures before and after')
+    console.log(`${before}\n\n${await docker('system', 'df')}`)
+    title('What is left')
+    console.log(await docker('image', 'ls'))
+    console.log(
+      await docker(
+        'container',
+        'ls',
+        '--all',
+        '--format',
+        'table {{.Names}}\t{{.Image}}\t{{.Status}}'
+      )
+    )
+    console.log(await docker('volume', 'ls'))
+    process.exitCode = step.exitCode ?? 1
+  } finally {
+    await engine.stop()
+    console.log('\nThe throw-away engine is gone, with all that it had.')
+  }
+}
+
+function title(text: string): void {
+  console.log(`\n\u001b[1m── ${text} ──\u001b[0m`)
+}
+
+/** Builds of several applications, a database, containers, networks, volumes with data, and build cache. */
+async function fill(engine: ThrowawayEngine, docker: Cli): Promise<void> {
+  const now = Date.now()
+  const ago = (hours: number) => new Date(now - hours * hour).toISOString()
+  const applications = ['acme/web', 'acme/api', 'acme/worker']
+  await loadImages(engine, [
+    ...applications.flatMap((repository) =>
+      Array.from({ length: 6 }, (_, index) => ({
+        references: [`${repository}:build-${index + 1}`],
+        created: ago((6 - index) * 12),
+        layers: [
+          { name: 'distribution', bytes: 8 * megabyte },
+          { name: `${repository}-dependencies`, bytes: 4 * megabyte },
+          { name: `${repository}-${index}`, bytes: megabyte }
+        ]
+      }))
+    ),
+    {
+      references: ['postgres:17'],
+      created: ago(2_000),
+      layers: [{ name: 'postgres', bytes: 9 * megabyte }]
+    }
+  ])
+  for (const tag of ['latest', 'stable'])
+    await docker('tag', 'acme/web:build-6', `acme/web:${tag}`)
+  await docker('tag', 'acme/api:build-1', 'release/api:1.0')
+  await importBusybox(engine)
+
+  const none = ['--network', 'none']
+  await docker('network', 'create', 'compose-of-last-week')
+  await docker('network', 'create', 'preview')
+  await docker(
+    'run',
+    '--detach',
+    ...none,
+    '--name',
+    'cache-server',
+    '--volume',
+    'cache-data:/data',
+    'busybox:1',
+    'sh',
+    '-c',
+    'dd if=/dev/urandom of=/data/file bs=1000000 count=2; sleep 3600'
+  )
+  await docker(
+    'run',
+    ...none,
+    '--name',
+    'tests',
+    '--volume',
+    '/scratch',
+    'busybox:1',
+    'sh',
+    '-c',
+    'dd if=/dev/urandom of=/scratch/file bs=1000000 count=3; dd if=/dev/urandom of=/log bs=1000000 count=1'
+  )
+  await docker(
+    'create',
+    '--network',
+    'preview',
+    '--name',
+    'preview',
+    '--label',
+    'keep',
+    'acme/api:build-2',
+    'serve'
+  )
+  await docker('volume', 'create', 'database')
+  await docker(
+    'run',
+    '--rm',
+    ...none,
+    '--volume',
+    'database:/data',
+    'busybox:1',
+    'sh',
+    '-c',
+    'echo precious >/data/file'
+  )
+
+  const folder = await mkdtemp(join(tmpdir(), 'demo-'))
+  try {
+    const buildKit = createCli(engine, { DOCKER_BUILDKIT: '1' })
+    for (const build of [1, 2]) {
+      await writeFile(
+        join(folder, 'Dockerfile'),
+        `FROM busybox:1\nRUN dd if=/dev/urandom of=/file bs=1000000 count=5\nLABEL build=${build}\n`
+      )
+      await buildKit(
+        'build',
+        '--quiet',
+        '--no-cache',
+        ...none,
+        '--tag',
+        'tool:latest',
+        folder
+      )
+    }
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+  await pinByDigest(engine, docker)
+}
+
+/** Pulls an image by its digest from a real registry on loopback, as deployments do. */
+async function pinByDigest(
+  engine: ThrowawayEngine,
+  docker: Cli
+): Promise<void> {
+  const registry = await startRegistry().catch((error: unknown) => {
+    console.log(
+      `No digest-pinned image, as no registry could be started: ${String(error)}`
+    )
+  })
+  if (registry === undefined) return
+  try {
+    const reference = `${registry.address}/tools/lint:1`
+    await loadImages(engine, [
+      {
+        references: [reference],
+        created: '2024-05-01T12:00:00Z',
+        layers: [{ name: 'lint', bytes: 2 * megabyte }]
+      }
+    ])
+    const [digest = ''] =
+      /sha256:[0-9a-f]{64}/.exec(await docker('push', reference)) ?? []
+    await docker('image', 'rm', reference)
+    await docker('pull', '--quiet', `${registry.address}/tools/lint@${digest}`)
+  } finally {
+    await registry.stop()
+  }
+}
+
+await main()
