@@ -30883,6 +30883,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   Bi: () => (/* binding */ DockerError),
   $t: () => (/* binding */ connectionError),
   hC: () => (/* binding */ createDocker),
+  bR: () => (/* binding */ orNothing),
   Py: () => (/* binding */ succeed)
 });
 
@@ -41986,9 +41987,12 @@ function validateConcurrency(concurrency) {
 class DockerError extends Error {
     name = 'DockerError';
     kind;
-    constructor(kind, message) {
+    /** What the call had printed until then. */
+    stdout;
+    constructor(kind, message, stdout = '') {
         super(message);
         this.kind = kind;
+        this.stdout = stdout;
     }
 }
 /** A call to a healthy engine ends long before: listing 10,000 images took a minute on the slowest store. */
@@ -42009,7 +42013,7 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
             kill.abort();
         }, graceAfterCancel).unref();
     });
-    async function call(args, { limit = defaultLimit, grace = false, env: extra = {} } = {}) {
+    async function call(args, { limit = defaultLimit, grace = false, env: extra, elsewhere }) {
         const cancelSignal = grace ? kill.signal : signal;
         if (cancelSignal.aborted)
             throw new DockerError('cancelled', 'The run was cancelled.');
@@ -42029,20 +42033,26 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
         const { stdout, stderr, exitCode } = result;
         const name = describeCall(command, args);
         if (result.timedOut)
-            throw new DockerError('no-answer', `Docker did not answer: ${name} was ended after ${Math.ceil(timeout / 1_000)} s. ` +
-                'Is the engine overloaded or stuck? The input timeout gives the step more time.');
+            throw new DockerError('no-answer', describeTimeout(name, timeout, budget < limit), stdout);
         if (result.isCanceled)
-            throw new DockerError('cancelled', `${name} was cancelled.`);
+            throw new DockerError('cancelled', `${name} was cancelled.`, stdout);
         if (result.isMaxBuffer)
             throw new DockerError('failed', `${name} printed more than can be read.`);
         if (exitCode === undefined)
             throw failureToStart(command, name, result);
-        const broken = exitCode === 0 ? undefined : connectionError(stderr, env);
+        const broken = exitCode === 0 || elsewhere ? undefined : connectionError(stderr, env);
         if (broken !== undefined)
-            throw broken;
+            throw new DockerError(broken.kind, broken.message, stdout);
         return { exitCode, stdout, stderr };
     }
-    return (args, options) => queue(() => call(args, options));
+    return (args, options = {}) => queue(() => call(args, options));
+}
+function describeTimeout(name, timeout, byBudget) {
+    const seconds = Math.ceil(timeout / 1_000);
+    return (`Docker did not answer: ${name} was ended after ${seconds} s. Is the engine overloaded or stuck?` +
+        (byBudget
+            ? ' If it is only slow, the input timeout gives the step more time.'
+            : ''));
 }
 function failureToStart(command, name, { code, signal, originalMessage }) {
     if (signal !== undefined)
@@ -42087,6 +42097,17 @@ function succeed(output, what) {
         return output;
     throw new DockerError('failed', `docker ${what} failed with exit code ${output.exitCode}: ${output.stderr.trim() || 'it said nothing'}`);
 }
+/** A figure that may be left out: undefined where the engine did not give it, for whatever reason but a cancel. */
+async function orNothing(figure) {
+    try {
+        return await figure;
+    }
+    catch (error) {
+        if (error instanceof DockerError && error.kind !== 'cancelled')
+            return undefined;
+        throw error;
+    }
+}
 
 
 /***/ }),
@@ -42105,7 +42126,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7994);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6072);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5796);
 
 
 
@@ -42124,15 +42145,23 @@ const log = {
     },
     group: _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .group */ .Os
 };
+let shown = 0;
+/** Only for the log: whether Docker works, the listing tells. */
+function show(command, args) {
+    shown += 1;
+    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_3__/* .exec */ .m)(`"${command}"`, args)
+        .catch(() => undefined)
+        .finally(() => {
+        shown -= 1;
+    });
+}
 async function main() {
     try {
         await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_7__/* .run */ .e)({
             getInput: _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .getInput */ .V4,
             env: process.env,
             log,
-            show: (command, args) => 
-            // Only for the log; whether Docker works, the listing tells.
-            (0,_actions_exec__WEBPACK_IMPORTED_MODULE_3__/* .exec */ .m)(`"${command}"`, args).catch(() => undefined),
+            show,
             signal: cancellation()
         }));
     }
@@ -42202,6 +42231,9 @@ function describe(error) {
     return 'code' in error ? error.message : (error.stack ?? error.message);
 }
 await main();
+// A command that is only shown has no time limit: the step does not wait for one that hangs.
+if (shown > 0)
+    process.exit();
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
@@ -42213,6 +42245,7 @@ __webpack_async_result__();
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Ko: () => (/* binding */ readInputs),
+/* harmony export */   NT: () => (/* binding */ defaults),
 /* harmony export */   dz: () => (/* binding */ InputError)
 /* harmony export */ });
 /* unused harmony export schema */
@@ -42226,19 +42259,37 @@ __webpack_async_result__();
 
 
 
-/** Reads one input: its default (as in action.yml), what it takes, and how its text becomes a value or undefined. */
-function input(fallback, takes, parse) {
-    return zod__WEBPACK_IMPORTED_MODULE_2__/* .preprocess */ .vkY((text) => (text === undefined || text === '' ? fallback : text), zod__WEBPACK_IMPORTED_MODULE_2__/* .string */ .YjP().transform((text, context) => {
+/** The default of every input, as in action.yml. */
+const defaults = {
+    'keep-last': '3',
+    until: '24h',
+    'protected-labels': 'keep',
+    'protected-images': '',
+    'include-containers': 'true',
+    'include-images': 'true',
+    'include-networks': 'true',
+    'include-volumes': 'false',
+    'include-build-cache': 'true',
+    'build-cache-keep': '',
+    'dry-run': 'false',
+    timeout: '15m',
+    concurrency: '4',
+    docker: 'docker',
+    'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
+};
+/** Reads one input: what it takes, and how its text becomes a value or undefined. */
+function input(takes, parse) {
+    return zod__WEBPACK_IMPORTED_MODULE_2__/* .string */ .YjP().transform((text, context) => {
         const value = parse(text);
         if (value !== undefined)
             return value;
         context.addIssue({ code: 'custom', message: `it takes ${takes}` });
         return zod__WEBPACK_IMPORTED_MODULE_3__/* .NEVER */ .tm;
-    }));
+    });
 }
 /** Reads one item a line, or with commas between them; says which items are bad and why. */
-function listInput(fallback, takes, parse) {
-    return zod__WEBPACK_IMPORTED_MODULE_2__/* .preprocess */ .vkY((text) => text ?? fallback, zod__WEBPACK_IMPORTED_MODULE_2__/* .string */ .YjP().transform((text, context) => {
+function listInput(takes, parse) {
+    return zod__WEBPACK_IMPORTED_MODULE_2__/* .string */ .YjP().transform((text, context) => {
         const items = text.split(/[\n,]/).map((item) => item.trim());
         return items.filter(Boolean).flatMap((item) => {
             const parsed = parse(item);
@@ -42248,10 +42299,10 @@ function listInput(fallback, takes, parse) {
             context.addIssue({ code: 'custom', message });
             return [];
         });
-    }));
+    });
 }
-function choiceInput(fallback, choices) {
-    return input(fallback, orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
+function choiceInput(choices) {
+    return input(orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
         ? choices[text.toLowerCase()]
         : undefined);
 }
@@ -42265,51 +42316,46 @@ function wholeNumber(least, most) {
         return value >= least && value <= most ? value : undefined;
     };
 }
-/** The longest wait that a timer can be set to. */
-const longestTimeout = 2 ** 31 - 1;
-/** Every input, under its public name: type, default and check. An empty one counts as not given. */
+const longestTimeout = 24 * 86_400_000;
+/** Every input, under its public name: type and check. */
 const schema = zod__WEBPACK_IMPORTED_MODULE_2__/* .object */ .Ikc({
-    'keep-last': input('3', 'a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
-    until: input('24h', 'a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time', (text) => {
+    'keep-last': input('a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+    until: input('a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time', (text) => {
         const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseDuration */ .E9)(text);
         if (duration !== undefined)
             return { duration };
         const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseTime */ .pe)(text);
         return time === undefined ? undefined : { time };
     }),
-    'protected-labels': listInput('keep', 'key or key=value', (item) => {
+    'protected-labels': listInput('key or key=value', (item) => {
         const value = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_4__/* .parseLabelPattern */ .gp)(item);
         return value ? { value } : { problem: 'it has no key' };
     }),
-    'protected-images': listInput('', 'reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
+    'protected-images': listInput('reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
         const problem = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_4__/* .problemOfGlob */ .lb)(item);
         return problem === undefined ? { value: item } : { problem };
     }),
-    'include-containers': choiceInput('true', yesOrNo),
-    'include-images': choiceInput('true', { ...yesOrNo, dangling: 'dangling' }),
-    'include-networks': choiceInput('true', yesOrNo),
-    'include-volumes': choiceInput('false', {
+    'include-containers': choiceInput(yesOrNo),
+    'include-images': choiceInput({ ...yesOrNo, dangling: 'dangling' }),
+    'include-networks': choiceInput(yesOrNo),
+    'include-volumes': choiceInput({
         false: 'none',
         anonymous: 'anonymous',
         true: 'anonymous',
         all: 'all'
     }),
-    'include-build-cache': choiceInput('true', yesOrNo),
-    'build-cache-keep': input('', 'a size such as 10GB or 20GiB', (text) => {
-        const bytes = text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseSize */ .DB)(text);
-        // Docker's own 0 means no limit as well.
-        return bytes === undefined ? undefined : { bytes: bytes || undefined };
-    }),
-    'dry-run': choiceInput('false', yesOrNo),
-    timeout: input('15m', 'a duration above 0s, at most 24d', (text) => {
+    'include-build-cache': choiceInput(yesOrNo),
+    'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseSize */ .DB)(text)),
+    'dry-run': choiceInput(yesOrNo),
+    timeout: input('a duration above 0s, at most 24d', (text) => {
         const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseDuration */ .E9)(text);
         return duration && duration >= 1 && duration <= longestTimeout
             ? duration
             : undefined;
     }),
-    concurrency: input('4', 'a whole number from 1 to 64', wholeNumber(1, 64)),
-    docker: input('docker', 'the name or path of a Docker CLI', asPath),
-    'report-file': input('$RUNNER_TEMP/docker-reclaim/report.json', 'the path of a file', asPath)
+    concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
+    docker: input('the name or path of a Docker CLI', asPath),
+    'report-file': input('the path of a file', asPath)
 });
 function asPath(text) {
     return text.includes('\0') ? undefined : text;
@@ -42319,16 +42365,18 @@ class InputError extends Error {
     name = 'InputError';
 }
 /**
- * Reads all inputs. Throws an InputError that names every bad one, the value it got and what it takes.
- * `now` (milliseconds since 1970) tells whether a date of `until` is yet to come.
+ * Reads all inputs; an empty one counts as not given. Throws an InputError that names every bad one, the value it got
+ * and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
  */
 function readInputs(getInput, { now, temp = (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)() }) {
-    const texts = Object.fromEntries(Object.keys(schema.shape).map((name) => [name, getInput(name) || undefined]));
+    const texts = { ...defaults };
+    for (const name of inputNames)
+        texts[name] = getInput(name) || defaults[name];
     const result = schema.safeParse(texts);
     const problems = (result.error?.issues ?? []).map(({ path, message }) => [String(path[0]), message]);
-    const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseTime */ .pe)(texts['until'] ?? '');
-    if (time !== undefined && time > now)
-        problems.push(['until', 'it takes a time that is past']);
+    const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseTime */ .pe)(texts.until);
+    if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_1__/* .longestDuration */ .rP))
+        problems.push(['until', 'it takes a time in the past 292 years']);
     if (!result.success || problems.length > 0)
         throw new InputError(describeProblems(problems, texts));
     const inputs = result.data;
@@ -42343,7 +42391,7 @@ function readInputs(getInput, { now, temp = (0,node_os__WEBPACK_IMPORTED_MODULE_
             includeNetworks: inputs['include-networks'],
             includeVolumes: inputs['include-volumes'],
             includeBuildCache: inputs['include-build-cache'],
-            buildCacheKeep: inputs['build-cache-keep'].bytes
+            buildCacheKeep: inputs['build-cache-keep']
         },
         options: {
             dryRun: inputs['dry-run'],
@@ -42351,9 +42399,11 @@ function readInputs(getInput, { now, temp = (0,node_os__WEBPACK_IMPORTED_MODULE_
             concurrency: inputs.concurrency,
             docker: inputs.docker,
             reportFile: inputs['report-file'].replace(/^\$RUNNER_TEMP(?=\/|$)/, () => temp)
-        }
+        },
+        texts
     };
 }
+const inputNames = Object.keys(defaults).filter((name) => name in defaults);
 function describeProblems(problems, texts) {
     const lines = problems.map(([name, problem]) => {
         const text = texts[name] ?? '';
@@ -42366,6 +42416,64 @@ function describeProblems(problems, texts) {
         `${what} not valid. Nothing was looked at or removed.`,
         ...lines
     ].join('\n');
+}
+
+
+/***/ }),
+
+/***/ 6614:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Am: () => (/* binding */ removeReasons),
+/* harmony export */   TF: () => (/* binding */ remove),
+/* harmony export */   XL: () => (/* binding */ keepReasons),
+/* harmony export */   Yf: () => (/* binding */ keepAsWell),
+/* harmony export */   aC: () => (/* binding */ keep),
+/* harmony export */   cz: () => (/* binding */ sum),
+/* harmony export */   n6: () => (/* binding */ compareText),
+/* harmony export */   p_: () => (/* binding */ list)
+/* harmony export */ });
+/** Why a resource stays. */
+const keepReasons = [
+    'in-use',
+    'protected-label',
+    'protected-image',
+    'keep-last',
+    'recent',
+    'unknown-age',
+    'named-volume',
+    'built-in',
+    'not-included'
+];
+/** Why a resource goes. */
+const removeReasons = ['expired', 'dangling'];
+function keep(reason, detail) {
+    return { action: 'keep', reason, detail };
+}
+function remove(reason, detail) {
+    return { action: 'remove', reason, detail };
+}
+/** Keeps one more, for what depends on it; false where it stays already, or is not known. */
+function keepAsWell(decided, id, detail) {
+    const known = decided.get(id);
+    if (known === undefined || known.decision.action === 'keep')
+        return false;
+    decided.set(id, { ...known, decision: keep('in-use', detail) });
+    return true;
+}
+/** Joins the first few of a list for a sentence: `a, b and 3 more`. */
+function list(names) {
+    const shown = names.slice(0, 3);
+    const more = names.length - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+/** Orders text by its characters' codes, the same on every machine. */
+function compareText(a, b) {
+    return a < b ? -1 : Number(a > b);
+}
+function sum(numbers) {
+    return numbers.reduce((total, number) => total + number, 0);
 }
 
 
@@ -42480,9 +42588,10 @@ function textMatcher(pattern) {
 /* harmony export */   Pl: () => (/* binding */ headline),
 /* harmony export */   zt: () => (/* binding */ renderFailure)
 /* harmony export */ });
-/* unused harmony export nameOf */
+/* harmony import */ var _policy_decision_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6614);
 /* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
 /* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5655);
+
 
 
 /** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
@@ -42497,31 +42606,41 @@ const nouns = {
 };
 /** The answer in one sentence, for the log and as the first line of the summary. */
 function headline({ report, disk }) {
-    const { totals, dryRun } = report;
-    const going = report.resources.filter(({ outcome }) => ['removed', 'planned', 'untagged'].includes(outcome));
+    const { totals, dryRun, resources } = report;
     const milliseconds = Date.parse(report.finishedAt) - Date.parse(report.startedAt);
-    const short = milliseconds < 120_000;
-    const took = `in ${short ? `${(milliseconds / 1_000).toFixed(1)} s` : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds)}`;
+    const took = milliseconds < 120_000
+        ? `in ${(milliseconds / 1_000).toFixed(1)} s`
+        : `in ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds)}`;
     if (totals.skipped)
-        return `Nothing to ${dryRun ? 'reclaim' : 'do'}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(report.resources.length, 'resource')} looked at ${took}.`;
-    const what = Object.entries(nouns).flatMap(([kind, noun]) => {
-        const number = going.filter((one) => one.kind === kind && one.action === 'remove').length;
-        if (number === 0)
-            return [];
-        return kind === 'build-cache' ? [noun] : [(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(number, noun)];
-    });
-    const untagged = dryRun
-        ? going.reduce((sum, one) => sum +
-            (one.action === 'untag' ? (one.removedReferences?.length ?? 0) : 0), 0)
-        : totals.untaggedReferences;
-    if (untagged > 0)
-        what.push((0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(untagged, 'reference'));
-    const bytes = (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(dryRun ? totals.plannedBytes : totals.reclaimedBytes);
-    const most = going.reduce((sum, one) => sum + (one.bytesAtMost ?? one.bytes ?? 0), 0);
-    const upTo = dryRun && most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
+        return `Nothing to do: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
+    const what = describeGoing(report).join(', ') || 'nothing went';
     const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
-    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo}: ` +
-        `${what.length > 0 ? what.join(', ') : 'nothing went'} ${took}.${failed}${describeDisk(disk, dryRun)}`);
+    const bytes = (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(dryRun ? totals.plannedBytes : totals.reclaimedBytes);
+    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
+        `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`);
+}
+/** What went or would go, counted by kind: `2 containers`, `1 image`. */
+function describeGoing({ resources, totals }) {
+    const going = resources.filter(({ action, outcome }) => outcome === 'removed' || (outcome === 'planned' && action === 'remove'));
+    const planned = resources
+        .filter(({ outcome }) => outcome === 'planned')
+        .map(({ removedReferences = [] }) => removedReferences.length);
+    const untagged = totals.untaggedReferences + (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(planned);
+    return [
+        ...Object.entries(nouns).flatMap(([kind, noun]) => {
+            const number = going.filter((one) => one.kind === kind).length;
+            if (number === 0)
+                return [];
+            return kind === 'build-cache' ? [noun] : [(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(number, noun)];
+        }),
+        ...(untagged > 0 ? [(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(untagged, 'reference')] : [])
+    ];
+}
+/** In a dry run, what is possible beyond what is certain. */
+function upTo({ resources, totals }) {
+    const planned = resources.filter(({ outcome }) => outcome === 'planned');
+    const most = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
+    return most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
 }
 function describeDisk({ before, after }, dryRun) {
     if (before === undefined || after === undefined)
@@ -42540,7 +42659,7 @@ function renderSummary(facts) {
     const sections = [
         '## Docker Reclaim',
         `**${headline(facts)}**`,
-        ...(error === undefined ? [] : [`> [!CAUTION]\n> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(error, 2_000)}`]),
+        error === undefined ? '' : `> [!CAUTION]\n> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(error, 2_000)}`,
         renderWarnings(warnings),
         renderKinds(resources, dryRun),
         renderList('Failed', resources.filter(({ outcome }) => outcome === 'failed'), true),
@@ -42579,68 +42698,67 @@ function renderKinds(resources, dryRun) {
         const ofKind = resources.filter((one) => one.kind === kind);
         if (ofKind.length === 0)
             return [];
-        const number = (outcomes) => ofKind.filter(({ action, outcome }) => action !== 'untag' && outcomes.includes(outcome)).length;
-        const untagged = ofKind.filter(({ action, outcome }) => action === 'untag' && outcome !== 'failed').length;
-        const bytes = ofKind.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+        const number = (column) => ofKind.filter((one) => columnOf(one) === column).length;
+        const bytes = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(ofKind.map((one) => one.bytes ?? 0));
         const unknown = ofKind.some((one) => one.bytes === null);
+        const atLeast = `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}${unknown ? ' or more' : ''}`;
         return [
             [
                 kind === 'build-cache' ? noun : `${noun}s`,
-                number(['removed', 'planned']),
-                number(['kept']) + untagged,
-                number(['gone']),
-                number(['failed']),
-                bytes === 0 && unknown
-                    ? 'unknown'
-                    : `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}${unknown ? ' or more' : ''}`
+                ...columns.map(number),
+                bytes === 0 && unknown ? 'unknown' : atLeast
             ]
         ];
     });
-    return table([
-        '',
-        dryRun ? 'would go' : 'removed',
-        'stay',
-        'gone already',
-        'failed',
-        dryRun ? 'would free' : 'freed'
-    ], rows);
+    const head = dryRun
+        ? [
+            '',
+            'would go',
+            'would be untagged',
+            'stay',
+            'gone',
+            'failed',
+            'would free'
+        ]
+        : ['', 'removed', 'untagged', 'stay', 'gone already', 'failed', 'freed'];
+    return table(head, rows);
+}
+const columns = ['removed', 'untagged', 'kept', 'gone', 'failed'];
+/** Every resource is in exactly one column. */
+function columnOf({ action, outcome }) {
+    if (outcome !== 'planned')
+        return outcome;
+    return action === 'untag' ? 'untagged' : 'removed';
 }
 /** Why what stays does stay, counted, with what it holds, and the input that held it. */
-function renderReasons({ report, policy, held }) {
-    const reasons = new Map();
-    for (const one of report.resources)
-        if (one.outcome === 'kept')
-            reasons.set(one.reason, [...(reasons.get(one.reason) ?? []), one]);
-    if (reasons.size === 0)
+function renderReasons({ report, inputs, held }) {
+    const kept = report.resources.filter(({ outcome }) => outcome === 'kept');
+    if (kept.length === 0)
         return '';
-    const rows = [...reasons].map(([reason, resources]) => {
+    const rows = [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, resources]) => {
         const longest = Math.max(...resources.map(({ idle }) => idle ?? -1));
+        const names = inputsOf[reason] ?? [];
+        const given = names.map((name) => (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${name}: ${inputs[name]}`, 80));
         return [
-            `${reason}${describeInput(reason, policy)}`,
+            `${reason}${given.length > 0 ? ` (${given.join(', ')})` : ''}`,
             resources.length,
             (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(held.get(reason) ?? 0),
             longest < 0 ? 'unknown' : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(longest)
         ];
     });
-    return `### Why the rest stays\n\n${table(['reason', 'resources', 'image data held', 'longest idle'], rows)}`;
+    const head = ['reason', 'resources', 'image data held', 'longest idle'];
+    return `### Why the rest stays\n\n${table(head, rows)}`;
 }
-/** The input that holds what stays for a reason, as it was given. */
-function describeInput(reason, policy) {
-    const until = 'duration' in policy.until
-        ? (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(policy.until.duration)
-        : new Date(policy.until.time).toISOString();
-    const inputs = {
-        'keep-last': `keep-last: ${policy.keepLast}`,
-        recent: `until: ${until}`,
-        'unknown-age': `until: ${until}`,
-        'protected-label': 'protected-labels',
-        'protected-image': 'protected-images',
-        'named-volume': 'include-volumes',
-        'not-included': 'include-…'
-    };
-    const input = inputs[reason];
-    return input === undefined ? '' : ` (${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(input)})`;
-}
+/** The inputs that hold what stays for a reason. */
+const inputsOf = {
+    'keep-last': ['keep-last'],
+    recent: ['until'],
+    'unknown-age': ['until'],
+    'protected-label': ['protected-labels'],
+    'protected-image': ['protected-images'],
+    'named-volume': ['include-volumes'],
+    budget: ['timeout']
+};
 function renderList(title, resources, open) {
     if (resources.length === 0)
         return '';
@@ -42677,7 +42795,7 @@ function describeBytes({ bytes, bytesAtMost, outcome }) {
         return 'unknown';
     return bytesAtMost === undefined
         ? (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)
-        : `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)} to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytesAtMost)}`;
+        : `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}, up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytesAtMost)}`;
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -42755,7 +42873,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 6072:
+/***/ 5796:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -42764,14 +42882,16 @@ __nccwpck_require__.d(__webpack_exports__, {
   e: () => (/* binding */ run)
 });
 
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./src/docker/cli.ts + 147 modules
 var cli = __nccwpck_require__(569);
 // EXTERNAL MODULE: external "node:fs"
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:os"
-var external_node_os_ = __nccwpck_require__(8161);
 ;// CONCATENATED MODULE: ./src/docker/disk.ts
 
 
@@ -42960,67 +43080,75 @@ var errors = __nccwpck_require__(7428);
 
 
 // Docker leaves keys out, or writes null for them, from one version to the next: every key is optional.
-const schemas_text = classic_schemas/* string */.YjP()
-    .nullish()
-    .transform((value) => value ?? '');
-const texts = classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())
-    .nullish()
-    .transform((value) => value ?? []);
-const map = classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* string */.YjP().nullable())
-    .nullish()
-    .transform((value) => Object.fromEntries(Object.entries(value ?? {}).map(([key, entry]) => [key, entry ?? ''])));
-const flag = classic_schemas/* boolean */.zMY()
-    .nullish()
-    .transform((value) => value ?? false);
+function orElse(schema, fallback) {
+    return schema.nullish().transform((value) => value ?? fallback);
+}
+const schemas_text = orElse(classic_schemas/* string */.YjP(), '');
+const texts = orElse(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()), []);
+const flag = orElse(classic_schemas/* boolean */.zMY(), false);
+const size = orElse(classic_schemas/* number */.aig().nonnegative(), 0);
 const time = classic_schemas/* string */.YjP()
     .nullish()
     .transform((value) => (0,units/* parseTime */.pe)(value ?? ''));
-const keys = classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* unknown */.L5J())
-    .nullish()
-    .transform((value) => Object.keys(value ?? {}));
+// Not z.record: that drops the key `__proto__`, which Docker takes for a label or a network like any other.
+const map = classic_schemas/* unknown */.L5J()
+    .optional()
+    .transform((value) => Object.fromEntries(entriesOf(value).map(([key, entry]) => [
+    key,
+    typeof entry === 'string' ? entry : ''
+])));
+const keys = classic_schemas/* unknown */.L5J()
+    .optional()
+    .transform((value) => entriesOf(value).map(([key]) => key));
+function entriesOf(value) {
+    return typeof value === 'object' && value !== null
+        ? Object.entries(value)
+        : [];
+}
 const infoSchema = classic_schemas/* object */.Ikc({
     ID: schemas_text,
     Name: schemas_text,
     ServerVersion: schemas_text,
     Driver: schemas_text,
-    DriverStatus: classic_schemas/* array */.YOg(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()))
-        .nullish()
-        .transform((value) => value ?? []),
+    DriverStatus: orElse(classic_schemas/* array */.YOg(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())), []),
     DockerRootDir: schemas_text,
     SystemTime: time,
     KernelVersion: schemas_text,
     ServerErrors: texts
 });
+const endpointSchema = classic_schemas/* object */.Ikc({ NetworkID: schemas_text }).nullish();
+const mountSchema = classic_schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
 const containerSchema = classic_schemas/* object */.Ikc({
     Id: classic_schemas/* string */.YjP().min(1),
     Name: schemas_text,
     Created: time,
     Image: schemas_text,
     State: classic_schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
-        .partial()
         .nullish(),
-    Config: classic_schemas/* object */.Ikc({ Image: schemas_text, Labels: map }).partial().nullish(),
+    Config: classic_schemas/* object */.Ikc({ Image: schemas_text, Labels: map }).nullish(),
     HostConfig: classic_schemas/* object */.Ikc({
         NetworkMode: schemas_text,
         IpcMode: schemas_text,
         PidMode: schemas_text,
         Links: texts,
-        Mounts: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ Type: schemas_text, Source: schemas_text }))
-            .nullish()
-            .transform((value) => value ?? [])
+        Mounts: orElse(classic_schemas/* array */.YOg(mountSchema), [])
     })
-        .partial()
         .nullish(),
-    Mounts: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text }))
-        .nullish()
-        .transform((value) => value ?? []),
+    Mounts: orElse(classic_schemas/* array */.YOg(mountSchema), []),
     NetworkSettings: classic_schemas/* object */.Ikc({
-        Networks: classic_schemas/* record */.g1P(classic_schemas/* string */.YjP(), classic_schemas/* object */.Ikc({ NetworkID: schemas_text }).nullable())
-            .nullish()
+        /** Names with the IDs of the networks; a container that never started has no IDs. */
+        Networks: classic_schemas/* unknown */.L5J()
+            .optional()
+            .transform((value) => entriesOf(value).map(([name, endpoint]) => ({
+            name,
+            id: endpointSchema.safeParse(endpoint).data?.NetworkID ?? ''
+        })))
     })
         .nullish(),
-    SizeRw: classic_schemas/* number */.aig().nullish()
+    SizeRw: size
 });
+/** What `container ls` tells of a container that cannot be inspected. */
+const listedContainerSchema = classic_schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
 const imageSchema = classic_schemas/* object */.Ikc({
     Id: classic_schemas/* string */.YjP().min(1),
     RepoTags: texts,
@@ -43028,23 +43156,19 @@ const imageSchema = classic_schemas/* object */.Ikc({
     Parent: schemas_text,
     Comment: schemas_text,
     Created: time,
-    Size: classic_schemas/* number */.aig()
-        .nonnegative()
-        .nullish()
-        .transform((value) => value ?? 0),
-    Metadata: classic_schemas/* object */.Ikc({ LastTagTime: time }).partial().nullish(),
-    RootFS: classic_schemas/* object */.Ikc({ Layers: texts }).partial().nullish(),
-    Config: classic_schemas/* object */.Ikc({ Labels: map }).partial().nullish()
+    Size: size,
+    Metadata: classic_schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
+    RootFS: classic_schemas/* object */.Ikc({ Layers: texts }).nullish(),
+    Config: classic_schemas/* object */.Ikc({ Labels: map }).nullish()
 });
 const networkSchema = classic_schemas/* object */.Ikc({
     Id: classic_schemas/* string */.YjP().min(1),
     Name: classic_schemas/* string */.YjP().min(1),
-    Driver: schemas_text,
     Scope: schemas_text,
     Created: time,
     Labels: map,
     Ingress: flag,
-    ConfigFrom: classic_schemas/* object */.Ikc({ Network: schemas_text }).partial().nullish(),
+    ConfigFrom: classic_schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
     Containers: keys
 });
 const volumeSchema = classic_schemas/* object */.Ikc({
@@ -43064,24 +43188,19 @@ const historySchema = classic_schemas/* object */.Ikc({
 });
 /** The parts of `system df -v` that are read; sizes are text for people. */
 const diskUsageSchema = classic_schemas/* object */.Ikc({
-    Volumes: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text }))
-        .nullish()
-        .transform((value) => value ?? []),
-    BuildCache: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
-        ID: schemas_text,
+    Volumes: orElse(classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
+    BuildCache: orElse(classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
         CacheType: schemas_text,
         InUse: schemas_text,
         Shared: schemas_text,
         Size: schemas_text,
         CreatedAt: schemas_text,
         LastUsedAt: schemas_text
-    }))
-        .nullish()
-        .transform((value) => value ?? [])
+    })), [])
 });
 const contextSchema = classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
     Name: schemas_text,
-    Endpoints: classic_schemas/* object */.Ikc({ docker: classic_schemas/* object */.Ikc({ Host: schemas_text }).partial().nullish() })
+    Endpoints: classic_schemas/* object */.Ikc({ docker: classic_schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
         .nullish()
 }));
 /** Reads one JSON value that a command printed. Throws a DockerError that names the command. */
@@ -43113,12 +43232,60 @@ function readSize(text) {
     return (0,units/* parseSize */.DB)(text.trim());
 }
 
+;// CONCATENATED MODULE: ./src/docker/inspect.ts
+
+
+/** As many IDs as stay far below the 32 KiB that a command line may have on Windows. */
+const idsPerCall = 100;
+/**
+ * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
+ * missing. Only what the engine says it does not have counts as gone.
+ */
+async function inspect(docker, type, names, schema, { flags = [], ...options } = {}) {
+    const chunks = [];
+    for (let start = 0; start < names.length; start += idsPerCall)
+        chunks.push(names.slice(start, start + idsPerCall));
+    const inspected = await Promise.all(chunks.map(async (chunk) => {
+        const output = await docker([type, 'inspect', ...flags, '--', ...chunk], options);
+        if (output.stdout === '')
+            (0,cli/* succeed */.Py)(output, `${type} inspect`);
+        const found = readJson(output.stdout, schema.array(), `${type} inspect`);
+        if (output.exitCode === 0)
+            return { found, unreadable: [] };
+        const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]));
+        const missing = chunk.filter((name) => !known.has(name));
+        return {
+            found,
+            unreadable: missing.filter((name) => !saysAbsent(output, type, name))
+        };
+    }));
+    return {
+        found: inspected.flatMap(({ found }) => found),
+        unreadable: inspected.flatMap(({ unreadable }) => unreadable)
+    };
+}
+/**
+ * Tells whether the engine said that it does not have a thing. It says so in several ways: `No such image: NAME`,
+ * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
+ */
+function saysAbsent({ stderr }, type, name) {
+    return stderr.split('\n').some((line) => {
+        const at = line.indexOf(name);
+        if (at < 0)
+            return false;
+        const around = `${line.slice(0, at)}NAME${line.slice(at + name.length)}`.trim();
+        return (new RegExp(`no such (?:${type}|object): NAME$`, 'i').test(around) ||
+            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around));
+    });
+}
+
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
 
 
 
 
-/** What the removal has to know of a store: the few things in which they differ (see `isContainerd`). */
+
+/** How the containerd image store names itself in `docker info`. */
 const containerdDriver = 'io.containerd.snapshotter.v1';
 /** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
 async function lookAtEngine(docker, env) {
@@ -43140,68 +43307,84 @@ async function lookAtEngine(docker, env) {
     };
 }
 /**
- * Lists all that the engine holds; the listings run side by side. The build cache is asked for only `withCache`:
- * that can be costly, and so has its own time limit, after which it is left out.
+ * Lists all that the engine holds; the listings run side by side. The build cache is asked for only with the `builder`
+ * that is the engine's own (see `findContext`): that can be costly, so it has a time limit, after which it is left out.
  */
-async function lookAtAll(docker, engine, withCache) {
+async function lookAtAll(docker, engine, builder) {
     const [containers, images, networks, volumes, records] = await Promise.all([
         listContainers(docker),
         listImages(docker, engine),
         listNetworks(docker),
         listVolumes(docker),
-        withCache ? listBuildCache(docker, engine) : []
+        builder === undefined ? [] : listBuildCache(docker, engine, builder)
     ]);
+    const unreadable = Object.entries({
+        image: images.unreadable,
+        network: networks.unreadable,
+        volume: volumes.unreadable
+    }).flatMap(([kind, names]) => names.map((name) => `${kind} ${name}`));
     return {
         engine,
         containers,
-        images,
-        networks,
-        volumes,
-        buildCache: { records }
+        images: images.found,
+        networks: networks.found,
+        volumes: volumes.found,
+        buildCache: { records },
+        unreadable
     };
-}
-/** As many IDs as stay far below the 32 KiB that a command line may have on Windows. */
-const idsPerCall = 100;
-/**
- * Inspects things by name or ID. What has gone meanwhile is left out: the CLI prints the others and exits with 1.
- */
-async function inspect(docker, type, names, schema, { flags = [], limit } = {}) {
-    const chunks = [];
-    for (let start = 0; start < names.length; start += idsPerCall)
-        chunks.push(names.slice(start, start + idsPerCall));
-    const found = await Promise.all(chunks.map(async (chunk) => {
-        const output = await docker([type, 'inspect', ...flags, '--', ...chunk], limit === undefined ? {} : { limit });
-        if (output.exitCode !== 0 && !/no such|not found/i.test(output.stderr))
-            (0,cli/* succeed */.Py)(output, `${type} inspect`);
-        return readJson(output.stdout || '[]', schema.array(), `${type} inspect`);
-    }));
-    return found.flat();
 }
 async function listIds(docker, args) {
     const { stdout } = (0,cli/* succeed */.Py)(await docker(args), args.slice(0, 2).join(' '));
     return [...new Set(stdout.split('\n').filter(Boolean))];
 }
+const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
 /** All containers, in every state. `ls` prints only IDs: as JSON it would have the engine measure each of them. */
 async function listContainers(docker) {
-    const ids = await listIds(docker, [
-        'container',
-        'ls',
-        '--all',
-        '--quiet',
-        '--no-trunc'
-    ]);
-    const found = await inspect(docker, 'container', ids, containerSchema);
-    return found.map(readContainer);
+    const ids = await listIds(docker, [...listAllContainers, '--quiet']);
+    const inspected = await inspect(docker, 'container', ids, containerSchema);
+    const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
+    return [...inspected.found.map(readContainer), ...others.flat()];
+}
+/**
+ * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
+ * is in no state that may be removed, and what it needs stays.
+ */
+async function readFromListing(docker, id) {
+    const fields = ['Names', 'State', 'Image', 'Networks', 'Mounts'];
+    const format = `[${fields.map((field) => `{{json .${field}}}`).join(',')}]`;
+    const args = [
+        ...listAllContainers,
+        '--filter',
+        `id=${id}`,
+        '--format',
+        format
+    ];
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'container ls');
+    return readJsonLines(stdout, listedContainerSchema, 'container ls').map(([names, state, image, networks, mounts]) => ({
+        id,
+        name: names || id,
+        state: `${state}, and cannot be inspected`,
+        createdAt: undefined,
+        startedAt: undefined,
+        finishedAt: undefined,
+        labels: {},
+        image,
+        imageReference: image,
+        mountedImages: mounts.split(','),
+        networks: networks.split(','),
+        volumes: mounts.split(','),
+        binds: mounts.split(','),
+        joins: []
+    }));
 }
 function readContainer(raw) {
     const { State: state, Config: config, HostConfig: host } = raw;
-    const networks = Object.entries(raw.NetworkSettings?.Networks ?? {});
+    const networks = raw.NetworkSettings?.Networks ?? [];
     const named = (type) => raw.Mounts.filter(({ Type }) => Type === type);
-    const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode]
-        .filter((mode) => mode?.startsWith('container:'))
-        .map((mode) => mode?.slice('container:'.length) ?? '');
+    const asked = (host?.Mounts ?? []).filter(({ Type }) => Type === 'image');
+    const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode].flatMap((mode) => /^container:(.+)/.exec(mode ?? '')?.[1] ?? []);
     // A link is written "/target:/me/alias".
-    const linked = (host?.Links ?? []).map((link) => (link.split(':')[0] ?? '').replace(/^\//, ''));
+    const linked = (host?.Links ?? []).flatMap((link) => /^\/?([^:]+)/.exec(link)?.[1] ?? []);
     return {
         id: raw.Id,
         name: raw.Name.replace(/^\//, '') || raw.Id,
@@ -43214,11 +43397,9 @@ function readContainer(raw) {
         imageReference: config?.Image ?? '',
         mountedImages: [
             ...named('image').map(({ Name }) => Name),
-            ...(host?.Mounts ?? [])
-                .filter(({ Type }) => Type === 'image')
-                .map(({ Source }) => Source)
+            ...asked.map(({ Source }) => Source)
         ],
-        networks: networks.flatMap(([name, network]) => [name, network?.NetworkID ?? ''].filter(Boolean)),
+        networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
         volumes: named('volume').map(({ Name }) => Name),
         binds: named('bind').map(({ Source }) => Source),
         joins: [...joined, ...linked]
@@ -43226,62 +43407,63 @@ function readContainer(raw) {
 }
 /** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
 async function measureContainers(docker, ids) {
-    const found = await inspect(docker, 'container', ids, containerSchema, {
+    const { found } = await inspect(docker, 'container', ids, containerSchema, {
         flags: ['--size'],
         limit: costlyLimit
     });
-    return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw ?? 0]));
+    return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]));
 }
 async function listImages(docker, engine) {
-    const { stdout } = (0,cli/* succeed */.Py)(await docker([
-        'image',
-        'ls',
-        '--all',
-        '--no-trunc',
-        '--format',
-        '{{json .}}'
-    ]), 'image ls');
+    const args = ['image', 'ls', '--all', '--no-trunc', '--format', '{{json .}}'];
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'image ls');
     const listed = readJsonLines(stdout, listedImageSchema, 'image ls');
     const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]));
     const images = await inspectImages(docker, engine, [...sizes.keys()]);
     if (engine.store !== 'containerd')
         return images;
     // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
-    return images.map((image) => ({
+    const found = images.found.map((image) => ({
         ...image,
         bytes: sizes.get(image.id) ?? image.bytes
     }));
+    return { ...images, found };
 }
-/** Inspects images by ID or reference; those that are gone are left out. */
+/** Inspects images by ID or reference. */
 async function inspectImages(docker, engine, names) {
-    const found = await inspect(docker, 'image', names, imageSchema);
-    return found.map((raw) => readImage(raw, engine));
+    const inspected = await inspect(docker, 'image', names, imageSchema);
+    const found = inspected.found.map((raw) => readImage(raw, engine));
+    return { ...inspected, found };
 }
 function readImage(raw, engine) {
     const real = (reference) => !reference.includes('<none>');
     const tags = raw.RepoTags.filter(real);
+    const digests = raw.RepoDigests.filter(real);
     // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
-    const digests = engine.store === 'containerd' ? [] : raw.RepoDigests.filter(real);
+    const madeUp = engine.store === 'containerd';
     return {
         id: raw.Id,
-        references: [...new Set([...tags, ...digests])],
+        references: [...new Set(madeUp ? tags : [...tags, ...digests])],
+        digests,
         parent: raw.Parent || undefined,
         createdAt: raw.Created,
         taggedAt: raw.Metadata?.LastTagTime,
         labels: raw.Config?.Labels ?? {},
         bytes: raw.Size,
         layers: raw.RootFS?.Layers ?? [],
-        pulled: digests.length > 0,
+        pulled: !madeUp && digests.length > 0,
         byBuildKit: raw.Comment.startsWith('buildkit')
     };
 }
 async function listNetworks(docker) {
-    const ids = await listIds(docker, ['network', 'ls', '--quiet', '--no-trunc']);
-    const found = await inspect(docker, 'network', ids, networkSchema);
-    return found.map((raw) => ({
+    const args = ['network', 'ls', '--quiet', '--no-trunc'];
+    return inspectNetworks(docker, await listIds(docker, args));
+}
+/** Inspects networks by ID. */
+async function inspectNetworks(docker, ids) {
+    const inspected = await inspect(docker, 'network', ids, networkSchema);
+    const found = inspected.found.map((raw) => ({
         id: raw.Id,
         name: raw.Name,
-        driver: raw.Driver,
         scope: raw.Scope,
         createdAt: raw.Created,
         labels: raw.Labels,
@@ -43289,14 +43471,16 @@ async function listNetworks(docker) {
         configFrom: raw.ConfigFrom?.Network || undefined,
         containers: raw.Containers
     }));
+    return { ...inspected, found };
 }
 async function listVolumes(docker) {
-    return inspectVolumes(docker, await listIds(docker, ['volume', 'ls', '--quiet']));
+    const args = ['volume', 'ls', '--quiet'];
+    return inspectVolumes(docker, await listIds(docker, args));
 }
-/** Inspects volumes by name; those that are gone are left out. */
+/** Inspects volumes by name. */
 async function inspectVolumes(docker, names) {
-    const found = await inspect(docker, 'volume', names, volumeSchema);
-    return found.map((raw) => ({
+    const inspected = await inspect(docker, 'volume', names, volumeSchema);
+    const found = inspected.found.map((raw) => ({
         name: raw.Name,
         driver: raw.Driver,
         createdAt: raw.CreatedAt,
@@ -43304,25 +43488,26 @@ async function inspectVolumes(docker, names) {
         options: raw.Options,
         mountpoint: raw.Mountpoint
     }));
-}
-/** Networks that still exist, by ID. */
-async function existingNetworks(docker, ids) {
-    const found = await inspect(docker, 'network', ids, networkSchema);
-    return new Set(found.map(({ Id }) => Id));
+    return { ...inspected, found };
 }
 /** Milliseconds for a figure that costs the engine much, and that can be left out. */
 const costlyLimit = 20_000;
-/** The environment for commands about the build cache: the engine's own builder, whichever is the current one. */
-const cacheEnvironment = { BUILDX_BUILDER: undefined };
+/**
+ * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
+ * to another one all the same, and not find it: that says nothing about the engine.
+ */
+function builderOptions(builder) {
+    return { env: { BUILDX_BUILDER: builder }, elsewhere: true };
+}
 /**
  * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
  * it there is only `system df`, which also measures every volume, and so is not waited for long.
  */
-async function listBuildCache(docker, engine) {
-    const output = await docker(['builder', 'du', '--verbose'], {
-        limit: costlyLimit,
-        env: cacheEnvironment
-    });
+async function listBuildCache(docker, engine, builder) {
+    const options = { limit: costlyLimit, ...builderOptions(builder) };
+    const output = await (0,cli/* orNothing */.bR)(docker(['builder', 'du', '--verbose'], options));
+    if (output === undefined)
+        return undefined;
     if (output.exitCode === 0)
         return readCacheRecords(output.stdout);
     const usage = await readDiskUsage(docker);
@@ -43330,7 +43515,6 @@ async function listBuildCache(docker, engine) {
         const usedAt = readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt);
         const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0);
         return {
-            id: record.ID,
             bytes: readSize(record.Size) ?? 0,
             idle: { least: idle, most: idle },
             inUse: record.InUse === 'true',
@@ -43346,13 +43530,11 @@ function readCacheRecords(text) {
             const [key = '', ...value] = line.split(':');
             return [key.trim(), value.join(':').trim()];
         }));
-        const id = fields.get('ID');
-        if (id === undefined)
+        if (!fields.has('ID'))
             return [];
         const idle = (0,units/* parseHumanAge */.Ki)(fields.get('Last used') ?? '');
         return [
             {
-                id,
                 bytes: readSize(fields.get('Size') ?? '') ?? 0,
                 idle: idle ?? { least: 0, most: Infinity },
                 inUse: fields.get('Reclaimable') === 'false',
@@ -43370,19 +43552,9 @@ function readLogTime(text) {
     const [, date = '', time = '', zone = ''] = /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
     return (0,units/* parseTime */.pe)(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
 }
-async function readDiskUsage(docker) {
-    try {
-        const { stdout } = (0,cli/* succeed */.Py)(await docker(['system', 'df', '--verbose', '--format', '{{json .}}'], {
-            limit: costlyLimit
-        }), 'system df');
-        return readJson(stdout, diskUsageSchema, 'system df');
-    }
-    catch (error) {
-        // A figure that is left out; everything else goes on.
-        if (error instanceof cli/* DockerError */.Bi && error.kind !== 'cancelled')
-            return undefined;
-        throw error;
-    }
+function readDiskUsage(docker) {
+    const args = ['system', 'df', '--verbose', '--format', '{{json .}}'];
+    return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
 }
 /** What volumes hold, in bytes by name, as far as the engine tells in time. */
 async function measureVolumes(docker) {
@@ -43423,31 +43595,20 @@ async function measureLayers(docker, engine, images) {
     }));
     return new Map(measured.flat());
 }
-/** Where the CLI sends its calls (`unix:///var/run/docker.sock`); empty where it does not tell. */
-async function findEndpoint(docker) {
+/** Reads the context that the CLI uses. Reaches no engine. */
+async function findContext(docker) {
     const output = await docker(['context', 'inspect']);
-    if (output.exitCode !== 0)
-        return '';
-    const [context] = readJson(output.stdout, contextSchema, 'context inspect');
-    return context?.Endpoints?.docker?.Host ?? '';
+    const [context] = output.exitCode === 0
+        ? readJson(output.stdout, contextSchema, 'context inspect')
+        : [];
+    return {
+        name: context?.Name || 'default',
+        endpoint: context?.Endpoints?.docker?.Host ?? ''
+    };
 }
 
-// EXTERNAL MODULE: ./src/policy/match.ts
-var match = __nccwpck_require__(6563);
-;// CONCATENATED MODULE: ./src/policy/decision.ts
-function keep(reason, detail) {
-    return { action: 'keep', reason, detail };
-}
-function remove(reason, detail) {
-    return { action: 'remove', reason, detail };
-}
-/** Joins the first few of a list for a sentence: `a, b and 3 more`. */
-function list(names) {
-    const shown = names.slice(0, 3);
-    const more = names.length - shown.length;
-    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
+// EXTERNAL MODULE: ./src/policy/decision.ts
+var policy_decision = __nccwpck_require__(6614);
 ;// CONCATENATED MODULE: ./src/policy/policy.ts
 /** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
 function untilDuration(policy, now) {
@@ -43496,25 +43657,76 @@ function keepForAge(age, { policy, now }, young) {
     if (until === 0)
         return undefined;
     if (age === 'unknown')
-        return keep('unknown-age', 'nothing tells how long it has been idle');
+        return (0,policy_decision/* keep */.aC)('unknown-age', 'nothing tells how long it has been idle');
     if (age.idle < until)
-        return keep('recent', describeAge(age));
+        return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
     if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
-        return keep('recent', 'not yet 10 min old: its first use may be about to come');
+        return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
     return undefined;
+}
+
+// EXTERNAL MODULE: ./src/policy/match.ts
+var match = __nccwpck_require__(6563);
+;// CONCATENATED MODULE: ./src/policy/context.ts
+
+function createContext(policy, now) {
+    const labels = policy.protectedLabels.map((pattern) => ({
+        text: describePattern(pattern),
+        matches: (0,match/* labelMatcher */.LX)(pattern)
+    }));
+    const globs = policy.protectedImages.map((glob) => ({
+        text: glob,
+        matches: (0,match/* referenceMatcher */.yO)(glob)
+    }));
+    return {
+        policy,
+        now,
+        protectedBy: (present) => {
+            const found = labels.find(({ matches }) => matches(present));
+            return found && `has the protected label ${found.text}`;
+        },
+        protectedReference: (references) => {
+            const found = globs.find(({ matches }) => references.some(matches));
+            return found && `protected by ${found.text}`;
+        }
+    };
+}
+function unmatchedPatterns({ containers, images, networks, volumes }, policy) {
+    const labelled = [...containers, ...images, ...networks, ...volumes];
+    const references = images.flatMap(namesOf);
+    return [
+        ...policy.protectedLabels
+            .filter((pattern) => {
+            const matches = (0,match/* labelMatcher */.LX)(pattern);
+            return !labelled.some(({ labels }) => matches(labels));
+        })
+            .map(describePattern)
+            .map((pattern) => ({ input: 'protected-labels', pattern })),
+        ...policy.protectedImages
+            .filter((glob) => !references.some((0,match/* referenceMatcher */.yO)(glob)))
+            .map((pattern) => ({ input: 'protected-images', pattern }))
+    ];
+}
+/** Everything that an image is known by: its references, and digests that the store makes up from them. */
+function namesOf({ references, digests }) {
+    return [...new Set([...references, ...digests])];
+}
+function describePattern({ key, value }) {
+    return value === undefined ? key : `${key}=${value}`;
 }
 
 ;// CONCATENATED MODULE: ./src/policy/needs.ts
 
 
 
+
 /**
  * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
- * that they mount, networks, volumes, and the containers that they join.
+ * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
  */
 function needsOf(containers, all) {
-    const findImage = imageFinder(all.images);
-    const findContainer = containerFinder(all.containers);
+    const findImages = imageFinder(all.images);
+    const ids = containerIds(all.containers);
     const needs = {
         images: new Map(),
         networks: new Map(),
@@ -43523,20 +43735,19 @@ function needsOf(containers, all) {
         containers: new Map()
     };
     for (const container of containers) {
-        const image = findImage(container.image) ?? findImage(container.imageReference);
-        const mounted = container.mountedImages.map(findImage);
-        add(needs.images, [image, ...mounted], container);
+        const byId = findImages(container.image);
+        const images = byId.length > 0 ? byId : findImages(container.imageReference);
+        const joined = container.joins.map((name) => ids.get(name) ?? name);
+        add(needs.images, [...images, ...container.mountedImages.flatMap(findImages)], container);
         add(needs.networks, container.networks, container);
         add(needs.volumes, container.volumes, container);
         add(needs.binds, container.binds, container);
-        add(needs.containers, container.joins.map(findContainer), container);
+        add(needs.containers, joined, container);
     }
     return needs;
 }
 function add(users, keys, container) {
     for (const key of new Set(keys)) {
-        if (key === undefined)
-            continue;
         const known = users.get(key);
         if (known === undefined)
             users.set(key, [container]);
@@ -43544,15 +43755,29 @@ function add(users, keys, container) {
             known.push(container);
     }
 }
-/** Finds the ID of the image that an ID or a reference means now. */
+/**
+ * Finds the IDs of the images that a reference or an ID may mean now. Docker takes the start of an ID, too, and on the
+ * containerd store a digest is an ID: where it could be several, all of them count.
+ */
 function imageFinder(images) {
-    const ids = new Map();
-    for (const { id, references } of images) {
-        ids.set(id, id);
-        for (const reference of references)
-            ids.set(canonical(reference), id);
-    }
-    return (name) => ids.get(name) ?? ids.get(`sha256:${name}`) ?? ids.get(canonical(name));
+    const ids = images.map(({ id }) => id);
+    const known = new Map(images.map(({ id }) => [id, id]));
+    for (const image of images)
+        for (const name of namesOf(image))
+            known.set(canonical(name), image.id);
+    return (name) => {
+        const exact = known.get(name) ?? known.get(canonical(name));
+        const { digest } = (0,match/* parseReference */.F2)(name);
+        const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1];
+        const found = [
+            exact,
+            known.get(digest ?? ''),
+            ...(start && exact !== name
+                ? ids.filter((id) => id.startsWith(`sha256:${start}`))
+                : [])
+        ];
+        return [...new Set(found)].filter((id) => id !== undefined);
+    };
 }
 function canonical(reference) {
     const { repository, tag, digest } = (0,match/* parseReference */.F2)(reference);
@@ -43560,13 +43785,12 @@ function canonical(reference) {
         ? `${repository}:${tag ?? 'latest'}`
         : `${repository}@${digest}`;
 }
-function containerFinder(containers) {
-    const ids = new Map();
-    for (const { id, name } of containers) {
-        ids.set(name, id);
-        ids.set(id, id);
-    }
-    return (name) => ids.get(name);
+/** The ID of each container, by its name and by its ID. */
+function containerIds(containers) {
+    return new Map([
+        ...containers.map(({ id, name }) => [name, id]),
+        ...containers.map(({ id }) => [id, id])
+    ]);
 }
 /** The containers that need a network, by its ID or, where they have never started, by its name. */
 function usersOfNetwork(network, needs) {
@@ -43604,71 +43828,87 @@ function describeState(container, now) {
     return `stopped ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
 }
 
+;// CONCATENATED MODULE: ./src/policy/levels.ts
+
+/**
+ * Puts what needs something before what it needs: containers before those that they join, images before their
+ * parents. Each level can go at once.
+ */
+function inLevels(items, { containers, images }) {
+    const ids = containerIds(containers);
+    const needs = new Map([
+        ...containers.map(({ id, joins }) => [id, joins.map((name) => ids.get(name) ?? name)]),
+        ...images.map(({ id, parent }) => [id, parent ? [parent] : []])
+    ]);
+    const levels = [];
+    for (let left = [...items]; left.length > 0;) {
+        const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []));
+        const free = left.filter(({ id }) => !needed.has(id));
+        // A circle cannot be; if there is one, the engine decides.
+        const level = free.length > 0 ? free : left;
+        levels.push(level);
+        left = free.length > 0 ? left.filter(({ id }) => needed.has(id)) : [];
+    }
+    return levels;
+}
+
 ;// CONCATENATED MODULE: ./src/policy/recheck.ts
 
-const gone = { gone: true };
-function changed(detail) {
-    return { gone: false, detail };
-}
 /** A container must be as it was, and nothing may have come that joins it. */
-function recheckContainer(planned, look) {
-    const current = look.containers.find(({ id }) => id === planned.id);
+function recheckContainer(planned, { now, needs, containers }) {
+    const current = containers.get(planned.id);
     if (current === undefined)
-        return gone;
+        return 'gone';
     if (current.state !== planned.state ||
         current.startedAt !== planned.startedAt ||
         current.finishedAt !== planned.finishedAt)
-        return changed(`it was used meanwhile: it is ${current.state} now`);
-    const joined = needsOf(look.containers.filter(({ id }) => id !== planned.id), { containers: look.containers, images: [] }).containers.get(planned.id);
-    return joined && changed(`needed by ${describeUsers(joined, look.now)}`);
+        return { changed: `it was used meanwhile: it is ${current.state} now` };
+    return inUse(needs.containers.get(planned.id), now);
 }
-/** Containers that were to go are gone by now: whichever is still there needs its networks. */
-function recheckNetwork(planned, look) {
-    const needs = needsOf(look.containers, { containers: [], images: [] });
-    const users = usersOfNetwork(planned, needs);
-    return users.length > 0
-        ? changed(`used by ${describeUsers(users, look.now)}`)
-        : undefined;
+function recheckNetwork(planned, { now, needs, networks }) {
+    if (!networks.has(planned.id))
+        return 'gone';
+    return inUse(usersOfNetwork(planned, needs), now);
 }
-/** An image must have the references that it had, tagged no later, and no container may need it. */
-function recheckImage(planned, look) {
-    const current = look.images.find(({ id }) => id === planned.id);
+/**
+ * An image must have the references that it had, but for those that this run has `takenOff`, and be tagged no later;
+ * no container may need it, and no child of it may be left.
+ */
+function recheckImage(planned, { now, needs, images }, takenOff, children) {
+    const current = images.get(planned.id);
     if (current === undefined)
-        return gone;
-    if (!sameMembers(current.references, planned.references))
-        return changed(current.references.length > 0
-            ? `its references are now ${current.references.join(', ')}`
-            : 'it has lost its references');
-    if (current.taggedAt !== planned.taggedAt)
-        return changed('it was tagged or pulled again');
-    const { images } = needsOf(look.containers, {
-        containers: [],
-        images: [planned]
-    });
-    const users = images.get(planned.id);
-    return users && changed(`used by ${describeUsers(users, look.now)}`);
+        return 'gone';
+    const added = current.references.filter((one) => !planned.references.includes(one) || takenOff.includes(one));
+    // With the last tag of a repository the engine takes the digests of that repository, too.
+    const lost = takenOff.length === 0 &&
+        current.references.length < planned.references.length;
+    if (added.length > 0 || lost) {
+        const references = current.references.join(', ') || 'none';
+        return { changed: `its references are now: ${references}` };
+    }
+    if (takenOff.length === 0 && current.taggedAt !== planned.taggedAt)
+        return { changed: 'it was tagged or pulled again' };
+    const [child] = children;
+    if (child !== undefined)
+        return { changed: `parent of ${child.references[0] ?? child.id}` };
+    return inUse(needs.images.get(planned.id), now);
 }
 /** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
-function recheckVolume(planned, look) {
-    const current = look.volumes.find(({ name }) => name === planned.name);
+function recheckVolume(planned, { now, needs, volumes }) {
+    const current = volumes.get(planned.name);
     if (current === undefined)
-        return gone;
+        return 'gone';
     if (current.createdAt !== planned.createdAt)
-        return changed('it was made anew');
-    const needs = needsOf(look.containers, { containers: [], images: [] });
-    const users = usersOfVolume(planned, needs);
-    return users.length > 0
-        ? changed(`used by ${describeUsers(users, look.now)}`)
-        : undefined;
+        return { changed: 'it was made anew' };
+    return inUse(usersOfVolume(planned, needs), now);
 }
-function sameMembers(a, b) {
-    return a.length === b.length && a.every((member) => b.includes(member));
+function inUse(users, now) {
+    return users === undefined || users.length === 0
+        ? undefined
+        : { changed: `needed by ${describeUsers(users, now)}` };
 }
 
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: ./src/docker/prune.ts
-
 
 
 
@@ -43685,41 +43925,32 @@ function pruneArguments(until, keep) {
         '--force',
         '--filter',
         `until=${(until / 1_000).toFixed(3)}s`,
-        ...(keep === undefined ? [] : ['--keep-storage', String(keep)])
+        ...(keep > 0 ? ['--keep-storage', String(keep)] : [])
     ];
 }
 /** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
-async function pruneBuildCache({ docker, until, buildCacheKeep, lookedAt }) {
+async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
     // What was used since the listing is not in the plan.
     const idle = until + Date.now() - lookedAt;
-    const output = await docker(pruneArguments(idle, buildCacheKeep), {
+    const output = await docker(pruneArguments(idle, keep), {
         limit: Infinity,
-        env: cacheEnvironment
+        ...builderOptions(builder)
     });
-    const words = output.stderr.trim();
+    const words = output.stderr.trim() || `exit code ${output.exitCode}`;
     if (output.exitCode === 0) {
         const freed = readTotal(output.stdout) ?? 0;
         return freed > 0
             ? { outcome: 'removed', freed }
-            : {
-                outcome: 'gone',
-                freed,
-                detail: 'the builder found nothing to remove'
-            };
+            : { outcome: 'gone', detail: 'the builder found nothing to remove' };
     }
     if (/already running/i.test(words))
-        return {
-            outcome: 'kept',
-            reason: 'changed',
-            detail: 'another prune is running'
-        };
-    if (await hasPruneFilters())
-        return {
-            outcome: 'kept',
-            reason: 'changed',
-            detail: `pruneFilters in Docker's config.json contradict the input until: ${words}`
-        };
-    return { outcome: 'failed', detail: words || `exit code ${output.exitCode}` };
+        return changed('another prune is running');
+    if (await hasPruneFilters(configFolder))
+        return changed(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
+    return { outcome: 'failed', detail: words };
+}
+function changed(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
 }
 /** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
 function readTotal(text) {
@@ -43728,18 +43959,91 @@ function readTotal(text) {
 }
 const configSchema = classic_schemas/* object */.Ikc({ pruneFilters: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).min(1) });
 /** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
-async function hasPruneFilters() {
-    const folder = process.env['DOCKER_CONFIG'] ?? (0,external_node_path_.join)((0,external_node_os_.homedir)(), '.docker');
+async function hasPruneFilters(folder) {
     try {
-        const config = JSON.parse(await (0,promises_.readFile)((0,external_node_path_.join)(folder, 'config.json'), 'utf8'));
-        return configSchema.safeParse(config).success;
+        const text = await (0,promises_.readFile)((0,external_node_path_.join)(folder, 'config.json'), 'utf8');
+        return configSchema.safeParse(JSON.parse(text)).success;
     }
     catch {
         return false;
     }
 }
 
+;// CONCATENATED MODULE: ./src/docker/secondLook.ts
+
+
+
+/** Reads again what could speak against the removal of some things: all containers, and the things themselves. */
+async function lookAgain(docker, { engine, images: allImages }, kind, ids) {
+    const nothing = { found: [], unreadable: [] };
+    const [containers, networks, images, volumes] = await Promise.all([
+        listContainers(docker),
+        kind === 'network' ? inspectNetworks(docker, ids) : nothing,
+        kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
+        kind === 'volume' ? inspectVolumes(docker, ids) : nothing
+    ]);
+    const unreadable = new Set([networks, images, volumes].flatMap((one) => one.unreadable));
+    return {
+        now: engine.now,
+        needs: needsOf(containers, { containers, images: allImages }),
+        containers: byKey(containers, ({ id }) => id),
+        networks: byKey(networks.found, ({ id }) => id),
+        images: byKey(images.found, ({ id }) => id),
+        volumes: byKey(volumes.found, ({ name }) => name),
+        isUnreadable: (id) => unreadable.has(id)
+    };
+}
+/** A map of things by their ID, or by what else each of them is known by. */
+function byKey(things, key) {
+    return new Map(things.map((thing) => [key(thing), thing]));
+}
+
+;// CONCATENATED MODULE: ./src/docker/untag.ts
+
+
+// Without --no-prune the engine takes untagged parents along, protected ones too.
+const removeImage = ['image', 'rm', '--no-prune'];
+/**
+ * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
+ * engine lets go with its ID, that is one tag and the digests of the same repository.
+ */
+function referencesToUntag({ decision }, references) {
+    if (decision.action === 'untag')
+        return decision.removedReferences;
+    const last = references.find((one) => !one.includes('@')) ?? references[0];
+    if (last === undefined)
+        return [];
+    const { repository } = (0,match/* parseReference */.F2)(last);
+    return references.filter((one) => one !== last &&
+        !(one.includes('@') && (0,match/* parseReference */.F2)(one).repository === repository));
+}
+/**
+ * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns the engine's
+ * words where it refused. The containerd store compares and deletes in one; on others the reference is read right
+ * before, one at a time.
+ */
+async function untag(docker, engine, { id }, references, done) {
+    const means = async (reference) => {
+        const { found } = await inspectImages(docker, engine, [reference]);
+        return found[0]?.id === id;
+    };
+    let words = '';
+    for (const reference of references) {
+        const compares = engine.store === 'containerd' && !reference.includes('@');
+        if (!compares && !(await means(reference)))
+            continue;
+        const name = compares ? `${reference}@${id}` : reference;
+        const output = await docker([...removeImage, '--', name]);
+        if (output.exitCode === 0)
+            done.push(reference);
+        else if (await means(reference))
+            words = output.stderr.trim();
+    }
+    return words;
+}
+
 ;// CONCATENATED MODULE: ./src/docker/removal.ts
+
 
 
 
@@ -43765,35 +44069,10 @@ async function removeAll(items, options) {
 const commands = {
     container: { args: ['container', 'rm'], said: (id) => id },
     network: { args: ['network', 'rm'], said: (id) => id },
-    // Without --no-prune the engine takes untagged parents along, protected ones too.
-    image: {
-        args: ['image', 'rm', '--no-prune'],
-        said: (id) => `Deleted: ${id}`
-    },
+    image: { args: removeImage, said: (id) => `Deleted: ${id}` },
     volume: { args: ['volume', 'rm'], said: (name) => name }
 };
-/**
- * Puts what needs something before what it needs: containers before those that they join, images before their
- * parents. Each level can go at once.
- */
-function inLevels(items, { containers, images }) {
-    const names = new Map(containers.map(({ id, name }) => [name, id]));
-    const needs = new Map([
-        ...containers.map(({ id, joins }) => [id, joins.map((join) => names.get(join) ?? join)]),
-        ...images.map(({ id, parent }) => [id, parent ? [parent] : []])
-    ]);
-    const levels = [];
-    for (let left = [...items]; left.length > 0;) {
-        const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []));
-        const free = left.filter(({ id }) => !needed.has(id));
-        // A circle cannot be; if there is one, the engine decides.
-        const level = free.length > 0 ? free : left;
-        levels.push(level);
-        left = left.filter((item) => !level.includes(item));
-    }
-    return levels;
-}
-/** A batch lasts about this long: what changes within one is not seen. */
+/** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000;
 const firstBatch = 8;
 const largestBatch = 100;
@@ -43803,23 +44082,27 @@ function createAct(options) {
     const { inventory, concurrency, deadline, signal, onResult } = options;
     // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
     const docker = (args, more) => options.docker(args, { grace: true, ...more });
-    const { engine } = inventory;
+    const recheck = createRecheck(inventory, {
+        isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
+        takenOff: (id) => takenOff.get(id) ?? []
+    });
     const results = new Map();
+    /** What became of images, by ID. */
+    const fates = new Map();
     /** References that are off an image already, whatever becomes of it. */
     const takenOff = new Map();
     let fatal;
     const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
-    function settle(item, result) {
+    function settle(item, fate) {
         if (results.has(item))
             return;
-        const references = result.outcome === 'removed' ? [] : takenOff.get(item);
-        const settled = {
-            item,
-            ...result,
-            ...(references?.length && { removedReferences: references })
-        };
-        results.set(item, settled);
-        onResult(settled);
+        const off = takenOff.get(item.id) ?? [];
+        const partly = off.length > 0 && fate.outcome !== 'removed';
+        const result = { item, ...fate, ...(partly && { removedReferences: off }) };
+        results.set(item, result);
+        if (item.kind === 'image')
+            fates.set(item.id, fate.outcome);
+        onResult(result);
     }
     async function removeInBatches(kind, items) {
         const queue = [...items];
@@ -43842,38 +44125,58 @@ function createAct(options) {
     }
     async function removeBatch(kind, batch) {
         const going = await stillGoing(kind, batch);
+        const whole = kind === 'image' ? await untagFirst(going) : going;
+        if (whole.length === 0)
+            return;
+        await remove(kind, whole);
+        const unclear = whole.filter((item) => !results.has(item));
+        for (const item of await attempt(unclear, () => stillGoing(kind, unclear))) {
+            // Once more, alone: what the engine says now is about this one.
+            const output = await remove(kind, [item]);
+            const [left] = results.has(item)
+                ? []
+                : await attempt([item], () => stillGoing(kind, [item]));
+            if (left !== undefined)
+                settle(left, readRefusal(output));
+        }
+    }
+    /** Removes things with one call, and settles those that the engine says are gone by it. */
+    async function remove(kind, items) {
+        const { args, said } = commands[kind];
+        const read = (stdout) => {
+            const words = new Set(stdout.split('\n').map((line) => line.trim()));
+            for (const item of items)
+                if (words.has(said(item.id)))
+                    settle(item, { outcome: 'removed' });
+        };
+        const ids = items.map(({ id }) => id);
+        const output = await attempt(items, () => docker([...args, '--', ...ids]), read);
+        read(output.stdout);
+        return output;
+    }
+    /** Takes off what has to be taken off by name; returns those that are then to go as a whole. */
+    async function untagFirst(items) {
         const whole = [];
-        for (const item of going) {
-            const references = referencesToUntag(item, imageOf(item));
-            const words = await attempt([item], () => untag(item, references));
+        for (const item of items) {
+            const done = [];
+            takenOff.set(item.id, done);
+            const references = referencesToUntag(item, item.references ?? []);
+            const words = await attempt([item], () => untag(docker, inventory.engine, item, references, done));
             if (item.decision.action === 'remove')
                 whole.push(item);
             else
-                settleUntagged(item, words);
+                settle(item, readUntagging(words, done));
         }
-        if (whole.length === 0)
-            return;
-        const { args, said } = commands[kind];
-        const output = await attempt(whole, () => docker([...args, '--', ...whole.map(({ id }) => id)], { grace: true }));
-        const words = new Set(output.stdout.split('\n').map((line) => line.trim()));
-        const unclear = whole.filter(({ id }) => !words.has(said(id)));
-        for (const item of whole)
-            if (!unclear.includes(item))
-                settle(item, { outcome: 'removed' });
-        const left = await attempt(unclear, () => stillGoing(kind, unclear));
-        for (const item of left) {
-            // Once more, alone: what the engine says now is about this one.
-            const again = await attempt([item], () => docker([...args, '--', item.id]));
-            settle(item, readRefusal(again, again.stdout.includes(said(item.id))));
-        }
+        return whole;
     }
-    /** Runs a call that may change the items; if it breaks off, nobody knows what became of them. */
-    async function attempt(items, change) {
+    /** Runs a call that may change the items; if it breaks off, nobody knows what became of the others. */
+    async function attempt(items, change, read = () => undefined) {
         try {
             return await change();
         }
         catch (error) {
-            const { message } = asDockerError(error);
+            const { message, stdout } = asDockerError(error);
+            read(stdout);
             const detail = `its removal broke off, it may be gone: ${message}`;
             for (const item of items)
                 settle(item, { outcome: 'failed', detail });
@@ -43885,114 +44188,71 @@ function createAct(options) {
         if (items.length === 0)
             return [];
         const ids = items.map(({ id }) => id);
-        const [containers, images, volumes, networks] = await Promise.all([
-            listContainers(docker),
-            kind === 'image' ? inspectImages(docker, engine, ids) : [],
-            kind === 'volume' ? inspectVolumes(docker, ids) : [],
-            kind === 'network' ? existingNetworks(docker, ids) : new Set()
-        ]);
-        const look = { now: engine.now, containers, images, volumes };
+        const look = await lookAgain(docker, inventory, kind, ids);
         return items.filter((item) => {
-            const absent = kind === 'network' && !networks.has(item.id);
-            const change = absent ? { gone: true } : recheck(item, look);
-            if (change === undefined)
-                return true;
-            settle(item, change.gone
-                ? { outcome: 'gone' }
-                : { outcome: 'kept', reason: 'changed', detail: change.detail });
-            return false;
+            const change = recheck[kind](item.id, look);
+            if (change === 'gone')
+                settle(item, { outcome: 'gone' });
+            else if (change !== undefined)
+                settle(item, kept(change.changed));
+            return change === undefined;
         });
-    }
-    const planned = {
-        container: new Map(inventory.containers.map((entry) => [entry.id, entry])),
-        network: new Map(inventory.networks.map((entry) => [entry.id, entry])),
-        image: new Map(inventory.images.map((entry) => [entry.id, entry])),
-        volume: new Map(inventory.volumes.map((entry) => [entry.name, entry]))
-    };
-    function imageOf({ kind, id }) {
-        return kind === 'image' ? planned.image.get(id) : undefined;
-    }
-    function recheck({ kind, id }, look) {
-        const container = kind === 'container' && planned.container.get(id);
-        if (container)
-            return recheckContainer(container, look);
-        const network = kind === 'network' && planned.network.get(id);
-        if (network)
-            return recheckNetwork(network, look);
-        const image = kind === 'image' && planned.image.get(id);
-        if (image)
-            return recheckImage(image, look);
-        const volume = kind === 'volume' && planned.volume.get(id);
-        if (volume)
-            return recheckVolume(volume, look);
-        throw new Error(`${kind} ${id} is not in the inventory`);
-    }
-    /**
-     * Takes references off an image; returns the engine's words where it refused. The containerd store compares and
-     * deletes in one; on others the reference is read right before, one at a time.
-     */
-    async function untag(item, references) {
-        const done = [];
-        takenOff.set(item, done);
-        let words = '';
-        for (const reference of references) {
-            let name = reference;
-            if (engine.store === 'containerd' && !reference.includes('@'))
-                name = `${reference}@${item.id}`;
-            else if (!(await means(reference, item.id)))
-                continue;
-            const output = await docker([...commands.image.args, '--', name]);
-            if (output.exitCode === 0)
-                done.push(reference);
-            else if (!isAbsent(output))
-                words = output.stderr.trim();
-        }
-        return words;
-    }
-    async function means(reference, id) {
-        const [image] = await inspectImages(docker, engine, [reference]);
-        return image?.id === id;
-    }
-    function settleUntagged(item, words) {
-        if (words !== '')
-            settle(item, { outcome: 'failed', detail: words });
-        else if (takenOff.get(item)?.length)
-            settle(item, { outcome: 'untagged' });
-        else
-            settle(item, {
-                outcome: 'kept',
-                reason: 'changed',
-                detail: 'its references mean other images now'
-            });
     }
     async function prune(item) {
         if (stopped())
             return;
         try {
-            settle(item, await pruneBuildCache({ ...options, docker }));
+            settle(item, await pruneBuildCache({ docker, ...options.cache }));
         }
         catch (error) {
             const broken = asDockerError(error);
-            if (broken.kind === 'no-answer' && Date.now() >= deadline)
-                settle(item, {
-                    outcome: 'kept',
-                    reason: 'budget',
-                    detail: 'the engine was still removing records when the time was up'
-                });
-            else {
+            const late = broken.kind === 'no-answer' && Date.now() >= deadline;
+            if (!late)
                 fatal ??= broken;
-                settle(item, { outcome: 'failed', detail: broken.message });
-            }
+            const detail = late
+                ? 'the engine was still removing records when the time was up'
+                : broken.message;
+            settle(item, late
+                ? { outcome: 'kept', reason: 'budget', detail }
+                : { outcome: 'failed', detail });
         }
     }
+    /** Settles what was not come to. */
     function finish(items) {
-        const why = fatal ?? (signal.aborted ? 'the run was cancelled' : 'the time was up');
-        const detail = `not done: ${why instanceof cli/* DockerError */.Bi ? why.message : why}`;
+        const why = fatal?.message ??
+            (signal.aborted ? 'the run was cancelled' : 'the time was up');
         for (const item of items)
-            settle(item, { outcome: 'kept', reason: 'budget', detail });
+            settle(item, {
+                outcome: 'kept',
+                reason: 'budget',
+                detail: `not done: ${why}`
+            });
         return { results: [...results.values()], fatal };
     }
     return { removeInBatches, prune, finish };
+}
+/** Makes the check of each kind against a second look. */
+function createRecheck({ containers, networks, images, volumes }, done) {
+    const children = Map.groupBy(images, ({ parent }) => parent);
+    function checking(planned, recheck) {
+        return (id, look) => {
+            const thing = planned.get(id);
+            if (thing === undefined)
+                throw new Error(`${id} is not in the inventory`);
+            return look.isUnreadable(id)
+                ? { changed: 'the engine cannot tell of it any more' }
+                : recheck(thing, look);
+        };
+    }
+    return {
+        container: checking(byKey(containers, ({ id }) => id), recheckContainer),
+        network: checking(byKey(networks, ({ id }) => id), recheckNetwork),
+        image: checking(byKey(images, ({ id }) => id), (image, look) => {
+            const left = (children.get(image.id) ?? []).filter(({ id }) => done.isLeft(id));
+            return recheckImage(image, look, done.takenOff(image.id), left);
+        }),
+        volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
+    };
 }
 function takeBatch(queue, size) {
     let characters = 0;
@@ -44005,36 +44265,22 @@ function takeBatch(queue, size) {
     }
     return queue.splice(0, count);
 }
-/**
- * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
- * engine lets go with its ID, that is one tag and the digests of the same repository.
- */
-function referencesToUntag({ decision }, image) {
-    if (decision.action === 'untag')
-        return decision.removedReferences;
-    const references = image?.references ?? [];
-    const last = references.find((one) => !one.includes('@')) ?? references[0];
-    if (last === undefined)
-        return [];
-    const { repository } = (0,match/* parseReference */.F2)(last);
-    return references.filter((one) => one !== last &&
-        !(one.includes('@') && (0,match/* parseReference */.F2)(one).repository === repository));
+function kept(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
 }
-function isAbsent({ stderr }) {
-    return /no such|not found|already in progress/i.test(stderr);
+function readUntagging(words, done) {
+    if (words !== '')
+        return { outcome: 'failed', detail: words };
+    return done.length > 0
+        ? { outcome: 'untagged' }
+        : kept('its references mean other images now');
 }
+/** Words of the engine about a use that no listing shows yet. */
+const used = /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i;
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal(output, done) {
-    if (done)
-        return { outcome: 'removed' };
-    if (isAbsent(output))
-        return { outcome: 'gone' };
-    const detail = output.stderr.trim() || `exit code ${output.exitCode}`;
-    // The engine knows of a use that no listing shows yet.
-    const used = /in use|being used|is using|active endpoints|dependent child|cannot remove a running|is running/i;
-    return used.test(detail)
-        ? { outcome: 'kept', reason: 'changed', detail }
-        : { outcome: 'failed', detail };
+function readRefusal({ stderr, exitCode }) {
+    const detail = stderr.trim() || `exit code ${exitCode}`;
+    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
 }
 function asDockerError(error) {
     // Whatever went wrong, what was done until then is still to be reported.
@@ -44053,32 +44299,31 @@ var inputs = __nccwpck_require__(8422);
  * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
  * says what it will pick. A record that an image shares is passed over, unless that image goes first.
  */
-function decideBuildCache(cache, imagesGo, { policy, now }) {
-    const none = (decision) => ({ decision, least: 0, most: 0 });
-    if (!policy.includeBuildCache)
-        return none(keep('not-included', 'include-build-cache is false'));
+function decideBuildCache({ records }, imagesGo, { policy, now }) {
     const until = untilDuration(policy, now);
-    const { records } = cache;
-    if (records === undefined)
-        return none(remove('expired', `${describe(until)}; the engine did not list them`));
-    if (records.length === 0)
-        return none(keep('recent', 'it is empty'));
-    const own = records.filter(prunable);
-    const pool = imagesGo
-        ? records.filter((record) => prunable({ ...record, shared: false }))
-        : own;
+    const stays = (decision) => ({ decision, least: 0, most: 0 });
+    if (!policy.includeBuildCache)
+        return stays((0,policy_decision/* keep */.aC)('not-included', 'include-build-cache is false'));
+    if (records === undefined) {
+        const detail = `${describe(until)}; the engine did not list its records`;
+        return { decision: (0,policy_decision/* remove */.TF)('expired', detail), least: undefined, most: 0 };
+    }
+    const own = records.filter(({ inUse, internal, shared }) => !inUse && !internal && !shared);
+    const pool = records.filter(({ inUse, internal, shared }) => !inUse && !internal && (imagesGo || !shared));
     const possible = pool.filter(({ idle }) => idle.most >= until);
-    if (possible.length === 0)
-        return none(keep('recent', `none of its ${records.length} records can go yet`));
-    const { buildCacheKeep } = policy;
-    const over = (size) => buildCacheKeep === undefined ? size : Math.max(size - buildCacheKeep, 0);
-    if (over(total(pool)) === 0 && buildCacheKeep !== undefined)
-        return none(keep('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(buildCacheKeep)}`));
     const certain = own.filter(({ idle }) => idle.least >= until);
+    if (possible.length === 0)
+        return stays((0,policy_decision/* keep */.aC)('recent', records.length === 0
+            ? 'it is empty'
+            : `none of its ${records.length} records can go yet`));
+    const kept = policy.buildCacheKeep;
+    if (kept > 0 && total(pool) <= kept)
+        return stays((0,policy_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`));
+    const number = `${possible.length} of ${records.length} records`;
     return {
-        decision: remove('expired', `up to ${possible.length} of ${records.length} records, ${describe(until)}`),
-        least: Math.min(total(certain), over(total(own))),
-        most: Math.min(total(possible), over(total(pool)))
+        decision: (0,policy_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
+        least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
+        most: Math.min(total(possible), total(pool) - kept)
     };
 }
 function describe(until) {
@@ -44086,11 +44331,8 @@ function describe(until) {
         ? 'whenever last used'
         : `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
 }
-function prunable({ inUse, shared, internal }) {
-    return !inUse && !shared && !internal;
-}
 function total(records) {
-    return records.reduce((sum, { bytes }) => sum + bytes, 0);
+    return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
 }
 
 ;// CONCATENATED MODULE: ./src/policy/containers.ts
@@ -44099,76 +44341,42 @@ function total(records) {
 
 /** States in which a container can be removed without stopping it. */
 const removable = new Set(['created', 'exited', 'dead']);
-function ageOfContainer(container, now) {
-    return ageOf(plausible(container.finishedAt) === undefined
-        ? [{ at: container.createdAt, of: 'created' }]
-        : [{ at: container.finishedAt, of: 'stopped' }], now);
-}
 /** Decides every container: by itself first, then those that a staying one joins stay as well. */
 function decideContainers(containers, context) {
-    const decisions = new Map(containers.map((container) => [container.id, decide(container, context)]));
-    const stays = ({ id }) => decisions.get(id)?.action === 'keep';
-    for (let staying = containers.filter(stays); staying.length > 0;) {
+    const decided = new Map(containers.map((container) => [container.id, decide(container, context)]));
+    let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
+    while (staying.length > 0) {
         const { containers: joined } = needsOf(staying, { containers, images: [] });
-        staying = containers.filter((c) => joined.has(c.id) && !stays(c));
-        for (const { id } of staying) {
+        staying = containers.filter(({ id }) => {
             const users = describeUsers(joined.get(id) ?? [], context.now);
-            decisions.set(id, keep('in-use', `needed by ${users}`));
-        }
+            return joined.has(id) && (0,policy_decision/* keepAsWell */.Yf)(decided, id, `needed by ${users}`);
+        });
     }
-    return decisions;
+    return decided;
 }
 function decide(container, context) {
-    const { policy, now } = context;
-    const label = context.protectedBy(container.labels);
-    if (!removable.has(container.state))
-        return keep('in-use', `it is ${container.state}`);
-    if (label !== undefined)
-        return keep('protected-label', label);
-    if (!policy.includeContainers)
-        return keep('not-included', 'include-containers is false');
-    const age = ageOfContainer(container, now);
+    const finished = plausible(container.finishedAt) !== undefined;
+    const age = ageOf(finished
+        ? [{ at: container.finishedAt, of: 'stopped' }]
+        : [{ at: container.createdAt, of: 'created' }], context.now);
     const started = plausible(container.startedAt) !== undefined;
     const recent = started
         ? keepForAge(age, context)
         : keepForAge(age, context, container);
-    return recent ?? remove('expired', describeAge(age));
+    const decision = keepAnyway(container, context) ??
+        recent ??
+        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
 }
-
-;// CONCATENATED MODULE: ./src/policy/context.ts
-
-function createContext(policy, now) {
-    const labels = policy.protectedLabels.map((pattern) => ({
-        text: textOf(pattern),
-        matches: (0,match/* labelMatcher */.LX)(pattern)
-    }));
-    const references = policy.protectedImages.map((glob) => ({
-        text: glob,
-        matches: (0,match/* referenceMatcher */.yO)(glob)
-    }));
-    const matched = new Set();
-    return {
-        policy,
-        now,
-        protectedBy: (present) => {
-            const found = labels.filter(({ matches }) => matches(present));
-            for (const { text } of found)
-                matched.add(text);
-            return found[0] && `has the protected label ${found[0].text}`;
-        },
-        protectedReference: (present) => {
-            const found = references.filter(({ matches }) => present.some(matches));
-            for (const { text } of found)
-                matched.add(text);
-            return found[0] && `protected by ${found[0].text}`;
-        },
-        unmatched: () => [...labels, ...references]
-            .map(({ text }) => text)
-            .filter((text) => !matched.has(text))
-    };
-}
-function textOf({ key, value }) {
-    return value === undefined ? key : `${key}=${value}`;
+function keepAnyway({ state, labels }, { policy, protectedBy }) {
+    if (!removable.has(state))
+        return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
+    const label = protectedBy(labels);
+    if (label !== undefined)
+        return (0,policy_decision/* keep */.aC)('protected-label', label);
+    return policy.includeContainers
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('not-included', 'include-containers is false');
 }
 
 ;// CONCATENATED MODULE: ./src/policy/images.ts
@@ -44177,6 +44385,19 @@ function textOf({ key, value }) {
 
 
 
+
+/** Decides every image by its references; `staying` is what the staying containers need. */
+function decideImages(images, staying, context) {
+    const newest = newestByRepository(images, context);
+    const decided = new Map(images.map((image) => {
+        const age = ageOfImage(image, context.now);
+        const decision = images_keepAnyway(image, staying, context) ??
+            decideByAge(image, age, newest, context);
+        return [image.id, { decision, age }];
+    }));
+    keepParents(images, decided);
+    return decided;
+}
 /**
  * The age of an image: since it was built or tagged, whichever is later. What came from a registry was built
  * elsewhere, long before it came here perhaps: its `Created` alone is no evidence of anything on this engine.
@@ -44187,46 +44408,40 @@ function ageOfImage(image, now) {
         { at: image.taggedAt, of: 'tagged' }
     ], now);
 }
-/** Decides every image by its references; `staying` is what the staying containers need. */
-function decideImages(images, staying, context) {
-    const newest = newestByRepository(images, context);
-    const decisions = new Map(images.map((image) => [image.id, images_decide(image, staying, newest, context)]));
-    keepParents(images, decisions);
-    return decisions;
-}
-function images_decide(image, staying, newest, context) {
-    const { policy, now } = context;
-    const { references } = image;
-    const label = context.protectedBy(image.labels);
-    const glob = context.protectedReference(references);
+/** What keeps a whole image, with all its references. */
+function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedReference }) {
     const users = staying.images.get(image.id);
     if (users !== undefined)
-        return keep('in-use', `used by ${describeUsers(users, now)}`);
+        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    const label = protectedBy(image.labels);
     if (label !== undefined)
-        return keep('protected-label', label);
+        return (0,policy_decision/* keep */.aC)('protected-label', label);
+    const glob = protectedReference(namesOf(image));
     if (glob !== undefined)
-        return keep('protected-image', glob);
+        return (0,policy_decision/* keep */.aC)('protected-image', glob);
     if (policy.includeImages === false)
-        return keep('not-included', 'include-images is false');
-    if (policy.includeImages === 'dangling' && references.length > 0)
-        return keep('not-included', 'include-images takes dangling ones alone');
-    const age = ageOfImage(image, now);
+        return (0,policy_decision/* keep */.aC)('not-included', 'include-images is false');
+    return policy.includeImages === 'dangling' && image.references.length > 0
+        ? (0,policy_decision/* keep */.aC)('not-included', 'include-images takes dangling ones alone')
+        : undefined;
+}
+/** A reference goes with age, unless the image is among the newest of that repository. */
+function decideByAge(image, age, newest, context) {
+    const { references } = image;
     const recent = keepForAge(age, context);
     const kept = references.filter((reference) => newest.get(repositoryOf(reference))?.has(image.id));
-    const going = references.filter((reference) => !kept.includes(reference));
-    const repositories = list([...new Set(kept.map(repositoryOf))]);
-    if (kept.length > 0 && (recent !== undefined || going.length === 0))
-        return keep('keep-last', `among the newest ${policy.keepLast} of ${repositories}`);
-    if (recent !== undefined)
-        return recent;
-    if (kept.length > 0)
-        return {
-            action: 'untag',
-            reason: 'expired',
-            detail: `${describeAge(age)}; stays for ${repositories}`,
-            removedReferences: going
-        };
-    return remove(references.length > 0 ? 'expired' : 'dangling', describeAge(age));
+    if (kept.length === 0)
+        return (recent ??
+            (0,policy_decision/* remove */.TF)(references.length > 0 ? 'expired' : 'dangling', describeAge(age)));
+    const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(repositoryOf))]);
+    if (recent !== undefined || kept.length === references.length)
+        return (0,policy_decision/* keep */.aC)('keep-last', `among the newest ${context.policy.keepLast} of ${repositories}`);
+    return {
+        action: 'untag',
+        reason: 'expired',
+        detail: `${describeAge(age)}; stays for ${repositories}`,
+        removedReferences: references.filter((one) => !kept.includes(one))
+    };
 }
 function repositoryOf(reference) {
     return (0,match/* parseReference */.F2)(reference).repository;
@@ -44237,47 +44452,33 @@ function repositoryOf(reference) {
  */
 function newestByRepository(images, { policy, now }) {
     const anyAge = untilDuration(policy, now) === 0;
-    const counted = images.filter((image) => anyAge || ageOfImage(image, now) !== 'unknown');
-    const repositories = new Map();
-    for (const image of counted)
-        for (const repository of new Set(image.references.map(repositoryOf))) {
-            const known = repositories.get(repository);
-            if (known === undefined)
-                repositories.set(repository, [image]);
-            else
-                known.push(image);
-        }
-    return new Map([...repositories].map(([repository, members]) => [
-        repository,
-        new Set(members
-            .sort(newestFirst)
-            .slice(0, policy.keepLast)
-            .map(({ id }) => id))
-    ]));
+    const places = images
+        .filter((image) => anyAge || ageOfImage(image, now) !== 'unknown')
+        .sort(newestFirst)
+        .flatMap(({ id, references }) => [...new Set(references.map(repositoryOf))].map((name) => ({ name, id })));
+    return new Map([...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
+        const newest = members.slice(0, policy.keepLast);
+        return [name, new Set(newest.map(({ id }) => id))];
+    }));
 }
 /** By the date of the build where it is one, else of the arrival; the ID makes the order the same every time. */
 function newestFirst(a, b) {
-    const [first, second] = [a, b].map(({ createdAt, taggedAt }) => plausible(createdAt) ?? plausible(taggedAt) ?? 0);
-    return (second - first ||
-        (b.taggedAt ?? 0) - (a.taggedAt ?? 0) ||
-        compare(a.id, b.id));
+    return (dateOf(b) - dateOf(a) ||
+        (plausible(b.taggedAt) ?? 0) - (plausible(a.taggedAt) ?? 0) ||
+        (0,policy_decision/* compareText */.n6)(a.id, b.id));
 }
-function compare(a, b) {
-    return a < b ? -1 : Number(a > b);
+function dateOf({ createdAt, taggedAt }) {
+    return plausible(createdAt) ?? plausible(taggedAt) ?? 0;
 }
 /** An image that stays needs its parents (the classic builder leaves them): removing one would break its history. */
-function keepParents(images, decisions) {
+function keepParents(images, decided) {
     const byId = new Map(images.map((image) => [image.id, image]));
-    for (const image of images) {
-        if (decisions.get(image.id)?.action === 'remove')
-            continue;
-        for (let child = image, parent = parentOf(child); parent !== undefined && decisions.get(parent.id)?.action !== 'keep'; child = parent, parent = parentOf(child)) {
-            const name = child.references[0] ?? child.id;
-            decisions.set(parent.id, keep('in-use', `parent of ${name}`));
-        }
-    }
-    function parentOf({ parent }) {
-        return parent === undefined ? undefined : byId.get(parent);
+    const left = images.filter(({ id }) => decided.get(id)?.decision.action !== 'remove');
+    for (let child = left.pop(); child !== undefined; child = left.pop()) {
+        const parent = byId.get(child.parent ?? '');
+        const name = child.references[0] ?? child.id;
+        if (parent && (0,policy_decision/* keepAsWell */.Yf)(decided, parent.id, `parent of ${name}`))
+            left.push(parent);
     }
 }
 
@@ -44295,48 +44496,45 @@ const builtIn = new Set([
     'nat',
     'podman'
 ]);
-/** The age of a network: since it was made, or since the last container on it ended. */
-function ageOfNetwork(network, onIt, now) {
-    return ageOf([
+/** Decides every network. A network that another one takes its configuration from stays with it. */
+function decideNetworks(networks, needs, context) {
+    const decided = new Map(networks.map((network) => [network.id, networks_decide(network, needs, context)]));
+    const ids = new Map(networks.map(({ id, name }) => [name, id]));
+    for (const { id, name, configFrom = '' } of networks)
+        if (decided.get(id)?.decision.action === 'keep')
+            (0,policy_decision/* keepAsWell */.Yf)(decided, ids.get(configFrom) ?? '', `network ${name} is made from it`);
+    return decided;
+}
+function networks_decide(network, { staying, all }, context) {
+    // Its age: since it was made, or since the last container on it ended.
+    const age = ageOf([
         { at: network.createdAt, of: 'created' },
-        ...onIt.map(({ finishedAt }) => ({
+        ...usersOfNetwork(network, all).map(({ finishedAt }) => ({
             at: finishedAt,
             of: 'last used by a container'
         }))
-    ], now);
+    ], context.now);
+    const decision = networks_keepAnyway(network, staying, context) ??
+        keepForAge(age, context, network) ??
+        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
 }
-/** Decides every network. `staying` is what the staying containers need, `all` what all containers needed so far. */
-function decideNetworks(networks, { staying, all }, context) {
-    const decisions = new Map(networks.map((network) => [
-        network.id,
-        networks_decide(network, { staying, all }, context)
-    ]));
-    const configurations = new Map(networks.map(({ id, name }) => [name, id]));
-    for (const { id, name, configFrom } of networks) {
-        const needed = configFrom && configurations.get(configFrom);
-        if (needed && decisions.get(id)?.action === 'keep')
-            decisions.set(needed, keep('in-use', `network ${name} is made from it`));
-    }
-    return decisions;
-}
-function networks_decide(network, { staying, all }, context) {
-    const { policy, now } = context;
-    const label = context.protectedBy(network.labels);
+function networks_keepAnyway(network, staying, { policy, now, protectedBy }) {
     if (builtIn.has(network.name) || network.ingress)
-        return keep('built-in', 'made by Docker itself');
+        return (0,policy_decision/* keep */.aC)('built-in', 'made by Docker itself');
     const users = usersOfNetwork(network, staying);
     if (users.length > 0)
-        return keep('in-use', `used by ${describeUsers(users, now)}`);
+        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
     if (network.containers.length > 0)
-        return keep('in-use', 'a running container is on it');
+        return (0,policy_decision/* keep */.aC)('in-use', 'a running container is on it');
     if (network.scope === 'swarm')
-        return keep('in-use', 'a network of the swarm: other nodes may need it');
+        return (0,policy_decision/* keep */.aC)('in-use', 'a network of the swarm: other nodes may need it');
+    const label = protectedBy(network.labels);
     if (label !== undefined)
-        return keep('protected-label', label);
-    if (!policy.includeNetworks)
-        return keep('not-included', 'include-networks is false');
-    const age = ageOfNetwork(network, usersOfNetwork(network, all), now);
-    return (keepForAge(age, context, network) ?? remove('expired', describeAge(age)));
+        return (0,policy_decision/* keep */.aC)('protected-label', label);
+    return policy.includeNetworks
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('not-included', 'include-networks is false');
 }
 
 ;// CONCATENATED MODULE: ./src/policy/volumes.ts
@@ -44344,52 +44542,58 @@ function networks_decide(network, { staying, all }, context) {
 
 
 
+/** Decides every volume. */
+function decideVolumes(volumes, needs, context) {
+    return new Map(volumes.map((volume) => [volume.name, volumes_decide(volume, needs, context)]));
+}
+function volumes_decide(volume, { staying, all }, context) {
+    // Its age: since it was made, or since the last container that mounts it ended.
+    const age = ageOf([
+        { at: volume.createdAt, of: 'created' },
+        ...usersOfVolume(volume, all).map(({ finishedAt }) => ({
+            at: finishedAt,
+            of: 'last used by a container'
+        }))
+    ], context.now);
+    const decision = volumes_keepAnyway(volume, staying, context) ??
+        keepByGuard(volume, context) ??
+        keepForAge(age, context, volume) ??
+        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
+}
+function volumes_keepAnyway(volume, staying, { now, protectedBy }) {
+    const users = usersOfVolume(volume, staying);
+    if (users.length > 0)
+        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    const label = protectedBy(volume.labels);
+    return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
+}
+function keepByGuard(volume, { policy, now }) {
+    if (policy.includeVolumes === 'none')
+        return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
+    // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
+    if (volume.driver !== 'local')
+        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${volume.driver}, not local`);
+    if (Object.keys(volume.options).length > 0)
+        return (0,policy_decision/* keep */.aC)('not-included', 'it has driver options');
+    if (isAnonymous(volume))
+        return undefined;
+    if (policy.includeVolumes !== 'all')
+        return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
+    // Nothing here has watched it, and no date that Docker knows tells when a named volume was last used.
+    return untilDuration(policy, now) === 0
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('unknown-age', 'nothing tells when a named volume was last used; only until: 0s takes it');
+}
 /** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
 function isAnonymous(volume) {
     return ('com.docker.volume.anonymous' in volume.labels ||
         /^[0-9a-f]{64}$/.test(volume.name));
 }
-/** The age of a volume: since it was made, or since the last container that mounts it ended. */
-function ageOfVolume(volume, mounting, now) {
-    return ageOf([
-        { at: volume.createdAt, of: 'created' },
-        ...mounting.map(({ finishedAt }) => ({
-            at: finishedAt,
-            of: 'last used by a container'
-        }))
-    ], now);
-}
-/** Decides every volume. `staying` is what the staying containers need, `all` what all containers needed so far. */
-function decideVolumes(volumes, needs, context) {
-    return new Map(volumes.map((volume) => [volume.name, volumes_decide(volume, needs, context)]));
-}
-function volumes_decide(volume, { staying, all }, context) {
-    const { policy, now } = context;
-    const label = context.protectedBy(volume.labels);
-    const users = usersOfVolume(volume, staying);
-    if (users.length > 0)
-        return keep('in-use', `used by ${describeUsers(users, now)}`);
-    if (label !== undefined)
-        return keep('protected-label', label);
-    if (policy.includeVolumes === 'none')
-        return keep('not-included', 'include-volumes is false');
-    // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
-    if (volume.driver !== 'local')
-        return keep('not-included', `its driver is ${volume.driver}, not local`);
-    if (Object.keys(volume.options).length > 0)
-        return keep('not-included', 'it has driver options');
-    if (!isAnonymous(volume)) {
-        if (policy.includeVolumes !== 'all')
-            return keep('named-volume', 'only include-volumes: all takes named ones');
-        // Nothing here has watched it, and no date that Docker knows tells when a named volume was last used.
-        if (untilDuration(policy, now) > 0)
-            return keep('unknown-age', 'nothing tells when a named volume was last used; only until: 0s takes it');
-    }
-    const age = ageOfVolume(volume, usersOfVolume(volume, all), now);
-    return keepForAge(age, context, volume) ?? remove('expired', describeAge(age));
-}
 
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
+
+
 
 
 
@@ -44413,71 +44617,57 @@ const buildCacheId = 'build-cache';
  * inventory makes no difference. Figures of bytes come with `measurePlan`.
  */
 function makePlan(inventory, policy) {
-    const { engine, containers, images, networks, volumes } = inventory;
-    const { now } = engine;
-    const context = createContext(policy, now);
+    const containers = sorted(inventory.containers, ({ name, id }) => name + id);
+    const networks = sorted(inventory.networks, ({ name, id }) => name + id);
+    const images = sorted(inventory.images, (image) => nameOf(image) + image.id);
+    const volumes = sorted(inventory.volumes, ({ name }) => name);
+    const context = createContext(policy, inventory.engine.now);
     const ofContainers = decideContainers(containers, context);
-    const staying = containers.filter(({ id }) => ofContainers.get(id)?.action === 'keep');
+    const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
+    const all = { containers, images };
     const needs = {
-        staying: needsOf(staying, inventory),
-        all: needsOf(containers, inventory)
+        staying: needsOf(staying, all),
+        all: needsOf(containers, all)
     };
     const ofNetworks = decideNetworks(networks, needs, context);
     const ofImages = decideImages(images, needs.staying, context);
     const ofVolumes = decideVolumes(volumes, needs, context);
-    const imagesGo = [...ofImages.values()].some(isRemoval);
+    const imagesGo = [...ofImages.values()].some(({ decision }) => decision.action === 'remove');
     const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context);
     const items = [
-        ...containers.map((container) => item('container', container, ofContainers, ageOfContainer(container, now))),
-        ...networks.map((network) => {
-            const onIt = usersOfNetwork(network, needs.all);
-            return item('network', network, ofNetworks, ageOfNetwork(network, onIt, now));
-        }),
-        ...images.map((image) => {
-            const { id, references } = image;
-            const name = references[0] ?? id;
-            const named = { id, name };
-            return {
-                ...item('image', named, ofImages, ageOfImage(image, now)),
-                references
-            };
-        }),
-        ...volumes.map((volume) => {
-            const { name } = volume;
-            const mounting = usersOfVolume(volume, needs.all);
-            const named = { id: name, name };
-            return item('volume', named, ofVolumes, ageOfVolume(volume, mounting, now));
-        }),
-        {
-            kind: 'build-cache',
-            id: buildCacheId,
-            name: 'build cache',
-            decision: ofCache.decision,
-            idle: undefined,
-            bytes: inventory.buildCache.records === undefined ? undefined : ofCache.least,
-            bytesAtMost: ofCache.most
-        }
+        ...containers.map((one) => makeItem('container', one, ofContainers)),
+        ...networks.map((one) => makeItem('network', one, ofNetworks)),
+        ...images.map((image) => ({
+            ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
+            references: image.references
+        })),
+        ...volumes.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
+        makeCacheItem(ofCache)
     ];
-    return { items: items.sort(byKindAndName), unmatched: context.unmatched() };
+    return { items, unmatched: unmatchedPatterns(inventory, policy) };
 }
-function item(kind, { id, name }, decisions, age) {
-    const decision = decisions.get(id);
-    if (decision === undefined)
+function sorted(items, key) {
+    return [...items].sort((a, b) => (0,policy_decision/* compareText */.n6)(key(a), key(b)));
+}
+function nameOf({ id, references }) {
+    return references[0] ?? id;
+}
+function makeItem(kind, { id, name }, all) {
+    const decided = all.get(id);
+    if (decided === undefined)
         throw new Error(`no decision for ${kind} ${id}`);
-    const idle = age === 'unknown' ? undefined : age.idle;
-    const bytes = decision.action === 'remove' ? undefined : 0;
-    return { kind, id, name, decision, idle, bytes };
+    const bytes = decided.decision.action === 'remove' ? undefined : 0;
+    return { kind, id, name, ...decided, bytes };
 }
-function byKindAndName(a, b) {
-    return (kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||
-        plan_compare(a.name, b.name) ||
-        plan_compare(a.id, b.id));
-}
-function plan_compare(a, b) {
-    return a < b ? -1 : Number(a > b);
-}
-function isRemoval({ action }) {
-    return action === 'remove';
+function makeCacheItem({ decision, least, most }) {
+    const item = { id: buildCacheId, name: 'build cache', decision };
+    return {
+        kind: 'build-cache',
+        ...item,
+        age: 'unknown',
+        bytes: least,
+        bytesAtMost: most
+    };
 }
 /** What of the plan is to go, or is to lose references. */
 function plannedItems(plan) {
@@ -44485,32 +44675,33 @@ function plannedItems(plan) {
 }
 /** The plan with what each removal frees. */
 function measurePlan(plan, inventory, sizes) {
-    const going = plan.items.filter(({ decision }) => isRemoval(decision));
-    const images = freedByImages(inventory, going.filter(({ kind }) => kind === 'image').map(({ id }) => id), sizes.layers);
+    const images = plan.items.filter(({ kind, decision }) => kind === 'image' && decision.action === 'remove');
+    // In the order of the removal: a layer counts with the last image that has it.
+    const order = inLevels(images, inventory).flat();
+    const ids = order.map(({ id }) => id);
+    const { certain, possible } = freedByImages(inventory, ids, sizes.layers);
+    const measure = {
+        container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+        network: () => ({ bytes: 0 }),
+        image: ({ id }) => ({
+            bytes: certain.get(id) ?? 0,
+            bytesAtMost: possible.get(id) ?? 0
+        }),
+        volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
+        'build-cache': () => ({})
+    };
     return {
         ...plan,
-        items: plan.items.map((planned) => {
-            if (!isRemoval(planned.decision))
-                return planned;
-            if (planned.kind === 'container')
-                return { ...planned, bytes: sizes.containers.get(planned.id) };
-            if (planned.kind === 'volume')
-                return { ...planned, bytes: sizes.volumes.get(planned.id) };
-            if (planned.kind === 'network')
-                return { ...planned, bytes: 0 };
-            if (planned.kind === 'build-cache')
-                return planned;
-            const { certain, possible } = images;
-            const bytesAtMost = possible.get(planned.id) ?? 0;
-            return { ...planned, bytes: certain.get(planned.id) ?? 0, bytesAtMost };
-        })
+        items: plan.items.map((item) => item.decision.action === 'remove'
+            ? { ...item, ...measure[item.kind](item) }
+            : item)
     };
 }
 /** What the removal of images frees, in this order: for certain, and at most, if the build cache has none of it. */
 function freedByImages({ images, buildCache }, removed, layers) {
     const possible = freedBytes(images, removed, layers);
     const shared = (buildCache.records ?? []).filter(({ shared }) => shared);
-    const sharedBytes = shared.reduce((sum, { bytes }) => sum + bytes, 0);
+    const sharedBytes = (0,policy_decision/* sum */.cz)(shared.map(({ bytes }) => bytes));
     return { certain: withoutCached(possible, images, sharedBytes), possible };
 }
 
@@ -44519,20 +44710,17 @@ var report_text = __nccwpck_require__(5655);
 ;// CONCATENATED MODULE: ./src/report/log.ts
 
 
+
+
 /** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
-function planLines({ items }) {
-    const going = items.filter(({ decision }) => decision.action !== 'keep');
-    const reasons = new Map();
-    for (const { kind, decision } of items) {
-        if (decision.action !== 'keep')
-            continue;
-        const key = `${kind}: ${decision.reason}`;
-        reasons.set(key, (reasons.get(key) ?? 0) + 1);
-    }
+function planLines(plan) {
+    const going = plannedItems(plan);
+    const kept = plan.items.filter(({ decision }) => decision.action === 'keep');
+    const reasons = Map.groupBy(kept, ({ kind, decision }) => `${kind}: ${decision.reason}`);
     return [
         ...going.map((item) => `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`),
         ...(going.length === 0 ? ['nothing is to go'] : []),
-        ...[...reasons].map(([reason, number]) => `keep ${number} × ${reason}`)
+        ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
     ];
 }
 function describeItem({ kind, name, references = [], decision }) {
@@ -44559,9 +44747,8 @@ function resultLine(result) {
 }
 /** A sign of life during long work. Bytes as planned: what was really freed is counted at the end. */
 function progressLine(results, planned, elapsed) {
-    const bytes = results
-        .filter(({ outcome }) => outcome === 'removed')
-        .reduce((sum, { item, freed }) => sum + (freed ?? item.bytes ?? 0), 0);
+    const removed = results.filter(({ outcome }) => outcome === 'removed');
+    const bytes = (0,policy_decision/* sum */.cz)(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0));
     return (`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${(0,report_text/* count */.U9)(results.length, 'resource')} done, ` +
         `${planned - results.length} left, ${(0,units/* formatSize */.Xq)(bytes)} so far`);
 }
@@ -44590,6 +44777,9 @@ function makeOutputs({ totals }, reportFile) {
 ;// CONCATENATED MODULE: ./src/report/report.ts
 
 
+
+
+const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
 const resourceSchema = classic_schemas/* object */.Ikc({
     kind: classic_schemas/* enum */.k5n(kinds),
     id: classic_schemas/* string */.YjP(),
@@ -44598,15 +44788,15 @@ const resourceSchema = classic_schemas/* object */.Ikc({
     references: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).optional(),
     action: classic_schemas/* enum */.k5n(['keep', 'remove', 'untag']),
     outcome: classic_schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
-    reason: classic_schemas/* string */.YjP(),
+    reason: classic_schemas/* enum */.k5n(reasons),
     detail: classic_schemas/* string */.YjP(),
     /** What its removal freed, or would free in a dry run; null where that is not known. */
     bytes: classic_schemas/* number */.aig().nullable(),
-    /** Where more may be freed than is certain: at most this. */
+    /** In a dry run, where more may be freed than is certain: at most this. */
     bytesAtMost: classic_schemas/* number */.aig().optional(),
-    /** Milliseconds since its last use, as far as known. */
+    /** Milliseconds since its last use; null where nothing tells. */
     idle: classic_schemas/* number */.aig().nullable(),
-    /** References that were, or are to be, taken off an image. */
+    /** References that were taken off an image that is still there, or are to be in a dry run. */
     removedReferences: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).optional()
 });
 /** The JSON report: the whole plan and what became of it. Sizes in bytes, times in RFC 3339. */
@@ -44638,13 +44828,12 @@ const reportSchema = classic_schemas/* object */.Ikc({
     })
 });
 function makeReport(facts) {
-    const { engine, plan, removal, disk } = facts;
+    const { engine, plan, removal } = facts;
     const results = new Map(removal?.results.map((result) => [result.item, result]));
-    const freed = freedBytesOf(facts);
-    const resources = plan.items.map((item) => makeResource(item, results.get(item), freed));
-    const removed = (kind) => resources.filter((one) => one.kind === kind && one.outcome === 'removed')
-        .length;
-    const nothingDone = resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'));
+    const freed = freedByRemovedImages(facts);
+    const resources = plan.items.map((item) => removal === undefined
+        ? makePlanned(item)
+        : makeDone(item, results.get(item), freed));
     return {
         version: 1,
         dryRun: removal === undefined,
@@ -44657,69 +44846,93 @@ function makeReport(facts) {
         startedAt: facts.startedAt.toISOString(),
         finishedAt: facts.finishedAt.toISOString(),
         resources,
-        totals: {
-            plannedBytes: sum(plannedItems(plan).map(({ bytes }) => bytes ?? 0)),
-            reclaimedBytes: sum(resources
-                .filter(({ outcome }) => outcome === 'removed')
-                .map(({ bytes }) => bytes ?? 0)),
-            removedContainers: removed('container'),
-            removedImages: removed('image'),
-            untaggedReferences: sum(resources
-                .filter(({ outcome }) => outcome !== 'planned')
-                .map(({ removedReferences }) => removedReferences?.length ?? 0)),
-            removedNetworks: removed('network'),
-            removedVolumes: removed('volume'),
-            failed: resources.filter(({ outcome }) => outcome === 'failed').length,
-            freeBytesBefore: disk.before?.free ?? null,
-            freeBytesAfter: disk.after?.free ?? null,
-            skipped: nothingDone
-        }
+        totals: makeTotals(facts, resources)
+    };
+}
+function makeTotals({ plan, disk }, resources) {
+    const removed = resources.filter(({ outcome }) => outcome === 'removed');
+    const number = (kind) => removed.filter((one) => one.kind === kind).length;
+    const untagged = resources
+        .filter(({ outcome }) => outcome !== 'planned')
+        .map(({ removedReferences = [] }) => removedReferences.length);
+    return {
+        plannedBytes: (0,policy_decision/* sum */.cz)(plannedItems(plan).map(({ bytes = 0 }) => bytes)),
+        reclaimedBytes: (0,policy_decision/* sum */.cz)(removed.map(({ bytes }) => bytes ?? 0)),
+        removedContainers: number('container'),
+        removedImages: number('image'),
+        untaggedReferences: (0,policy_decision/* sum */.cz)(untagged),
+        removedNetworks: number('network'),
+        removedVolumes: number('volume'),
+        failed: resources.filter(({ outcome }) => outcome === 'failed').length,
+        freeBytesBefore: disk.before?.free ?? null,
+        freeBytesAfter: disk.after?.free ?? null,
+        // Whether the build cache has anything to remove, only the builder knows for certain.
+        skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
     };
 }
 /** What the images that went have freed, in the order in which they went: a layer counts with the last that had it. */
-function freedBytesOf({ inventory, sizes, removal }) {
+function freedByRemovedImages({ inventory, sizes, removal }) {
     const gone = (removal?.results ?? []).filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
     const ids = gone.map(({ item }) => item.id);
     return freedByImages(inventory, ids, sizes.layers).certain;
 }
-function makeResource(item, result, freed) {
-    const { kind, id, name, references, decision, idle } = item;
-    const outcome = result?.outcome ?? (decision.action === 'keep' ? 'kept' : 'planned');
-    const planned = outcome === 'planned';
-    const more = planned && (item.bytesAtMost ?? 0) > (item.bytes ?? 0);
-    const untagged = result?.removedReferences ??
-        (decision.action === 'untag' ? decision.removedReferences : undefined);
+function common({ kind, id, name, references, decision, age }) {
     return {
         kind,
         id,
         name,
         ...(references && { references }),
         action: decision.action,
+        reason: decision.reason,
+        detail: decision.detail,
+        idle: age === 'unknown' ? null : age.idle
+    };
+}
+function makePlanned(item) {
+    const { decision, bytes, bytesAtMost = 0 } = item;
+    return {
+        ...common(item),
+        outcome: decision.action === 'keep' ? 'kept' : 'planned',
+        bytes: bytes ?? null,
+        ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
+        ...(decision.action === 'untag' && {
+            removedReferences: decision.removedReferences
+        })
+    };
+}
+function makeDone(item, result, freed) {
+    const { outcome = 'kept', reason, detail, removedReferences } = result ?? {};
+    return {
+        ...common(item),
         outcome,
-        reason: result?.reason ?? decision.reason,
-        detail: result?.detail ?? decision.detail,
-        bytes: planned ? (item.bytes ?? null) : freedBy(item, result, freed),
-        ...(more && { bytesAtMost: item.bytesAtMost }),
-        idle: idle ?? null,
-        ...(untagged && { removedReferences: untagged })
+        ...(reason && { reason }),
+        ...(detail !== undefined && { detail }),
+        bytes: outcome === 'removed' ? freedBy(item, result, freed) : 0,
+        ...(removedReferences && { removedReferences })
     };
 }
 function freedBy({ kind, id, bytes }, result, freed) {
-    if (result?.outcome !== 'removed')
-        return 0;
     if (kind === 'build-cache')
-        return result.freed ?? null;
+        return result?.freed ?? null;
     if (kind === 'image')
         return freed.get(id) ?? null;
     return bytes ?? null;
 }
-function sum(numbers) {
-    return numbers.reduce((total, number) => total + number, 0);
+/** What the removal of all images that stay for a reason would free, in bytes. */
+function heldBytes({ images }, resources) {
+    const kept = resources.filter(({ kind, outcome }) => kind === 'image' && outcome === 'kept');
+    return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
+        const ids = group.map(({ id }) => id);
+        return [reason, (0,policy_decision/* sum */.cz)([...freedBytes(images, ids).values()])];
+    }));
 }
 
 // EXTERNAL MODULE: ./src/report/summary.ts
 var summary = __nccwpck_require__(7994);
 ;// CONCATENATED MODULE: ./src/run.ts
+
+
+
 
 
 
@@ -44739,82 +44952,87 @@ var summary = __nccwpck_require__(7994);
  */
 async function run(world) {
     const startedAt = new Date();
-    const { getInput, env, log, signal } = world;
-    const { policy, options } = (0,inputs/* readInputs */.Ko)(getInput, {
+    const { policy, options, texts } = (0,inputs/* readInputs */.Ko)(world.getInput, {
         now: startedAt.getTime(),
-        temp: env['RUNNER_TEMP']
+        temp: world.env['RUNNER_TEMP']
     });
+    // Ends what is still under way where one call of several has failed.
+    const leave = new AbortController();
     const deadline = startedAt.getTime() + options.timeout;
     const docker = (0,cli/* createDocker */.hC)({
         command: options.docker,
-        env,
+        env: world.env,
         concurrency: options.concurrency,
         deadline,
-        signal
+        signal: AbortSignal.any([world.signal, leave.signal])
     });
-    const looked = await log.group('Look', () => look(docker, policy, options, world));
-    const { engine, inventory } = looked;
+    try {
+        const step = { docker, policy, options, deadline, world };
+        const looked = await world.log.group('Look', () => look(step));
+        const { plan, sizes } = await world.log.group('Plan', () => run_decide(step, looked.inventory));
+        const removal = options.dryRun
+            ? undefined
+            : await world.log.group('Remove', () => act(step, plan, looked));
+        const { engine, inventory } = looked;
+        const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
+        const disk = { before: looked.disk, after };
+        const finishedAt = new Date();
+        const report = makeReport({
+            ...{ engine, inventory, plan, sizes, removal },
+            ...{ disk, startedAt, finishedAt }
+        });
+        const failure = describeFailure(report, removal, world.signal);
+        const warnings = collectWarnings(looked, plan, report, texts, failure);
+        for (const warning of warnings)
+            world.log.warning(warning);
+        world.log.info((0,summary/* headline */.Pl)({ report, disk }));
+        const held = heldBytes(inventory, report.resources);
+        return {
+            report,
+            reportFile: options.reportFile,
+            outputs: makeOutputs(report, options.reportFile),
+            summary: (0,summary/* renderSummary */.Br)({
+                ...{ report, inputs: texts, disk, held, warnings },
+                error: failure
+            }),
+            failure
+        };
+    }
+    catch (error) {
+        leave.abort();
+        throw error;
+    }
+}
+async function look({ docker, policy, options, world }) {
+    const { env, log, show } = world;
+    const lookedAt = Date.now();
+    const [engine, context] = await Promise.all([
+        lookAtEngine(docker, env),
+        findContext(docker)
+    ]);
+    show(options.docker, ['--version']);
+    const builder = policy.includeBuildCache ? context.name : undefined;
+    const inventory = await withSignsOfLife(lookAtAll(docker, engine, builder), (elapsed) => {
+        log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
+    });
+    const { containers, images, networks, volumes } = inventory;
+    const held = [
+        (0,report_text/* count */.U9)(containers.length, 'container'),
+        (0,report_text/* count */.U9)(images.length, 'image'),
+        (0,report_text/* count */.U9)(networks.length, 'network'),
+        (0,report_text/* count */.U9)(volumes.length, 'volume')
+    ];
+    log.info(`Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
+    const disk = await readDisk(engine, context.endpoint);
+    return { engine, inventory, context, disk, lookedAt };
+}
+async function run_decide({ docker, policy, world }, inventory) {
     const unmeasured = makePlan(inventory, policy);
     const sizes = await measure(docker, inventory, unmeasured);
     const plan = measurePlan(unmeasured, inventory, sizes);
-    await log.group('Plan', () => {
-        for (const line of planLines(plan))
-            log.info(line);
-        return Promise.resolve();
-    });
-    const removal = options.dryRun
-        ? undefined
-        : await log.group('Remove', () => act(plan, { docker, policy, options, looked, deadline, world }));
-    const disk = {
-        before: looked.disk,
-        after: looked.disk && (await readDisk(engine, looked.endpoint))
-    };
-    const report = makeReport({
-        engine,
-        inventory,
-        plan,
-        sizes,
-        removal,
-        disk,
-        startedAt,
-        finishedAt: new Date()
-    });
-    const failure = describeFailure(report, removal, signal);
-    const warnings = collectWarnings(plan, report, options);
-    for (const warning of warnings)
-        log.warning(warning);
-    log.info((0,summary/* headline */.Pl)({ report, disk }));
-    const held = heldBytes(inventory, plan);
-    return {
-        report,
-        reportFile: options.reportFile,
-        outputs: makeOutputs(report, options.reportFile),
-        summary: (0,summary/* renderSummary */.Br)({
-            report,
-            policy,
-            disk,
-            held,
-            warnings,
-            error: failure
-        }),
-        failure
-    };
-}
-async function look(docker, policy, options, { env, log, show }) {
-    const lookedAt = Date.now();
-    const engine = await lookAtEngine(docker, env);
-    const [inventory, endpoint] = await Promise.all([
-        withSignsOfLife(lookAtAll(docker, engine, policy.includeBuildCache), (elapsed) => {
-            log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
-        }),
-        findEndpoint(docker),
-        show(options.docker, ['--version'])
-    ]);
-    const { containers, images, networks, volumes } = inventory;
-    log.info(`Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ` +
-        `${containers.length} containers, ${images.length} images, ${networks.length} networks, ${volumes.length} volumes`);
-    const disk = await readDisk(engine, endpoint);
-    return { engine, inventory, endpoint, disk, lookedAt };
+    for (const line of planLines(plan))
+        world.log.info(line);
+    return { plan, sizes };
 }
 /** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
 async function measure(docker, inventory, plan) {
@@ -44825,27 +45043,15 @@ async function measure(docker, inventory, plan) {
     const apart = new Set(imagesToMeasure(inventory.images, going('image')));
     const images = inventory.images.filter(({ id }) => apart.has(id));
     const [ofContainers, ofVolumes, layers] = await Promise.all([
-        containers.length > 0
-            ? orNothing(measureContainers(docker, containers))
-            : undefined,
-        going('volume').length > 0 ? orNothing(measureVolumes(docker)) : undefined,
-        orNothing(measureLayers(docker, inventory.engine, images))
+        (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
+        going('volume').length > 0 ? measureVolumes(docker) : undefined,
+        (0,cli/* orNothing */.bR)(measureLayers(docker, inventory.engine, images))
     ]);
     return {
         containers: ofContainers ?? new Map(),
         volumes: ofVolumes ?? new Map(),
         layers: layers ?? new Map()
     };
-}
-async function orNothing(figure) {
-    try {
-        return await figure;
-    }
-    catch (error) {
-        if (error instanceof cli/* DockerError */.Bi && error.kind !== 'cancelled')
-            return undefined;
-        throw error;
-    }
 }
 const signOfLife = 5_000;
 /** Calls back every few seconds until the work is done. */
@@ -44861,16 +45067,19 @@ async function withSignsOfLife(work, tell) {
         clearInterval(timer);
     }
 }
-async function act(plan, context) {
-    const { docker, policy, options, looked, deadline, world } = context;
+async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt }) {
     const items = plannedItems(plan);
     const results = [];
     return withSignsOfLife(removeAll(items, {
         docker,
-        inventory: looked.inventory,
-        lookedAt: looked.lookedAt,
-        until: untilDuration(policy, looked.engine.now),
-        buildCacheKeep: policy.buildCacheKeep,
+        inventory,
+        cache: {
+            builder: context.name,
+            lookedAt,
+            until: untilDuration(policy, engine.now),
+            keep: policy.buildCacheKeep,
+            configFolder: world.env['DOCKER_CONFIG'] ?? (0,external_node_path_.join)((0,external_node_os_.homedir)(), '.docker')
+        },
         concurrency: options.concurrency,
         deadline,
         signal: world.signal,
@@ -44888,41 +45097,29 @@ function describeFailure({ resources, totals }, removal, signal) {
         return 'The run was cancelled: the summary says what was done until then.';
     if (removal?.fatal !== undefined)
         return `The engine failed during the removal: ${removal.fatal.message}`;
-    if (totals.failed === 0)
-        return undefined;
-    const [first] = resources.filter(({ outcome }) => outcome === 'failed');
-    return (`${totals.failed} of the planned removals failed, all others were done. ` +
-        `The first: ${first?.kind ?? ''} ${first?.name ?? ''}: ${first?.detail ?? ''}`);
+    const first = resources.find(({ outcome }) => outcome === 'failed');
+    return (first &&
+        `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
+            `The first: ${first.kind} ${first.name}: ${first.detail}`);
 }
-function collectWarnings({ unmatched }, { resources }, { timeout }) {
+function collectWarnings({ inventory }, { unmatched }, { resources }, texts, failure) {
     const late = resources.filter(({ reason }) => reason === 'budget').length;
+    const cache = resources.find(({ kind }) => kind === 'build-cache');
     return [
         ...unmatched
             // The default is there for whoever wants to use it, and most do not.
-            .filter((pattern) => pattern !== 'keep')
-            .map((pattern) => `Nothing on this engine matches the protected pattern ${pattern}: is it a typo that protects nothing?`),
-        ...(late > 0
+            .filter(({ input }) => texts[input] !== inputs/* defaults */.NT[input])
+            .map(({ input, pattern }) => `${input}: nothing on this engine matches ${pattern}. Is it a typo that protects nothing?`),
+        ...inventory.unreadable.map((name) => `The engine cannot tell of ${name}: it is left alone.`),
+        ...(late > 0 && failure === undefined
             ? [
-                `The time was up (timeout: ${(0,units/* formatDuration */.a3)(timeout)}): ${late} planned removals were not done.`
+                `The time was up (timeout: ${texts.timeout}): ${(0,report_text/* count */.U9)(late, 'planned removal')} not done.`
             ]
             : []),
-        ...resources
-            .filter(({ kind, reason }) => kind === 'build-cache' && reason === 'changed')
-            .map(({ detail }) => `The build cache was left as it is: ${detail}`)
+        ...(cache?.reason === 'changed'
+            ? [`The build cache was left as it is: ${cache.detail}`]
+            : [])
     ];
-}
-/** What the removal of all images that stay for a reason would free, in bytes. */
-function heldBytes({ images }, { items }) {
-    const kept = items.filter(({ kind, decision }) => kind === 'image' && decision.action === 'keep');
-    const byReason = Map.groupBy(kept, ({ decision }) => decision.reason);
-    return new Map([...byReason].map(([reason, group]) => {
-        const ids = group.map(({ id }) => id);
-        const freed = freedBytes(images, ids);
-        return [
-            reason,
-            [...freed.values()].reduce((sum, bytes) => sum + bytes, 0)
-        ];
-    }));
 }
 
 
@@ -44936,6 +45133,7 @@ function heldBytes({ images }, { items }) {
 __nccwpck_require__.d(__webpack_exports__, {
   a3: () => (/* binding */ formatDuration),
   Xq: () => (/* binding */ formatSize),
+  rP: () => (/* binding */ longestDuration),
   E9: () => (/* binding */ parseDuration),
   Ki: () => (/* binding */ parseHumanAge),
   DB: () => (/* binding */ parseSize),
@@ -45245,8 +45443,8 @@ const millisecondsPer = {
     d: 86_400_000,
     w: 604_800_000
 };
-/** The longest duration Docker can be given: 2^63 ns, about 292 years. */
-const longest = 2 ** 63 / 1e6;
+/** Milliseconds: the longest duration that Docker can be given, 2^63 ns, is about 292 years. */
+const longestDuration = 2 ** 63 / 1e6;
 /**
  * A duration as Go writes it (`36h`, `1h30m`, `0s`), with `d` (24 h) and `w` (7 d) as well, in milliseconds.
  * Undefined where the text is none, is negative or is longer than Go can hold.
@@ -45262,7 +45460,7 @@ function parseDuration(text) {
     let total = 0;
     for (const [, number = '', unit = ''] of parts)
         total += Number(number) * (millisecondsPer[unit] ?? NaN);
-    return total < longest ? total : undefined;
+    return total < longestDuration ? total : undefined;
 }
 /**
  * A duration for people, from milliseconds, in its largest whole unit: `45 s`, `3 min`, `5 h`, `12 days`.
@@ -48606,13 +48804,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   euz: () => (/* binding */ literal),
   aig: () => (/* binding */ number),
   Ikc: () => (/* binding */ object),
-  vkY: () => (/* binding */ preprocess),
-  g1P: () => (/* binding */ record),
   YjP: () => (/* binding */ string),
+  PVZ: () => (/* binding */ tuple),
   L5J: () => (/* binding */ unknown)
 });
 
-// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODateTime, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, discriminatedUnion, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, promise, readonly, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, tuple, uint32, uint64, ulid, undefined, union, url, uuid, uuidv4, uuidv6, uuidv7, void, xid, xor
+// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODateTime, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, discriminatedUnion, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, record, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, uint32, uint64, ulid, undefined, union, url, uuid, uuidv4, uuidv6, uuidv7, void, xid, xor
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/core.js
 var core_core = __nccwpck_require__(8532);
@@ -50701,13 +50898,13 @@ function handleTupleResults(itemResults, final, items, input, optoutStart) {
     }
     return final;
 }
-const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (inst, def) => {
+const $ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("$ZodRecord", (inst, def) => {
     $ZodType.init(inst, def);
-    const memo = core_core/* globalConfig */.cr.memoizer;
+    const memo = core.globalConfig.memoizer;
     memo?.attach(inst);
     inst._zod.parse = (payload, ctx) => {
         const input = payload.value;
-        if (!core_util/* isPlainObject */.Qd(input)) {
+        if (!util.isPlainObject(input)) {
             payload.issues.push({
                 expected: "record",
                 code: "invalid_type",
@@ -50736,7 +50933,7 @@ const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (i
                         payload.issues.push({
                             code: "invalid_key",
                             origin: "record",
-                            issues: keyResult.issues.map((iss) => core_util/* finalizeIssue */.iR(iss, ctx, core_core/* config */.$W())),
+                            issues: keyResult.issues.map((iss) => util.finalizeIssue(iss, ctx, core.config())),
                             input: key,
                             path: [key],
                             inst,
@@ -50750,14 +50947,14 @@ const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (i
                     if (result instanceof Promise) {
                         proms.push(result.then((result) => {
                             if (result.issues.length) {
-                                payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
+                                payload.issues.push(...util.prefixIssues(key, result.issues));
                             }
                             payload.value[outKey] = result.value;
                         }));
                     }
                     else {
                         if (result.issues.length) {
-                            payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
+                            payload.issues.push(...util.prefixIssues(key, result.issues));
                         }
                         payload.value[outKey] = result.value;
                     }
@@ -50803,7 +51000,7 @@ const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (i
                     throw new Error("Async schemas not supported in object keys currently");
                 }
                 // Numeric string fallback: if key is a numeric string and failed, retry with Number(key). This handles z.number(), z.literal([1, 2, 3]), and unions containing numeric literals
-                const checkNumericKey = typeof key === "string" && core_regexes/* number */.ai.test(key) && keyResult.issues.length;
+                const checkNumericKey = typeof key === "string" && regexes.number.test(key) && keyResult.issues.length;
                 if (checkNumericKey) {
                     const retryResult = def.keyType._zod.run({ value: Number(key), issues: [] }, ctx);
                     if (retryResult instanceof Promise) {
@@ -50827,7 +51024,7 @@ const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (i
                         payload.issues.push({
                             code: "invalid_key",
                             origin: "record",
-                            issues: keyResult.issues.map((iss) => core_util/* finalizeIssue */.iR(iss, ctx, core_core/* config */.$W())),
+                            issues: keyResult.issues.map((iss) => util.finalizeIssue(iss, ctx, core.config())),
                             input: key,
                             path: [key],
                             inst,
@@ -50843,14 +51040,14 @@ const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (i
                 if (result instanceof Promise) {
                     proms.push(result.then((result) => {
                         if (result.issues.length) {
-                            payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
+                            payload.issues.push(...util.prefixIssues(key, result.issues));
                         }
                         payload.value[outKey] = result.value;
                     }));
                 }
                 else {
                     if (result.issues.length) {
-                        payload.issues.push(...core_util/* prefixIssues */.lQ(key, result.issues));
+                        payload.issues.push(...util.prefixIssues(key, result.issues));
                     }
                     payload.value[outKey] = result.value;
                 }
@@ -50870,7 +51067,7 @@ const $ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodRecord", (i
         }
         return payload;
     };
-});
+})));
 const $ZodMap = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("$ZodMap", (inst, def) => {
     $ZodType.init(inst, def);
     const memo = core.globalConfig.memoizer;
@@ -51363,9 +51560,9 @@ function handleCodecTxResult(left, value, nextSchema, ctx) {
     }
     return nextSchema._zod.run({ value, issues: left.issues }, ctx);
 }
-const $ZodPreprocess = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodPreprocess", (inst, def) => {
+const $ZodPreprocess = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("$ZodPreprocess", (inst, def) => {
     $ZodPipe.init(inst, def);
-});
+})));
 const $ZodReadonly = /*@__PURE__*/ core_core/* $constructor */.xI("$ZodReadonly", (inst, def) => {
     $ZodType.init(inst, def);
     core_util/* defineLazyInternal */.v5(inst, "propValues", (zod) => zod.def.innerType._zod.propValues);
@@ -54510,24 +54707,24 @@ const ZodTuple = /*@__PURE__*/ core_core/* $constructor */.xI("ZodTuple", (inst,
     },
 });
 function tuple(items, _paramsOrRest, _params) {
-    const hasRest = _paramsOrRest instanceof core.$ZodType;
+    const hasRest = _paramsOrRest instanceof $ZodType;
     const params = hasRest ? _params : _paramsOrRest;
     const rest = hasRest ? _paramsOrRest : null;
     return new ZodTuple({
         type: "tuple",
         items: items,
         rest,
-        ...util.normalizeParams(params),
+        ...core_util/* normalizeParams */.A2(params),
     });
 }
-const ZodRecord = /*@__PURE__*/ core_core/* $constructor */.xI("ZodRecord", (inst, def) => {
+const ZodRecord = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("ZodRecord", (inst, def) => {
     _ensureDefaultMemoizer();
-    $ZodRecord.init(inst, def);
+    core.$ZodRecord.init(inst, def);
     ZodType.init(inst, def);
-    inst._zod.processJSONSchema = (ctx, json, params) => recordProcessor(inst, ctx, json, params);
+    inst._zod.processJSONSchema = (ctx, json, params) => processors.recordProcessor(inst, ctx, json, params);
     inst.keyType = def.keyType;
     inst.valueType = def.valueType;
-});
+})));
 function record(keyType, valueType, params) {
     // v3-compat: z.record(valueType, params?) — defaults keyType to z.string()
     if (!valueType || !valueType._zod) {
@@ -54535,14 +54732,14 @@ function record(keyType, valueType, params) {
             type: "record",
             keyType: string(),
             valueType: keyType,
-            ...core_util/* normalizeParams */.A2(valueType),
+            ...util.normalizeParams(valueType),
         });
     }
     return new ZodRecord({
         type: "record",
         keyType,
         valueType: valueType,
-        ...core_util/* normalizeParams */.A2(params),
+        ...util.normalizeParams(params),
     });
 }
 // type alksjf = core.output<core.$ZodRecordKey>;
@@ -54897,10 +55094,10 @@ function invertCodec(codec) {
         reverseTransform: def.transform,
     });
 }
-const ZodPreprocess = /*@__PURE__*/ core_core/* $constructor */.xI("ZodPreprocess", (inst, def) => {
+const ZodPreprocess = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("ZodPreprocess", (inst, def) => {
     ZodPipe.init(inst, def);
-    $ZodPreprocess.init(inst, def);
-});
+    core.$ZodPreprocess.init(inst, def);
+})));
 const ZodReadonly = /*@__PURE__*/ core_core/* $constructor */.xI("ZodReadonly", (inst, def) => {
     $ZodReadonly.init(inst, def);
     ZodType.init(inst, def);

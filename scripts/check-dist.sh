@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails where dist/ is not what src/ builds: what runs on the runner is the committed bundle.
+# Fails where dist/ is not what src/ builds: what runs on the runner is that bundle.
 set -eu
 cd "$(dirname "$0")/.."
 out=$(mktemp -d)

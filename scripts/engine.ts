@@ -23,6 +23,11 @@ const keeper = join(import.meta.dirname, 'engine-keeper.sh')
 const whatIsNeeded =
   'needed is Linux with root (or sudo), and either dockerd, containerd and runc on PATH, or Debian or Ubuntu with apt'
 
+// The folder of dockerd is not on everybody's PATH.
+const systemPath =
+  '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const defaultPath = `${process.env['PATH'] ?? ''}:${systemPath}`
+
 /** Where the programs of an engine are, and the environment that they need. */
 type Programs = { env: Record<string, string>; docker: string; root: string }
 
@@ -33,20 +38,25 @@ type Programs = { env: Record<string, string>; docker: string; root: string }
  *
  * @param options.flags more options for dockerd
  * @param options.root a folder with a system to run it in, instead of this one
+ * @param options.path where programs are looked for
+ * @param options.path where programs are looked for
  */
 export async function startEngine({
   flags = [],
-  root = '/'
+  root = '/',
+  path = defaultPath
 }: {
   flags?: readonly string[]
   root?: string
+  path?: string
 } = {}): Promise<ThrowawayEngine> {
   if (process.platform !== 'linux')
     throw new Error(
       `No throw-away engine can be started here: ${whatIsNeeded}.`
     )
-  const asRoot = await rootPrefix()
-  const programs = root === '/' ? await findPrograms() : await programsIn(root)
+  const asRoot = await rootPrefix(path)
+  const programs =
+    root === '/' ? await findPrograms(path) : await programsIn(root)
   // A socket's path may have no more than 107 characters: not in TMPDIR, which can be anywhere.
   const folder = await mkdtemp('/tmp/docker-reclaim-')
   await writeFile(join(folder, 'daemon.json'), '{}')
@@ -88,37 +98,31 @@ export async function startEngine({
   }
 }
 
-async function rootPrefix(): Promise<string[]> {
+async function rootPrefix(path: string): Promise<string[]> {
   if (process.getuid?.() === 0) return []
-  if ((await find('sudo')) === undefined)
+  if ((await find('sudo', path)) === undefined)
     throw new Error(`No throw-away engine without root: ${whatIsNeeded}.`)
   // Asks for the password while there is a terminal to ask on.
   await execa('sudo', ['--validate'], { stdio: 'inherit' })
   return ['sudo']
 }
 
-const systemPath =
-  '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
-async function findPrograms(): Promise<Programs> {
+async function findPrograms(path: string): Promise<Programs> {
   const needed = ['dockerd', 'containerd', 'runc', 'docker']
-  const found = await Promise.all(needed.map(find))
+  const found = await Promise.all(needed.map((one) => find(one, path)))
   if (!found.includes(undefined))
-    return { env: { PATH: searchPath() }, docker: found[3] ?? '', root: '/' }
-  if (
-    (await find('apt-get')) === undefined ||
-    (await find('dpkg')) === undefined
+    return { env: { PATH: path }, docker: found[3] ?? '', root: '/' }
+  const apt = await Promise.all(
+    ['apt-get', 'dpkg'].map((one) => find(one, path))
   )
+  if (apt.includes(undefined))
     throw new Error(
       `No throw-away engine can be started here: ${whatIsNeeded}.`
     )
-  const root = await unpackPackages([
-    'docker.io',
-    'containerd',
-    'runc',
-    'tini',
-    'libdevmapper1.02.1'
-  ])
+  const root = await unpackPackages(['docker.io', 'containerd', 'runc'], {
+    // Parts that one release has on their own, and another one within docker.io.
+    optional: ['docker-cli', 'tini', 'libdevmapper1.02.1']
+  })
   return {
     env: {
       PATH: `${root}/usr/sbin:${root}/usr/bin:${systemPath}`,
@@ -137,15 +141,14 @@ async function programsIn(root: string): Promise<Programs> {
 
 /** The CLI that the engines of this machine come with. */
 export async function findDocker(): Promise<string> {
-  return (await findPrograms()).docker
+  return (await findPrograms(defaultPath)).docker
 }
 
-function searchPath(): string {
-  return `${process.env['PATH'] ?? ''}:${systemPath}`
-}
-
-async function find(program: string): Promise<string | undefined> {
-  for (const folder of searchPath().split(':'))
+async function find(
+  program: string,
+  path: string
+): Promise<string | undefined> {
+  for (const folder of path.split(':'))
     if (await exists(join(folder, program))) return join(folder, program)
   return undefined
 }

@@ -1,6 +1,5 @@
 import {
   access,
-  cp,
   mkdir,
   mkdtemp,
   readdir,
@@ -17,11 +16,15 @@ import { execa } from 'execa'
  * leaves apt's own lists alone and needs no root. Returns the folder.
  *
  * @param names the packages
- * @param suite another release of the distribution than the machine's own (`trixie`)
+ * @param options.optional packages that are taken along where the release has them
+ * @param options.suite another release of the distribution than the machine's own (`trixie`)
  */
 export async function unpackPackages(
   names: readonly string[],
-  suite?: string
+  {
+    optional = [],
+    suite
+  }: { optional?: readonly string[]; suite?: string } = {}
 ): Promise<string> {
   const cache = join(
     process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
@@ -36,6 +39,8 @@ export async function unpackPackages(
     const apt = await privateApt(work, suite)
     await apt('update')
     await apt('download', ...names)
+    for (const name of optional)
+      await apt('download', name).catch(() => undefined)
     for (const file of await readdir(work))
       if (file.endsWith('.deb'))
         await execa('dpkg', ['-x', join(work, file), join(work, 'root')])
@@ -98,10 +103,4 @@ export async function exists(path: string): Promise<boolean> {
     () => true,
     () => false
   )
-}
-
-/** Copies a program out of an unpacked package into a folder of its own. */
-export async function copyProgram(from: string, folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  await cp(from, join(folder, from.slice(from.lastIndexOf('/') + 1)))
 }

@@ -18,6 +18,18 @@ const log: Log = {
   group: core.group
 }
 
+let shown = 0
+
+/** Only for the log: whether Docker works, the listing tells. */
+function show(command: string, args: string[]): void {
+  shown += 1
+  exec(`"${command}"`, args)
+    .catch(() => undefined)
+    .finally(() => {
+      shown -= 1
+    })
+}
+
 async function main(): Promise<void> {
   try {
     await finish(
@@ -25,9 +37,7 @@ async function main(): Promise<void> {
         getInput: core.getInput,
         env: process.env,
         log,
-        show: (command, args) =>
-          // Only for the log; whether Docker works, the listing tells.
-          exec(`"${command}"`, args).catch(() => undefined),
+        show,
         signal: cancellation()
       })
     )
@@ -102,3 +112,5 @@ function describe(error: unknown): string {
 }
 
 await main()
+// A command that is only shown has no time limit: the step does not wait for one that hangs.
+if (shown > 0) process.exit()

@@ -2,7 +2,12 @@ import { tmpdir } from 'node:os'
 import { z } from 'zod'
 import { parseLabelPattern, problemOfGlob } from './policy/match.ts'
 import type { Policy } from './policy/policy.ts'
-import { parseDuration, parseSize, parseTime } from './units.ts'
+import {
+  longestDuration,
+  parseDuration,
+  parseSize,
+  parseTime
+} from './units.ts'
 
 /** What the inputs ask for beside the policy. Durations in milliseconds. */
 export type Options = {
@@ -15,46 +20,56 @@ export type Options = {
   reportFile: string
 }
 
-/** Reads one input: its default (as in action.yml), what it takes, and how its text becomes a value or undefined. */
-function input<T>(
-  fallback: string,
-  takes: string,
-  parse: (text: string) => T | undefined
-) {
-  return z.preprocess(
-    (text) => (text === undefined || text === '' ? fallback : text),
-    z.string().transform((text, context) => {
-      const value = parse(text)
-      if (value !== undefined) return value
-      context.addIssue({ code: 'custom', message: `it takes ${takes}` })
-      return z.NEVER
-    })
-  )
+/** The default of every input, as in action.yml. */
+export const defaults = {
+  'keep-last': '3',
+  until: '24h',
+  'protected-labels': 'keep',
+  'protected-images': '',
+  'include-containers': 'true',
+  'include-images': 'true',
+  'include-networks': 'true',
+  'include-volumes': 'false',
+  'include-build-cache': 'true',
+  'build-cache-keep': '',
+  'dry-run': 'false',
+  timeout: '15m',
+  concurrency: '4',
+  docker: 'docker',
+  'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
+}
+
+export type InputName = keyof typeof defaults
+
+/** Reads one input: what it takes, and how its text becomes a value or undefined. */
+function input<T>(takes: string, parse: (text: string) => T | undefined) {
+  return z.string().transform((text, context) => {
+    const value = parse(text)
+    if (value !== undefined) return value
+    context.addIssue({ code: 'custom', message: `it takes ${takes}` })
+    return z.NEVER
+  })
 }
 
 /** Reads one item a line, or with commas between them; says which items are bad and why. */
 function listInput<T>(
-  fallback: string,
   takes: string,
   parse: (item: string) => { value: T } | { problem: string }
 ) {
-  return z.preprocess(
-    (text) => text ?? fallback,
-    z.string().transform((text, context) => {
-      const items = text.split(/[\n,]/).map((item) => item.trim())
-      return items.filter(Boolean).flatMap((item) => {
-        const parsed = parse(item)
-        if ('value' in parsed) return [parsed.value]
-        const message = `it takes ${takes}, not ${JSON.stringify(item)}: ${parsed.problem}`
-        context.addIssue({ code: 'custom', message })
-        return []
-      })
+  return z.string().transform((text, context) => {
+    const items = text.split(/[\n,]/).map((item) => item.trim())
+    return items.filter(Boolean).flatMap((item) => {
+      const parsed = parse(item)
+      if ('value' in parsed) return [parsed.value]
+      const message = `it takes ${takes}, not ${JSON.stringify(item)}: ${parsed.problem}`
+      context.addIssue({ code: 'custom', message })
+      return []
     })
-  )
+  })
 }
 
-function choiceInput<const T>(fallback: string, choices: Record<string, T>) {
-  return input(fallback, orList(Object.keys(choices)), (text) =>
+function choiceInput<const T>(choices: Record<string, T>) {
+  return input(orList(Object.keys(choices)), (text) =>
     Object.hasOwn(choices, text.toLowerCase())
       ? choices[text.toLowerCase()]
       : undefined
@@ -74,18 +89,15 @@ function wholeNumber(least: number, most: number) {
   }
 }
 
-/** The longest wait that a timer can be set to. */
-const longestTimeout = 2 ** 31 - 1
+const longestTimeout = 24 * 86_400_000
 
-/** Every input, under its public name: type, default and check. An empty one counts as not given. */
+/** Every input, under its public name: type and check. */
 export const schema = z.object({
   'keep-last': input(
-    '3',
     'a whole number, 0 or more',
     wholeNumber(0, Number.MAX_SAFE_INTEGER)
   ),
   until: input(
-    '24h',
     'a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time',
     (text) => {
       const duration = parseDuration(text)
@@ -94,48 +106,41 @@ export const schema = z.object({
       return time === undefined ? undefined : { time }
     }
   ),
-  'protected-labels': listInput('keep', 'key or key=value', (item) => {
+  'protected-labels': listInput('key or key=value', (item) => {
     const value = parseLabelPattern(item)
     return value ? { value } : { problem: 'it has no key' }
   }),
   'protected-images': listInput(
-    '',
     'reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**',
     (item) => {
       const problem = problemOfGlob(item)
       return problem === undefined ? { value: item } : { problem }
     }
   ),
-  'include-containers': choiceInput('true', yesOrNo),
-  'include-images': choiceInput('true', { ...yesOrNo, dangling: 'dangling' }),
-  'include-networks': choiceInput('true', yesOrNo),
-  'include-volumes': choiceInput('false', {
+  'include-containers': choiceInput(yesOrNo),
+  'include-images': choiceInput({ ...yesOrNo, dangling: 'dangling' }),
+  'include-networks': choiceInput(yesOrNo),
+  'include-volumes': choiceInput({
     false: 'none',
     anonymous: 'anonymous',
     true: 'anonymous',
     all: 'all'
   }),
-  'include-build-cache': choiceInput('true', yesOrNo),
-  'build-cache-keep': input('', 'a size such as 10GB or 20GiB', (text) => {
-    const bytes = text === '' ? 0 : parseSize(text)
-    // Docker's own 0 means no limit as well.
-    return bytes === undefined ? undefined : { bytes: bytes || undefined }
-  }),
-  'dry-run': choiceInput('false', yesOrNo),
-  timeout: input('15m', 'a duration above 0s, at most 24d', (text) => {
+  'include-build-cache': choiceInput(yesOrNo),
+  'build-cache-keep': input('a size such as 10GB or 20GiB', (text) =>
+    text === '' ? 0 : parseSize(text)
+  ),
+  'dry-run': choiceInput(yesOrNo),
+  timeout: input('a duration above 0s, at most 24d', (text) => {
     const duration = parseDuration(text)
     return duration && duration >= 1 && duration <= longestTimeout
       ? duration
       : undefined
   }),
-  concurrency: input('4', 'a whole number from 1 to 64', wholeNumber(1, 64)),
-  docker: input('docker', 'the name or path of a Docker CLI', asPath),
-  'report-file': input(
-    '$RUNNER_TEMP/docker-reclaim/report.json',
-    'the path of a file',
-    asPath
-  )
-})
+  concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
+  docker: input('the name or path of a Docker CLI', asPath),
+  'report-file': input('the path of a file', asPath)
+} satisfies Record<InputName, unknown>)
 
 function asPath(text: string): string | undefined {
   return text.includes('\0') ? undefined : text
@@ -147,23 +152,22 @@ export class InputError extends Error {
 }
 
 /**
- * Reads all inputs. Throws an InputError that names every bad one, the value it got and what it takes.
- * `now` (milliseconds since 1970) tells whether a date of `until` is yet to come.
+ * Reads all inputs; an empty one counts as not given. Throws an InputError that names every bad one, the value it got
+ * and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
  */
 export function readInputs(
   getInput: (name: string) => string,
   { now, temp = tmpdir() }: { now: number; temp?: string | undefined }
-): { policy: Policy; options: Options } {
-  const texts = Object.fromEntries(
-    Object.keys(schema.shape).map((name) => [name, getInput(name) || undefined])
-  )
+): { policy: Policy; options: Options; texts: InputTexts } {
+  const texts: InputTexts = { ...defaults }
+  for (const name of inputNames) texts[name] = getInput(name) || defaults[name]
   const result = schema.safeParse(texts)
   const problems = (result.error?.issues ?? []).map(
     ({ path, message }) => [String(path[0]), message] as const
   )
-  const time = parseTime(texts['until'] ?? '')
-  if (time !== undefined && time > now)
-    problems.push(['until', 'it takes a time that is past'])
+  const time = parseTime(texts.until)
+  if (time !== undefined && (time > now || now - time >= longestDuration))
+    problems.push(['until', 'it takes a time in the past 292 years'])
   if (!result.success || problems.length > 0)
     throw new InputError(describeProblems(problems, texts))
 
@@ -179,7 +183,7 @@ export function readInputs(
       includeNetworks: inputs['include-networks'],
       includeVolumes: inputs['include-volumes'],
       includeBuildCache: inputs['include-build-cache'],
-      buildCacheKeep: inputs['build-cache-keep'].bytes
+      buildCacheKeep: inputs['build-cache-keep']
     },
     options: {
       dryRun: inputs['dry-run'],
@@ -190,13 +194,21 @@ export function readInputs(
         /^\$RUNNER_TEMP(?=\/|$)/,
         () => temp
       )
-    }
+    },
+    texts
   }
 }
 
+/** The inputs as they were given, or their defaults. */
+export type InputTexts = Record<InputName, string>
+
+const inputNames = Object.keys(defaults).filter(
+  (name): name is InputName => name in defaults
+)
+
 function describeProblems(
   problems: readonly (readonly [string, string])[],
-  texts: Record<string, string | undefined>
+  texts: Record<string, string>
 ): string {
   const lines = problems.map(([name, problem]) => {
     const text = texts[name] ?? ''

@@ -1,16 +1,24 @@
-import { createDocker, DockerError, type Docker } from './docker/cli.ts'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { createDocker, orNothing, type Docker } from './docker/cli.ts'
 import { readDisk, type Disk } from './docker/disk.ts'
 import {
-  findEndpoint,
+  findContext,
   lookAtAll,
   lookAtEngine,
   measureContainers,
   measureLayers,
-  measureVolumes
+  measureVolumes,
+  type Context
 } from './docker/inventory.ts'
 import { removeAll, type Removal, type Result } from './docker/removal.ts'
-import { readInputs, type Options } from './inputs.ts'
-import { freedBytes, imagesToMeasure } from './policy/bytes.ts'
+import {
+  defaults,
+  readInputs,
+  type InputTexts,
+  type Options
+} from './inputs.ts'
+import { imagesToMeasure } from './policy/bytes.ts'
 import type { Engine, Inventory } from './policy/inventory.ts'
 import {
   makePlan,
@@ -23,8 +31,9 @@ import {
 import { untilDuration, type Policy } from './policy/policy.ts'
 import { planLines, progressLine, resultLine } from './report/log.ts'
 import { makeOutputs } from './report/outputs.ts'
-import { makeReport, type Report } from './report/report.ts'
+import { heldBytes, makeReport, type Report } from './report/report.ts'
 import { headline, renderSummary } from './report/summary.ts'
+import { count } from './report/text.ts'
 import { formatDuration } from './units.ts'
 
 /** What a run needs of the world around it. */
@@ -32,8 +41,8 @@ export type World = {
   getInput: (name: string) => string
   env: Record<string, string | undefined>
   log: Log
-  /** Runs a docker command that reaches no engine, with its output in the log. */
-  show: (command: string, args: string[]) => Promise<unknown>
+  /** Runs a docker command that reaches no engine, with its output in the log; nobody waits for it. */
+  show: (command: string, args: string[]) => void
   /** Aborts when the job is cancelled. */
   signal: AbortSignal
 }
@@ -59,106 +68,116 @@ export type Ending = {
  */
 export async function run(world: World): Promise<Ending> {
   const startedAt = new Date()
-  const { getInput, env, log, signal } = world
-  const { policy, options } = readInputs(getInput, {
+  const { policy, options, texts } = readInputs(world.getInput, {
     now: startedAt.getTime(),
-    temp: env['RUNNER_TEMP']
+    temp: world.env['RUNNER_TEMP']
   })
+  // Ends what is still under way where one call of several has failed.
+  const leave = new AbortController()
   const deadline = startedAt.getTime() + options.timeout
   const docker = createDocker({
     command: options.docker,
-    env,
+    env: world.env,
     concurrency: options.concurrency,
     deadline,
-    signal
+    signal: AbortSignal.any([world.signal, leave.signal])
   })
-
-  const looked = await log.group('Look', () =>
-    look(docker, policy, options, world)
-  )
-  const { engine, inventory } = looked
-  const unmeasured = makePlan(inventory, policy)
-  const sizes = await measure(docker, inventory, unmeasured)
-  const plan = measurePlan(unmeasured, inventory, sizes)
-  await log.group('Plan', () => {
-    for (const line of planLines(plan)) log.info(line)
-    return Promise.resolve()
-  })
-  const removal = options.dryRun
-    ? undefined
-    : await log.group('Remove', () =>
-        act(plan, { docker, policy, options, looked, deadline, world })
-      )
-
-  const disk = {
-    before: looked.disk,
-    after: looked.disk && (await readDisk(engine, looked.endpoint))
-  }
-  const report = makeReport({
-    engine,
-    inventory,
-    plan,
-    sizes,
-    removal,
-    disk,
-    startedAt,
-    finishedAt: new Date()
-  })
-  const failure = describeFailure(report, removal, signal)
-  const warnings = collectWarnings(plan, report, options)
-  for (const warning of warnings) log.warning(warning)
-  log.info(headline({ report, disk }))
-  const held = heldBytes(inventory, plan)
-  return {
-    report,
-    reportFile: options.reportFile,
-    outputs: makeOutputs(report, options.reportFile),
-    summary: renderSummary({
+  try {
+    const step = { docker, policy, options, deadline, world }
+    const looked = await world.log.group('Look', () => look(step))
+    const { plan, sizes } = await world.log.group('Plan', () =>
+      decide(step, looked.inventory)
+    )
+    const removal = options.dryRun
+      ? undefined
+      : await world.log.group('Remove', () => act(step, plan, looked))
+    const { engine, inventory } = looked
+    const after =
+      looked.disk && (await readDisk(engine, looked.context.endpoint))
+    const disk = { before: looked.disk, after }
+    const finishedAt = new Date()
+    const report = makeReport({
+      ...{ engine, inventory, plan, sizes, removal },
+      ...{ disk, startedAt, finishedAt }
+    })
+    const failure = describeFailure(report, removal, world.signal)
+    const warnings = collectWarnings(looked, plan, report, texts, failure)
+    for (const warning of warnings) world.log.warning(warning)
+    world.log.info(headline({ report, disk }))
+    const held = heldBytes(inventory, report.resources)
+    return {
       report,
-      policy,
-      disk,
-      held,
-      warnings,
-      error: failure
-    }),
-    failure
+      reportFile: options.reportFile,
+      outputs: makeOutputs(report, options.reportFile),
+      summary: renderSummary({
+        ...{ report, inputs: texts, disk, held, warnings },
+        error: failure
+      }),
+      failure
+    }
+  } catch (error) {
+    leave.abort()
+    throw error
   }
+}
+
+/** What every part of the step needs. */
+type Step = {
+  docker: Docker
+  policy: Policy
+  options: Options
+  /** Milliseconds, as Date.now() counts. */
+  deadline: number
+  world: World
 }
 
 type Looked = {
   engine: Engine
   inventory: Inventory
-  endpoint: string
+  context: Context
   disk: Disk | undefined
   /** Milliseconds, as Date.now() counts, when the listing began. */
   lookedAt: number
 }
 
-async function look(
-  docker: Docker,
-  policy: Policy,
-  options: Options,
-  { env, log, show }: World
-): Promise<Looked> {
+async function look({ docker, policy, options, world }: Step): Promise<Looked> {
+  const { env, log, show } = world
   const lookedAt = Date.now()
-  const engine = await lookAtEngine(docker, env)
-  const [inventory, endpoint] = await Promise.all([
-    withSignsOfLife(
-      lookAtAll(docker, engine, policy.includeBuildCache),
-      (elapsed) => {
-        log.info(`… ${formatDuration(elapsed)}: the engine is still listing`)
-      }
-    ),
-    findEndpoint(docker),
-    show(options.docker, ['--version'])
+  const [engine, context] = await Promise.all([
+    lookAtEngine(docker, env),
+    findContext(docker)
   ])
-  const { containers, images, networks, volumes } = inventory
-  log.info(
-    `Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ` +
-      `${containers.length} containers, ${images.length} images, ${networks.length} networks, ${volumes.length} volumes`
+  show(options.docker, ['--version'])
+  const builder = policy.includeBuildCache ? context.name : undefined
+  const inventory = await withSignsOfLife(
+    lookAtAll(docker, engine, builder),
+    (elapsed) => {
+      log.info(`… ${formatDuration(elapsed)}: the engine is still listing`)
+    }
   )
-  const disk = await readDisk(engine, endpoint)
-  return { engine, inventory, endpoint, disk, lookedAt }
+  const { containers, images, networks, volumes } = inventory
+  const held = [
+    count(containers.length, 'container'),
+    count(images.length, 'image'),
+    count(networks.length, 'network'),
+    count(volumes.length, 'volume')
+  ]
+  log.info(
+    `Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`
+  )
+  const disk = await readDisk(engine, context.endpoint)
+  return { engine, inventory, context, disk, lookedAt }
+}
+
+async function decide(
+  { docker, policy, world }: Step,
+  inventory: Inventory
+): Promise<{ plan: Plan; sizes: Sizes }> {
+  const unmeasured = makePlan(inventory, policy)
+  const sizes = await measure(docker, inventory, unmeasured)
+  const plan = measurePlan(unmeasured, inventory, sizes)
+  for (const line of planLines(plan)) world.log.info(line)
+  return { plan, sizes }
 }
 
 /** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
@@ -175,26 +194,14 @@ async function measure(
   const apart = new Set(imagesToMeasure(inventory.images, going('image')))
   const images = inventory.images.filter(({ id }) => apart.has(id))
   const [ofContainers, ofVolumes, layers] = await Promise.all([
-    containers.length > 0
-      ? orNothing(measureContainers(docker, containers))
-      : undefined,
-    going('volume').length > 0 ? orNothing(measureVolumes(docker)) : undefined,
+    orNothing(measureContainers(docker, containers)),
+    going('volume').length > 0 ? measureVolumes(docker) : undefined,
     orNothing(measureLayers(docker, inventory.engine, images))
   ])
   return {
     containers: ofContainers ?? new Map(),
     volumes: ofVolumes ?? new Map(),
     layers: layers ?? new Map()
-  }
-}
-
-async function orNothing<T>(figure: Promise<T>): Promise<T | undefined> {
-  try {
-    return await figure
-  } catch (error) {
-    if (error instanceof DockerError && error.kind !== 'cancelled')
-      return undefined
-    throw error
   }
 }
 
@@ -217,26 +224,23 @@ async function withSignsOfLife<T>(
 }
 
 async function act(
+  { docker, policy, options, deadline, world }: Step,
   plan: Plan,
-  context: {
-    docker: Docker
-    policy: Policy
-    options: Options
-    looked: Looked
-    deadline: number
-    world: World
-  }
+  { engine, inventory, context, lookedAt }: Looked
 ): Promise<Removal> {
-  const { docker, policy, options, looked, deadline, world } = context
   const items = plannedItems(plan)
   const results: Result[] = []
   return withSignsOfLife(
     removeAll(items, {
       docker,
-      inventory: looked.inventory,
-      lookedAt: looked.lookedAt,
-      until: untilDuration(policy, looked.engine.now),
-      buildCacheKeep: policy.buildCacheKeep,
+      inventory,
+      cache: {
+        builder: context.name,
+        lookedAt,
+        until: untilDuration(policy, engine.now),
+        keep: policy.buildCacheKeep,
+        configFolder: world.env['DOCKER_CONFIG'] ?? join(homedir(), '.docker')
+      },
       concurrency: options.concurrency,
       deadline,
       signal: world.signal,
@@ -261,58 +265,41 @@ function describeFailure(
     return 'The run was cancelled: the summary says what was done until then.'
   if (removal?.fatal !== undefined)
     return `The engine failed during the removal: ${removal.fatal.message}`
-  if (totals.failed === 0) return undefined
-  const [first] = resources.filter(({ outcome }) => outcome === 'failed')
+  const first = resources.find(({ outcome }) => outcome === 'failed')
   return (
-    `${totals.failed} of the planned removals failed, all others were done. ` +
-    `The first: ${first?.kind ?? ''} ${first?.name ?? ''}: ${first?.detail ?? ''}`
+    first &&
+    `${count(totals.failed, 'planned removal')} failed. ` +
+      `The first: ${first.kind} ${first.name}: ${first.detail}`
   )
 }
 
 function collectWarnings(
+  { inventory }: Looked,
   { unmatched }: Plan,
   { resources }: Report,
-  { timeout }: Options
+  texts: InputTexts,
+  failure: string | undefined
 ): string[] {
   const late = resources.filter(({ reason }) => reason === 'budget').length
+  const cache = resources.find(({ kind }) => kind === 'build-cache')
   return [
     ...unmatched
       // The default is there for whoever wants to use it, and most do not.
-      .filter((pattern) => pattern !== 'keep')
+      .filter(({ input }) => texts[input] !== defaults[input])
       .map(
-        (pattern) =>
-          `Nothing on this engine matches the protected pattern ${pattern}: is it a typo that protects nothing?`
+        ({ input, pattern }) =>
+          `${input}: nothing on this engine matches ${pattern}. Is it a typo that protects nothing?`
       ),
-    ...(late > 0
+    ...inventory.unreadable.map(
+      (name) => `The engine cannot tell of ${name}: it is left alone.`
+    ),
+    ...(late > 0 && failure === undefined
       ? [
-          `The time was up (timeout: ${formatDuration(timeout)}): ${late} planned removals were not done.`
+          `The time was up (timeout: ${texts.timeout}): ${count(late, 'planned removal')} not done.`
         ]
       : []),
-    ...resources
-      .filter(
-        ({ kind, reason }) => kind === 'build-cache' && reason === 'changed'
-      )
-      .map(({ detail }) => `The build cache was left as it is: ${detail}`)
+    ...(cache?.reason === 'changed'
+      ? [`The build cache was left as it is: ${cache.detail}`]
+      : [])
   ]
-}
-
-/** What the removal of all images that stay for a reason would free, in bytes. */
-function heldBytes(
-  { images }: Inventory,
-  { items }: Plan
-): Map<string, number> {
-  const kept = items.filter(
-    ({ kind, decision }) => kind === 'image' && decision.action === 'keep'
-  )
-  const byReason = Map.groupBy(kept, ({ decision }) => decision.reason)
-  return new Map(
-    [...byReason].map(([reason, group]) => {
-      const ids = group.map(({ id }) => id)
-      const freed = freedBytes(images, ids)
-      return [
-        reason,
-        [...freed.values()].reduce((sum, bytes) => sum + bytes, 0)
-      ]
-    })
-  )
 }

@@ -13,8 +13,8 @@ const millisecondsPer: Record<string, number> = {
   w: 604_800_000
 }
 
-/** The longest duration Docker can be given: 2^63 ns, about 292 years. */
-const longest = 2 ** 63 / 1e6
+/** Milliseconds: the longest duration that Docker can be given, 2^63 ns, is about 292 years. */
+export const longestDuration = 2 ** 63 / 1e6
 
 /**
  * A duration as Go writes it (`36h`, `1h30m`, `0s`), with `d` (24 h) and `w` (7 d) as well, in milliseconds.
@@ -30,7 +30,7 @@ export function parseDuration(text: string): number | undefined {
   let total = 0
   for (const [, number = '', unit = ''] of parts)
     total += Number(number) * (millisecondsPer[unit] ?? NaN)
-  return total < longest ? total : undefined
+  return total < longestDuration ? total : undefined
 }
 
 /**

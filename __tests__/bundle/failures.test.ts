@@ -3,6 +3,7 @@ import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { findDocker } from '../../scripts/engine.ts'
 import { runStep, type Step } from '../../scripts/step.ts'
@@ -43,7 +44,9 @@ test.each([
   ['keep-last', '-1', 'a whole number, 0 or more'],
   ['keep-last', '3.5', 'a whole number, 0 or more'],
   ['until', '10 days', 'a duration such as 36h'],
-  ['until', '2999-01-01', 'a time that is past'],
+  ['until', '2999-01-01', 'a time in the past'],
+  ['until', '1700-01-01', 'a time in the past'],
+  ['timeout', '25d', 'at most 24d'],
   ['dry-run', 'ture', 'true or false'],
   ['include-volumes', 'yes', 'false, anonymous, true or all'],
   ['include-images', 'dangeling', 'true, false or dangling'],
@@ -144,7 +147,7 @@ test('an engine that does not answer is given up at the end of the time, and no 
   const path = join(folder, 'docker')
   await writeFile(
     path,
-    `#!/bin/sh\ntrap '' TERM\necho $$ >${folder}/pid\nsleep 300 &\nwait\nsleep 300\n`,
+    `#!/bin/sh\ntrap '' TERM\nsleep 300 &\necho $$ $! >${folder}/pids\nwait\nsleep 300\n`,
     { mode: 0o755 }
   )
   const done = await runStep({ docker: path, timeout: '1s' })
@@ -152,8 +155,11 @@ test('an engine that does not answer is given up at the end of the time, and no 
   expect(errors(done)).toEqual([
     expect.stringMatching(/did not answer.*timeout/s)
   ])
-  const pid = Number(await readFile(join(folder, 'pid'), 'utf8'))
-  expect(() => process.kill(pid, 0)).toThrow()
+  const pids = (await readFile(join(folder, 'pids'), 'utf8')).split(' ')
+  expect(pids).toHaveLength(2)
+  // init takes a moment to bury them.
+  await sleep(2_000)
+  for (const pid of pids) expect(() => process.kill(Number(pid), 0)).toThrow()
 })
 
 test('what an engine says is no command to the runner', async () => {
@@ -173,4 +179,5 @@ test('what an engine says is no command to the runner', async () => {
     )
   ).toEqual([])
   expect(done.stdout).not.toContain('##[')
+  expect(errors(done)[0]).toContain('##\\u{5b}add-mask]z')
 })

@@ -18,7 +18,9 @@ let newer: { path: string; plugin: string }
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'config-'))
-  const root = await unpackPackages(['docker-cli', 'docker-buildx'], 'trixie')
+  const root = await unpackPackages(['docker-cli', 'docker-buildx'], {
+    suite: 'trixie'
+  })
   newer = {
     path: `${root}/usr/bin`,
     plugin: `${root}/usr/libexec/docker/cli-plugins/docker-buildx`
@@ -60,6 +62,14 @@ async function environments(): Promise<Record<string, Record<string, string>>> {
       PATH: `${newer.path}:${path}`,
       DOCKER_CONFIG: await makeDockerConfig(join(folder, 'buildx'), {
         plugin: newer.plugin
+      }),
+      BUILDX_BUILDER: 'somebody-elses'
+    },
+    'a newer CLI with buildx in the place of builder': {
+      PATH: `${newer.path}:${path}`,
+      DOCKER_CONFIG: await makeDockerConfig(join(folder, 'alias'), {
+        plugin: newer.plugin,
+        config: { aliases: { builder: 'buildx' } }
       }),
       BUILDX_BUILDER: 'somebody-elses'
     },

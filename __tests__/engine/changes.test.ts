@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { resource, useEngine } from './harness.ts'
 
-const { docker, engine, load, step, contents } = useEngine()
+const { docker, engine, load, build, step, contents } = useEngine()
 const everything = {
   'keep-last': '0',
   until: '0s',
@@ -83,13 +83,14 @@ test('a tag of several that moves before it is taken off stays where it is', asy
   await load([old('app')])
   await docker('tag', 'app:1', 'mirror:1')
   const command = await dockerThat(
-    'case "$1 $2" in "image rm"|"image inspect") [ "$(count calls)" = 2 ] && $docker tag busybox:1 mirror:1 ;; esac'
+    'case "$1 $2" in "image rm"|"image inspect") [ "$(count calls)" = 3 ] && $docker tag busybox:1 mirror:1 ;; esac'
   )
 
   const done = await step({ ...everything, docker: command })
 
   expect(done.exitCode).toBe(0)
-  expect((await contents()).references).toContain('mirror:1')
+  expect(resource(done, 'app:1').outcome).toBe('removed')
+  expect((await contents()).references).toEqual(['busybox:1', 'mirror:1'])
   expect(
     await docker('image', 'inspect', '--format', '{{.Id}}', 'mirror:1')
   ).toBe(await docker('image', 'inspect', '--format', '{{.Id}}', 'busybox:1'))
@@ -194,7 +195,7 @@ esac`)
   expect(resource(done, 'cursed:1').detail).toContain('layer store is broken')
   expect(done.outputs).toMatchObject({ failed: '1', 'removed-images': '2' })
   expect(done.summary).toContain('layer store is broken')
-  expect(done.stdout).toMatch(/^::error::1 of the planned removals failed/m)
+  expect(done.stdout).toMatch(/^::error::1 planned removal failed/m)
   expect((await contents()).references).toEqual(['busybox:1', 'cursed:1'])
 })
 
@@ -220,7 +221,7 @@ test('when the time is up the step stops cleanly, and says what was not done', a
   expect((await contents()).references).toHaveLength(late.length + 1)
   expect(done.stdout).toMatch(
     new RegExp(
-      `^::warning::The time was up .*${late.length} planned removals`,
+      `^::warning::The time was up .*${late.length} planned removals? not done`,
       'm'
     )
   )
@@ -238,9 +239,155 @@ test('a cancelled run stops, and still says what it did', async () => {
 
   expect(Date.now() - start).toBeLessThan(10_000)
   expect(done.exitCode).toBe(1)
+  expect(done.stdout).not.toContain('The time was up')
   expect(done.summary).toContain('cancelled')
   expect(Number(done.outputs['removed-images'])).toBeGreaterThan(0)
   expect((await contents()).references).toHaveLength(
     41 - Number(done.outputs['removed-images'])
   )
+})
+
+/** The first call of `container inspect` for the plan is let through; then one container cannot be inspected. */
+test('a container that cannot be inspected stays, with all that it needs', async () => {
+  await load([old('app')])
+  await docker('network', 'create', 'net')
+  await docker('volume', 'create', 'data')
+  await docker(
+    'create',
+    '--name',
+    'stuck',
+    '--network',
+    'net',
+    '--volume',
+    'data:/data',
+    'app:1',
+    'true'
+  )
+  // As the engine answers while a container is being removed, beside one that has just gone.
+  const command = await dockerThat(`case "$1 $2" in "container inspect")
+    echo '[]'; echo 'Error: No such container: 0123' >&2
+    echo 'Error response from daemon: layer does not exist: snapshot x not found' >&2; exit 1 ;; esac`)
+
+  const done = await step({
+    ...everything,
+    'include-volumes': 'all',
+    docker: command
+  })
+
+  expect(done.exitCode).toBe(0)
+  expect(await contents()).toMatchObject({
+    containers: ['stuck'],
+    networks: ['net'],
+    volumes: ['data'],
+    references: ['app:1', 'busybox:1']
+  })
+  expect(resource(done, 'stuck').detail).toContain('cannot be inspected')
+  await docker('start', 'stuck').catch((error: unknown) => {
+    expect(String(error)).not.toContain('network')
+  })
+})
+
+test('an image that cannot be inspected is left alone, and said to be', async () => {
+  await load([old('app'), old('broken')])
+  const id = await docker('image', 'inspect', '--format', '{{.Id}}', 'broken:1')
+  const command = await dockerThat(`case "$1 $2 $*" in "image inspect "*${id}*)
+    $docker image inspect $(for one in "$@"; do case $one in sha256:*) [ $one = ${id} ] || echo $one ;; esac; done)
+    echo 'Error response from daemon: content digest ${id}: not found' >&2; exit 1 ;; esac`)
+
+  const done = await step({ ...everything, docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect(done.stdout).toContain(
+    `::warning::The engine cannot tell of image ${id}`
+  )
+  expect((await contents()).references).toEqual(['broken:1', 'busybox:1'])
+})
+
+test('a parent stays where its child stays after all', async () => {
+  await build('FROM busybox:1\nLABEL step=1\nLABEL step=2\n', {
+    tag: 'child:1'
+  })
+  const [child] = JSON.parse(await docker('image', 'inspect', 'child:1')) as {
+    Parent: string
+  }[]
+  const command = await dockerThat(
+    'case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && $docker create --name new --network none child:1 true >/dev/null ;; esac'
+  )
+
+  const done = await step({
+    ...everything,
+    'protected-images': '',
+    docker: command
+  })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'child:1')).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect(resource(done, child?.Parent ?? '')).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect((await contents()).images).toContain(child?.Parent)
+})
+
+test('an image that cannot be removed after its other tags are off is a failure, and so are words of another error', async () => {
+  await load([old('app'), old('other')])
+  await docker('tag', 'app:1', 'mirror:1')
+  const id = await docker('image', 'inspect', '--format', '{{.Id}}', 'app:1')
+  const command = await dockerThat(`case "$1 $2 $*" in "image rm "*" ${id}"*)
+    echo 'Error response from daemon: unlinkat /layer: no such file or directory' >&2; exit 1 ;; esac`)
+
+  const done = await step({ ...everything, concurrency: '1', docker: command })
+
+  expect(done.exitCode).toBe(1)
+  expect(resource(done, 'app:1')).toMatchObject({
+    outcome: 'failed',
+    removedReferences: ['mirror:1']
+  })
+  expect(resource(done, 'other:1')).toMatchObject({ outcome: 'removed' })
+  expect(done.outputs).toMatchObject({
+    failed: '1',
+    'untagged-references': '1'
+  })
+})
+
+test('what a call had removed before it was cut off is removed, and only the rest has failed', async () => {
+  await load(Array.from({ length: 8 }, (_, index) => old(`app-${index}`)))
+  const command = await dockerThat(
+    'case "$1 $2" in "image rm") shift 4; $docker image rm --no-prune $1 $2 $3; kill -INT $PPID; sleep 20 ;; esac'
+  )
+
+  const done = await step({ ...everything, concurrency: '1', docker: command })
+
+  expect(done.exitCode).toBe(1)
+  expect(done.outputs).toMatchObject({ 'removed-images': '3', failed: '5' })
+})
+
+test('a build cache that takes too long to list is left to the builder, and a version that hangs is not waited for', async () => {
+  await load([old('app')])
+  const command = await dockerThat(
+    `case "$1 $2" in "builder du") sleep 60 ;; "--version ") sleep 300 ;; esac`
+  )
+  const start = Date.now()
+
+  const done = await step({
+    ...everything,
+    'include-build-cache': 'true',
+    docker: command
+  })
+
+  expect(done.exitCode).toBe(0)
+  expect(Date.now() - start).toBeLessThan(50_000)
+  expect(resource(done, 'app:1').outcome).toBe('removed')
+})
+
+test('long work shows signs of life', async () => {
+  await load([old('app')])
+  const command = await dockerThat(
+    'case "$1 $2" in "image rm") sleep 6 ;; esac'
+  )
+  const done = await step({ ...everything, docker: command })
+  expect(done.stdout).toMatch(/^… 5 s: 0 resources done, 1 left, 0 B so far$/m)
 })

@@ -1,6 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  readFile,
+  rm,
+  symlink,
+  writeFile
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach } from '@jest/globals'
 import { startEngine, type ThrowawayEngine } from '../../scripts/engine.ts'
 import {
@@ -102,10 +109,10 @@ export function useEngine(): TestEngine {
         await rm(folder, { recursive: true })
       }
     },
-    step: (inputs, env) =>
+    step: async (inputs, env) =>
       runStep(inputs, {
         DOCKER_HOST: engine().host,
-        PATH: `${dirname(engine().docker)}:${process.env['PATH'] ?? ''}`,
+        PATH: `${await folderOfDocker(engine())}:${process.env['PATH'] ?? ''}`,
         ...env
       }),
     contents: async () => {
@@ -130,6 +137,17 @@ export function useEngine(): TestEngine {
       }
     }
   }
+}
+
+/** A folder for PATH with nothing but that CLI: what else lies beside it may be another system's. */
+async function folderOfDocker({
+  folder,
+  docker
+}: ThrowawayEngine): Promise<string> {
+  const path = join(folder, 'cli')
+  await mkdir(path, { recursive: true })
+  await symlink(docker, join(path, 'docker')).catch(() => undefined)
+  return path
 }
 
 /** Takes everything off the engine, as it may be done only to one's own. */

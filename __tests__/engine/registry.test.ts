@@ -81,7 +81,10 @@ test('a glob without a tag, or with any tag, protects what is pinned by its dige
 test('an image from a registry with an old date is of unknown age, not old', async () => {
   const [pinned = ''] = await pullByDigest([5])
   const done = await step({ 'keep-last': '0', until: '1h' })
-  expect(resource(done, pinned).action).toBe('keep')
+  // The containerd store knows when it was pulled.
+  const reason =
+    done.report?.engine.store === 'containerd' ? 'recent' : 'unknown-age'
+  expect(resource(done, pinned)).toMatchObject({ action: 'keep', reason })
 })
 
 test('an image with tags in several repositories and digests of them goes whole', async () => {
@@ -95,4 +98,18 @@ test('an image with tags in several repositories and digests of them goes whole'
   expect(done.exitCode).toBe(0)
   expect(resource(done, 'second:1')).toMatchObject({ outcome: 'removed' })
   expect(await docker('image', 'ls', '--all', '--quiet')).toBe('')
+})
+
+test('a glob with the digest protects an image that also has a tag', async () => {
+  const [pinned = ''] = await pullByDigest([7])
+  await docker('tag', pinned, 'local:1')
+  const done = await step({
+    'keep-last': '0',
+    until: '0s',
+    'protected-images': pinned
+  })
+  expect(resource(done, 'local:1')).toMatchObject({
+    action: 'keep',
+    reason: 'protected-image'
+  })
 })

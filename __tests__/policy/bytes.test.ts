@@ -14,6 +14,7 @@ function image(id: string, ...layers: string[]): Image {
     id,
     layers,
     references: [],
+    digests: [],
     parent: undefined,
     createdAt: 0,
     taggedAt: 0,

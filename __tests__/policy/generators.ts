@@ -64,6 +64,10 @@ const images: fc.Arbitrary<Image[]> = fc
           references: fc.constant(
             references.filter((_, at) => owners[at] === index)
           ),
+          digests: fc.constantFrom<string[]>(
+            [],
+            [`app@sha256:${'d'.repeat(64)}`]
+          ),
           parent: fc.option(
             fc.constantFrom(...ids.slice(0, index), 'sha256:elsewhere'),
             { nil: undefined }
@@ -125,7 +129,6 @@ const networks: fc.Arbitrary<Network[]> = fc
         fc.record({
           id: fc.constant(`id-of-${name}`),
           name: fc.constant(name),
-          driver: fc.constant('bridge'),
           scope: fc.constantFrom('local', 'local', 'swarm'),
           createdAt: instant,
           labels,
@@ -155,7 +158,6 @@ const volumes: fc.Arbitrary<Volume[]> = fc
   )
 
 const cacheRecord = fc.record({
-  id: fc.uuid(),
   bytes: fc.nat({ max: 1_000_000 }),
   idle: fc
     .nat({ max: 30 * day })
@@ -183,7 +185,8 @@ export const inventories: fc.Arbitrary<Inventory> = fc.record({
     records: fc.option(fc.array(cacheRecord, { maxLength: 5 }), {
       nil: undefined
     })
-  })
+  }),
+  unreadable: fc.constant([])
 })
 
 const globs = [
@@ -215,7 +218,7 @@ export const policies: fc.Arbitrary<Policy> = fc.record({
   includeNetworks: fc.boolean(),
   includeVolumes: fc.constantFrom('none', 'anonymous', 'all'),
   includeBuildCache: fc.boolean(),
-  buildCacheKeep: fc.option(fc.nat({ max: 2_000_000 }), { nil: undefined })
+  buildCacheKeep: fc.nat({ max: 2_000_000 })
 })
 
 /** A policy, and one that is stricter in some ways and laxer in none. */
@@ -259,9 +262,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
           includeVolumes: order[guard] ?? 'none',
           includeBuildCache:
             policy.includeBuildCache && other.includeBuildCache,
-          buildCacheKeep:
-            Math.max(policy.buildCacheKeep ?? 0, other.buildCacheKeep ?? 0) ||
-            undefined
+          buildCacheKeep: Math.max(policy.buildCacheKeep, other.buildCacheKeep)
         }
       }
     })

@@ -1,108 +1,93 @@
 import { expect, test } from '@jest/globals'
-import type { Policy } from '../../src/policy/policy.ts'
-import type { Report, Resource } from '../../src/report/report.ts'
 import {
   headline,
   renderFailure,
-  renderSummary,
-  type SummaryFacts
+  renderSummary
 } from '../../src/report/summary.ts'
+import { day, facts, makeTestReport, resource } from '../builders.ts'
 
-const policy: Policy = {
-  keepLast: 3,
-  until: { duration: 86_400_000 },
-  protectedLabels: [],
-  protectedImages: [],
-  includeContainers: true,
-  includeImages: true,
-  includeNetworks: true,
-  includeVolumes: 'none',
-  includeBuildCache: true,
-  buildCacheKeep: undefined
-}
-
-function image(index: number, parts: Partial<Resource> = {}): Resource {
-  return {
-    kind: 'image',
-    id: `sha256:${index}`,
-    name: `app:${index}`,
-    references: [`app:${index}`],
-    action: 'remove',
-    outcome: 'removed',
-    reason: 'expired',
-    detail: 'created 3 days ago',
-    bytes: 1_000_000,
-    idle: 3 * 86_400_000,
-    ...parts
-  }
-}
-
-function facts(
-  resources: Resource[],
-  parts: Partial<SummaryFacts> = {},
-  report: Partial<Report> = {}
-): SummaryFacts {
-  const removed = resources.filter(({ outcome }) => outcome === 'removed')
-  return {
-    report: {
-      version: 1,
-      dryRun: false,
-      engine: {
-        name: 'runner-7',
-        id: 'id',
-        version: '28.5.2',
-        store: 'overlay2'
-      },
-      startedAt: '2026-01-31T12:00:00.000Z',
-      finishedAt: '2026-01-31T12:00:21.000Z',
-      resources,
-      totals: {
-        plannedBytes: 0,
-        reclaimedBytes: removed.reduce(
-          (sum, { bytes }) => sum + (bytes ?? 0),
-          0
-        ),
-        removedContainers: 0,
-        removedImages: removed.length,
-        untaggedReferences: 0,
-        removedNetworks: 0,
-        removedVolumes: 0,
-        failed: 0,
-        freeBytesBefore: null,
-        freeBytesAfter: null,
-        skipped: false
-      },
-      ...report
-    },
-    policy,
-    disk: { before: undefined, after: undefined },
-    held: new Map(),
-    warnings: [],
-    error: undefined,
-    ...parts
-  }
-}
+const disk = { before: { free: 9, size: 100 }, after: { free: 36, size: 100 } }
 
 test('the first line is the answer', () => {
-  const disk = {
-    before: { free: 9, size: 100 },
-    after: { free: 36, size: 100 }
-  }
-  expect(headline(facts([image(1), image(2)], { disk }))).toBe(
+  expect(headline(facts([resource(), resource()], { disk }))).toBe(
     'Reclaimed 2 MB: 2 images in 21.0 s. Disk 91 % → 64 %.'
   )
 })
 
+test('the first line of a dry run says what is certain and what is possible', () => {
+  const planned = [
+    resource({ outcome: 'planned', bytesAtMost: 3_000_000 }),
+    resource({
+      action: 'untag',
+      outcome: 'planned',
+      bytes: 0,
+      removedReferences: ['a:1', 'a:2']
+    })
+  ]
+  const report = {
+    ...makeTestReport(planned, { plannedBytes: 1_000_000 }),
+    dryRun: true
+  }
+  expect(headline(facts([], { report, disk }))).toBe(
+    'Would reclaim 1 MB (up to 3 MB): 1 image, 2 references in 21.0 s. Disk 91 % used.'
+  )
+})
+
+test('the first line counts failures and references, and what was not done counts as nothing', () => {
+  const report = makeTestReport([
+    resource({ outcome: 'failed', bytes: 0 }),
+    resource({ action: 'untag', outcome: 'kept', bytes: 0 })
+  ])
+  expect(headline(facts([], { report }))).toBe(
+    'Reclaimed 0 B: nothing went in 21.0 s. 1 failed.'
+  )
+  const untagged = makeTestReport(
+    [resource({ action: 'untag', outcome: 'untagged', bytes: 0 })],
+    { untaggedReferences: 1 }
+  )
+  expect(headline(facts([], { report: untagged }))).toBe(
+    'Reclaimed 0 B: 1 reference in 21.0 s.'
+  )
+})
+
+test('the first line of a long run has its time in minutes, and one of a run without work says so', () => {
+  const report = {
+    ...makeTestReport([resource()]),
+    finishedAt: '2026-01-31T12:07:00.000Z'
+  }
+  expect(headline(facts([], { report }))).toContain('in 7 min.')
+  expect(
+    headline(
+      facts([], {
+        report: makeTestReport([resource({ action: 'keep' })], {
+          skipped: true
+        })
+      })
+    )
+  ).toBe('Nothing to do: 1 resource looked at in 21.0 s.')
+})
+
+test('every resource is counted in one column', () => {
+  const outcomes = ['removed', 'untagged', 'kept', 'gone', 'failed'] as const
+  const resources = outcomes.flatMap((outcome) => [
+    resource({ outcome, bytes: 0 }),
+    resource({ outcome, action: 'untag', bytes: 0 })
+  ])
+  expect(renderSummary(facts(resources))).toContain(
+    '| images | 2 | 2 | 2 | 2 | 2 | 0 B |'
+  )
+})
+
 test('why the rest stays is said with the input that holds it', () => {
-  const kept = image(1, {
+  const kept = resource({
     action: 'keep',
     outcome: 'kept',
     reason: 'keep-last',
     bytes: 0,
-    idle: 40 * 86_400_000
+    idle: 40 * day
   })
   const summary = renderSummary(
-    facts([kept], { held: new Map([['keep-last', 31e9]]) })
+    facts([kept], { held: new Map([['keep-last' as const, 31e9]]) })
   )
   expect(summary).toContain(
     '| keep-last (`keep-last: 3`) | 1 | 31 GB | 40 days |'
@@ -110,7 +95,7 @@ test('why the rest stays is said with the input that holds it', () => {
 })
 
 test('failures stand there with the words of the engine', () => {
-  const failed = image(1, {
+  const failed = resource({
     outcome: 'failed',
     detail: 'Error response from daemon: <b>|',
     bytes: 0
@@ -120,16 +105,26 @@ test('failures stand there with the words of the engine', () => {
   expect(summary).toContain('`expired: Error response from daemon: <b>\\|`')
 })
 
+test('figures that nobody knows are not 0', () => {
+  const unknown = resource({ kind: 'volume', bytes: null })
+  expect(renderSummary(facts([unknown]))).toContain(
+    '| volumes | 1 | 0 | 0 | 0 | 0 | unknown |'
+  )
+  expect(
+    renderSummary(facts([unknown, resource({ kind: 'volume' })]))
+  ).toContain('| 1 MB or more |')
+})
+
 test.each([1_000, 20_000])(
-  'a summary of %d resources stays below 1 MiB, and says how many it left out',
+  'a summary of 3 × %d resources stays below 1 MiB, and says how many it left out',
   (number) => {
     const resources = Array.from({ length: number }, (_, index) => [
-      image(index, {
+      resource({
         references: [`app:${index}`, `ü${'x'.repeat(300)}:${index}`],
         detail: 'é'.repeat(500)
       }),
-      image(index, { action: 'keep', outcome: 'kept', name: '`|'.repeat(100) }),
-      image(index, { outcome: 'failed', detail: 'é'.repeat(500) })
+      resource({ action: 'keep', outcome: 'kept', name: '`|'.repeat(100) }),
+      resource({ outcome: 'failed', detail: 'é'.repeat(500) })
     ]).flat()
     const warnings = Array.from({ length: number }, () => 'é'.repeat(2_000))
     const summary = renderSummary(
@@ -139,7 +134,7 @@ test.each([1_000, 20_000])(
     const listed = [...summary.matchAll(/^\| image \|/gm)].length
     const more = [
       ...summary.matchAll(/^… and (\d+) more: the report/gm)
-    ].reduce((sum, [, count]) => sum + Number(count), 0)
+    ].reduce((total, [, left]) => total + Number(left), 0)
     expect(listed + more).toBe(3 * number)
   }
 )

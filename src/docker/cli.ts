@@ -15,8 +15,10 @@ export type CallOptions = {
   limit?: number
   /** A removal that is under way when the budget runs out gets a moment to end by itself. */
   grace?: boolean
-  /** Variables to add; undefined takes one away. */
-  env?: Record<string, string | undefined>
+  /** Variables to add. */
+  env?: Record<string, string>
+  /** The call may go elsewhere than to the engine: that it found nobody there is for the caller to read. */
+  elsewhere?: boolean
 }
 
 export type DockerErrorKind =
@@ -31,10 +33,13 @@ export type DockerErrorKind =
 export class DockerError extends Error {
   override name = 'DockerError'
   readonly kind: DockerErrorKind
+  /** What the call had printed until then. */
+  readonly stdout: string
 
-  constructor(kind: DockerErrorKind, message: string) {
+  constructor(kind: DockerErrorKind, message: string, stdout = '') {
     super(message)
     this.kind = kind
+    this.stdout = stdout
   }
 }
 
@@ -72,7 +77,7 @@ export function createDocker({
 
   async function call(
     args: readonly string[],
-    { limit = defaultLimit, grace = false, env: extra = {} }: CallOptions = {}
+    { limit = defaultLimit, grace = false, env: extra, elsewhere }: CallOptions
   ): Promise<Output> {
     const cancelSignal = grace ? kill.signal : signal
     if (cancelSignal.aborted)
@@ -95,20 +100,36 @@ export function createDocker({
     if (result.timedOut)
       throw new DockerError(
         'no-answer',
-        `Docker did not answer: ${name} was ended after ${Math.ceil(timeout / 1_000)} s. ` +
-          'Is the engine overloaded or stuck? The input timeout gives the step more time.'
+        describeTimeout(name, timeout, budget < limit),
+        stdout
       )
     if (result.isCanceled)
-      throw new DockerError('cancelled', `${name} was cancelled.`)
+      throw new DockerError('cancelled', `${name} was cancelled.`, stdout)
     if (result.isMaxBuffer)
       throw new DockerError('failed', `${name} printed more than can be read.`)
     if (exitCode === undefined) throw failureToStart(command, name, result)
-    const broken = exitCode === 0 ? undefined : connectionError(stderr, env)
-    if (broken !== undefined) throw broken
+    const broken =
+      exitCode === 0 || elsewhere ? undefined : connectionError(stderr, env)
+    if (broken !== undefined)
+      throw new DockerError(broken.kind, broken.message, stdout)
     return { exitCode, stdout, stderr }
   }
 
-  return (args, options) => queue(() => call(args, options))
+  return (args, options = {}) => queue(() => call(args, options))
+}
+
+function describeTimeout(
+  name: string,
+  timeout: number,
+  byBudget: boolean
+): string {
+  const seconds = Math.ceil(timeout / 1_000)
+  return (
+    `Docker did not answer: ${name} was ended after ${seconds} s. Is the engine overloaded or stuck?` +
+    (byBudget
+      ? ' If it is only slow, the input timeout gives the step more time.'
+      : '')
+  )
 }
 
 function failureToStart(
@@ -188,4 +209,15 @@ export function succeed(output: Output, what: string): Output {
     'failed',
     `docker ${what} failed with exit code ${output.exitCode}: ${output.stderr.trim() || 'it said nothing'}`
   )
+}
+
+/** A figure that may be left out: undefined where the engine did not give it, for whatever reason but a cancel. */
+export async function orNothing<T>(figure: Promise<T>): Promise<T | undefined> {
+  try {
+    return await figure
+  } catch (error) {
+    if (error instanceof DockerError && error.kind !== 'cancelled')
+      return undefined
+    throw error
+  }
 }

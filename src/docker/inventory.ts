@@ -10,7 +10,15 @@ import type {
   Volume
 } from '../policy/inventory.ts'
 import { parseHumanAge, parseTime } from '../units.ts'
-import { connectionError, DockerError, succeed, type Docker } from './cli.ts'
+import {
+  connectionError,
+  DockerError,
+  orNothing,
+  succeed,
+  type CallOptions,
+  type Docker
+} from './cli.ts'
+import { inspect, type Inspected } from './inspect.ts'
 import {
   containerSchema,
   contextSchema,
@@ -18,6 +26,7 @@ import {
   historySchema,
   imageSchema,
   infoSchema,
+  listedContainerSchema,
   listedImageSchema,
   networkSchema,
   readJson,
@@ -26,7 +35,7 @@ import {
   volumeSchema
 } from './schemas.ts'
 
-/** What the removal has to know of a store: the few things in which they differ (see `isContainerd`). */
+/** How the containerd image store names itself in `docker info`. */
 const containerdDriver = 'io.containerd.snapshotter.v1'
 
 /** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
@@ -58,59 +67,35 @@ export async function lookAtEngine(
 }
 
 /**
- * Lists all that the engine holds; the listings run side by side. The build cache is asked for only `withCache`:
- * that can be costly, and so has its own time limit, after which it is left out.
+ * Lists all that the engine holds; the listings run side by side. The build cache is asked for only with the `builder`
+ * that is the engine's own (see `findContext`): that can be costly, so it has a time limit, after which it is left out.
  */
 export async function lookAtAll(
   docker: Docker,
   engine: Engine,
-  withCache: boolean
+  builder: string | undefined
 ): Promise<Inventory> {
   const [containers, images, networks, volumes, records] = await Promise.all([
     listContainers(docker),
     listImages(docker, engine),
     listNetworks(docker),
     listVolumes(docker),
-    withCache ? listBuildCache(docker, engine) : []
+    builder === undefined ? [] : listBuildCache(docker, engine, builder)
   ])
+  const unreadable = Object.entries({
+    image: images.unreadable,
+    network: networks.unreadable,
+    volume: volumes.unreadable
+  }).flatMap(([kind, names]) => names.map((name) => `${kind} ${name}`))
   return {
     engine,
     containers,
-    images,
-    networks,
-    volumes,
-    buildCache: { records }
+    images: images.found,
+    networks: networks.found,
+    volumes: volumes.found,
+    buildCache: { records },
+    unreadable
   }
-}
-
-/** As many IDs as stay far below the 32 KiB that a command line may have on Windows. */
-const idsPerCall = 100
-
-/**
- * Inspects things by name or ID. What has gone meanwhile is left out: the CLI prints the others and exits with 1.
- */
-async function inspect<T>(
-  docker: Docker,
-  type: 'container' | 'image' | 'network' | 'volume',
-  names: readonly string[],
-  schema: z.ZodType<T>,
-  { flags = [], limit }: { flags?: readonly string[]; limit?: number } = {}
-): Promise<T[]> {
-  const chunks: string[][] = []
-  for (let start = 0; start < names.length; start += idsPerCall)
-    chunks.push(names.slice(start, start + idsPerCall))
-  const found = await Promise.all(
-    chunks.map(async (chunk) => {
-      const output = await docker(
-        [type, 'inspect', ...flags, '--', ...chunk],
-        limit === undefined ? {} : { limit }
-      )
-      if (output.exitCode !== 0 && !/no such|not found/i.test(output.stderr))
-        succeed(output, `${type} inspect`)
-      return readJson(output.stdout || '[]', schema.array(), `${type} inspect`)
-    })
-  )
-  return found.flat()
 }
 
 async function listIds(
@@ -121,29 +106,67 @@ async function listIds(
   return [...new Set(stdout.split('\n').filter(Boolean))]
 }
 
+const listAllContainers = ['container', 'ls', '--all', '--no-trunc'] as const
+
 /** All containers, in every state. `ls` prints only IDs: as JSON it would have the engine measure each of them. */
 export async function listContainers(docker: Docker): Promise<Container[]> {
-  const ids = await listIds(docker, [
-    'container',
-    'ls',
-    '--all',
-    '--quiet',
-    '--no-trunc'
-  ])
-  const found = await inspect(docker, 'container', ids, containerSchema)
-  return found.map(readContainer)
+  const ids = await listIds(docker, [...listAllContainers, '--quiet'])
+  const inspected = await inspect(docker, 'container', ids, containerSchema)
+  const others = await Promise.all(
+    inspected.unreadable.map((id) => readFromListing(docker, id))
+  )
+  return [...inspected.found.map(readContainer), ...others.flat()]
 }
 
-function readContainer(raw: z.infer<typeof containerSchema>): Container {
+/**
+ * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
+ * is in no state that may be removed, and what it needs stays.
+ */
+async function readFromListing(
+  docker: Docker,
+  id: string
+): Promise<Container[]> {
+  const fields = ['Names', 'State', 'Image', 'Networks', 'Mounts']
+  const format = `[${fields.map((field) => `{{json .${field}}}`).join(',')}]`
+  const args = [
+    ...listAllContainers,
+    '--filter',
+    `id=${id}`,
+    '--format',
+    format
+  ]
+  const { stdout } = succeed(await docker(args), 'container ls')
+  return readJsonLines(stdout, listedContainerSchema, 'container ls').map(
+    ([names, state, image, networks, mounts]) => ({
+      id,
+      name: names || id,
+      state: `${state}, and cannot be inspected`,
+      createdAt: undefined,
+      startedAt: undefined,
+      finishedAt: undefined,
+      labels: {},
+      image,
+      imageReference: image,
+      mountedImages: mounts.split(','),
+      networks: networks.split(','),
+      volumes: mounts.split(','),
+      binds: mounts.split(','),
+      joins: []
+    })
+  )
+}
+
+function readContainer(raw: z.output<typeof containerSchema>): Container {
   const { State: state, Config: config, HostConfig: host } = raw
-  const networks = Object.entries(raw.NetworkSettings?.Networks ?? {})
+  const networks = raw.NetworkSettings?.Networks ?? []
   const named = (type: string) => raw.Mounts.filter(({ Type }) => Type === type)
-  const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode]
-    .filter((mode) => mode?.startsWith('container:'))
-    .map((mode) => mode?.slice('container:'.length) ?? '')
+  const asked = (host?.Mounts ?? []).filter(({ Type }) => Type === 'image')
+  const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode].flatMap(
+    (mode) => /^container:(.+)/.exec(mode ?? '')?.[1] ?? []
+  )
   // A link is written "/target:/me/alias".
-  const linked = (host?.Links ?? []).map((link) =>
-    (link.split(':')[0] ?? '').replace(/^\//, '')
+  const linked = (host?.Links ?? []).flatMap(
+    (link) => /^\/?([^:]+)/.exec(link)?.[1] ?? []
   )
   return {
     id: raw.Id,
@@ -157,13 +180,9 @@ function readContainer(raw: z.infer<typeof containerSchema>): Container {
     imageReference: config?.Image ?? '',
     mountedImages: [
       ...named('image').map(({ Name }) => Name),
-      ...(host?.Mounts ?? [])
-        .filter(({ Type }) => Type === 'image')
-        .map(({ Source }) => Source)
+      ...asked.map(({ Source }) => Source)
     ],
-    networks: networks.flatMap(([name, network]) =>
-      [name, network?.NetworkID ?? ''].filter(Boolean)
-    ),
+    networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
     volumes: named('volume').map(({ Name }) => Name),
     binds: named('bind').map(({ Source }) => Source),
     joins: [...joined, ...linked]
@@ -175,73 +194,77 @@ export async function measureContainers(
   docker: Docker,
   ids: readonly string[]
 ): Promise<Map<string, number>> {
-  const found = await inspect(docker, 'container', ids, containerSchema, {
+  const { found } = await inspect(docker, 'container', ids, containerSchema, {
     flags: ['--size'],
     limit: costlyLimit
   })
-  return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw ?? 0]))
+  return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]))
 }
 
-async function listImages(docker: Docker, engine: Engine): Promise<Image[]> {
-  const { stdout } = succeed(
-    await docker([
-      'image',
-      'ls',
-      '--all',
-      '--no-trunc',
-      '--format',
-      '{{json .}}'
-    ]),
-    'image ls'
-  )
+async function listImages(
+  docker: Docker,
+  engine: Engine
+): Promise<Inspected<Image>> {
+  const args = ['image', 'ls', '--all', '--no-trunc', '--format', '{{json .}}']
+  const { stdout } = succeed(await docker(args), 'image ls')
   const listed = readJsonLines(stdout, listedImageSchema, 'image ls')
   const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]))
   const images = await inspectImages(docker, engine, [...sizes.keys()])
   if (engine.store !== 'containerd') return images
   // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
-  return images.map((image) => ({
+  const found = images.found.map((image) => ({
     ...image,
     bytes: sizes.get(image.id) ?? image.bytes
   }))
+  return { ...images, found }
 }
 
-/** Inspects images by ID or reference; those that are gone are left out. */
+/** Inspects images by ID or reference. */
 export async function inspectImages(
   docker: Docker,
   engine: Engine,
   names: readonly string[]
-): Promise<Image[]> {
-  const found = await inspect(docker, 'image', names, imageSchema)
-  return found.map((raw) => readImage(raw, engine))
+): Promise<Inspected<Image>> {
+  const inspected = await inspect(docker, 'image', names, imageSchema)
+  const found = inspected.found.map((raw) => readImage(raw, engine))
+  return { ...inspected, found }
 }
 
-function readImage(raw: z.infer<typeof imageSchema>, engine: Engine): Image {
+function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {
   const real = (reference: string) => !reference.includes('<none>')
   const tags = raw.RepoTags.filter(real)
+  const digests = raw.RepoDigests.filter(real)
   // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
-  const digests =
-    engine.store === 'containerd' ? [] : raw.RepoDigests.filter(real)
+  const madeUp = engine.store === 'containerd'
   return {
     id: raw.Id,
-    references: [...new Set([...tags, ...digests])],
+    references: [...new Set(madeUp ? tags : [...tags, ...digests])],
+    digests,
     parent: raw.Parent || undefined,
     createdAt: raw.Created,
     taggedAt: raw.Metadata?.LastTagTime,
     labels: raw.Config?.Labels ?? {},
     bytes: raw.Size,
     layers: raw.RootFS?.Layers ?? [],
-    pulled: digests.length > 0,
+    pulled: !madeUp && digests.length > 0,
     byBuildKit: raw.Comment.startsWith('buildkit')
   }
 }
 
-async function listNetworks(docker: Docker): Promise<Network[]> {
-  const ids = await listIds(docker, ['network', 'ls', '--quiet', '--no-trunc'])
-  const found = await inspect(docker, 'network', ids, networkSchema)
-  return found.map((raw) => ({
+async function listNetworks(docker: Docker): Promise<Inspected<Network>> {
+  const args = ['network', 'ls', '--quiet', '--no-trunc']
+  return inspectNetworks(docker, await listIds(docker, args))
+}
+
+/** Inspects networks by ID. */
+export async function inspectNetworks(
+  docker: Docker,
+  ids: readonly string[]
+): Promise<Inspected<Network>> {
+  const inspected = await inspect(docker, 'network', ids, networkSchema)
+  const found = inspected.found.map((raw) => ({
     id: raw.Id,
     name: raw.Name,
-    driver: raw.Driver,
     scope: raw.Scope,
     createdAt: raw.Created,
     labels: raw.Labels,
@@ -249,22 +272,21 @@ async function listNetworks(docker: Docker): Promise<Network[]> {
     configFrom: raw.ConfigFrom?.Network || undefined,
     containers: raw.Containers
   }))
+  return { ...inspected, found }
 }
 
-async function listVolumes(docker: Docker): Promise<Volume[]> {
-  return inspectVolumes(
-    docker,
-    await listIds(docker, ['volume', 'ls', '--quiet'])
-  )
+async function listVolumes(docker: Docker): Promise<Inspected<Volume>> {
+  const args = ['volume', 'ls', '--quiet']
+  return inspectVolumes(docker, await listIds(docker, args))
 }
 
-/** Inspects volumes by name; those that are gone are left out. */
+/** Inspects volumes by name. */
 export async function inspectVolumes(
   docker: Docker,
   names: readonly string[]
-): Promise<Volume[]> {
-  const found = await inspect(docker, 'volume', names, volumeSchema)
-  return found.map((raw) => ({
+): Promise<Inspected<Volume>> {
+  const inspected = await inspect(docker, 'volume', names, volumeSchema)
+  const found = inspected.found.map((raw) => ({
     name: raw.Name,
     driver: raw.Driver,
     createdAt: raw.CreatedAt,
@@ -272,22 +294,19 @@ export async function inspectVolumes(
     options: raw.Options,
     mountpoint: raw.Mountpoint
   }))
-}
-
-/** Networks that still exist, by ID. */
-export async function existingNetworks(
-  docker: Docker,
-  ids: readonly string[]
-): Promise<Set<string>> {
-  const found = await inspect(docker, 'network', ids, networkSchema)
-  return new Set(found.map(({ Id }) => Id))
+  return { ...inspected, found }
 }
 
 /** Milliseconds for a figure that costs the engine much, and that can be left out. */
 const costlyLimit = 20_000
 
-/** The environment for commands about the build cache: the engine's own builder, whichever is the current one. */
-export const cacheEnvironment = { BUILDX_BUILDER: undefined }
+/**
+ * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
+ * to another one all the same, and not find it: that says nothing about the engine.
+ */
+export function builderOptions(builder: string): CallOptions {
+  return { env: { BUILDX_BUILDER: builder }, elsewhere: true }
+}
 
 /**
  * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
@@ -295,12 +314,14 @@ export const cacheEnvironment = { BUILDX_BUILDER: undefined }
  */
 async function listBuildCache(
   docker: Docker,
-  engine: Engine
+  engine: Engine,
+  builder: string
 ): Promise<CacheRecord[] | undefined> {
-  const output = await docker(['builder', 'du', '--verbose'], {
-    limit: costlyLimit,
-    env: cacheEnvironment
-  })
+  const options = { limit: costlyLimit, ...builderOptions(builder) }
+  const output = await orNothing(
+    docker(['builder', 'du', '--verbose'], options)
+  )
+  if (output === undefined) return undefined
   if (output.exitCode === 0) return readCacheRecords(output.stdout)
   const usage = await readDiskUsage(docker)
   return usage?.BuildCache.map((record) => {
@@ -308,7 +329,6 @@ async function listBuildCache(
       readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt)
     const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0)
     return {
-      id: record.ID,
       bytes: readSize(record.Size) ?? 0,
       idle: { least: idle, most: idle },
       inUse: record.InUse === 'true',
@@ -327,12 +347,10 @@ export function readCacheRecords(text: string): CacheRecord[] {
         return [key.trim(), value.join(':').trim()]
       })
     )
-    const id = fields.get('ID')
-    if (id === undefined) return []
+    if (!fields.has('ID')) return []
     const idle = parseHumanAge(fields.get('Last used') ?? '')
     return [
       {
-        id,
         bytes: readSize(fields.get('Size') ?? '') ?? 0,
         idle: idle ?? { least: 0, most: Infinity },
         inUse: fields.get('Reclaimable') === 'false',
@@ -354,21 +372,19 @@ function readLogTime(text: string): number | undefined {
   return parseTime(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`)
 }
 
-async function readDiskUsage(docker: Docker) {
-  try {
-    const { stdout } = succeed(
-      await docker(['system', 'df', '--verbose', '--format', '{{json .}}'], {
-        limit: costlyLimit
-      }),
-      'system df'
+type DiskUsage = z.output<typeof diskUsageSchema>
+
+function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
+  const args = ['system', 'df', '--verbose', '--format', '{{json .}}']
+  return orNothing(
+    docker(args, { limit: costlyLimit }).then((output) =>
+      readJson(
+        succeed(output, 'system df').stdout,
+        diskUsageSchema,
+        'system df'
+      )
     )
-    return readJson(stdout, diskUsageSchema, 'system df')
-  } catch (error) {
-    // A figure that is left out; everything else goes on.
-    if (error instanceof DockerError && error.kind !== 'cancelled')
-      return undefined
-    throw error
-  }
+  )
 }
 
 /** What volumes hold, in bytes by name, as far as the engine tells in time. */
@@ -423,10 +439,18 @@ export async function measureLayers(
   return new Map(measured.flat())
 }
 
-/** Where the CLI sends its calls (`unix:///var/run/docker.sock`); empty where it does not tell. */
-export async function findEndpoint(docker: Docker): Promise<string> {
+/** The CLI's context: its name, which is that of the engine's own builder as well, and where it sends its calls. */
+export type Context = { name: string; endpoint: string }
+
+/** Reads the context that the CLI uses. Reaches no engine. */
+export async function findContext(docker: Docker): Promise<Context> {
   const output = await docker(['context', 'inspect'])
-  if (output.exitCode !== 0) return ''
-  const [context] = readJson(output.stdout, contextSchema, 'context inspect')
-  return context?.Endpoints?.docker?.Host ?? ''
+  const [context] =
+    output.exitCode === 0
+      ? readJson(output.stdout, contextSchema, 'context inspect')
+      : []
+  return {
+    name: context?.Name || 'default',
+    endpoint: context?.Endpoints?.docker?.Host ?? ''
+  }
 }

@@ -1,11 +1,5 @@
-import type {
-  Container,
-  Image,
-  Inventory,
-  Network,
-  Volume
-} from '../policy/inventory.ts'
-import { parseReference } from '../policy/match.ts'
+import type { Inventory } from '../policy/inventory.ts'
+import { inLevels } from '../policy/levels.ts'
 import type { Kind, PlanItem } from '../policy/plan.ts'
 import {
   recheckContainer,
@@ -16,17 +10,12 @@ import {
   type SecondLook
 } from '../policy/recheck.ts'
 import { DockerError, type Docker, type Output } from './cli.ts'
-import {
-  existingNetworks,
-  inspectImages,
-  inspectVolumes,
-  listContainers
-} from './inventory.ts'
-import { pruneBuildCache } from './prune.ts'
+import { pruneBuildCache, type PruneOptions } from './prune.ts'
+import { byKey, lookAgain } from './secondLook.ts'
+import { referencesToUntag, removeImage, untag } from './untag.ts'
 
-/** What became of one planned item. */
-export type Result = {
-  item: PlanItem
+/** What became of a planned removal. */
+export type Fate = {
   outcome: 'kept' | 'removed' | 'untagged' | 'gone' | 'failed'
   /** Why the run did not do what the plan wanted. */
   reason?: 'changed' | 'budget'
@@ -37,14 +26,14 @@ export type Result = {
   freed?: number
 }
 
+export type Result = Fate & { item: PlanItem }
+
 export type RemovalOptions = {
   docker: Docker
   inventory: Inventory
-  /** Milliseconds, as Date.now() counts, when the listing began. */
-  lookedAt: number
-  /** How long a record of the build cache must have been idle when the listing began, in milliseconds. */
-  until: number
-  buildCacheKeep: number | undefined
+  /** What to do about the build cache. */
+  cache: Omit<PruneOptions, 'docker'>
+  /** Batches at once. */
   concurrency: number
   /** Milliseconds, as Date.now() counts, after which no new work begins. */
   deadline: number
@@ -82,46 +71,14 @@ type RemovableKind = Exclude<Kind, 'build-cache'>
 const commands = {
   container: { args: ['container', 'rm'], said: (id: string) => id },
   network: { args: ['network', 'rm'], said: (id: string) => id },
-  // Without --no-prune the engine takes untagged parents along, protected ones too.
-  image: {
-    args: ['image', 'rm', '--no-prune'],
-    said: (id: string) => `Deleted: ${id}`
-  },
+  image: { args: removeImage, said: (id: string) => `Deleted: ${id}` },
   volume: { args: ['volume', 'rm'], said: (name: string) => name }
 } satisfies Record<
   RemovableKind,
   { args: string[]; said: (id: string) => string }
 >
 
-/**
- * Puts what needs something before what it needs: containers before those that they join, images before their
- * parents. Each level can go at once.
- */
-export function inLevels(
-  items: readonly PlanItem[],
-  { containers, images }: Inventory
-): PlanItem[][] {
-  const names = new Map(containers.map(({ id, name }) => [name, id]))
-  const needs = new Map<string, string[]>([
-    ...containers.map(
-      ({ id, joins }) =>
-        [id, joins.map((join) => names.get(join) ?? join)] as const
-    ),
-    ...images.map(({ id, parent }) => [id, parent ? [parent] : []] as const)
-  ])
-  const levels: PlanItem[][] = []
-  for (let left = [...items]; left.length > 0;) {
-    const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []))
-    const free = left.filter(({ id }) => !needed.has(id))
-    // A circle cannot be; if there is one, the engine decides.
-    const level = free.length > 0 ? free : left
-    levels.push(level)
-    left = left.filter((item) => !level.includes(item))
-  }
-  return levels
-}
-
-/** A batch lasts about this long: what changes within one is not seen. */
+/** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000
 const firstBatch = 8
 const largestBatch = 100
@@ -133,25 +90,28 @@ function createAct(options: RemovalOptions) {
   // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
   const docker: Docker = (args, more) =>
     options.docker(args, { grace: true, ...more })
-  const { engine } = inventory
+  const recheck = createRecheck(inventory, {
+    isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
+    takenOff: (id) => takenOff.get(id) ?? []
+  })
   const results = new Map<PlanItem, Result>()
+  /** What became of images, by ID. */
+  const fates = new Map<string, Fate['outcome']>()
   /** References that are off an image already, whatever becomes of it. */
-  const takenOff = new Map<PlanItem, string[]>()
+  const takenOff = new Map<string, string[]>()
   let fatal: DockerError | undefined
 
   const stopped = () =>
     fatal !== undefined || signal.aborted || Date.now() >= deadline
 
-  function settle(item: PlanItem, result: Omit<Result, 'item'>): void {
+  function settle(item: PlanItem, fate: Fate): void {
     if (results.has(item)) return
-    const references = result.outcome === 'removed' ? [] : takenOff.get(item)
-    const settled: Result = {
-      item,
-      ...result,
-      ...(references?.length && { removedReferences: references })
-    }
-    results.set(item, settled)
-    onResult(settled)
+    const off = takenOff.get(item.id) ?? []
+    const partly = off.length > 0 && fate.outcome !== 'removed'
+    const result = { item, ...fate, ...(partly && { removedReferences: off }) }
+    results.set(item, result)
+    if (item.kind === 'image') fates.set(item.id, fate.outcome)
+    onResult(result)
   }
 
   async function removeInBatches(
@@ -181,41 +141,70 @@ function createAct(options: RemovalOptions) {
     batch: readonly PlanItem[]
   ): Promise<void> {
     const going = await stillGoing(kind, batch)
-    const whole: PlanItem[] = []
-    for (const item of going) {
-      const references = referencesToUntag(item, imageOf(item))
-      const words = await attempt([item], () => untag(item, references))
-      if (item.decision.action === 'remove') whole.push(item)
-      else settleUntagged(item, words)
-    }
+    const whole = kind === 'image' ? await untagFirst(going) : going
     if (whole.length === 0) return
-    const { args, said } = commands[kind]
-    const output = await attempt(whole, () =>
-      docker([...args, '--', ...whole.map(({ id }) => id)], { grace: true })
-    )
-    const words = new Set(output.stdout.split('\n').map((line) => line.trim()))
-    const unclear = whole.filter(({ id }) => !words.has(said(id)))
-    for (const item of whole)
-      if (!unclear.includes(item)) settle(item, { outcome: 'removed' })
-    const left = await attempt(unclear, () => stillGoing(kind, unclear))
-    for (const item of left) {
+    await remove(kind, whole)
+    const unclear = whole.filter((item) => !results.has(item))
+    for (const item of await attempt(unclear, () =>
+      stillGoing(kind, unclear)
+    )) {
       // Once more, alone: what the engine says now is about this one.
-      const again = await attempt([item], () =>
-        docker([...args, '--', item.id])
-      )
-      settle(item, readRefusal(again, again.stdout.includes(said(item.id))))
+      const output = await remove(kind, [item])
+      const [left] = results.has(item)
+        ? []
+        : await attempt([item], () => stillGoing(kind, [item]))
+      if (left !== undefined) settle(left, readRefusal(output))
     }
   }
 
-  /** Runs a call that may change the items; if it breaks off, nobody knows what became of them. */
+  /** Removes things with one call, and settles those that the engine says are gone by it. */
+  async function remove(
+    kind: RemovableKind,
+    items: readonly PlanItem[]
+  ): Promise<Output> {
+    const { args, said } = commands[kind]
+    const read = (stdout: string) => {
+      const words = new Set(stdout.split('\n').map((line) => line.trim()))
+      for (const item of items)
+        if (words.has(said(item.id))) settle(item, { outcome: 'removed' })
+    }
+    const ids = items.map(({ id }) => id)
+    const output = await attempt(
+      items,
+      () => docker([...args, '--', ...ids]),
+      read
+    )
+    read(output.stdout)
+    return output
+  }
+
+  /** Takes off what has to be taken off by name; returns those that are then to go as a whole. */
+  async function untagFirst(items: readonly PlanItem[]): Promise<PlanItem[]> {
+    const whole: PlanItem[] = []
+    for (const item of items) {
+      const done: string[] = []
+      takenOff.set(item.id, done)
+      const references = referencesToUntag(item, item.references ?? [])
+      const words = await attempt([item], () =>
+        untag(docker, inventory.engine, item, references, done)
+      )
+      if (item.decision.action === 'remove') whole.push(item)
+      else settle(item, readUntagging(words, done))
+    }
+    return whole
+  }
+
+  /** Runs a call that may change the items; if it breaks off, nobody knows what became of the others. */
   async function attempt<T>(
     items: readonly PlanItem[],
-    change: () => Promise<T>
+    change: () => Promise<T>,
+    read: (stdout: string) => void = () => undefined
   ): Promise<T> {
     try {
       return await change()
     } catch (error) {
-      const { message } = asDockerError(error)
+      const { message, stdout } = asDockerError(error)
+      read(stdout)
       const detail = `its removal broke off, it may be gone: ${message}`
       for (const item of items) settle(item, { outcome: 'failed', detail })
       throw error
@@ -229,126 +218,98 @@ function createAct(options: RemovalOptions) {
   ): Promise<PlanItem[]> {
     if (items.length === 0) return []
     const ids = items.map(({ id }) => id)
-    const [containers, images, volumes, networks] = await Promise.all([
-      listContainers(docker),
-      kind === 'image' ? inspectImages(docker, engine, ids) : [],
-      kind === 'volume' ? inspectVolumes(docker, ids) : [],
-      kind === 'network' ? existingNetworks(docker, ids) : new Set<string>()
-    ])
-    const look = { now: engine.now, containers, images, volumes }
+    const look = await lookAgain(docker, inventory, kind, ids)
     return items.filter((item) => {
-      const absent = kind === 'network' && !networks.has(item.id)
-      const change = absent ? { gone: true as const } : recheck(item, look)
-      if (change === undefined) return true
-      settle(
-        item,
-        change.gone
-          ? { outcome: 'gone' }
-          : { outcome: 'kept', reason: 'changed', detail: change.detail }
-      )
-      return false
+      const change = recheck[kind](item.id, look)
+      if (change === 'gone') settle(item, { outcome: 'gone' })
+      else if (change !== undefined) settle(item, kept(change.changed))
+      return change === undefined
     })
-  }
-
-  const planned = {
-    container: new Map(inventory.containers.map((entry) => [entry.id, entry])),
-    network: new Map(inventory.networks.map((entry) => [entry.id, entry])),
-    image: new Map(inventory.images.map((entry) => [entry.id, entry])),
-    volume: new Map(inventory.volumes.map((entry) => [entry.name, entry]))
-  } satisfies {
-    container: Map<string, Container>
-    network: Map<string, Network>
-    image: Map<string, Image>
-    volume: Map<string, Volume>
-  }
-
-  function imageOf({ kind, id }: PlanItem): Image | undefined {
-    return kind === 'image' ? planned.image.get(id) : undefined
-  }
-
-  function recheck(
-    { kind, id }: PlanItem,
-    look: SecondLook
-  ): Change | undefined {
-    const container = kind === 'container' && planned.container.get(id)
-    if (container) return recheckContainer(container, look)
-    const network = kind === 'network' && planned.network.get(id)
-    if (network) return recheckNetwork(network, look)
-    const image = kind === 'image' && planned.image.get(id)
-    if (image) return recheckImage(image, look)
-    const volume = kind === 'volume' && planned.volume.get(id)
-    if (volume) return recheckVolume(volume, look)
-    throw new Error(`${kind} ${id} is not in the inventory`)
-  }
-
-  /**
-   * Takes references off an image; returns the engine's words where it refused. The containerd store compares and
-   * deletes in one; on others the reference is read right before, one at a time.
-   */
-  async function untag(
-    item: PlanItem,
-    references: readonly string[]
-  ): Promise<string> {
-    const done: string[] = []
-    takenOff.set(item, done)
-    let words = ''
-    for (const reference of references) {
-      let name = reference
-      if (engine.store === 'containerd' && !reference.includes('@'))
-        name = `${reference}@${item.id}`
-      else if (!(await means(reference, item.id))) continue
-      const output = await docker([...commands.image.args, '--', name])
-      if (output.exitCode === 0) done.push(reference)
-      else if (!isAbsent(output)) words = output.stderr.trim()
-    }
-    return words
-  }
-
-  async function means(reference: string, id: string): Promise<boolean> {
-    const [image] = await inspectImages(docker, engine, [reference])
-    return image?.id === id
-  }
-
-  function settleUntagged(item: PlanItem, words: string): void {
-    if (words !== '') settle(item, { outcome: 'failed', detail: words })
-    else if (takenOff.get(item)?.length) settle(item, { outcome: 'untagged' })
-    else
-      settle(item, {
-        outcome: 'kept',
-        reason: 'changed',
-        detail: 'its references mean other images now'
-      })
   }
 
   async function prune(item: PlanItem): Promise<void> {
     if (stopped()) return
     try {
-      settle(item, await pruneBuildCache({ ...options, docker }))
+      settle(item, await pruneBuildCache({ docker, ...options.cache }))
     } catch (error) {
       const broken = asDockerError(error)
-      if (broken.kind === 'no-answer' && Date.now() >= deadline)
-        settle(item, {
-          outcome: 'kept',
-          reason: 'budget',
-          detail: 'the engine was still removing records when the time was up'
-        })
-      else {
-        fatal ??= broken
-        settle(item, { outcome: 'failed', detail: broken.message })
-      }
+      const late = broken.kind === 'no-answer' && Date.now() >= deadline
+      if (!late) fatal ??= broken
+      const detail = late
+        ? 'the engine was still removing records when the time was up'
+        : broken.message
+      settle(
+        item,
+        late
+          ? { outcome: 'kept', reason: 'budget', detail }
+          : { outcome: 'failed', detail }
+      )
     }
   }
 
+  /** Settles what was not come to. */
   function finish(items: readonly PlanItem[]): Removal {
     const why =
-      fatal ?? (signal.aborted ? 'the run was cancelled' : 'the time was up')
-    const detail = `not done: ${why instanceof DockerError ? why.message : why}`
+      fatal?.message ??
+      (signal.aborted ? 'the run was cancelled' : 'the time was up')
     for (const item of items)
-      settle(item, { outcome: 'kept', reason: 'budget', detail })
+      settle(item, {
+        outcome: 'kept',
+        reason: 'budget',
+        detail: `not done: ${why}`
+      })
     return { results: [...results.values()], fatal }
   }
 
   return { removeInBatches, prune, finish }
+}
+
+/** Makes the check of each kind against a second look. */
+function createRecheck(
+  { containers, networks, images, volumes }: Inventory,
+  done: {
+    /** Tells whether an image that was to go is still there. */
+    isLeft: (id: string) => boolean
+    /** The references that this run has taken off an image. */
+    takenOff: (id: string) => readonly string[]
+  }
+): Record<RemovableKind, (id: string, look: SecondLook) => Change | undefined> {
+  const children = Map.groupBy(images, ({ parent }) => parent)
+  function checking<T>(
+    planned: ReadonlyMap<string, T>,
+    recheck: (thing: T, look: SecondLook) => Change | undefined
+  ) {
+    return (id: string, look: SecondLook) => {
+      const thing = planned.get(id)
+      if (thing === undefined) throw new Error(`${id} is not in the inventory`)
+      return look.isUnreadable(id)
+        ? { changed: 'the engine cannot tell of it any more' }
+        : recheck(thing, look)
+    }
+  }
+  return {
+    container: checking(
+      byKey(containers, ({ id }) => id),
+      recheckContainer
+    ),
+    network: checking(
+      byKey(networks, ({ id }) => id),
+      recheckNetwork
+    ),
+    image: checking(
+      byKey(images, ({ id }) => id),
+      (image, look) => {
+        const left = (children.get(image.id) ?? []).filter(({ id }) =>
+          done.isLeft(id)
+        )
+        return recheckImage(image, look, done.takenOff(image.id), left)
+      }
+    ),
+    volume: checking(
+      byKey(volumes, ({ name }) => name),
+      recheckVolume
+    )
+  }
 }
 
 function takeBatch(queue: PlanItem[], size: number): PlanItem[] {
@@ -362,41 +323,25 @@ function takeBatch(queue: PlanItem[], size: number): PlanItem[] {
   return queue.splice(0, count)
 }
 
-/**
- * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
- * engine lets go with its ID, that is one tag and the digests of the same repository.
- */
-export function referencesToUntag(
-  { decision }: PlanItem,
-  image: Image | undefined
-): string[] {
-  if (decision.action === 'untag') return decision.removedReferences
-  const references = image?.references ?? []
-  const last = references.find((one) => !one.includes('@')) ?? references[0]
-  if (last === undefined) return []
-  const { repository } = parseReference(last)
-  return references.filter(
-    (one) =>
-      one !== last &&
-      !(one.includes('@') && parseReference(one).repository === repository)
-  )
+function kept(detail: string): Fate {
+  return { outcome: 'kept', reason: 'changed', detail }
 }
 
-function isAbsent({ stderr }: Output): boolean {
-  return /no such|not found|already in progress/i.test(stderr)
+function readUntagging(words: string, done: readonly string[]): Fate {
+  if (words !== '') return { outcome: 'failed', detail: words }
+  return done.length > 0
+    ? { outcome: 'untagged' }
+    : kept('its references mean other images now')
 }
+
+/** Words of the engine about a use that no listing shows yet. */
+const used =
+  /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i
 
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal(output: Output, done: boolean): Omit<Result, 'item'> {
-  if (done) return { outcome: 'removed' }
-  if (isAbsent(output)) return { outcome: 'gone' }
-  const detail = output.stderr.trim() || `exit code ${output.exitCode}`
-  // The engine knows of a use that no listing shows yet.
-  const used =
-    /in use|being used|is using|active endpoints|dependent child|cannot remove a running|is running/i
-  return used.test(detail)
-    ? { outcome: 'kept', reason: 'changed', detail }
-    : { outcome: 'failed', detail }
+function readRefusal({ stderr, exitCode }: Output): Fate {
+  const detail = stderr.trim() || `exit code ${exitCode}`
+  return used.test(detail) ? kept(detail) : { outcome: 'failed', detail }
 }
 
 function asDockerError(error: unknown): DockerError {

@@ -3,49 +3,54 @@ import { parseSize, parseTime } from '../units.ts'
 import { DockerError } from './cli.ts'
 
 // Docker leaves keys out, or writes null for them, from one version to the next: every key is optional.
-const text = z
-  .string()
-  .nullish()
-  .transform((value) => value ?? '')
-const texts = z
-  .array(z.string())
-  .nullish()
-  .transform((value) => value ?? [])
-const map = z
-  .record(z.string(), z.string().nullable())
-  .nullish()
-  .transform((value) =>
-    Object.fromEntries(
-      Object.entries(value ?? {}).map(([key, entry]) => [key, entry ?? ''])
-    )
-  )
-const flag = z
-  .boolean()
-  .nullish()
-  .transform((value) => value ?? false)
+function orElse<T extends z.ZodType>(schema: T, fallback: z.output<T>) {
+  return schema.nullish().transform((value) => value ?? fallback)
+}
+const text = orElse(z.string(), '')
+const texts = orElse(z.array(z.string()), [])
+const flag = orElse(z.boolean(), false)
+const size = orElse(z.number().nonnegative(), 0)
 const time = z
   .string()
   .nullish()
   .transform((value) => parseTime(value ?? ''))
+// Not z.record: that drops the key `__proto__`, which Docker takes for a label or a network like any other.
+const map = z
+  .unknown()
+  .optional()
+  .transform((value) =>
+    Object.fromEntries(
+      entriesOf(value).map(([key, entry]) => [
+        key,
+        typeof entry === 'string' ? entry : ''
+      ])
+    )
+  )
 const keys = z
-  .record(z.string(), z.unknown())
-  .nullish()
-  .transform((value) => Object.keys(value ?? {}))
+  .unknown()
+  .optional()
+  .transform((value) => entriesOf(value).map(([key]) => key))
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null
+    ? Object.entries(value)
+    : []
+}
 
 export const infoSchema = z.object({
   ID: text,
   Name: text,
   ServerVersion: text,
   Driver: text,
-  DriverStatus: z
-    .array(z.array(z.string()))
-    .nullish()
-    .transform((value) => value ?? []),
+  DriverStatus: orElse(z.array(z.array(z.string())), []),
   DockerRootDir: text,
   SystemTime: time,
   KernelVersion: text,
   ServerErrors: texts
 })
+
+const endpointSchema = z.object({ NetworkID: text }).nullish()
+const mountSchema = z.object({ Type: text, Name: text, Source: text })
 
 export const containerSchema = z.object({
   Id: z.string().min(1),
@@ -54,35 +59,37 @@ export const containerSchema = z.object({
   Image: text,
   State: z
     .object({ Status: text, StartedAt: time, FinishedAt: time })
-    .partial()
     .nullish(),
-  Config: z.object({ Image: text, Labels: map }).partial().nullish(),
+  Config: z.object({ Image: text, Labels: map }).nullish(),
   HostConfig: z
     .object({
       NetworkMode: text,
       IpcMode: text,
       PidMode: text,
       Links: texts,
-      Mounts: z
-        .array(z.object({ Type: text, Source: text }))
-        .nullish()
-        .transform((value) => value ?? [])
+      Mounts: orElse(z.array(mountSchema), [])
     })
-    .partial()
     .nullish(),
-  Mounts: z
-    .array(z.object({ Type: text, Name: text, Source: text }))
-    .nullish()
-    .transform((value) => value ?? []),
+  Mounts: orElse(z.array(mountSchema), []),
   NetworkSettings: z
     .object({
+      /** Names with the IDs of the networks; a container that never started has no IDs. */
       Networks: z
-        .record(z.string(), z.object({ NetworkID: text }).nullable())
-        .nullish()
+        .unknown()
+        .optional()
+        .transform((value) =>
+          entriesOf(value).map(([name, endpoint]) => ({
+            name,
+            id: endpointSchema.safeParse(endpoint).data?.NetworkID ?? ''
+          }))
+        )
     })
     .nullish(),
-  SizeRw: z.number().nullish()
+  SizeRw: size
 })
+
+/** What `container ls` tells of a container that cannot be inspected. */
+export const listedContainerSchema = z.tuple([text, text, text, text, text])
 
 export const imageSchema = z.object({
   Id: z.string().min(1),
@@ -91,25 +98,20 @@ export const imageSchema = z.object({
   Parent: text,
   Comment: text,
   Created: time,
-  Size: z
-    .number()
-    .nonnegative()
-    .nullish()
-    .transform((value) => value ?? 0),
-  Metadata: z.object({ LastTagTime: time }).partial().nullish(),
-  RootFS: z.object({ Layers: texts }).partial().nullish(),
-  Config: z.object({ Labels: map }).partial().nullish()
+  Size: size,
+  Metadata: z.object({ LastTagTime: time }).nullish(),
+  RootFS: z.object({ Layers: texts }).nullish(),
+  Config: z.object({ Labels: map }).nullish()
 })
 
 export const networkSchema = z.object({
   Id: z.string().min(1),
   Name: z.string().min(1),
-  Driver: text,
   Scope: text,
   Created: time,
   Labels: map,
   Ingress: flag,
-  ConfigFrom: z.object({ Network: text }).partial().nullish(),
+  ConfigFrom: z.object({ Network: text }).nullish(),
   Containers: keys
 })
 
@@ -133,14 +135,10 @@ export const historySchema = z.object({
 
 /** The parts of `system df -v` that are read; sizes are text for people. */
 export const diskUsageSchema = z.object({
-  Volumes: z
-    .array(z.object({ Name: text, Size: text }))
-    .nullish()
-    .transform((value) => value ?? []),
-  BuildCache: z
-    .array(
+  Volumes: orElse(z.array(z.object({ Name: text, Size: text })), []),
+  BuildCache: orElse(
+    z.array(
       z.object({
-        ID: text,
         CacheType: text,
         InUse: text,
         Shared: text,
@@ -148,16 +146,16 @@ export const diskUsageSchema = z.object({
         CreatedAt: text,
         LastUsedAt: text
       })
-    )
-    .nullish()
-    .transform((value) => value ?? [])
+    ),
+    []
+  )
 })
 
 export const contextSchema = z.array(
   z.object({
     Name: text,
     Endpoints: z
-      .object({ docker: z.object({ Host: text }).partial().nullish() })
+      .object({ docker: z.object({ Host: text }).nullish() })
       .nullish()
   })
 )

@@ -1,58 +1,61 @@
 import { formatDuration, formatSize } from '../units.ts'
 import type { Context } from './context.ts'
-import { keep, remove, type Decision } from './decision.ts'
+import { keep, remove, sum, type Decision } from './decision.ts'
 import type { BuildCache, CacheRecord } from './inventory.ts'
 import { untilDuration } from './policy.ts'
 
-/** What a prune of the build cache would free: bytes, the certain and the possible. */
-export type CachePlan = { decision: Decision; least: number; most: number }
+/** What a prune of the build cache frees, in bytes: the certain (undefined where nothing tells) and the possible. */
+export type CachePlan = {
+  decision: Decision
+  least: number | undefined
+  most: number
+}
 
 /**
  * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
  * says what it will pick. A record that an image shares is passed over, unless that image goes first.
  */
 export function decideBuildCache(
-  cache: BuildCache,
+  { records }: BuildCache,
   imagesGo: boolean,
   { policy, now }: Context
 ): CachePlan {
-  const none = (decision: Decision) => ({ decision, least: 0, most: 0 })
-  if (!policy.includeBuildCache)
-    return none(keep('not-included', 'include-build-cache is false'))
   const until = untilDuration(policy, now)
-  const { records } = cache
-  if (records === undefined)
-    return none(
-      remove('expired', `${describe(until)}; the engine did not list them`)
-    )
-  if (records.length === 0) return none(keep('recent', 'it is empty'))
-  const own = records.filter(prunable)
-  const pool = imagesGo
-    ? records.filter((record) => prunable({ ...record, shared: false }))
-    : own
+  const stays = (decision: Decision) => ({ decision, least: 0, most: 0 })
+  if (!policy.includeBuildCache)
+    return stays(keep('not-included', 'include-build-cache is false'))
+  if (records === undefined) {
+    const detail = `${describe(until)}; the engine did not list its records`
+    return { decision: remove('expired', detail), least: undefined, most: 0 }
+  }
+  const own = records.filter(
+    ({ inUse, internal, shared }) => !inUse && !internal && !shared
+  )
+  const pool = records.filter(
+    ({ inUse, internal, shared }) =>
+      !inUse && !internal && (imagesGo || !shared)
+  )
   const possible = pool.filter(({ idle }) => idle.most >= until)
+  const certain = own.filter(({ idle }) => idle.least >= until)
   if (possible.length === 0)
-    return none(
-      keep('recent', `none of its ${records.length} records can go yet`)
-    )
-  const { buildCacheKeep } = policy
-  const over = (size: number) =>
-    buildCacheKeep === undefined ? size : Math.max(size - buildCacheKeep, 0)
-  if (over(total(pool)) === 0 && buildCacheKeep !== undefined)
-    return none(
+    return stays(
       keep(
         'recent',
-        `no more than build-cache-keep: ${formatSize(buildCacheKeep)}`
+        records.length === 0
+          ? 'it is empty'
+          : `none of its ${records.length} records can go yet`
       )
     )
-  const certain = own.filter(({ idle }) => idle.least >= until)
+  const kept = policy.buildCacheKeep
+  if (kept > 0 && total(pool) <= kept)
+    return stays(
+      keep('recent', `no more than build-cache-keep: ${formatSize(kept)}`)
+    )
+  const number = `${possible.length} of ${records.length} records`
   return {
-    decision: remove(
-      'expired',
-      `up to ${possible.length} of ${records.length} records, ${describe(until)}`
-    ),
-    least: Math.min(total(certain), over(total(own))),
-    most: Math.min(total(possible), over(total(pool)))
+    decision: remove('expired', `up to ${number}, ${describe(until)}`),
+    least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
+    most: Math.min(total(possible), total(pool) - kept)
   }
 }
 
@@ -62,10 +65,6 @@ function describe(until: number): string {
     : `last used at least ${formatDuration(until)} ago`
 }
 
-function prunable({ inUse, shared, internal }: CacheRecord): boolean {
-  return !inUse && !shared && !internal
-}
-
 function total(records: readonly CacheRecord[]): number {
-  return records.reduce((sum, { bytes }) => sum + bytes, 0)
+  return sum(records.map(({ bytes }) => bytes))
 }

@@ -1,3 +1,4 @@
+import type { Inventory } from './inventory.ts'
 import {
   labelMatcher,
   referenceMatcher,
@@ -12,43 +13,67 @@ export type Context = {
   now: number
   /** Says which protected label is among these, or undefined. */
   protectedBy: (labels: Labels) => string | undefined
-  /** Says which of the references is protected, or undefined. */
+  /** Says which glob protects one of the references, or undefined. */
   protectedReference: (references: readonly string[]) => string | undefined
-  /** Patterns that have matched nothing so far: perhaps a typo that protects nothing. */
-  unmatched: () => string[]
 }
 
 export function createContext(policy: Policy, now: number): Context {
   const labels = policy.protectedLabels.map((pattern) => ({
-    text: textOf(pattern),
+    text: describePattern(pattern),
     matches: labelMatcher(pattern)
   }))
-  const references = policy.protectedImages.map((glob) => ({
+  const globs = policy.protectedImages.map((glob) => ({
     text: glob,
     matches: referenceMatcher(glob)
   }))
-  const matched = new Set<string>()
-
   return {
     policy,
     now,
     protectedBy: (present) => {
-      const found = labels.filter(({ matches }) => matches(present))
-      for (const { text } of found) matched.add(text)
-      return found[0] && `has the protected label ${found[0].text}`
+      const found = labels.find(({ matches }) => matches(present))
+      return found && `has the protected label ${found.text}`
     },
-    protectedReference: (present) => {
-      const found = references.filter(({ matches }) => present.some(matches))
-      for (const { text } of found) matched.add(text)
-      return found[0] && `protected by ${found[0].text}`
-    },
-    unmatched: () =>
-      [...labels, ...references]
-        .map(({ text }) => text)
-        .filter((text) => !matched.has(text))
+    protectedReference: (references) => {
+      const found = globs.find(({ matches }) => references.some(matches))
+      return found && `protected by ${found.text}`
+    }
   }
 }
 
-function textOf({ key, value }: LabelPattern): string {
+/** A pattern of an input that matched nothing on the engine: perhaps a typo that protects nothing. */
+export type Unmatched = {
+  input: 'protected-labels' | 'protected-images'
+  pattern: string
+}
+
+export function unmatchedPatterns(
+  { containers, images, networks, volumes }: Inventory,
+  policy: Policy
+): Unmatched[] {
+  const labelled = [...containers, ...images, ...networks, ...volumes]
+  const references = images.flatMap(namesOf)
+  return [
+    ...policy.protectedLabels
+      .filter((pattern) => {
+        const matches = labelMatcher(pattern)
+        return !labelled.some(({ labels }) => matches(labels))
+      })
+      .map(describePattern)
+      .map((pattern) => ({ input: 'protected-labels' as const, pattern })),
+    ...policy.protectedImages
+      .filter((glob) => !references.some(referenceMatcher(glob)))
+      .map((pattern) => ({ input: 'protected-images' as const, pattern }))
+  ]
+}
+
+/** Everything that an image is known by: its references, and digests that the store makes up from them. */
+export function namesOf({
+  references,
+  digests
+}: Pick<Inventory['images'][number], 'references' | 'digests'>): string[] {
+  return [...new Set([...references, ...digests])]
+}
+
+function describePattern({ key, value }: LabelPattern): string {
   return value === undefined ? key : `${key}=${value}`
 }

@@ -1,15 +1,23 @@
-export type KeepReason =
-  | 'in-use'
-  | 'protected-label'
-  | 'protected-image'
-  | 'keep-last'
-  | 'recent'
-  | 'unknown-age'
-  | 'named-volume'
-  | 'built-in'
-  | 'not-included'
+import type { Age } from './age.ts'
 
-export type RemoveReason = 'expired' | 'dangling'
+/** Why a resource stays. */
+export const keepReasons = [
+  'in-use',
+  'protected-label',
+  'protected-image',
+  'keep-last',
+  'recent',
+  'unknown-age',
+  'named-volume',
+  'built-in',
+  'not-included'
+] as const
+
+/** Why a resource goes. */
+export const removeReasons = ['expired', 'dangling'] as const
+
+export type KeepReason = (typeof keepReasons)[number]
+export type RemoveReason = (typeof removeReasons)[number]
 
 /** What becomes of a resource, why, and the same in a sentence for people. */
 export type Decision =
@@ -22,6 +30,9 @@ export type Decision =
       removedReferences: string[]
     }
 
+/** A decision, and the age that it was made by. */
+export type Decided = { decision: Decision; age: Age }
+
 export function keep(reason: KeepReason, detail: string): Decision {
   return { action: 'keep', reason, detail }
 }
@@ -30,9 +41,30 @@ export function remove(reason: RemoveReason, detail: string): Decision {
   return { action: 'remove', reason, detail }
 }
 
+/** Keeps one more, for what depends on it; false where it stays already, or is not known. */
+export function keepAsWell(
+  decided: Map<string, Decided>,
+  id: string,
+  detail: string
+): boolean {
+  const known = decided.get(id)
+  if (known === undefined || known.decision.action === 'keep') return false
+  decided.set(id, { ...known, decision: keep('in-use', detail) })
+  return true
+}
+
 /** Joins the first few of a list for a sentence: `a, b and 3 more`. */
 export function list(names: readonly string[]): string {
   const shown = names.slice(0, 3)
   const more = names.length - shown.length
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '')
+}
+
+/** Orders text by its characters' codes, the same on every machine. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
+}
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }

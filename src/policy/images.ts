@@ -1,16 +1,44 @@
 import { ageOf, describeAge, keepForAge, plausible, type Age } from './age.ts'
-import type { Context } from './context.ts'
-import { keep, list, remove, type Decision } from './decision.ts'
+import { namesOf, type Context } from './context.ts'
+import {
+  compareText,
+  keep,
+  keepAsWell,
+  list,
+  remove,
+  type Decided,
+  type Decision
+} from './decision.ts'
 import type { Image } from './inventory.ts'
 import { parseReference } from './match.ts'
 import { describeUsers, type Needs } from './needs.ts'
 import { untilDuration } from './policy.ts'
 
+/** Decides every image by its references; `staying` is what the staying containers need. */
+export function decideImages(
+  images: readonly Image[],
+  staying: Needs,
+  context: Context
+): Map<string, Decided> {
+  const newest = newestByRepository(images, context)
+  const decided = new Map(
+    images.map((image) => {
+      const age = ageOfImage(image, context.now)
+      const decision =
+        keepAnyway(image, staying, context) ??
+        decideByAge(image, age, newest, context)
+      return [image.id, { decision, age }]
+    })
+  )
+  keepParents(images, decided)
+  return decided
+}
+
 /**
  * The age of an image: since it was built or tagged, whichever is later. What came from a registry was built
  * elsewhere, long before it came here perhaps: its `Created` alone is no evidence of anything on this engine.
  */
-export function ageOfImage(image: Image, now: number): Age {
+function ageOfImage(image: Image, now: number): Age {
   return ageOf(
     [
       { at: image.pulled ? undefined : image.createdAt, of: 'created' },
@@ -20,64 +48,55 @@ export function ageOfImage(image: Image, now: number): Age {
   )
 }
 
-/** Decides every image by its references; `staying` is what the staying containers need. */
-export function decideImages(
-  images: readonly Image[],
-  staying: Needs,
-  context: Context
-): Map<string, Decision> {
-  const newest = newestByRepository(images, context)
-  const decisions = new Map(
-    images.map((image) => [image.id, decide(image, staying, newest, context)])
-  )
-  keepParents(images, decisions)
-  return decisions
-}
-
-function decide(
+/** What keeps a whole image, with all its references. */
+function keepAnyway(
   image: Image,
   staying: Needs,
-  newest: ReadonlyMap<string, ReadonlySet<string>>,
-  context: Context
-): Decision {
-  const { policy, now } = context
-  const { references } = image
-  const label = context.protectedBy(image.labels)
-  const glob = context.protectedReference(references)
+  { policy, now, protectedBy, protectedReference }: Context
+): Decision | undefined {
   const users = staying.images.get(image.id)
   if (users !== undefined)
     return keep('in-use', `used by ${describeUsers(users, now)}`)
+  const label = protectedBy(image.labels)
   if (label !== undefined) return keep('protected-label', label)
+  const glob = protectedReference(namesOf(image))
   if (glob !== undefined) return keep('protected-image', glob)
   if (policy.includeImages === false)
     return keep('not-included', 'include-images is false')
-  if (policy.includeImages === 'dangling' && references.length > 0)
-    return keep('not-included', 'include-images takes dangling ones alone')
+  return policy.includeImages === 'dangling' && image.references.length > 0
+    ? keep('not-included', 'include-images takes dangling ones alone')
+    : undefined
+}
 
-  const age = ageOfImage(image, now)
+/** A reference goes with age, unless the image is among the newest of that repository. */
+function decideByAge(
+  image: Image,
+  age: Age,
+  newest: ReadonlyMap<string, ReadonlySet<string>>,
+  context: Context
+): Decision {
+  const { references } = image
   const recent = keepForAge(age, context)
   const kept = references.filter((reference) =>
     newest.get(repositoryOf(reference))?.has(image.id)
   )
-  const going = references.filter((reference) => !kept.includes(reference))
+  if (kept.length === 0)
+    return (
+      recent ??
+      remove(references.length > 0 ? 'expired' : 'dangling', describeAge(age))
+    )
   const repositories = list([...new Set(kept.map(repositoryOf))])
-  if (kept.length > 0 && (recent !== undefined || going.length === 0))
+  if (recent !== undefined || kept.length === references.length)
     return keep(
       'keep-last',
-      `among the newest ${policy.keepLast} of ${repositories}`
+      `among the newest ${context.policy.keepLast} of ${repositories}`
     )
-  if (recent !== undefined) return recent
-  if (kept.length > 0)
-    return {
-      action: 'untag',
-      reason: 'expired',
-      detail: `${describeAge(age)}; stays for ${repositories}`,
-      removedReferences: going
-    }
-  return remove(
-    references.length > 0 ? 'expired' : 'dangling',
-    describeAge(age)
-  )
+  return {
+    action: 'untag',
+    reason: 'expired',
+    detail: `${describeAge(age)}; stays for ${repositories}`,
+    removedReferences: references.filter((one) => !kept.includes(one))
+  }
 }
 
 function repositoryOf(reference: string): string {
@@ -93,65 +112,46 @@ function newestByRepository(
   { policy, now }: Context
 ): Map<string, Set<string>> {
   const anyAge = untilDuration(policy, now) === 0
-  const counted = images.filter(
-    (image) => anyAge || ageOfImage(image, now) !== 'unknown'
-  )
-  const repositories = new Map<string, Image[]>()
-  for (const image of counted)
-    for (const repository of new Set(image.references.map(repositoryOf))) {
-      const known = repositories.get(repository)
-      if (known === undefined) repositories.set(repository, [image])
-      else known.push(image)
-    }
+  const places = images
+    .filter((image) => anyAge || ageOfImage(image, now) !== 'unknown')
+    .sort(newestFirst)
+    .flatMap(({ id, references }) =>
+      [...new Set(references.map(repositoryOf))].map((name) => ({ name, id }))
+    )
   return new Map(
-    [...repositories].map(([repository, members]) => [
-      repository,
-      new Set(
-        members
-          .sort(newestFirst)
-          .slice(0, policy.keepLast)
-          .map(({ id }) => id)
-      )
-    ])
+    [...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
+      const newest = members.slice(0, policy.keepLast)
+      return [name, new Set(newest.map(({ id }) => id))]
+    })
   )
 }
 
 /** By the date of the build where it is one, else of the arrival; the ID makes the order the same every time. */
 function newestFirst(a: Image, b: Image): number {
-  const [first, second] = [a, b].map(
-    ({ createdAt, taggedAt }) =>
-      plausible(createdAt) ?? plausible(taggedAt) ?? 0
-  ) as [number, number]
   return (
-    second - first ||
-    (b.taggedAt ?? 0) - (a.taggedAt ?? 0) ||
-    compare(a.id, b.id)
+    dateOf(b) - dateOf(a) ||
+    (plausible(b.taggedAt) ?? 0) - (plausible(a.taggedAt) ?? 0) ||
+    compareText(a.id, b.id)
   )
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
+function dateOf({ createdAt, taggedAt }: Image): number {
+  return plausible(createdAt) ?? plausible(taggedAt) ?? 0
 }
 
 /** An image that stays needs its parents (the classic builder leaves them): removing one would break its history. */
 function keepParents(
   images: readonly Image[],
-  decisions: Map<string, Decision>
+  decided: Map<string, Decided>
 ): void {
   const byId = new Map(images.map((image) => [image.id, image]))
-  for (const image of images) {
-    if (decisions.get(image.id)?.action === 'remove') continue
-    for (
-      let child = image, parent = parentOf(child);
-      parent !== undefined && decisions.get(parent.id)?.action !== 'keep';
-      child = parent, parent = parentOf(child)
-    ) {
-      const name = child.references[0] ?? child.id
-      decisions.set(parent.id, keep('in-use', `parent of ${name}`))
-    }
-  }
-
-  function parentOf({ parent }: Image): Image | undefined {
-    return parent === undefined ? undefined : byId.get(parent)
+  const left = images.filter(
+    ({ id }) => decided.get(id)?.decision.action !== 'remove'
+  )
+  for (let child = left.pop(); child !== undefined; child = left.pop()) {
+    const parent = byId.get(child.parent ?? '')
+    const name = child.references[0] ?? child.id
+    if (parent && keepAsWell(decided, parent.id, `parent of ${name}`))
+      left.push(parent)
   }
 }

@@ -8,6 +8,8 @@ export type Inventory = {
   networks: Network[]
   volumes: Volume[]
   buildCache: BuildCache
+  /** What the engine lists but cannot tell of, such as `image sha256:…`: it is left alone. */
+  unreadable: string[]
 }
 
 export type Engine = {
@@ -26,7 +28,7 @@ export type Engine = {
 export type Container = {
   id: string
   name: string
-  /** created, running, paused, restarting, removing, exited or dead. */
+  /** created, running, paused, restarting, removing, exited or dead; other words where it cannot be inspected. */
   state: string
   createdAt: number | undefined
   startedAt: number | undefined
@@ -48,8 +50,10 @@ export type Container = {
 
 export type Image = {
   id: string
-  /** Every tag and digest; none for a dangling image or the parent of another one. */
+  /** Every tag and digest by which the engine holds it; none for a dangling image. */
   references: string[]
+  /** Every `repository@digest` that it is known by: the containerd store makes them up from the tags. */
+  digests: string[]
   parent: string | undefined
   createdAt: number | undefined
   taggedAt: number | undefined
@@ -67,7 +71,6 @@ export type Image = {
 export type Network = {
   id: string
   name: string
-  driver: string
   scope: string
   createdAt: number | undefined
   labels: Labels
@@ -91,7 +94,6 @@ export type Volume = {
 export type BuildCache = { records: CacheRecord[] | undefined }
 
 export type CacheRecord = {
-  id: string
   bytes: number
   /** How long ago it was last used, at least and at most: some commands print "About an hour ago". */
   idle: { least: number; most: number }

@@ -1,5 +1,6 @@
 import { formatDuration } from '../units.ts'
 import { plausible } from './age.ts'
+import { namesOf } from './context.ts'
 import type { Container, Image, Network, Volume } from './inventory.ts'
 import { parseReference } from './match.ts'
 
@@ -14,16 +15,19 @@ export type Needs = {
   containers: Map<string, Container[]>
 }
 
+/** What the staying containers need, and what all containers that there are do. */
+export type NeedsBoth = { staying: Needs; all: Needs }
+
 /**
  * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
- * that they mount, networks, volumes, and the containers that they join.
+ * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
  */
 export function needsOf(
   containers: readonly Container[],
   all: { containers: readonly Container[]; images: readonly Image[] }
 ): Needs {
-  const findImage = imageFinder(all.images)
-  const findContainer = containerFinder(all.containers)
+  const findImages = imageFinder(all.images)
+  const ids = containerIds(all.containers)
   const needs: Needs = {
     images: new Map(),
     networks: new Map(),
@@ -32,42 +36,56 @@ export function needsOf(
     containers: new Map()
   }
   for (const container of containers) {
-    const image =
-      findImage(container.image) ?? findImage(container.imageReference)
-    const mounted = container.mountedImages.map(findImage)
-    add(needs.images, [image, ...mounted], container)
+    const byId = findImages(container.image)
+    const images = byId.length > 0 ? byId : findImages(container.imageReference)
+    const joined = container.joins.map((name) => ids.get(name) ?? name)
+    add(
+      needs.images,
+      [...images, ...container.mountedImages.flatMap(findImages)],
+      container
+    )
     add(needs.networks, container.networks, container)
     add(needs.volumes, container.volumes, container)
     add(needs.binds, container.binds, container)
-    add(needs.containers, container.joins.map(findContainer), container)
+    add(needs.containers, joined, container)
   }
   return needs
 }
 
 function add(
   users: Map<string, Container[]>,
-  keys: readonly (string | undefined)[],
+  keys: readonly string[],
   container: Container
 ): void {
   for (const key of new Set(keys)) {
-    if (key === undefined) continue
     const known = users.get(key)
     if (known === undefined) users.set(key, [container])
     else known.push(container)
   }
 }
 
-/** Finds the ID of the image that an ID or a reference means now. */
-function imageFinder(
-  images: readonly Image[]
-): (name: string) => string | undefined {
-  const ids = new Map<string, string>()
-  for (const { id, references } of images) {
-    ids.set(id, id)
-    for (const reference of references) ids.set(canonical(reference), id)
+/**
+ * Finds the IDs of the images that a reference or an ID may mean now. Docker takes the start of an ID, too, and on the
+ * containerd store a digest is an ID: where it could be several, all of them count.
+ */
+function imageFinder(images: readonly Image[]): (name: string) => string[] {
+  const ids = images.map(({ id }) => id)
+  const known = new Map(images.map(({ id }) => [id, id]))
+  for (const image of images)
+    for (const name of namesOf(image)) known.set(canonical(name), image.id)
+  return (name) => {
+    const exact = known.get(name) ?? known.get(canonical(name))
+    const { digest } = parseReference(name)
+    const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1]
+    const found = [
+      exact,
+      known.get(digest ?? ''),
+      ...(start && exact !== name
+        ? ids.filter((id) => id.startsWith(`sha256:${start}`))
+        : [])
+    ]
+    return [...new Set(found)].filter((id) => id !== undefined)
   }
-  return (name) =>
-    ids.get(name) ?? ids.get(`sha256:${name}`) ?? ids.get(canonical(name))
 }
 
 function canonical(reference: string): string {
@@ -77,15 +95,14 @@ function canonical(reference: string): string {
     : `${repository}@${digest}`
 }
 
-function containerFinder(
+/** The ID of each container, by its name and by its ID. */
+export function containerIds(
   containers: readonly Container[]
-): (name: string) => string | undefined {
-  const ids = new Map<string, string>()
-  for (const { id, name } of containers) {
-    ids.set(name, id)
-    ids.set(id, id)
-  }
-  return (name) => ids.get(name)
+): Map<string, string> {
+  return new Map([
+    ...containers.map(({ id, name }) => [name, id] as const),
+    ...containers.map(({ id }) => [id, id] as const)
+  ])
 }
 
 /** The containers that need a network, by its ID or, where they have never started, by its name. */

@@ -1,8 +1,14 @@
-import { ageOf, describeAge, keepForAge, type Age } from './age.ts'
+import { ageOf, describeAge, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
-import { keep, remove, type Decision } from './decision.ts'
-import type { Container, Network } from './inventory.ts'
-import { describeUsers, usersOfNetwork, type Needs } from './needs.ts'
+import {
+  keep,
+  keepAsWell,
+  remove,
+  type Decided,
+  type Decision
+} from './decision.ts'
+import type { Network } from './inventory.ts'
+import { describeUsers, usersOfNetwork, type NeedsBoth } from './needs.ts'
 
 /** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
 const builtIn = new Set([
@@ -15,52 +21,54 @@ const builtIn = new Set([
   'podman'
 ])
 
-/** The age of a network: since it was made, or since the last container on it ended. */
-export function ageOfNetwork(
-  network: Network,
-  onIt: readonly Container[],
-  now: number
-): Age {
-  return ageOf(
-    [
-      { at: network.createdAt, of: 'created' },
-      ...onIt.map(({ finishedAt }) => ({
-        at: finishedAt,
-        of: 'last used by a container'
-      }))
-    ],
-    now
-  )
-}
-
-/** Decides every network. `staying` is what the staying containers need, `all` what all containers needed so far. */
+/** Decides every network. A network that another one takes its configuration from stays with it. */
 export function decideNetworks(
   networks: readonly Network[],
-  { staying, all }: { staying: Needs; all: Needs },
+  needs: NeedsBoth,
   context: Context
-): Map<string, Decision> {
-  const decisions = new Map(
-    networks.map((network) => [
-      network.id,
-      decide(network, { staying, all }, context)
-    ])
+): Map<string, Decided> {
+  const decided = new Map(
+    networks.map((network) => [network.id, decide(network, needs, context)])
   )
-  const configurations = new Map(networks.map(({ id, name }) => [name, id]))
-  for (const { id, name, configFrom } of networks) {
-    const needed = configFrom && configurations.get(configFrom)
-    if (needed && decisions.get(id)?.action === 'keep')
-      decisions.set(needed, keep('in-use', `network ${name} is made from it`))
-  }
-  return decisions
+  const ids = new Map(networks.map(({ id, name }) => [name, id]))
+  for (const { id, name, configFrom = '' } of networks)
+    if (decided.get(id)?.decision.action === 'keep')
+      keepAsWell(
+        decided,
+        ids.get(configFrom) ?? '',
+        `network ${name} is made from it`
+      )
+  return decided
 }
 
 function decide(
   network: Network,
-  { staying, all }: { staying: Needs; all: Needs },
+  { staying, all }: NeedsBoth,
   context: Context
-): Decision {
-  const { policy, now } = context
-  const label = context.protectedBy(network.labels)
+): Decided {
+  // Its age: since it was made, or since the last container on it ended.
+  const age = ageOf(
+    [
+      { at: network.createdAt, of: 'created' },
+      ...usersOfNetwork(network, all).map(({ finishedAt }) => ({
+        at: finishedAt,
+        of: 'last used by a container'
+      }))
+    ],
+    context.now
+  )
+  const decision =
+    keepAnyway(network, staying, context) ??
+    keepForAge(age, context, network) ??
+    remove('expired', describeAge(age))
+  return { decision, age }
+}
+
+function keepAnyway(
+  network: Network,
+  staying: NeedsBoth['staying'],
+  { policy, now, protectedBy }: Context
+): Decision | undefined {
   if (builtIn.has(network.name) || network.ingress)
     return keep('built-in', 'made by Docker itself')
   const users = usersOfNetwork(network, staying)
@@ -70,11 +78,9 @@ function decide(
     return keep('in-use', 'a running container is on it')
   if (network.scope === 'swarm')
     return keep('in-use', 'a network of the swarm: other nodes may need it')
+  const label = protectedBy(network.labels)
   if (label !== undefined) return keep('protected-label', label)
-  if (!policy.includeNetworks)
-    return keep('not-included', 'include-networks is false')
-  const age = ageOfNetwork(network, usersOfNetwork(network, all), now)
-  return (
-    keepForAge(age, context, network) ?? remove('expired', describeAge(age))
-  )
+  return policy.includeNetworks
+    ? undefined
+    : keep('not-included', 'include-networks is false')
 }

@@ -1,14 +1,16 @@
-import { decideBuildCache } from './buildCache.ts'
+import type { Age } from './age.ts'
+import { decideBuildCache, type CachePlan } from './buildCache.ts'
 import { freedBytes, withoutCached, type LayerSizes } from './bytes.ts'
-import { ageOfContainer, decideContainers } from './containers.ts'
-import { createContext } from './context.ts'
-import type { Decision } from './decision.ts'
-import { ageOfImage, decideImages } from './images.ts'
-import type { Inventory } from './inventory.ts'
-import { needsOf, usersOfNetwork, usersOfVolume } from './needs.ts'
-import { ageOfNetwork, decideNetworks } from './networks.ts'
+import { decideContainers } from './containers.ts'
+import { createContext, unmatchedPatterns, type Unmatched } from './context.ts'
+import { compareText, sum, type Decided, type Decision } from './decision.ts'
+import { decideImages } from './images.ts'
+import type { Image, Inventory } from './inventory.ts'
+import { inLevels } from './levels.ts'
+import { needsOf } from './needs.ts'
+import { decideNetworks } from './networks.ts'
 import type { Policy } from './policy.ts'
-import { ageOfVolume, decideVolumes } from './volumes.ts'
+import { decideVolumes } from './volumes.ts'
 
 /** The kinds of resources, in the order in which they go: what goes frees what it needed. */
 export const kinds = [
@@ -28,19 +30,14 @@ export type PlanItem = {
   name: string
   references?: string[]
   decision: Decision
-  /** Milliseconds since its last use; undefined where nothing tells. */
-  idle: number | undefined
+  age: Age
   /** What its removal frees for certain; undefined where it is not known. 0 for what stays. */
   bytes: number | undefined
   /** What its removal may free, where that is more. */
   bytesAtMost?: number
 }
 
-export type Plan = {
-  items: PlanItem[]
-  /** Patterns of the inputs that matched nothing on the engine. */
-  unmatched: string[]
-}
+export type Plan = { items: PlanItem[]; unmatched: Unmatched[] }
 
 /** The one resource that the build cache is: the builder itself picks its records. */
 export const buildCacheId = 'build-cache'
@@ -50,97 +47,72 @@ export const buildCacheId = 'build-cache'
  * inventory makes no difference. Figures of bytes come with `measurePlan`.
  */
 export function makePlan(inventory: Inventory, policy: Policy): Plan {
-  const { engine, containers, images, networks, volumes } = inventory
-  const { now } = engine
-  const context = createContext(policy, now)
+  const containers = sorted(inventory.containers, ({ name, id }) => name + id)
+  const networks = sorted(inventory.networks, ({ name, id }) => name + id)
+  const images = sorted(inventory.images, (image) => nameOf(image) + image.id)
+  const volumes = sorted(inventory.volumes, ({ name }) => name)
+
+  const context = createContext(policy, inventory.engine.now)
   const ofContainers = decideContainers(containers, context)
   const staying = containers.filter(
-    ({ id }) => ofContainers.get(id)?.action === 'keep'
+    ({ id }) => ofContainers.get(id)?.decision.action === 'keep'
   )
+  const all = { containers, images }
   const needs = {
-    staying: needsOf(staying, inventory),
-    all: needsOf(containers, inventory)
+    staying: needsOf(staying, all),
+    all: needsOf(containers, all)
   }
   const ofNetworks = decideNetworks(networks, needs, context)
   const ofImages = decideImages(images, needs.staying, context)
   const ofVolumes = decideVolumes(volumes, needs, context)
-  const imagesGo = [...ofImages.values()].some(isRemoval)
+  const imagesGo = [...ofImages.values()].some(
+    ({ decision }) => decision.action === 'remove'
+  )
   const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context)
 
-  const items: PlanItem[] = [
-    ...containers.map((container) =>
-      item('container', container, ofContainers, ageOfContainer(container, now))
+  const items = [
+    ...containers.map((one) => makeItem('container', one, ofContainers)),
+    ...networks.map((one) => makeItem('network', one, ofNetworks)),
+    ...images.map((image) => ({
+      ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
+      references: image.references
+    })),
+    ...volumes.map(({ name }) =>
+      makeItem('volume', { id: name, name }, ofVolumes)
     ),
-    ...networks.map((network) => {
-      const onIt = usersOfNetwork(network, needs.all)
-      return item(
-        'network',
-        network,
-        ofNetworks,
-        ageOfNetwork(network, onIt, now)
-      )
-    }),
-    ...images.map((image) => {
-      const { id, references } = image
-      const name = references[0] ?? id
-      const named = { id, name }
-      return {
-        ...item('image', named, ofImages, ageOfImage(image, now)),
-        references
-      }
-    }),
-    ...volumes.map((volume) => {
-      const { name } = volume
-      const mounting = usersOfVolume(volume, needs.all)
-      const named = { id: name, name }
-      return item(
-        'volume',
-        named,
-        ofVolumes,
-        ageOfVolume(volume, mounting, now)
-      )
-    }),
-    {
-      kind: 'build-cache',
-      id: buildCacheId,
-      name: 'build cache',
-      decision: ofCache.decision,
-      idle: undefined,
-      bytes:
-        inventory.buildCache.records === undefined ? undefined : ofCache.least,
-      bytesAtMost: ofCache.most
-    }
+    makeCacheItem(ofCache)
   ]
-  return { items: items.sort(byKindAndName), unmatched: context.unmatched() }
+  return { items, unmatched: unmatchedPatterns(inventory, policy) }
 }
 
-function item(
+function sorted<T>(items: readonly T[], key: (item: T) => string): T[] {
+  return [...items].sort((a, b) => compareText(key(a), key(b)))
+}
+
+function nameOf({ id, references }: Image): string {
+  return references[0] ?? id
+}
+
+function makeItem(
   kind: Kind,
   { id, name }: { id: string; name: string },
-  decisions: ReadonlyMap<string, Decision>,
-  age: { idle: number } | 'unknown'
+  all: ReadonlyMap<string, Decided>
 ): PlanItem {
-  const decision = decisions.get(id)
-  if (decision === undefined) throw new Error(`no decision for ${kind} ${id}`)
-  const idle = age === 'unknown' ? undefined : age.idle
-  const bytes = decision.action === 'remove' ? undefined : 0
-  return { kind, id, name, decision, idle, bytes }
+  const decided = all.get(id)
+  if (decided === undefined) throw new Error(`no decision for ${kind} ${id}`)
+  const bytes = decided.decision.action === 'remove' ? undefined : 0
+  return { kind, id, name, ...decided, bytes }
 }
 
-function byKindAndName(a: PlanItem, b: PlanItem): number {
-  return (
-    kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||
-    compare(a.name, b.name) ||
-    compare(a.id, b.id)
-  )
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
-}
-
-function isRemoval({ action }: Decision): boolean {
-  return action === 'remove'
+function makeCacheItem({ decision, least, most }: CachePlan): PlanItem {
+  const item = { id: buildCacheId, name: 'build cache', decision }
+  return {
+    kind: 'build-cache',
+    ...item,
+    age: 'unknown',
+    bytes: least,
+    bytesAtMost: most
+  }
 }
 
 /** What of the plan is to go, or is to lose references. */
@@ -161,26 +133,30 @@ export function measurePlan(
   inventory: Inventory,
   sizes: Sizes
 ): Plan {
-  const going = plan.items.filter(({ decision }) => isRemoval(decision))
-  const images = freedByImages(
-    inventory,
-    going.filter(({ kind }) => kind === 'image').map(({ id }) => id),
-    sizes.layers
+  const images = plan.items.filter(
+    ({ kind, decision }) => kind === 'image' && decision.action === 'remove'
   )
+  // In the order of the removal: a layer counts with the last image that has it.
+  const order = inLevels(images, inventory).flat()
+  const ids = order.map(({ id }) => id)
+  const { certain, possible } = freedByImages(inventory, ids, sizes.layers)
+  const measure: Record<Kind, (item: PlanItem) => Partial<PlanItem>> = {
+    container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+    network: () => ({ bytes: 0 }),
+    image: ({ id }) => ({
+      bytes: certain.get(id) ?? 0,
+      bytesAtMost: possible.get(id) ?? 0
+    }),
+    volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
+    'build-cache': () => ({})
+  }
   return {
     ...plan,
-    items: plan.items.map((planned) => {
-      if (!isRemoval(planned.decision)) return planned
-      if (planned.kind === 'container')
-        return { ...planned, bytes: sizes.containers.get(planned.id) }
-      if (planned.kind === 'volume')
-        return { ...planned, bytes: sizes.volumes.get(planned.id) }
-      if (planned.kind === 'network') return { ...planned, bytes: 0 }
-      if (planned.kind === 'build-cache') return planned
-      const { certain, possible } = images
-      const bytesAtMost = possible.get(planned.id) ?? 0
-      return { ...planned, bytes: certain.get(planned.id) ?? 0, bytesAtMost }
-    })
+    items: plan.items.map((item) =>
+      item.decision.action === 'remove'
+        ? { ...item, ...measure[item.kind](item) }
+        : item
+    )
   }
 }
 
@@ -192,6 +168,6 @@ export function freedByImages(
 ): { certain: Map<string, number>; possible: Map<string, number> } {
   const possible = freedBytes(images, removed, layers)
   const shared = (buildCache.records ?? []).filter(({ shared }) => shared)
-  const sharedBytes = shared.reduce((sum, { bytes }) => sum + bytes, 0)
+  const sharedBytes = sum(shared.map(({ bytes }) => bytes))
   return { certain: withoutCached(possible, images, sharedBytes), possible }
 }

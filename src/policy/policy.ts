@@ -13,8 +13,8 @@ export type Policy = {
   includeNetworks: boolean
   includeVolumes: 'none' | 'anonymous' | 'all'
   includeBuildCache: boolean
-  /** Undefined: none of the build cache is kept for its size. */
-  buildCacheKeep: number | undefined
+  /** 0: none of the build cache is kept for its size. */
+  buildCacheKeep: number
 }
 
 /** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */

@@ -1,102 +1,101 @@
 import type { Container, Image, Network, Volume } from './inventory.ts'
 import {
   describeUsers,
-  needsOf,
   usersOfNetwork,
-  usersOfVolume
+  usersOfVolume,
+  type Needs
 } from './needs.ts'
 
 /**
- * What is read again right before a batch of removals: all containers (each of them may need something by now), and
- * of the batch itself the images and volumes.
+ * What is read again right before a batch of removals: what all containers need now (those that were to go are gone,
+ * so that whichever is still there holds what it needs), and the things of the batch itself.
  */
 export type SecondLook = {
   now: number
-  containers: readonly Container[]
-  images: readonly Image[]
-  volumes: readonly Volume[]
+  needs: Needs
+  containers: ReadonlyMap<string, Container>
+  networks: ReadonlyMap<string, Network>
+  images: ReadonlyMap<string, Image>
+  volumes: ReadonlyMap<string, Volume>
+  /** The engine has it, but does not tell of it. */
+  isUnreadable: (id: string) => boolean
 }
 
-/** Why a planned removal is not to be done any more: `gone`, or a sentence that says what has changed. */
-export type Change = { gone: true } | { gone: false; detail: string }
-
-const gone: Change = { gone: true }
-
-function changed(detail: string): Change {
-  return { gone: false, detail }
-}
+/** Why a planned removal is not to be done any more: it is gone, or a sentence says what has changed. */
+export type Change = 'gone' | { changed: string }
 
 /** A container must be as it was, and nothing may have come that joins it. */
 export function recheckContainer(
   planned: Container,
-  look: SecondLook
+  { now, needs, containers }: SecondLook
 ): Change | undefined {
-  const current = look.containers.find(({ id }) => id === planned.id)
-  if (current === undefined) return gone
+  const current = containers.get(planned.id)
+  if (current === undefined) return 'gone'
   if (
     current.state !== planned.state ||
     current.startedAt !== planned.startedAt ||
     current.finishedAt !== planned.finishedAt
   )
-    return changed(`it was used meanwhile: it is ${current.state} now`)
-  const joined = needsOf(
-    look.containers.filter(({ id }) => id !== planned.id),
-    { containers: look.containers, images: [] }
-  ).containers.get(planned.id)
-  return joined && changed(`needed by ${describeUsers(joined, look.now)}`)
+    return { changed: `it was used meanwhile: it is ${current.state} now` }
+  return inUse(needs.containers.get(planned.id), now)
 }
 
-/** Containers that were to go are gone by now: whichever is still there needs its networks. */
 export function recheckNetwork(
   planned: Network,
-  look: SecondLook
+  { now, needs, networks }: SecondLook
 ): Change | undefined {
-  const needs = needsOf(look.containers, { containers: [], images: [] })
-  const users = usersOfNetwork(planned, needs)
-  return users.length > 0
-    ? changed(`used by ${describeUsers(users, look.now)}`)
-    : undefined
+  if (!networks.has(planned.id)) return 'gone'
+  return inUse(usersOfNetwork(planned, needs), now)
 }
 
-/** An image must have the references that it had, tagged no later, and no container may need it. */
+/**
+ * An image must have the references that it had, but for those that this run has `takenOff`, and be tagged no later;
+ * no container may need it, and no child of it may be left.
+ */
 export function recheckImage(
   planned: Image,
-  look: SecondLook
+  { now, needs, images }: SecondLook,
+  takenOff: readonly string[],
+  children: readonly Image[]
 ): Change | undefined {
-  const current = look.images.find(({ id }) => id === planned.id)
-  if (current === undefined) return gone
-  if (!sameMembers(current.references, planned.references))
-    return changed(
-      current.references.length > 0
-        ? `its references are now ${current.references.join(', ')}`
-        : 'it has lost its references'
-    )
-  if (current.taggedAt !== planned.taggedAt)
-    return changed('it was tagged or pulled again')
-  const { images } = needsOf(look.containers, {
-    containers: [],
-    images: [planned]
-  })
-  const users = images.get(planned.id)
-  return users && changed(`used by ${describeUsers(users, look.now)}`)
+  const current = images.get(planned.id)
+  if (current === undefined) return 'gone'
+  const added = current.references.filter(
+    (one) => !planned.references.includes(one) || takenOff.includes(one)
+  )
+  // With the last tag of a repository the engine takes the digests of that repository, too.
+  const lost =
+    takenOff.length === 0 &&
+    current.references.length < planned.references.length
+  if (added.length > 0 || lost) {
+    const references = current.references.join(', ') || 'none'
+    return { changed: `its references are now: ${references}` }
+  }
+  if (takenOff.length === 0 && current.taggedAt !== planned.taggedAt)
+    return { changed: 'it was tagged or pulled again' }
+  const [child] = children
+  if (child !== undefined)
+    return { changed: `parent of ${child.references[0] ?? child.id}` }
+  return inUse(needs.images.get(planned.id), now)
 }
 
 /** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
 export function recheckVolume(
   planned: Volume,
-  look: SecondLook
+  { now, needs, volumes }: SecondLook
 ): Change | undefined {
-  const current = look.volumes.find(({ name }) => name === planned.name)
-  if (current === undefined) return gone
+  const current = volumes.get(planned.name)
+  if (current === undefined) return 'gone'
   if (current.createdAt !== planned.createdAt)
-    return changed('it was made anew')
-  const needs = needsOf(look.containers, { containers: [], images: [] })
-  const users = usersOfVolume(planned, needs)
-  return users.length > 0
-    ? changed(`used by ${describeUsers(users, look.now)}`)
-    : undefined
+    return { changed: 'it was made anew' }
+  return inUse(usersOfVolume(planned, needs), now)
 }
 
-function sameMembers(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((member) => b.includes(member))
+function inUse(
+  users: readonly Container[] | undefined,
+  now: number
+): Change | undefined {
+  return users === undefined || users.length === 0
+    ? undefined
+    : { changed: `needed by ${describeUsers(users, now)}` }
 }

@@ -1,24 +1,24 @@
 import type { Result } from '../docker/removal.ts'
-import type { Plan, PlanItem } from '../policy/plan.ts'
+import { sum } from '../policy/decision.ts'
+import { plannedItems, type Plan, type PlanItem } from '../policy/plan.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import { count } from './text.ts'
 
 /** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
-export function planLines({ items }: Plan): string[] {
-  const going = items.filter(({ decision }) => decision.action !== 'keep')
-  const reasons = new Map<string, number>()
-  for (const { kind, decision } of items) {
-    if (decision.action !== 'keep') continue
-    const key = `${kind}: ${decision.reason}`
-    reasons.set(key, (reasons.get(key) ?? 0) + 1)
-  }
+export function planLines(plan: Plan): string[] {
+  const going = plannedItems(plan)
+  const kept = plan.items.filter(({ decision }) => decision.action === 'keep')
+  const reasons = Map.groupBy(
+    kept,
+    ({ kind, decision }) => `${kind}: ${decision.reason}`
+  )
   return [
     ...going.map(
       (item) =>
         `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`
     ),
     ...(going.length === 0 ? ['nothing is to go'] : []),
-    ...[...reasons].map(([reason, number]) => `keep ${number} × ${reason}`)
+    ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
   ]
 }
 
@@ -59,9 +59,8 @@ export function progressLine(
   planned: number,
   elapsed: number
 ): string {
-  const bytes = results
-    .filter(({ outcome }) => outcome === 'removed')
-    .reduce((sum, { item, freed }) => sum + (freed ?? item.bytes ?? 0), 0)
+  const removed = results.filter(({ outcome }) => outcome === 'removed')
+  const bytes = sum(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0))
   return (
     `… ${formatDuration(elapsed)}: ${count(results.length, 'resource')} done, ` +
     `${planned - results.length} left, ${formatSize(bytes)} so far`

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { Disk } from '../docker/disk.ts'
 import type { Removal, Result } from '../docker/removal.ts'
+import { freedBytes } from '../policy/bytes.ts'
+import { keepReasons, removeReasons, sum } from '../policy/decision.ts'
 import type { Engine, Inventory } from '../policy/inventory.ts'
 import {
   freedByImages,
@@ -11,6 +13,10 @@ import {
   type Sizes
 } from '../policy/plan.ts'
 
+const reasons = [...keepReasons, ...removeReasons, 'changed', 'budget'] as const
+
+export type Reason = (typeof reasons)[number]
+
 const resourceSchema = z.object({
   kind: z.enum(kinds),
   id: z.string(),
@@ -19,15 +25,15 @@ const resourceSchema = z.object({
   references: z.array(z.string()).optional(),
   action: z.enum(['keep', 'remove', 'untag']),
   outcome: z.enum(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
-  reason: z.string(),
+  reason: z.enum(reasons),
   detail: z.string(),
   /** What its removal freed, or would free in a dry run; null where that is not known. */
   bytes: z.number().nullable(),
-  /** Where more may be freed than is certain: at most this. */
+  /** In a dry run, where more may be freed than is certain: at most this. */
   bytesAtMost: z.number().optional(),
-  /** Milliseconds since its last use, as far as known. */
+  /** Milliseconds since its last use; null where nothing tells. */
   idle: z.number().nullable(),
-  /** References that were, or are to be, taken off an image. */
+  /** References that were taken off an image that is still there, or are to be in a dry run. */
   removedReferences: z.array(z.string()).optional()
 })
 
@@ -76,20 +82,15 @@ export type ReportFacts = {
 }
 
 export function makeReport(facts: ReportFacts): Report {
-  const { engine, plan, removal, disk } = facts
+  const { engine, plan, removal } = facts
   const results = new Map(
     removal?.results.map((result) => [result.item, result])
   )
-  const freed = freedBytesOf(facts)
+  const freed = freedByRemovedImages(facts)
   const resources = plan.items.map((item) =>
-    makeResource(item, results.get(item), freed)
-  )
-  const removed = (kind: Resource['kind']) =>
-    resources.filter((one) => one.kind === kind && one.outcome === 'removed')
-      .length
-  const nothingDone = resources.every(
-    ({ kind, action, outcome }) =>
-      action === 'keep' || (kind === 'build-cache' && outcome === 'gone')
+    removal === undefined
+      ? makePlanned(item)
+      : makeDone(item, results.get(item), freed)
   )
   return {
     version: 1,
@@ -103,32 +104,41 @@ export function makeReport(facts: ReportFacts): Report {
     startedAt: facts.startedAt.toISOString(),
     finishedAt: facts.finishedAt.toISOString(),
     resources,
-    totals: {
-      plannedBytes: sum(plannedItems(plan).map(({ bytes }) => bytes ?? 0)),
-      reclaimedBytes: sum(
-        resources
-          .filter(({ outcome }) => outcome === 'removed')
-          .map(({ bytes }) => bytes ?? 0)
-      ),
-      removedContainers: removed('container'),
-      removedImages: removed('image'),
-      untaggedReferences: sum(
-        resources
-          .filter(({ outcome }) => outcome !== 'planned')
-          .map(({ removedReferences }) => removedReferences?.length ?? 0)
-      ),
-      removedNetworks: removed('network'),
-      removedVolumes: removed('volume'),
-      failed: resources.filter(({ outcome }) => outcome === 'failed').length,
-      freeBytesBefore: disk.before?.free ?? null,
-      freeBytesAfter: disk.after?.free ?? null,
-      skipped: nothingDone
-    }
+    totals: makeTotals(facts, resources)
+  }
+}
+
+function makeTotals(
+  { plan, disk }: ReportFacts,
+  resources: readonly Resource[]
+): Report['totals'] {
+  const removed = resources.filter(({ outcome }) => outcome === 'removed')
+  const number = (kind: Resource['kind']) =>
+    removed.filter((one) => one.kind === kind).length
+  const untagged = resources
+    .filter(({ outcome }) => outcome !== 'planned')
+    .map(({ removedReferences = [] }) => removedReferences.length)
+  return {
+    plannedBytes: sum(plannedItems(plan).map(({ bytes = 0 }) => bytes)),
+    reclaimedBytes: sum(removed.map(({ bytes }) => bytes ?? 0)),
+    removedContainers: number('container'),
+    removedImages: number('image'),
+    untaggedReferences: sum(untagged),
+    removedNetworks: number('network'),
+    removedVolumes: number('volume'),
+    failed: resources.filter(({ outcome }) => outcome === 'failed').length,
+    freeBytesBefore: disk.before?.free ?? null,
+    freeBytesAfter: disk.after?.free ?? null,
+    // Whether the build cache has anything to remove, only the builder knows for certain.
+    skipped: resources.every(
+      ({ kind, action, outcome }) =>
+        action === 'keep' || (kind === 'build-cache' && outcome === 'gone')
+    )
   }
 }
 
 /** What the images that went have freed, in the order in which they went: a layer counts with the last that had it. */
-function freedBytesOf({
+function freedByRemovedImages({
   inventory,
   sizes,
   removal
@@ -141,32 +151,45 @@ function freedBytesOf({
   return freedByImages(inventory, ids, sizes.layers).certain
 }
 
-function makeResource(
-  item: PlanItem,
-  result: Result | undefined,
-  freed: ReadonlyMap<string, number>
-): Resource {
-  const { kind, id, name, references, decision, idle } = item
-  const outcome =
-    result?.outcome ?? (decision.action === 'keep' ? 'kept' : 'planned')
-  const planned = outcome === 'planned'
-  const more = planned && (item.bytesAtMost ?? 0) > (item.bytes ?? 0)
-  const untagged =
-    result?.removedReferences ??
-    (decision.action === 'untag' ? decision.removedReferences : undefined)
+function common({ kind, id, name, references, decision, age }: PlanItem) {
   return {
     kind,
     id,
     name,
     ...(references && { references }),
     action: decision.action,
+    reason: decision.reason,
+    detail: decision.detail,
+    idle: age === 'unknown' ? null : age.idle
+  }
+}
+
+function makePlanned(item: PlanItem): Resource {
+  const { decision, bytes, bytesAtMost = 0 } = item
+  return {
+    ...common(item),
+    outcome: decision.action === 'keep' ? 'kept' : 'planned',
+    bytes: bytes ?? null,
+    ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
+    ...(decision.action === 'untag' && {
+      removedReferences: decision.removedReferences
+    })
+  }
+}
+
+function makeDone(
+  item: PlanItem,
+  result: Result | undefined,
+  freed: ReadonlyMap<string, number>
+): Resource {
+  const { outcome = 'kept', reason, detail, removedReferences } = result ?? {}
+  return {
+    ...common(item),
     outcome,
-    reason: result?.reason ?? decision.reason,
-    detail: result?.detail ?? decision.detail,
-    bytes: planned ? (item.bytes ?? null) : freedBy(item, result, freed),
-    ...(more && { bytesAtMost: item.bytesAtMost }),
-    idle: idle ?? null,
-    ...(untagged && { removedReferences: untagged })
+    ...(reason && { reason }),
+    ...(detail !== undefined && { detail }),
+    bytes: outcome === 'removed' ? freedBy(item, result, freed) : 0,
+    ...(removedReferences && { removedReferences })
   }
 }
 
@@ -175,12 +198,23 @@ function freedBy(
   result: Result | undefined,
   freed: ReadonlyMap<string, number>
 ): number | null {
-  if (result?.outcome !== 'removed') return 0
-  if (kind === 'build-cache') return result.freed ?? null
+  if (kind === 'build-cache') return result?.freed ?? null
   if (kind === 'image') return freed.get(id) ?? null
   return bytes ?? null
 }
 
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0)
+/** What the removal of all images that stay for a reason would free, in bytes. */
+export function heldBytes(
+  { images }: Pick<Inventory, 'images'>,
+  resources: readonly Resource[]
+): Map<Reason, number> {
+  const kept = resources.filter(
+    ({ kind, outcome }) => kind === 'image' && outcome === 'kept'
+  )
+  return new Map(
+    [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
+      const ids = group.map(({ id }) => id)
+      return [reason, sum([...freedBytes(images, ids).values()])]
+    })
+  )
 }

@@ -1,17 +1,19 @@
 import type { Disk } from '../docker/disk.ts'
-import type { Policy } from '../policy/policy.ts'
+import type { InputName, InputTexts } from '../inputs.ts'
+import { sum } from '../policy/decision.ts'
 import { formatDuration, formatSize } from '../units.ts'
-import type { Report, Resource } from './report.ts'
+import type { Reason, Report, Resource } from './report.ts'
 import { code, count } from './text.ts'
 
 export type SummaryFacts = {
   report: Report
-  policy: Policy
+  /** The inputs as they were given. */
+  inputs: InputTexts
   disk: { before: Disk | undefined; after: Disk | undefined }
-  /** What removing all that stays for a reason would free, in bytes. */
-  held: ReadonlyMap<string, number>
+  /** What removing all images that stay for a reason would free, in bytes. */
+  held: ReadonlyMap<Reason, number>
   warnings: readonly string[]
-  /** The error that ended the run early. */
+  /** Why the step fails, if it does. */
   error: string | undefined
 }
 
@@ -32,44 +34,51 @@ export function headline({
   report,
   disk
 }: Pick<SummaryFacts, 'report' | 'disk'>): string {
-  const { totals, dryRun } = report
-  const going = report.resources.filter(({ outcome }) =>
-    ['removed', 'planned', 'untagged'].includes(outcome)
-  )
+  const { totals, dryRun, resources } = report
   const milliseconds =
     Date.parse(report.finishedAt) - Date.parse(report.startedAt)
-  const short = milliseconds < 120_000
-  const took = `in ${short ? `${(milliseconds / 1_000).toFixed(1)} s` : formatDuration(milliseconds)}`
+  const took =
+    milliseconds < 120_000
+      ? `in ${(milliseconds / 1_000).toFixed(1)} s`
+      : `in ${formatDuration(milliseconds)}`
   if (totals.skipped)
-    return `Nothing to ${dryRun ? 'reclaim' : 'do'}: ${count(report.resources.length, 'resource')} looked at ${took}.`
-  const what = Object.entries(nouns).flatMap(([kind, noun]) => {
-    const number = going.filter(
-      (one) => one.kind === kind && one.action === 'remove'
-    ).length
-    if (number === 0) return []
-    return kind === 'build-cache' ? [noun] : [count(number, noun)]
-  })
-  const untagged = dryRun
-    ? going.reduce(
-        (sum, one) =>
-          sum +
-          (one.action === 'untag' ? (one.removedReferences?.length ?? 0) : 0),
-        0
-      )
-    : totals.untaggedReferences
-  if (untagged > 0) what.push(count(untagged, 'reference'))
-  const bytes = formatSize(dryRun ? totals.plannedBytes : totals.reclaimedBytes)
-  const most = going.reduce(
-    (sum, one) => sum + (one.bytesAtMost ?? one.bytes ?? 0),
-    0
-  )
-  const upTo =
-    dryRun && most > totals.plannedBytes ? ` (up to ${formatSize(most)})` : ''
+    return `Nothing to do: ${count(resources.length, 'resource')} looked at ${took}.`
+  const what = describeGoing(report).join(', ') || 'nothing went'
   const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : ''
+  const bytes = formatSize(dryRun ? totals.plannedBytes : totals.reclaimedBytes)
   return (
-    `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo}: ` +
-    `${what.length > 0 ? what.join(', ') : 'nothing went'} ${took}.${failed}${describeDisk(disk, dryRun)}`
+    `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
+    `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`
   )
+}
+
+/** What went or would go, counted by kind: `2 containers`, `1 image`. */
+function describeGoing({ resources, totals }: Report): string[] {
+  const going = resources.filter(
+    ({ action, outcome }) =>
+      outcome === 'removed' || (outcome === 'planned' && action === 'remove')
+  )
+  const planned = resources
+    .filter(({ outcome }) => outcome === 'planned')
+    .map(({ removedReferences = [] }) => removedReferences.length)
+  const untagged = totals.untaggedReferences + sum(planned)
+  return [
+    ...Object.entries(nouns).flatMap(([kind, noun]) => {
+      const number = going.filter((one) => one.kind === kind).length
+      if (number === 0) return []
+      return kind === 'build-cache' ? [noun] : [count(number, noun)]
+    }),
+    ...(untagged > 0 ? [count(untagged, 'reference')] : [])
+  ]
+}
+
+/** In a dry run, what is possible beyond what is certain. */
+function upTo({ resources, totals }: Report): string {
+  const planned = resources.filter(({ outcome }) => outcome === 'planned')
+  const most = sum(
+    planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0)
+  )
+  return most > totals.plannedBytes ? ` (up to ${formatSize(most)})` : ''
 }
 
 function describeDisk(
@@ -92,7 +101,7 @@ export function renderSummary(facts: SummaryFacts): string {
   const sections = [
     '## Docker Reclaim',
     `**${headline(facts)}**`,
-    ...(error === undefined ? [] : [`> [!CAUTION]\n> ${code(error, 2_000)}`]),
+    error === undefined ? '' : `> [!CAUTION]\n> ${code(error, 2_000)}`,
     renderWarnings(warnings),
     renderKinds(resources, dryRun),
     renderList(
@@ -146,78 +155,71 @@ function renderKinds(resources: readonly Resource[], dryRun: boolean): string {
   const rows = Object.entries(nouns).flatMap(([kind, noun]) => {
     const ofKind = resources.filter((one) => one.kind === kind)
     if (ofKind.length === 0) return []
-    const number = (outcomes: Resource['outcome'][]) =>
-      ofKind.filter(
-        ({ action, outcome }) =>
-          action !== 'untag' && outcomes.includes(outcome)
-      ).length
-    const untagged = ofKind.filter(
-      ({ action, outcome }) => action === 'untag' && outcome !== 'failed'
-    ).length
-    const bytes = ofKind.reduce((sum, one) => sum + (one.bytes ?? 0), 0)
+    const number = (column: string) =>
+      ofKind.filter((one) => columnOf(one) === column).length
+    const bytes = sum(ofKind.map((one) => one.bytes ?? 0))
     const unknown = ofKind.some((one) => one.bytes === null)
+    const atLeast = `${formatSize(bytes)}${unknown ? ' or more' : ''}`
     return [
       [
         kind === 'build-cache' ? noun : `${noun}s`,
-        number(['removed', 'planned']),
-        number(['kept']) + untagged,
-        number(['gone']),
-        number(['failed']),
-        bytes === 0 && unknown
-          ? 'unknown'
-          : `${formatSize(bytes)}${unknown ? ' or more' : ''}`
+        ...columns.map(number),
+        bytes === 0 && unknown ? 'unknown' : atLeast
       ]
     ]
   })
-  return table(
-    [
-      '',
-      dryRun ? 'would go' : 'removed',
-      'stay',
-      'gone already',
-      'failed',
-      dryRun ? 'would free' : 'freed'
-    ],
-    rows
-  )
+  const head = dryRun
+    ? [
+        '',
+        'would go',
+        'would be untagged',
+        'stay',
+        'gone',
+        'failed',
+        'would free'
+      ]
+    : ['', 'removed', 'untagged', 'stay', 'gone already', 'failed', 'freed']
+  return table(head, rows)
+}
+
+const columns = ['removed', 'untagged', 'kept', 'gone', 'failed']
+
+/** Every resource is in exactly one column. */
+function columnOf({ action, outcome }: Resource): string {
+  if (outcome !== 'planned') return outcome
+  return action === 'untag' ? 'untagged' : 'removed'
 }
 
 /** Why what stays does stay, counted, with what it holds, and the input that held it. */
-function renderReasons({ report, policy, held }: SummaryFacts): string {
-  const reasons = new Map<string, Resource[]>()
-  for (const one of report.resources)
-    if (one.outcome === 'kept')
-      reasons.set(one.reason, [...(reasons.get(one.reason) ?? []), one])
-  if (reasons.size === 0) return ''
-  const rows = [...reasons].map(([reason, resources]) => {
-    const longest = Math.max(...resources.map(({ idle }) => idle ?? -1))
-    return [
-      `${reason}${describeInput(reason, policy)}`,
-      resources.length,
-      formatSize(held.get(reason) ?? 0),
-      longest < 0 ? 'unknown' : formatDuration(longest)
-    ]
-  })
-  return `### Why the rest stays\n\n${table(['reason', 'resources', 'image data held', 'longest idle'], rows)}`
+function renderReasons({ report, inputs, held }: SummaryFacts): string {
+  const kept = report.resources.filter(({ outcome }) => outcome === 'kept')
+  if (kept.length === 0) return ''
+  const rows = [...Map.groupBy(kept, ({ reason }) => reason)].map(
+    ([reason, resources]) => {
+      const longest = Math.max(...resources.map(({ idle }) => idle ?? -1))
+      const names = inputsOf[reason] ?? []
+      const given = names.map((name) => code(`${name}: ${inputs[name]}`, 80))
+      return [
+        `${reason}${given.length > 0 ? ` (${given.join(', ')})` : ''}`,
+        resources.length,
+        formatSize(held.get(reason) ?? 0),
+        longest < 0 ? 'unknown' : formatDuration(longest)
+      ]
+    }
+  )
+  const head = ['reason', 'resources', 'image data held', 'longest idle']
+  return `### Why the rest stays\n\n${table(head, rows)}`
 }
 
-/** The input that holds what stays for a reason, as it was given. */
-function describeInput(reason: string, policy: Policy): string {
-  const until =
-    'duration' in policy.until
-      ? formatDuration(policy.until.duration)
-      : new Date(policy.until.time).toISOString()
-  const inputs: Record<string, string> = {
-    'keep-last': `keep-last: ${policy.keepLast}`,
-    recent: `until: ${until}`,
-    'unknown-age': `until: ${until}`,
-    'protected-label': 'protected-labels',
-    'protected-image': 'protected-images',
-    'named-volume': 'include-volumes',
-    'not-included': 'include-…'
-  }
-  const input = inputs[reason]
-  return input === undefined ? '' : ` (${code(input)})`
+/** The inputs that hold what stays for a reason. */
+const inputsOf: Partial<Record<Reason, InputName[]>> = {
+  'keep-last': ['keep-last'],
+  recent: ['until'],
+  'unknown-age': ['until'],
+  'protected-label': ['protected-labels'],
+  'protected-image': ['protected-images'],
+  'named-volume': ['include-volumes'],
+  budget: ['timeout']
 }
 
 function renderList(
@@ -248,7 +250,7 @@ function renderList(
 }
 
 /** What a reader knows it by: all references of an image that goes, or those that it loses. */
-export function nameOf({
+function nameOf({
   name,
   references,
   removedReferences,
@@ -264,7 +266,7 @@ function describeBytes({ bytes, bytesAtMost, outcome }: Resource): string {
   if (bytes === null) return 'unknown'
   return bytesAtMost === undefined
     ? formatSize(bytes)
-    : `${formatSize(bytes)} to ${formatSize(bytesAtMost)}`
+    : `${formatSize(bytes)}, up to ${formatSize(bytesAtMost)}`
 }
 
 function table(

@@ -1,0 +1,217 @@
+import { defaults } from '../src/inputs.ts'
+import { keep, remove, type Decision } from '../src/policy/decision.ts'
+import type {
+  CacheRecord,
+  Container,
+  Image,
+  Inventory,
+  Network,
+  Volume
+} from '../src/policy/inventory.ts'
+import type { Kind, PlanItem } from '../src/policy/plan.ts'
+import type { Policy } from '../src/policy/policy.ts'
+import type { Report, Resource } from '../src/report/report.ts'
+import type { SummaryFacts } from '../src/report/summary.ts'
+
+// Things as an engine could have them, each with what a test wants to be different.
+
+export const now = Date.UTC(2026, 0, 31, 12)
+export const minute = 60_000
+export const hour = 60 * minute
+export const day = 24 * hour
+const old = now - 30 * day
+
+export function container(
+  id: string,
+  parts: Partial<Container> = {}
+): Container {
+  return {
+    id,
+    name: `name-of-${id}`,
+    state: 'exited',
+    createdAt: old,
+    startedAt: old,
+    finishedAt: old,
+    labels: {},
+    image: '',
+    imageReference: '',
+    mountedImages: [],
+    networks: [],
+    volumes: [],
+    binds: [],
+    joins: [],
+    ...parts
+  }
+}
+
+export function image(id: string, parts: Partial<Image> = {}): Image {
+  return {
+    id,
+    references: [],
+    digests: [],
+    parent: undefined,
+    createdAt: old,
+    taggedAt: undefined,
+    labels: {},
+    bytes: 0,
+    layers: [],
+    pulled: false,
+    byBuildKit: false,
+    ...parts
+  }
+}
+
+export function network(id: string, parts: Partial<Network> = {}): Network {
+  return {
+    id,
+    name: `name-of-${id}`,
+    scope: 'local',
+    createdAt: old,
+    labels: {},
+    ingress: false,
+    configFrom: undefined,
+    containers: [],
+    ...parts
+  }
+}
+
+export function volume(name: string, parts: Partial<Volume> = {}): Volume {
+  return {
+    name,
+    driver: 'local',
+    createdAt: old,
+    labels: {},
+    options: {},
+    mountpoint: `/volumes/${name}/_data`,
+    ...parts
+  }
+}
+
+export function cacheRecord(parts: Partial<CacheRecord> = {}): CacheRecord {
+  return {
+    bytes: 100,
+    idle: { least: day, most: day },
+    inUse: false,
+    shared: false,
+    internal: false,
+    ...parts
+  }
+}
+
+export function inventory(parts: Partial<Inventory> = {}): Inventory {
+  return {
+    engine: {
+      name: 'runner',
+      id: 'id',
+      version: '28.5.2',
+      store: 'overlay2',
+      now,
+      rootDir: '',
+      kernel: ''
+    },
+    containers: [],
+    images: [],
+    networks: [],
+    volumes: [],
+    buildCache: { records: [] },
+    unreadable: [],
+    ...parts
+  }
+}
+
+/** One that takes everything, but for what the test says. */
+export function policy(parts: Partial<Policy> = {}): Policy {
+  return {
+    keepLast: 0,
+    until: { duration: hour },
+    protectedLabels: [],
+    protectedImages: [],
+    includeContainers: true,
+    includeImages: true,
+    includeNetworks: true,
+    includeVolumes: 'all',
+    includeBuildCache: true,
+    buildCacheKeep: 0,
+    ...parts
+  }
+}
+
+export function item(
+  kind: Kind,
+  id: string,
+  decision: Decision = remove('expired', 'old')
+): PlanItem {
+  return {
+    kind,
+    id,
+    name: id,
+    decision,
+    age: { idle: day, of: 'created' },
+    bytes: 0
+  }
+}
+
+export const kept = keep('recent', 'young')
+
+export function resource(parts: Partial<Resource> = {}): Resource {
+  return {
+    kind: 'image',
+    id: 'sha256:1',
+    name: 'app:1',
+    references: ['app:1'],
+    action: 'remove',
+    outcome: 'removed',
+    reason: 'expired',
+    detail: 'created 3 days ago',
+    bytes: 1_000_000,
+    idle: 3 * day,
+    ...parts
+  }
+}
+
+export function makeTestReport(
+  resources: Resource[],
+  parts: Partial<Report['totals']> = {}
+): Report {
+  const removed = resources.filter(({ outcome }) => outcome === 'removed')
+  return {
+    version: 1,
+    dryRun: false,
+    engine: { name: 'runner', id: 'id', version: '28.5.2', store: 'overlay2' },
+    startedAt: '2026-01-31T12:00:00.000Z',
+    finishedAt: '2026-01-31T12:00:21.000Z',
+    resources,
+    totals: {
+      plannedBytes: 0,
+      reclaimedBytes: removed.reduce(
+        (total, { bytes }) => total + (bytes ?? 0),
+        0
+      ),
+      removedContainers: 0,
+      removedImages: removed.length,
+      untaggedReferences: 0,
+      removedNetworks: 0,
+      removedVolumes: 0,
+      failed: resources.filter(({ outcome }) => outcome === 'failed').length,
+      freeBytesBefore: null,
+      freeBytesAfter: null,
+      skipped: false,
+      ...parts
+    }
+  }
+}
+
+export function facts(
+  resources: Resource[],
+  parts: Partial<SummaryFacts> = {}
+): SummaryFacts {
+  return {
+    report: makeTestReport(resources),
+    inputs: defaults,
+    disk: { before: undefined, after: undefined },
+    held: new Map(),
+    warnings: [],
+    error: undefined,
+    ...parts
+  }
+}

@@ -1,0 +1,117 @@
+import { expect, test } from '@jest/globals'
+import {
+  connectionError,
+  createDocker,
+  DockerError
+} from '../../src/docker/cli.ts'
+
+test.each([
+  // As 20.10, 26.1 and 28.5 say it.
+  [
+    'Cannot connect to the Docker daemon at unix:///x.sock. Is the docker daemon running?',
+    'no-engine'
+  ],
+  ['error during connect: Get "http://x/v1.24/info": EOF', 'no-engine'],
+  [
+    'failed to connect to the docker API at unix:///x.sock; check if the path is correct',
+    'no-engine'
+  ],
+  [
+    'Got permission denied while trying to connect to the Docker daemon socket at unix:///x.sock: Get',
+    'no-permission'
+  ],
+  [
+    'permission denied while trying to connect to the docker API at unix:///x.sock',
+    'no-permission'
+  ],
+  [
+    'Failed to initialize: unable to resolve docker endpoint: context "x": context not found',
+    'no-engine'
+  ],
+  [
+    'Error response from daemon: client version 1.52 is too new. Maximum supported API version is 1.51',
+    undefined
+  ],
+  [
+    'Error response from daemon: error while mounting volume: dial unix /run/docker/plugins/x.sock: connection refused',
+    undefined
+  ],
+  ['Error response from daemon: conflict: unable to delete', undefined],
+  ['', undefined]
+])('the words of a CLI: %s', (words, kind) => {
+  expect(connectionError(words, {})?.kind).toBe(kind)
+})
+
+test('the message about an engine that is out of reach says where it was looked for', () => {
+  const error = connectionError('Cannot connect to the Docker daemon', {
+    DOCKER_HOST: 'tcp://127.0.0.1:1'
+  })
+  expect(error?.message).toContain('DOCKER_HOST is "tcp://127.0.0.1:1"')
+})
+
+/** Calls a shell in the place of docker. */
+function shell(parts: Partial<Parameters<typeof createDocker>[0]> = {}) {
+  return createDocker({
+    command: 'sh',
+    env: process.env,
+    concurrency: 2,
+    deadline: Date.now() + 60_000,
+    signal: new AbortController().signal,
+    ...parts
+  })
+}
+
+test('a call returns what was printed, and its exit code', async () => {
+  expect(await shell()(['-c', 'echo out; echo err >&2; exit 3'])).toEqual({
+    stdout: 'out',
+    stderr: 'err',
+    exitCode: 3
+  })
+})
+
+test('a call that takes too long says whose limit it was, and keeps what was printed', async () => {
+  const own = shell()(['-c', 'echo done; sleep 9'], { limit: 300 })
+  await expect(own).rejects.toMatchObject({ kind: 'no-answer', stdout: 'done' })
+  await expect(own).rejects.not.toThrow(/input timeout/)
+  const budget = shell({ deadline: Date.now() + 300 })(['-c', 'sleep 9'])
+  await expect(budget).rejects.toThrow(/input timeout/)
+})
+
+test('after a cancel no call begins, and what is under way gets a moment if it asked for it', async () => {
+  const controller = new AbortController()
+  const docker = shell({ signal: controller.signal })
+  const started = [
+    docker(['-c', 'sleep 1; echo end'], { grace: true }),
+    docker(['-c', 'sleep 9'])
+  ]
+  setTimeout(() => {
+    controller.abort()
+  }, 300)
+  const [graceful, other] = await Promise.allSettled(started)
+  expect(graceful).toMatchObject({
+    status: 'fulfilled',
+    value: { stdout: 'end' }
+  })
+  expect(other).toMatchObject({
+    status: 'rejected',
+    reason: { kind: 'cancelled' }
+  })
+  await expect(docker(['-c', 'true'])).rejects.toThrow(DockerError)
+})
+
+test('no more calls run at once than may', async () => {
+  const docker = shell()
+  const times = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const { stdout } = await docker([
+        '-c',
+        'date +%s%N; sleep 0.3; date +%s%N'
+      ])
+      return stdout.split('\n').map(Number) as [number, number]
+    })
+  )
+  for (const [start] of times)
+    expect(
+      times.filter(([from, to]) => from <= start && start < to).length
+    ).toBeLessThanOrEqual(2)
+})

@@ -1,0 +1,77 @@
+import { expect, test } from '@jest/globals'
+import { DockerError, type Docker } from '../../src/docker/cli.ts'
+import { inspect, saysAbsent } from '../../src/docker/inspect.ts'
+import { imageSchema } from '../../src/docker/schemas.ts'
+
+test.each([
+  ['container', 'Error: No such container: abc', true],
+  ['container', 'Error response from daemon: No such container: abc', true],
+  ['image', 'Error: No such image: abc', true],
+  ['network', 'Error: No such network: abc', true],
+  ['network', 'Error response from daemon: network abc not found', true],
+  ['volume', 'Error response from daemon: get abc: no such volume', true],
+  ['volume', 'Error: No such volume: abc', true],
+  ['container', 'Error: No such container: abcd', false],
+  [
+    'container',
+    'Error response from daemon: layer of abc does not exist: snapshot x not found',
+    false
+  ],
+  [
+    'image',
+    'Error response from daemon: content of abc: open /x/abc: no such file or directory',
+    false
+  ],
+  [
+    'volume',
+    'Error response from daemon: get abc: error while checking if volume exists: plugin not found',
+    false
+  ],
+  ['container', 'Error response from daemon: context deadline exceeded', false]
+] as const)('%s: %s', (type, stderr, absent) => {
+  expect(saysAbsent({ stderr, stdout: '', exitCode: 1 }, type, 'abc')).toBe(
+    absent
+  )
+})
+
+const answering =
+  (stdout: string, stderr = '', exitCode = stderr === '' ? 0 : 1): Docker =>
+  () =>
+    Promise.resolve({ stdout, stderr, exitCode })
+
+test('what has gone is left out, and what cannot be read is named', async () => {
+  const docker = answering(
+    '[{"Id":"a"}]',
+    'Error: No such image: b\nError response from daemon: broken'
+  )
+  expect(
+    await inspect(docker, 'image', ['a', 'b', 'c'], imageSchema)
+  ).toMatchObject({ found: [{ Id: 'a' }], unreadable: ['c'] })
+})
+
+test('an inspection that answers nothing is an error', async () => {
+  await expect(
+    inspect(answering('', 'unknown flag'), 'image', ['a'], imageSchema)
+  ).rejects.toThrow(DockerError)
+  await expect(
+    inspect(answering('[{"Id":'), 'image', ['a'], imageSchema)
+  ).rejects.toThrow(/docker image inspect/)
+  expect(
+    await inspect(answering('never called'), 'image', [], imageSchema)
+  ).toEqual({ found: [], unreadable: [] })
+})
+
+test('many names take several calls', async () => {
+  const sizes: number[] = []
+  const docker: Docker = (args) => {
+    sizes.push(args.length - 3)
+    return answering('[]')(args)
+  }
+  await inspect(
+    docker,
+    'image',
+    Array.from({ length: 250 }, (_, index) => String(index)),
+    imageSchema
+  )
+  expect(sizes).toEqual([100, 100, 50])
+})

@@ -1,0 +1,63 @@
+import { expect, test } from '@jest/globals'
+import { referencesToUntag } from '../../src/docker/untag.ts'
+import { inLevels } from '../../src/policy/levels.ts'
+import { container, image, item } from '../builders.ts'
+
+const digest = `sha256:${'a'.repeat(64)}`
+
+test.each([
+  [['app:1'], []],
+  [['app:1', `app@${digest}`], []],
+  [['app:1', 'app:2', `app@${digest}`], ['app:2']],
+  [['app:1', 'web:1'], ['web:1']],
+  [['app:1', `web@${digest}`], [`web@${digest}`]],
+  [[`app@${digest}`, `app@${digest.replace('a', 'b')}`], []],
+  [[`app@${digest}`, 'web:1'], [`app@${digest}`]],
+  [[], []]
+])('of %j are untagged first: %j', (references, expected) => {
+  expect(referencesToUntag(item('image', 'x'), references)).toEqual(expected)
+})
+
+test('of an image that stays only what the plan says is untagged', () => {
+  const untag = {
+    action: 'untag',
+    reason: 'expired',
+    detail: '',
+    removedReferences: ['app:1']
+  } as const
+  expect(
+    referencesToUntag(
+      item('image', 'x', { ...untag, removedReferences: ['app:1'] }),
+      ['app:1', 'web:1']
+    )
+  ).toEqual(['app:1'])
+})
+
+test('what needs something goes before it', () => {
+  const inventory = {
+    containers: [
+      container('a'),
+      container('b', { joins: ['name-of-a'] }),
+      container('c', { joins: ['b'] })
+    ],
+    images: [
+      image('base'),
+      image('middle', { parent: 'base' }),
+      image('top', { parent: 'middle' }),
+      image('other')
+    ]
+  }
+  const levels = (...ids: string[]) =>
+    inLevels(
+      ids.map((id) => ({ id })),
+      inventory
+    ).map((level) => level.map(({ id }) => id))
+  expect(levels('a', 'b', 'c')).toEqual([['c'], ['b'], ['a']])
+  expect(levels('base', 'middle', 'other', 'top')).toEqual([
+    ['other', 'top'],
+    ['middle'],
+    ['base']
+  ])
+  expect(levels('base', 'top')).toEqual([['base', 'top']])
+  expect(levels()).toEqual([])
+})

@@ -1,0 +1,388 @@
+import { expect, test } from '@jest/globals'
+import type { Inventory } from '../../src/policy/inventory.ts'
+import { makePlan } from '../../src/policy/plan.ts'
+import type { Policy } from '../../src/policy/policy.ts'
+import {
+  cacheRecord,
+  container,
+  day,
+  hour,
+  image,
+  inventory,
+  minute,
+  network,
+  now,
+  policy,
+  volume
+} from '../builders.ts'
+
+// Single rules, each on the smallest inventory that shows it; the properties are in plan.test.ts.
+
+/** What becomes of the resource of that ID. */
+function decisionOf(
+  id: string,
+  held: Partial<Inventory>,
+  wanted: Partial<Policy> = {}
+) {
+  const { items } = makePlan(inventory(held), policy(wanted))
+  return items.find((one) => one.id === id)?.decision
+}
+const removed = { action: 'remove' }
+const ago = (milliseconds: number) => now - milliseconds
+
+test.each([
+  [
+    'its build and its tag, the later',
+    { createdAt: ago(2 * day), taggedAt: ago(minute) },
+    'recent'
+  ],
+  [
+    'its tag alone',
+    { createdAt: undefined, taggedAt: ago(2 * day) },
+    'dangling'
+  ],
+  [
+    'an old tag and a late build',
+    { createdAt: ago(minute), taggedAt: ago(2 * day) },
+    'recent'
+  ],
+  [
+    'a date of a reproducible build, which is none',
+    { createdAt: Date.UTC(1980, 0, 1) },
+    'unknown-age'
+  ],
+  [
+    'a build somewhere else, which is no evidence',
+    { createdAt: ago(2 * day), pulled: true },
+    'unknown-age'
+  ],
+  [
+    'a build somewhere else and a tag here',
+    { createdAt: ago(60 * day), taggedAt: ago(2 * day), pulled: true },
+    'dangling'
+  ],
+  ['a date that is yet to come', { createdAt: now + day }, 'recent']
+])('the age of an image by %s', (_, dates, reason) => {
+  expect(decisionOf('i', { images: [image('i', dates)] })?.reason).toBe(reason)
+})
+
+test('the age is said with what shows it', () => {
+  expect(
+    decisionOf('i', {
+      images: [image('i', { createdAt: ago(3 * day), taggedAt: ago(5 * hour) })]
+    })?.detail
+  ).toBe('tagged 5 h ago')
+  expect(
+    decisionOf('c', {
+      containers: [container('c', { finishedAt: ago(5 * hour) })]
+    })?.detail
+  ).toBe('stopped 5 h ago')
+})
+
+test('an age of exactly until is enough', () => {
+  const held = { images: [image('i', { createdAt: ago(hour) })] }
+  expect(decisionOf('i', held, { until: { duration: hour } })).toMatchObject(
+    removed
+  )
+  expect(decisionOf('i', held, { until: { time: ago(hour) } })).toMatchObject(
+    removed
+  )
+  expect(
+    decisionOf('i', held, { until: { duration: hour + 1 } })
+  ).toMatchObject({ reason: 'recent' })
+})
+
+test.each([
+  [
+    'a container that never started',
+    'c',
+    {
+      containers: [
+        container('c', {
+          state: 'created',
+          createdAt: ago(9 * minute),
+          startedAt: undefined,
+          finishedAt: undefined
+        })
+      ]
+    }
+  ],
+  [
+    'a network',
+    'n',
+    { networks: [network('n', { createdAt: ago(9 * minute) })] }
+  ],
+  [
+    'an anonymous volume',
+    'a'.repeat(64),
+    { volumes: [volume('a'.repeat(64), { createdAt: ago(9 * minute) })] }
+  ]
+])('%s stays for its first ten minutes', (_, id, held) => {
+  const short = { until: { duration: minute } }
+  expect(decisionOf(id, held, short)).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  expect(decisionOf(id, held, { until: { duration: 0 } })).toMatchObject(
+    removed
+  )
+})
+
+test('a network is as old as the end of the last container on it, and a volume likewise', () => {
+  const containers = [
+    container('c', {
+      networks: ['n'],
+      volumes: ['a'.repeat(64)],
+      finishedAt: ago(minute)
+    })
+  ]
+  const late = { until: { duration: 0 } }
+  const held = {
+    containers,
+    networks: [network('n')],
+    volumes: [volume('a'.repeat(64))]
+  }
+  expect(decisionOf('n', held, late)?.detail).toBe(
+    'last used by a container 60 s ago'
+  )
+  expect(decisionOf('a'.repeat(64), held, late)?.detail).toBe(
+    'last used by a container 60 s ago'
+  )
+})
+
+test.each([
+  ['Docker’s own', network('n', { name: 'bridge' }), 'built-in'],
+  ['the ingress of a swarm', network('n', { ingress: true }), 'built-in'],
+  ['one of a swarm', network('n', { scope: 'swarm' }), 'in-use'],
+  ['one with running containers', network('n', { containers: ['c'] }), 'in-use']
+])('a network stays: %s', (_, one, reason) => {
+  expect(decisionOf('n', { networks: [one] })).toMatchObject({
+    action: 'keep',
+    reason
+  })
+})
+
+test('a network stays while another one that stays is made from it', () => {
+  const networks = [
+    network('source', { name: 'source' }),
+    network('n', { configFrom: 'source', labels: { keep: '' } })
+  ]
+  expect(
+    decisionOf(
+      'source',
+      { networks },
+      { protectedLabels: [{ key: 'keep', value: undefined }] }
+    )
+  ).toMatchObject({ reason: 'in-use' })
+  expect(decisionOf('source', { networks })).toMatchObject(removed)
+})
+
+test.each([
+  ['by its name', { volumes: ['v'] }],
+  ['by a bind of its folder', { binds: ['/volumes/v/_data'] }],
+  ['by a bind of a folder in it', { binds: ['/volumes/v/_data/sub'] }]
+])('a volume that a staying container uses %s stays', (_, uses) => {
+  const volumes = [volume('v')]
+  const late = { until: { duration: 0 } }
+  expect(
+    decisionOf(
+      'v',
+      { volumes, containers: [container('c', { state: 'running', ...uses })] },
+      late
+    )
+  ).toMatchObject({ reason: 'in-use' })
+  expect(
+    decisionOf(
+      'v',
+      {
+        volumes,
+        containers: [
+          container('c', { state: 'running', binds: ['/volumes/v2/_data'] })
+        ]
+      },
+      late
+    )
+  ).toMatchObject(removed)
+})
+
+test.each([
+  ['its ID', 'sha256:abcd1234', true],
+  ['the start of its ID', 'abcd', true],
+  ['the start of its ID with the algorithm', 'sha256:abcd', true],
+  ['another ID', 'abce', false],
+  ['a tag', 'app', true],
+  ['a tag in full', 'docker.io/library/app:latest', true],
+  ['another tag', 'app:2', false],
+  ['a digest that is its ID', 'other@sha256:abcd1234', true],
+  ['a tag and a digest that is its ID', 'app:9@sha256:abcd1234', true],
+  ['a digest of its own', 'app@sha256:ffff', true],
+  ['another digest', 'app@sha256:eeee', false]
+])('an image that a container mounts by %s', (_, name, stays) => {
+  const held = {
+    images: [
+      image('sha256:abcd1234', {
+        references: ['app:latest'],
+        digests: ['app@sha256:ffff']
+      })
+    ],
+    containers: [container('c', { state: 'running', mountedImages: [name] })]
+  }
+  expect(decisionOf('sha256:abcd1234', held)?.action).toBe(
+    stays ? 'keep' : 'remove'
+  )
+})
+
+test('a container’s image is the one of its ID, whatever its name means by now', () => {
+  const images = [
+    image('sha256:old'),
+    image('sha256:new', { references: ['app:1'] })
+  ]
+  const containers = [
+    container('c', {
+      state: 'running',
+      image: 'sha256:old',
+      imageReference: 'app:1'
+    })
+  ]
+  expect(decisionOf('sha256:old', { images, containers })).toMatchObject({
+    reason: 'in-use'
+  })
+  expect(decisionOf('sha256:new', { images, containers })).toMatchObject(
+    removed
+  )
+})
+
+test('a glob with a digest protects an image that is known by it, also where the store makes it up', () => {
+  const images = [
+    image('i', { references: ['app:1'], digests: ['app@sha256:ffff'] })
+  ]
+  expect(
+    decisionOf('i', { images }, { protectedImages: ['app@sha256:ffff'] })
+  ).toMatchObject({ reason: 'protected-image' })
+})
+
+test('among the newest count images of known age only, by their build', () => {
+  const images = [
+    image('1', { references: ['app:1'], createdAt: ago(5 * day) }),
+    image('2', {
+      references: ['app:2'],
+      createdAt: ago(4 * day),
+      taggedAt: ago(2 * day)
+    }),
+    image('3', { references: ['app:3'], createdAt: ago(3 * day) }),
+    image('4', { references: ['app:4'], createdAt: ago(day), pulled: true })
+  ]
+  const of = (id: string, until = hour) =>
+    decisionOf(id, { images }, { keepLast: 2, until: { duration: until } })
+      ?.reason
+  expect(['1', '2', '3', '4'].map((id) => of(id))).toEqual([
+    'expired',
+    'keep-last',
+    'keep-last',
+    'unknown-age'
+  ])
+  expect(['1', '2', '3', '4'].map((id) => of(id, 0))).toEqual([
+    'expired',
+    'expired',
+    'keep-last',
+    'keep-last'
+  ])
+})
+
+test('a pattern that matches nothing is named with its input', () => {
+  const held = inventory({
+    images: [image('i', { references: ['app:1'], labels: { team: 'web' } })]
+  })
+  const wanted = policy({
+    protectedLabels: [
+      { key: 'team', value: undefined },
+      { key: 'team', value: 'api' }
+    ],
+    protectedImages: ['app', 'ap']
+  })
+  expect(makePlan(held, wanted).unmatched).toEqual([
+    { input: 'protected-labels', pattern: 'team=api' },
+    { input: 'protected-images', pattern: 'ap' }
+  ])
+})
+
+test.each([
+  ['idle for long enough', cacheRecord(), 100, 100],
+  [
+    'perhaps idle for long enough',
+    cacheRecord({ idle: { least: 0, most: day } }),
+    0,
+    100
+  ],
+  ['in use', cacheRecord({ inUse: true }), undefined, undefined],
+  ['internal', cacheRecord({ internal: true }), undefined, undefined],
+  [
+    'shared with an image that stays',
+    cacheRecord({ shared: true }),
+    undefined,
+    undefined
+  ],
+  [
+    'used a moment ago',
+    cacheRecord({ idle: { least: 0, most: minute } }),
+    undefined,
+    undefined
+  ]
+])('a record of the build cache that is %s', (_, record, least, most) => {
+  const { items } = makePlan(
+    inventory({ buildCache: { records: [record] } }),
+    policy()
+  )
+  const [cache] = items
+  expect(cache?.decision.action).toBe(least === undefined ? 'keep' : 'remove')
+  expect(cache).toMatchObject({ bytes: least ?? 0, bytesAtMost: most ?? 0 })
+})
+
+test('a record that an image shares may go when that image goes', () => {
+  const { items } = makePlan(
+    inventory({
+      images: [image('i')],
+      buildCache: { records: [cacheRecord({ shared: true })] }
+    }),
+    policy()
+  )
+  expect(items.at(-1)).toMatchObject({
+    decision: removed,
+    bytes: 0,
+    bytesAtMost: 100
+  })
+})
+
+test('build-cache-keep is taken off what can go', () => {
+  const records = [
+    cacheRecord(),
+    cacheRecord(),
+    cacheRecord({ idle: { least: 0, most: 0 } })
+  ]
+  const cache = (buildCacheKeep: number) =>
+    makePlan(
+      inventory({ buildCache: { records } }),
+      policy({ buildCacheKeep })
+    ).items.at(-1)
+  expect(cache(0)).toMatchObject({
+    decision: removed,
+    bytes: 200,
+    bytesAtMost: 200
+  })
+  expect(cache(250)).toMatchObject({
+    decision: removed,
+    bytes: 50,
+    bytesAtMost: 50
+  })
+  expect(cache(300)).toMatchObject({
+    decision: { action: 'keep', reason: 'recent' }
+  })
+})
+
+test('a build cache that the engine does not list is left to the builder', () => {
+  const { items } = makePlan(
+    inventory({ buildCache: { records: undefined } }),
+    policy()
+  )
+  expect(items.at(-1)).toMatchObject({ decision: removed, bytes: undefined })
+})

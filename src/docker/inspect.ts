@@ -1,0 +1,72 @@
+import type { z } from 'zod'
+import { succeed, type CallOptions, type Docker, type Output } from './cli.ts'
+import { readJson } from './schemas.ts'
+
+export type Inspectable = 'container' | 'image' | 'network' | 'volume'
+
+/** What was inspected, and the names of what the engine has but could not tell of. What has gone is in neither. */
+export type Inspected<T> = { found: T[]; unreadable: string[] }
+
+/** As many IDs as stay far below the 32 KiB that a command line may have on Windows. */
+const idsPerCall = 100
+
+/**
+ * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
+ * missing. Only what the engine says it does not have counts as gone.
+ */
+export async function inspect<T>(
+  docker: Docker,
+  type: Inspectable,
+  names: readonly string[],
+  schema: z.ZodType<T & { Id?: string; Name?: string }>,
+  { flags = [], ...options }: CallOptions & { flags?: readonly string[] } = {}
+): Promise<Inspected<T>> {
+  const chunks: string[][] = []
+  for (let start = 0; start < names.length; start += idsPerCall)
+    chunks.push(names.slice(start, start + idsPerCall))
+  const inspected = await Promise.all(
+    chunks.map(async (chunk) => {
+      const output = await docker(
+        [type, 'inspect', ...flags, '--', ...chunk],
+        options
+      )
+      if (output.stdout === '') succeed(output, `${type} inspect`)
+      const found = readJson(output.stdout, schema.array(), `${type} inspect`)
+      if (output.exitCode === 0) return { found, unreadable: [] }
+      const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]))
+      const missing = chunk.filter((name) => !known.has(name))
+      return {
+        found,
+        unreadable: missing.filter((name) => !saysAbsent(output, type, name))
+      }
+    })
+  )
+  return {
+    found: inspected.flatMap(({ found }) => found),
+    unreadable: inspected.flatMap(({ unreadable }) => unreadable)
+  }
+}
+
+/**
+ * Tells whether the engine said that it does not have a thing. It says so in several ways: `No such image: NAME`,
+ * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
+ */
+export function saysAbsent(
+  { stderr }: Output,
+  type: Inspectable,
+  name: string
+): boolean {
+  return stderr.split('\n').some((line) => {
+    const at = line.indexOf(name)
+    if (at < 0) return false
+    const around =
+      `${line.slice(0, at)}NAME${line.slice(at + name.length)}`.trim()
+    return (
+      new RegExp(`no such (?:${type}|object): NAME$`, 'i').test(around) ||
+      new RegExp(
+        `(?:${type}|get) NAME:? (?:not found|no such ${type})$`,
+        'i'
+      ).test(around)
+    )
+  })
+}

@@ -1,0 +1,49 @@
+import type { Inventory } from '../policy/inventory.ts'
+import { needsOf } from '../policy/needs.ts'
+import type { SecondLook } from '../policy/recheck.ts'
+import type { Docker } from './cli.ts'
+import { type Inspectable, type Inspected } from './inspect.ts'
+import {
+  inspectImages,
+  inspectNetworks,
+  inspectVolumes,
+  listContainers
+} from './inventory.ts'
+
+/** Reads again what could speak against the removal of some things: all containers, and the things themselves. */
+export async function lookAgain(
+  docker: Docker,
+  { engine, images: allImages }: Inventory,
+  kind: Inspectable,
+  ids: readonly string[]
+): Promise<SecondLook> {
+  const nothing = { found: [], unreadable: [] }
+  const [containers, networks, images, volumes] = await Promise.all([
+    listContainers(docker),
+    kind === 'network' ? inspectNetworks(docker, ids) : nothing,
+    kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
+    kind === 'volume' ? inspectVolumes(docker, ids) : nothing
+  ])
+  const unreadable = new Set(
+    [networks, images, volumes].flatMap(
+      (one: Inspected<unknown>) => one.unreadable
+    )
+  )
+  return {
+    now: engine.now,
+    needs: needsOf(containers, { containers, images: allImages }),
+    containers: byKey(containers, ({ id }) => id),
+    networks: byKey(networks.found, ({ id }) => id),
+    images: byKey(images.found, ({ id }) => id),
+    volumes: byKey(volumes.found, ({ name }) => name),
+    isUnreadable: (id) => unreadable.has(id)
+  }
+}
+
+/** A map of things by their ID, or by what else each of them is known by. */
+export function byKey<T>(
+  things: readonly T[],
+  key: (thing: T) => string
+): Map<string, T> {
+  return new Map(things.map((thing) => [key(thing), thing]))
+}
