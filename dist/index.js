@@ -42126,7 +42126,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7994);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5796);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6360);
 
 
 
@@ -42873,7 +42873,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 5796:
+/***/ 6360:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -42927,131 +42927,10 @@ async function inContainer() {
     return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
 }
 
-;// CONCATENATED MODULE: ./src/policy/bytes.ts
-/**
- * What the removal of images frees, one after the other in the given order: a layer is freed with the last image that
- * has it (images share layers, so that their sizes must not be added up). Returns bytes by image ID.
- *
- * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
- * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain.
- */
-function freedBytes(images, removed, sizes = new Map()) {
-    const tops = growTree(images, sizes);
-    const byId = new Map(images.map((image) => [image.id, image]));
-    const freed = new Map();
-    for (const id of removed) {
-        const image = byId.get(id);
-        const top = tops.get(id);
-        if (image === undefined || top === undefined || freed.has(id))
-            continue;
-        const kept = release(top);
-        const rest = kept.bytes ?? kept.atMost;
-        freed.set(id, Math.max((top.bytes ?? image.bytes) - rest, 0));
-    }
-    return freed;
-}
-/** Takes one holder from the stack and all below it; returns the highest that others still hold. */
-function release(top) {
-    let kept = top;
-    for (let node = top; node; node = node.parent) {
-        node.holders -= 1;
-        if (node.holders === 0 && node.parent !== undefined)
-            kept = node.parent;
-    }
-    return kept;
-}
-/**
- * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
- * goes parts from another one above a stack of unknown size.
- */
-function imagesToMeasure(images, removed) {
-    const tops = growTree(images, new Map());
-    const asked = new Map();
-    for (const id of removed) {
-        const top = tops.get(id);
-        if (top === undefined)
-            continue;
-        for (let node = top; node; node = node.parent) {
-            const parts = node.children.size > 1;
-            if (parts && node.bytes === undefined && !asked.has(node))
-                asked.set(node, id);
-        }
-    }
-    return [...new Set(asked.values())];
-}
-function growTree(images, sizes) {
-    const root = createNode(undefined);
-    root.bytes = 0;
-    const tops = new Map();
-    for (const image of images) {
-        const layerSizes = sizes.get(image.id);
-        let node = root;
-        let stack = 0;
-        node.holders += 1;
-        for (const [index, layer] of image.layers.entries()) {
-            let child = node.children.get(layer);
-            if (child === undefined) {
-                child = createNode(node);
-                node.children.set(layer, child);
-            }
-            node = child;
-            node.holders += 1;
-            node.atMost = Math.min(node.atMost, image.bytes);
-            if (layerSizes !== undefined) {
-                stack += layerSizes[index] ?? 0;
-                node.bytes ??= stack;
-            }
-        }
-        if (image.layers.length > 0)
-            node.bytes ??= image.bytes;
-        tops.set(image.id, node);
-    }
-    return tops;
-}
-function createNode(parent) {
-    return {
-        parent,
-        children: new Map(),
-        holders: 0,
-        bytes: undefined,
-        atMost: Infinity
-    };
-}
-/**
- * The sizes of an image's layers, the lowest first, from its history (the newest entry first), which has lines without
- * a layer too. Undefined where the two do not fit together.
- */
-function layerSizesOf(history, layers) {
-    const withLayer = history.filter(({ createdBy, bytes }) => bytes > 0 || makesLayer(createdBy));
-    const filled = history.filter(({ bytes }) => bytes > 0);
-    const fitting = [withLayer, filled, history].find(({ length }) => length === layers);
-    return fitting?.map(({ bytes }) => bytes).reverse();
-}
-/** The instructions that make a layer even if it is empty, as BuildKit and as the classic builder write them. */
-function makesLayer(createdBy) {
-    return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
-}
-/**
- * Takes from the figures what the build cache may still hold: images that BuildKit built share their layers with its
- * records, and removing such an image frees nothing before the record goes. What remains is certain.
- */
-function withoutCached(freed, images, sharedBytes) {
-    const certain = new Map(freed);
-    let left = sharedBytes;
-    for (const { id } of images.filter(({ byBuildKit }) => byBuildKit)) {
-        const bytes = certain.get(id) ?? 0;
-        const cached = Math.min(bytes, left);
-        left -= cached;
-        if (cached > 0)
-            certain.set(id, bytes - cached);
-    }
-    return certain;
-}
-
-// EXTERNAL MODULE: ./src/units.ts + 1 modules
-var units = __nccwpck_require__(1065);
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 10 modules
 var classic_schemas = __nccwpck_require__(3798);
+// EXTERNAL MODULE: ./src/units.ts + 1 modules
+var units = __nccwpck_require__(1065);
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
 var api = __nccwpck_require__(3759);
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
@@ -43232,6 +43111,127 @@ function readSize(text) {
     return (0,units/* parseSize */.DB)(text.trim());
 }
 
+;// CONCATENATED MODULE: ./src/policy/bytes.ts
+/**
+ * What the removal of images frees, one after the other in the given order: a layer is freed with the last image that
+ * has it (images share layers, so that their sizes must not be added up). Returns bytes by image ID.
+ *
+ * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
+ * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain.
+ */
+function freedBytes(images, removed, sizes = new Map()) {
+    const tops = growTree(images, sizes);
+    const byId = new Map(images.map((image) => [image.id, image]));
+    const freed = new Map();
+    for (const id of removed) {
+        const image = byId.get(id);
+        const top = tops.get(id);
+        if (image === undefined || top === undefined || freed.has(id))
+            continue;
+        const kept = release(top);
+        const rest = kept.bytes ?? kept.atMost;
+        freed.set(id, Math.max((top.bytes ?? image.bytes) - rest, 0));
+    }
+    return freed;
+}
+/** Takes one holder from the stack and all below it; returns the highest that others still hold. */
+function release(top) {
+    let kept = top;
+    for (let node = top; node; node = node.parent) {
+        node.holders -= 1;
+        if (node.holders === 0 && node.parent !== undefined)
+            kept = node.parent;
+    }
+    return kept;
+}
+/**
+ * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
+ * goes parts from another one above a stack of unknown size.
+ */
+function imagesToMeasure(images, removed) {
+    const tops = growTree(images, new Map());
+    const asked = new Map();
+    for (const id of removed) {
+        const top = tops.get(id);
+        if (top === undefined)
+            continue;
+        for (let node = top; node; node = node.parent) {
+            const parts = node.children.size > 1;
+            if (parts && node.bytes === undefined && !asked.has(node))
+                asked.set(node, id);
+        }
+    }
+    return [...new Set(asked.values())];
+}
+function growTree(images, sizes) {
+    const root = createNode(undefined);
+    root.bytes = 0;
+    const tops = new Map();
+    for (const image of images) {
+        const layerSizes = sizes.get(image.id);
+        let node = root;
+        let stack = 0;
+        node.holders += 1;
+        for (const [index, layer] of image.layers.entries()) {
+            let child = node.children.get(layer);
+            if (child === undefined) {
+                child = createNode(node);
+                node.children.set(layer, child);
+            }
+            node = child;
+            node.holders += 1;
+            node.atMost = Math.min(node.atMost, image.bytes);
+            if (layerSizes !== undefined) {
+                stack += layerSizes[index] ?? 0;
+                node.bytes ??= stack;
+            }
+        }
+        if (image.layers.length > 0)
+            node.bytes ??= image.bytes;
+        tops.set(image.id, node);
+    }
+    return tops;
+}
+function createNode(parent) {
+    return {
+        parent,
+        children: new Map(),
+        holders: 0,
+        bytes: undefined,
+        atMost: Infinity
+    };
+}
+/**
+ * The sizes of an image's layers, the lowest first, from its history (the newest entry first), which has lines without
+ * a layer too. Undefined where the two do not fit together.
+ */
+function layerSizesOf(history, layers) {
+    const withLayer = history.filter(({ createdBy, bytes }) => bytes > 0 || makesLayer(createdBy));
+    const filled = history.filter(({ bytes }) => bytes > 0);
+    const fitting = [withLayer, filled, history].find(({ length }) => length === layers);
+    return fitting?.map(({ bytes }) => bytes).reverse();
+}
+/** The instructions that make a layer even if it is empty, as BuildKit and as the classic builder write them. */
+function makesLayer(createdBy) {
+    return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
+}
+/**
+ * Takes from the figures what the build cache may still hold: images that BuildKit built share their layers with its
+ * records, and removing such an image frees nothing before the record goes. What remains is certain.
+ */
+function withoutCached(freed, images, sharedBytes) {
+    const certain = new Map(freed);
+    let left = sharedBytes;
+    for (const { id } of images.filter(({ byBuildKit }) => byBuildKit)) {
+        const bytes = certain.get(id) ?? 0;
+        const cached = Math.min(bytes, left);
+        left -= cached;
+        if (cached > 0)
+            certain.set(id, bytes - cached);
+    }
+    return certain;
+}
+
 ;// CONCATENATED MODULE: ./src/docker/inspect.ts
 
 
@@ -43279,8 +43279,190 @@ function saysAbsent({ stderr }, type, name) {
     });
 }
 
-;// CONCATENATED MODULE: ./src/docker/inventory.ts
+;// CONCATENATED MODULE: ./src/docker/sizes.ts
 
+
+
+
+/** Milliseconds for a figure that costs the engine much, and that can be left out. */
+const costlyLimit = 20_000;
+/** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
+async function measureContainers(docker, ids) {
+    const { found } = await inspect(docker, 'container', ids, containerSchema, {
+        flags: ['--size'],
+        limit: costlyLimit
+    });
+    return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]));
+}
+/** What volumes hold, in bytes by name, as far as the engine tells in time. */
+async function measureVolumes(docker) {
+    const usage = await readDiskUsage(docker);
+    return new Map(usage?.Volumes.flatMap(({ Name, Size }) => {
+        const bytes = readSize(Size);
+        return bytes === undefined ? [] : [[Name, bytes]];
+    }));
+}
+/** Everything that `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
+function readDiskUsage(docker) {
+    const args = ['system', 'df', '--verbose', '--format', '{{json .}}'];
+    return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
+}
+/** The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID. */
+async function measureLayers(docker, engine, images) {
+    const measured = await Promise.all(images.map(async ({ id, layers, bytes }) => {
+        const output = await docker([
+            'image',
+            'history',
+            '--no-trunc',
+            '--human=false',
+            '--format',
+            '{{json .}}',
+            id
+        ]);
+        if (output.exitCode !== 0)
+            return [];
+        const entries = readJsonLines(output.stdout, historySchema, 'image history');
+        const history = entries.map(({ CreatedBy, Size }) => ({
+            createdBy: CreatedBy,
+            bytes: Size
+        }));
+        const sizes = layerSizesOf(history, layers.length);
+        if (sizes === undefined)
+            return [];
+        if (engine.store !== 'containerd')
+            return [[id, sizes]];
+        // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
+        const unpacked = sizes.reduce((sum, size) => sum + size, 0);
+        const scale = unpacked > 0 ? bytes / unpacked : 1;
+        return [[id, sizes.map((size) => Math.round(size * scale))]];
+    }));
+    return new Map(measured.flat());
+}
+
+;// CONCATENATED MODULE: ./src/docker/buildCache.ts
+
+
+
+
+
+
+
+/**
+ * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
+ * to another one all the same, and not find it: that says nothing about the engine.
+ */
+function builderOptions(builder) {
+    return { env: { BUILDX_BUILDER: builder }, elsewhere: true };
+}
+/**
+ * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
+ * it there is only `system df`, which also measures every volume, and so is not waited for long.
+ */
+async function listBuildCache(docker, engine, builder) {
+    const options = { limit: costlyLimit, ...builderOptions(builder) };
+    const output = await (0,cli/* orNothing */.bR)(docker(['builder', 'du', '--verbose'], options));
+    if (output === undefined)
+        return undefined;
+    if (output.exitCode === 0)
+        return readCacheRecords(output.stdout);
+    const usage = await readDiskUsage(docker);
+    return usage?.BuildCache.map((record) => {
+        const usedAt = readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt);
+        const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0);
+        return {
+            bytes: readSize(record.Size) ?? 0,
+            idle: { least: idle, most: idle },
+            inUse: record.InUse === 'true',
+            shared: record.Shared === 'true',
+            internal: isInternal(record.CacheType)
+        };
+    });
+}
+/** Reads `buildx du --verbose`: blocks of "Key: value" lines. Figures after the blocks are totals. */
+function readCacheRecords(text) {
+    return text.split(/\n\s*\n/).flatMap((block) => {
+        const fields = new Map(block.split('\n').map((line) => {
+            const [key = '', ...value] = line.split(':');
+            return [key.trim(), value.join(':').trim()];
+        }));
+        if (!fields.has('ID'))
+            return [];
+        const idle = (0,units/* parseHumanAge */.Ki)(fields.get('Last used') ?? '');
+        return [
+            {
+                bytes: readSize(fields.get('Size') ?? '') ?? 0,
+                idle: idle ?? { least: 0, most: Infinity },
+                inUse: fields.get('Reclaimable') === 'false',
+                shared: fields.get('Shared') === 'true',
+                internal: isInternal(fields.get('Type') ?? '')
+            }
+        ];
+    });
+}
+function isInternal(type) {
+    return type === 'internal' || type === 'frontend';
+}
+/** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
+function readLogTime(text) {
+    const [, date = '', time = '', zone = ''] = /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
+    return (0,units/* parseTime */.pe)(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
+}
+/**
+ * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
+ * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
+ */
+function pruneArguments(until, keep) {
+    return [
+        'builder',
+        'prune',
+        '--force',
+        '--filter',
+        `until=${(until / 1_000).toFixed(3)}s`,
+        ...(keep > 0 ? ['--keep-storage', String(keep)] : [])
+    ];
+}
+/** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
+async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
+    // What was used since the listing is not in the plan.
+    const idle = until + Date.now() - lookedAt;
+    const output = await docker(pruneArguments(idle, keep), {
+        limit: Infinity,
+        ...builderOptions(builder)
+    });
+    const words = output.stderr.trim() || `exit code ${output.exitCode}`;
+    if (output.exitCode === 0) {
+        const freed = readTotal(output.stdout) ?? 0;
+        return freed > 0
+            ? { outcome: 'removed', freed }
+            : { outcome: 'gone', detail: 'the builder found nothing to remove' };
+    }
+    if (/already running/i.test(words))
+        return changed('another prune is running');
+    if (await hasPruneFilters(configFolder))
+        return changed(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
+    return { outcome: 'failed', detail: words };
+}
+function changed(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
+}
+/** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
+function readTotal(text) {
+    const [, size] = /^Total(?: reclaimed space)?:(.+)$/m.exec(text) ?? [];
+    return size === undefined ? undefined : readSize(size);
+}
+const configSchema = classic_schemas/* object */.Ikc({ pruneFilters: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).min(1) });
+/** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
+async function hasPruneFilters(folder) {
+    try {
+        const text = await (0,promises_.readFile)((0,external_node_path_.join)(folder, 'config.json'), 'utf8');
+        return configSchema.safeParse(JSON.parse(text)).success;
+    }
+    catch {
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/docker/inventory.ts
 
 
 
@@ -43405,14 +43587,6 @@ function readContainer(raw) {
         joins: [...joined, ...linked]
     };
 }
-/** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
-async function measureContainers(docker, ids) {
-    const { found } = await inspect(docker, 'container', ids, containerSchema, {
-        flags: ['--size'],
-        limit: costlyLimit
-    });
-    return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]));
-}
 async function listImages(docker, engine) {
     const args = ['image', 'ls', '--all', '--no-trunc', '--format', '{{json .}}'];
     const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'image ls');
@@ -43489,111 +43663,6 @@ async function inspectVolumes(docker, names) {
         mountpoint: raw.Mountpoint
     }));
     return { ...inspected, found };
-}
-/** Milliseconds for a figure that costs the engine much, and that can be left out. */
-const costlyLimit = 20_000;
-/**
- * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
- * to another one all the same, and not find it: that says nothing about the engine.
- */
-function builderOptions(builder) {
-    return { env: { BUILDX_BUILDER: builder }, elsewhere: true };
-}
-/**
- * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
- * it there is only `system df`, which also measures every volume, and so is not waited for long.
- */
-async function listBuildCache(docker, engine, builder) {
-    const options = { limit: costlyLimit, ...builderOptions(builder) };
-    const output = await (0,cli/* orNothing */.bR)(docker(['builder', 'du', '--verbose'], options));
-    if (output === undefined)
-        return undefined;
-    if (output.exitCode === 0)
-        return readCacheRecords(output.stdout);
-    const usage = await readDiskUsage(docker);
-    return usage?.BuildCache.map((record) => {
-        const usedAt = readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt);
-        const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0);
-        return {
-            bytes: readSize(record.Size) ?? 0,
-            idle: { least: idle, most: idle },
-            inUse: record.InUse === 'true',
-            shared: record.Shared === 'true',
-            internal: isInternal(record.CacheType)
-        };
-    });
-}
-/** Reads `buildx du --verbose`: blocks of "Key: value" lines. Figures after the blocks are totals. */
-function readCacheRecords(text) {
-    return text.split(/\n\s*\n/).flatMap((block) => {
-        const fields = new Map(block.split('\n').map((line) => {
-            const [key = '', ...value] = line.split(':');
-            return [key.trim(), value.join(':').trim()];
-        }));
-        if (!fields.has('ID'))
-            return [];
-        const idle = (0,units/* parseHumanAge */.Ki)(fields.get('Last used') ?? '');
-        return [
-            {
-                bytes: readSize(fields.get('Size') ?? '') ?? 0,
-                idle: idle ?? { least: 0, most: Infinity },
-                inUse: fields.get('Reclaimable') === 'false',
-                shared: fields.get('Shared') === 'true',
-                internal: isInternal(fields.get('Type') ?? '')
-            }
-        ];
-    });
-}
-function isInternal(type) {
-    return type === 'internal' || type === 'frontend';
-}
-/** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
-function readLogTime(text) {
-    const [, date = '', time = '', zone = ''] = /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
-    return (0,units/* parseTime */.pe)(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
-}
-function readDiskUsage(docker) {
-    const args = ['system', 'df', '--verbose', '--format', '{{json .}}'];
-    return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
-}
-/** What volumes hold, in bytes by name, as far as the engine tells in time. */
-async function measureVolumes(docker) {
-    const usage = await readDiskUsage(docker);
-    return new Map(usage?.Volumes.flatMap(({ Name, Size }) => {
-        const bytes = readSize(Size);
-        return bytes === undefined ? [] : [[Name, bytes]];
-    }));
-}
-/** The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID. */
-async function measureLayers(docker, engine, images) {
-    const measured = await Promise.all(images.map(async ({ id, layers, bytes }) => {
-        const output = await docker([
-            'image',
-            'history',
-            '--no-trunc',
-            '--human=false',
-            '--format',
-            '{{json .}}',
-            id
-        ]);
-        if (output.exitCode !== 0)
-            return [];
-        const entries = readJsonLines(output.stdout, historySchema, 'image history');
-        const history = entries.map(({ CreatedBy, Size }) => ({
-            createdBy: CreatedBy,
-            bytes: Size
-        }));
-        const sizes = layerSizesOf(history, layers.length);
-        if (sizes === undefined)
-            return [];
-        if (engine.store !== 'containerd')
-            return [[id, sizes]];
-        // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-        const unpacked = sizes.reduce((sum, size) => sum + size, 0);
-        const scale = unpacked > 0 ? bytes / unpacked : 1;
-        return [[id, sizes.map((size) => Math.round(size * scale))]];
-    }));
-    return new Map(measured.flat());
 }
 /** Reads the context that the CLI uses. Reaches no engine. */
 async function findContext(docker) {
@@ -43906,67 +43975,6 @@ function inUse(users, now) {
     return users === undefined || users.length === 0
         ? undefined
         : { changed: `needed by ${describeUsers(users, now)}` };
-}
-
-;// CONCATENATED MODULE: ./src/docker/prune.ts
-
-
-
-
-
-/**
- * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
- * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
- */
-function pruneArguments(until, keep) {
-    return [
-        'builder',
-        'prune',
-        '--force',
-        '--filter',
-        `until=${(until / 1_000).toFixed(3)}s`,
-        ...(keep > 0 ? ['--keep-storage', String(keep)] : [])
-    ];
-}
-/** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
-async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
-    // What was used since the listing is not in the plan.
-    const idle = until + Date.now() - lookedAt;
-    const output = await docker(pruneArguments(idle, keep), {
-        limit: Infinity,
-        ...builderOptions(builder)
-    });
-    const words = output.stderr.trim() || `exit code ${output.exitCode}`;
-    if (output.exitCode === 0) {
-        const freed = readTotal(output.stdout) ?? 0;
-        return freed > 0
-            ? { outcome: 'removed', freed }
-            : { outcome: 'gone', detail: 'the builder found nothing to remove' };
-    }
-    if (/already running/i.test(words))
-        return changed('another prune is running');
-    if (await hasPruneFilters(configFolder))
-        return changed(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
-    return { outcome: 'failed', detail: words };
-}
-function changed(detail) {
-    return { outcome: 'kept', reason: 'changed', detail };
-}
-/** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
-function readTotal(text) {
-    const [, size] = /^Total(?: reclaimed space)?:(.+)$/m.exec(text) ?? [];
-    return size === undefined ? undefined : readSize(size);
-}
-const configSchema = classic_schemas/* object */.Ikc({ pruneFilters: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).min(1) });
-/** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
-async function hasPruneFilters(folder) {
-    try {
-        const text = await (0,promises_.readFile)((0,external_node_path_.join)(folder, 'config.json'), 'utf8');
-        return configSchema.safeParse(JSON.parse(text)).success;
-    }
-    catch {
-        return false;
-    }
 }
 
 ;// CONCATENATED MODULE: ./src/docker/secondLook.ts
@@ -44930,6 +44938,7 @@ function heldBytes({ images }, resources) {
 // EXTERNAL MODULE: ./src/report/summary.ts
 var summary = __nccwpck_require__(7994);
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 

@@ -6,12 +6,14 @@ import {
   findContext,
   lookAtAll,
   lookAtEngine,
-  measureContainers,
-  measureLayers,
-  measureVolumes,
   type Context
 } from './docker/inventory.ts'
 import { removeAll, type Removal, type Result } from './docker/removal.ts'
+import {
+  measureContainers,
+  measureLayers,
+  measureVolumes
+} from './docker/sizes.ts'
 import {
   defaults,
   readInputs,

@@ -176,7 +176,9 @@ test('a protected pattern that matches nothing is a warning, but for the default
   expect(done.exitCode).toBe(0)
   expect(done.stdout).toMatch(/^::warning::protected-images: .*bussybox/m)
   expect(done.stdout).toMatch(/^::warning::protected-labels: .*kepe=yes/m)
-  expect((await step({ 'dry-run': 'true' })).stdout).not.toContain('::warning::')
+  expect((await step({ 'dry-run': 'true' })).stdout).not.toContain(
+    '::warning::'
+  )
 })
 
 test('other people’s text reaches neither the runner’s commands nor the summary’s markup', async () => {

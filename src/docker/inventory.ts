@@ -1,7 +1,5 @@
 import type { z } from 'zod'
-import { layerSizesOf } from '../policy/bytes.ts'
 import type {
-  CacheRecord,
   Container,
   Engine,
   Image,
@@ -9,21 +7,12 @@ import type {
   Network,
   Volume
 } from '../policy/inventory.ts'
-import { parseHumanAge, parseTime } from '../units.ts'
-import {
-  connectionError,
-  DockerError,
-  orNothing,
-  succeed,
-  type CallOptions,
-  type Docker
-} from './cli.ts'
+import { listBuildCache } from './buildCache.ts'
+import { connectionError, DockerError, succeed, type Docker } from './cli.ts'
 import { inspect, type Inspected } from './inspect.ts'
 import {
   containerSchema,
   contextSchema,
-  diskUsageSchema,
-  historySchema,
   imageSchema,
   infoSchema,
   listedContainerSchema,
@@ -189,18 +178,6 @@ function readContainer(raw: z.output<typeof containerSchema>): Container {
   }
 }
 
-/** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
-export async function measureContainers(
-  docker: Docker,
-  ids: readonly string[]
-): Promise<Map<string, number>> {
-  const { found } = await inspect(docker, 'container', ids, containerSchema, {
-    flags: ['--size'],
-    limit: costlyLimit
-  })
-  return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]))
-}
-
 async function listImages(
   docker: Docker,
   engine: Engine
@@ -295,148 +272,6 @@ export async function inspectVolumes(
     mountpoint: raw.Mountpoint
   }))
   return { ...inspected, found }
-}
-
-/** Milliseconds for a figure that costs the engine much, and that can be left out. */
-const costlyLimit = 20_000
-
-/**
- * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
- * to another one all the same, and not find it: that says nothing about the engine.
- */
-export function builderOptions(builder: string): CallOptions {
-  return { env: { BUILDX_BUILDER: builder }, elsewhere: true }
-}
-
-/**
- * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
- * it there is only `system df`, which also measures every volume, and so is not waited for long.
- */
-async function listBuildCache(
-  docker: Docker,
-  engine: Engine,
-  builder: string
-): Promise<CacheRecord[] | undefined> {
-  const options = { limit: costlyLimit, ...builderOptions(builder) }
-  const output = await orNothing(
-    docker(['builder', 'du', '--verbose'], options)
-  )
-  if (output === undefined) return undefined
-  if (output.exitCode === 0) return readCacheRecords(output.stdout)
-  const usage = await readDiskUsage(docker)
-  return usage?.BuildCache.map((record) => {
-    const usedAt =
-      readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt)
-    const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0)
-    return {
-      bytes: readSize(record.Size) ?? 0,
-      idle: { least: idle, most: idle },
-      inUse: record.InUse === 'true',
-      shared: record.Shared === 'true',
-      internal: isInternal(record.CacheType)
-    }
-  })
-}
-
-/** Reads `buildx du --verbose`: blocks of "Key: value" lines. Figures after the blocks are totals. */
-export function readCacheRecords(text: string): CacheRecord[] {
-  return text.split(/\n\s*\n/).flatMap((block) => {
-    const fields = new Map(
-      block.split('\n').map((line) => {
-        const [key = '', ...value] = line.split(':')
-        return [key.trim(), value.join(':').trim()]
-      })
-    )
-    if (!fields.has('ID')) return []
-    const idle = parseHumanAge(fields.get('Last used') ?? '')
-    return [
-      {
-        bytes: readSize(fields.get('Size') ?? '') ?? 0,
-        idle: idle ?? { least: 0, most: Infinity },
-        inUse: fields.get('Reclaimable') === 'false',
-        shared: fields.get('Shared') === 'true',
-        internal: isInternal(fields.get('Type') ?? '')
-      }
-    ]
-  })
-}
-
-function isInternal(type: string): boolean {
-  return type === 'internal' || type === 'frontend'
-}
-
-/** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
-function readLogTime(text: string): number | undefined {
-  const [, date = '', time = '', zone = ''] =
-    /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? []
-  return parseTime(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`)
-}
-
-type DiskUsage = z.output<typeof diskUsageSchema>
-
-function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
-  const args = ['system', 'df', '--verbose', '--format', '{{json .}}']
-  return orNothing(
-    docker(args, { limit: costlyLimit }).then((output) =>
-      readJson(
-        succeed(output, 'system df').stdout,
-        diskUsageSchema,
-        'system df'
-      )
-    )
-  )
-}
-
-/** What volumes hold, in bytes by name, as far as the engine tells in time. */
-export async function measureVolumes(
-  docker: Docker
-): Promise<Map<string, number>> {
-  const usage = await readDiskUsage(docker)
-  return new Map(
-    usage?.Volumes.flatMap(({ Name, Size }) => {
-      const bytes = readSize(Size)
-      return bytes === undefined ? [] : [[Name, bytes] as const]
-    })
-  )
-}
-
-/** The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID. */
-export async function measureLayers(
-  docker: Docker,
-  engine: Engine,
-  images: readonly Image[]
-): Promise<Map<string, number[]>> {
-  const measured = await Promise.all(
-    images.map(async ({ id, layers, bytes }) => {
-      const output = await docker([
-        'image',
-        'history',
-        '--no-trunc',
-        '--human=false',
-        '--format',
-        '{{json .}}',
-        id
-      ])
-      if (output.exitCode !== 0) return []
-      const entries = readJsonLines(
-        output.stdout,
-        historySchema,
-        'image history'
-      )
-      const history = entries.map(({ CreatedBy, Size }) => ({
-        createdBy: CreatedBy,
-        bytes: Size
-      }))
-      const sizes = layerSizesOf(history, layers.length)
-      if (sizes === undefined) return []
-      if (engine.store !== 'containerd') return [[id, sizes] as const]
-      // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-      const unpacked = sizes.reduce((sum, size) => sum + size, 0)
-      const scale = unpacked > 0 ? bytes / unpacked : 1
-      return [[id, sizes.map((size) => Math.round(size * scale))] as const]
-    })
-  )
-  return new Map(measured.flat())
 }
 
 /** The CLI's context: its name, which is that of the engine's own builder as well, and where it sends its calls. */

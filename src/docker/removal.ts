@@ -10,7 +10,7 @@ import {
   type SecondLook
 } from '../policy/recheck.ts'
 import { DockerError, type Docker, type Output } from './cli.ts'
-import { pruneBuildCache, type PruneOptions } from './prune.ts'
+import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
 import { byKey, lookAgain } from './secondLook.ts'
 import { referencesToUntag, removeImage, untag } from './untag.ts'
 

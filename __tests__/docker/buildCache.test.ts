@@ -1,6 +1,9 @@
 import { expect, test } from '@jest/globals'
-import { readCacheRecords } from '../../src/docker/inventory.ts'
-import { pruneArguments, readTotal } from '../../src/docker/prune.ts'
+import {
+  pruneArguments,
+  readCacheRecords,
+  readTotal
+} from '../../src/docker/buildCache.ts'
 
 test.each([
   ['Total:\t30.5MB\n', 30_500_000],

@@ -1,10 +1,84 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Docker } from './cli.ts'
-import { builderOptions } from './inventory.ts'
+import type { CacheRecord, Engine } from '../policy/inventory.ts'
+import { parseHumanAge, parseTime } from '../units.ts'
+import { orNothing, type CallOptions, type Docker } from './cli.ts'
 import type { Fate } from './removal.ts'
 import { readSize } from './schemas.ts'
+import { costlyLimit, readDiskUsage } from './sizes.ts'
+
+/**
+ * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
+ * to another one all the same, and not find it: that says nothing about the engine.
+ */
+function builderOptions(builder: string): CallOptions {
+  return { env: { BUILDX_BUILDER: builder }, elsewhere: true }
+}
+
+/**
+ * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
+ * it there is only `system df`, which also measures every volume, and so is not waited for long.
+ */
+export async function listBuildCache(
+  docker: Docker,
+  engine: Engine,
+  builder: string
+): Promise<CacheRecord[] | undefined> {
+  const options = { limit: costlyLimit, ...builderOptions(builder) }
+  const output = await orNothing(
+    docker(['builder', 'du', '--verbose'], options)
+  )
+  if (output === undefined) return undefined
+  if (output.exitCode === 0) return readCacheRecords(output.stdout)
+  const usage = await readDiskUsage(docker)
+  return usage?.BuildCache.map((record) => {
+    const usedAt =
+      readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt)
+    const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0)
+    return {
+      bytes: readSize(record.Size) ?? 0,
+      idle: { least: idle, most: idle },
+      inUse: record.InUse === 'true',
+      shared: record.Shared === 'true',
+      internal: isInternal(record.CacheType)
+    }
+  })
+}
+
+/** Reads `buildx du --verbose`: blocks of "Key: value" lines. Figures after the blocks are totals. */
+export function readCacheRecords(text: string): CacheRecord[] {
+  return text.split(/\n\s*\n/).flatMap((block) => {
+    const fields = new Map(
+      block.split('\n').map((line) => {
+        const [key = '', ...value] = line.split(':')
+        return [key.trim(), value.join(':').trim()]
+      })
+    )
+    if (!fields.has('ID')) return []
+    const idle = parseHumanAge(fields.get('Last used') ?? '')
+    return [
+      {
+        bytes: readSize(fields.get('Size') ?? '') ?? 0,
+        idle: idle ?? { least: 0, most: Infinity },
+        inUse: fields.get('Reclaimable') === 'false',
+        shared: fields.get('Shared') === 'true',
+        internal: isInternal(fields.get('Type') ?? '')
+      }
+    ]
+  })
+}
+
+function isInternal(type: string): boolean {
+  return type === 'internal' || type === 'frontend'
+}
+
+/** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
+function readLogTime(text: string): number | undefined {
+  const [, date = '', time = '', zone = ''] =
+    /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? []
+  return parseTime(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`)
+}
 
 /**
  * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without

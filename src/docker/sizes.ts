@@ -1,0 +1,96 @@
+import type { z } from 'zod'
+import { layerSizesOf } from '../policy/bytes.ts'
+import type { Engine, Image } from '../policy/inventory.ts'
+import { orNothing, succeed, type Docker } from './cli.ts'
+import { inspect } from './inspect.ts'
+import {
+  containerSchema,
+  diskUsageSchema,
+  historySchema,
+  readJson,
+  readJsonLines,
+  readSize
+} from './schemas.ts'
+
+/** Milliseconds for a figure that costs the engine much, and that can be left out. */
+export const costlyLimit = 20_000
+
+/** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
+export async function measureContainers(
+  docker: Docker,
+  ids: readonly string[]
+): Promise<Map<string, number>> {
+  const { found } = await inspect(docker, 'container', ids, containerSchema, {
+    flags: ['--size'],
+    limit: costlyLimit
+  })
+  return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]))
+}
+
+/** What volumes hold, in bytes by name, as far as the engine tells in time. */
+export async function measureVolumes(
+  docker: Docker
+): Promise<Map<string, number>> {
+  const usage = await readDiskUsage(docker)
+  return new Map(
+    usage?.Volumes.flatMap(({ Name, Size }) => {
+      const bytes = readSize(Size)
+      return bytes === undefined ? [] : [[Name, bytes] as const]
+    })
+  )
+}
+
+type DiskUsage = z.output<typeof diskUsageSchema>
+
+/** Everything that `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
+export function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
+  const args = ['system', 'df', '--verbose', '--format', '{{json .}}']
+  return orNothing(
+    docker(args, { limit: costlyLimit }).then((output) =>
+      readJson(
+        succeed(output, 'system df').stdout,
+        diskUsageSchema,
+        'system df'
+      )
+    )
+  )
+}
+
+/** The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID. */
+export async function measureLayers(
+  docker: Docker,
+  engine: Engine,
+  images: readonly Image[]
+): Promise<Map<string, number[]>> {
+  const measured = await Promise.all(
+    images.map(async ({ id, layers, bytes }) => {
+      const output = await docker([
+        'image',
+        'history',
+        '--no-trunc',
+        '--human=false',
+        '--format',
+        '{{json .}}',
+        id
+      ])
+      if (output.exitCode !== 0) return []
+      const entries = readJsonLines(
+        output.stdout,
+        historySchema,
+        'image history'
+      )
+      const history = entries.map(({ CreatedBy, Size }) => ({
+        createdBy: CreatedBy,
+        bytes: Size
+      }))
+      const sizes = layerSizesOf(history, layers.length)
+      if (sizes === undefined) return []
+      if (engine.store !== 'containerd') return [[id, sizes] as const]
+      // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
+      const unpacked = sizes.reduce((sum, size) => sum + size, 0)
+      const scale = unpacked > 0 ? bytes / unpacked : 1
+      return [[id, sizes.map((size) => Math.round(size * scale))] as const]
+    })
+  )
+  return new Map(measured.flat())
+}
