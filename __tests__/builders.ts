@@ -114,6 +114,7 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
     networks: [],
     volumes: [],
     buildCache: { records: [] },
+    events: [],
     unreadable: [],
     ...parts
   }
@@ -124,6 +125,7 @@ export function policy(parts: Partial<Policy> = {}): Policy {
   return {
     keepLast: 0,
     until: { duration: hour },
+    ageFrom: 'last-used',
     protectedLabels: [],
     protectedImages: [],
     includeContainers: true,

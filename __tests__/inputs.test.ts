@@ -12,6 +12,7 @@ test('without inputs the defaults hold', () => {
     policy: {
       keepLast: 3,
       until: { duration: 24 * 3_600_000 },
+      ageFrom: 'last-used',
       protectedLabels: [{ key: 'keep', value: undefined }],
       protectedImages: [],
       includeContainers: true,

@@ -42126,7 +42126,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7994);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6360);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9255);
 
 
 
@@ -42263,6 +42263,7 @@ __webpack_async_result__();
 const defaults = {
     'keep-last': '3',
     until: '24h',
+    'age-from': 'last-used',
     'protected-labels': 'keep',
     'protected-images': '',
     'include-containers': 'true',
@@ -42327,6 +42328,7 @@ const schema = zod__WEBPACK_IMPORTED_MODULE_2__/* .object */ .Ikc({
         const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseTime */ .pe)(text);
         return time === undefined ? undefined : { time };
     }),
+    'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
     'protected-labels': listInput('key or key=value', (item) => {
         const value = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_4__/* .parseLabelPattern */ .gp)(item);
         return value ? { value } : { problem: 'it has no key' };
@@ -42384,6 +42386,7 @@ function readInputs(getInput, { now, temp = (0,node_os__WEBPACK_IMPORTED_MODULE_
         policy: {
             keepLast: inputs['keep-last'],
             until: inputs.until,
+            ageFrom: inputs['age-from'],
             protectedLabels: inputs['protected-labels'],
             protectedImages: inputs['protected-images'],
             includeContainers: inputs['include-containers'],
@@ -42443,6 +42446,7 @@ const keepReasons = [
     'recent',
     'unknown-age',
     'named-volume',
+    'runner-owned',
     'built-in',
     'not-included'
 ];
@@ -42873,7 +42877,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 6360:
+/***/ 9255:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43057,6 +43061,14 @@ const volumeSchema = classic_schemas/* object */.Ikc({
     Labels: map,
     Options: map,
     Mountpoint: schemas_text
+});
+/** A line of `events`. */
+const eventSchema = classic_schemas/* object */.Ikc({
+    Type: schemas_text,
+    Action: schemas_text,
+    Actor: classic_schemas/* object */.Ikc({ ID: schemas_text, Attributes: map }).nullish(),
+    /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
+    timeNano: orElse(classic_schemas/* number */.aig(), 0)
 });
 /** A line of `image ls`. */
 const listedImageSchema = classic_schemas/* object */.Ikc({ ID: classic_schemas/* string */.YjP().min(1), Size: schemas_text });
@@ -43462,7 +43474,33 @@ async function hasPruneFilters(folder) {
     }
 }
 
+;// CONCATENATED MODULE: ./src/docker/events.ts
+
+
+
+/**
+ * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Empty where
+ * it does not tell.
+ */
+async function readEventLog(docker, engine) {
+    const until = (engine.now / 1_000).toFixed(3);
+    const args = ['events', '--since', '1', '--until', until];
+    const lines = await (0,cli/* orNothing */.bR)(docker([...args, '--format', '{{json .}}'], { limit: costlyLimit }).then((output) => (0,cli/* succeed */.Py)(output, 'events').stdout));
+    return readEvents(lines ?? '');
+}
+/** Reads events, one a line. */
+function readEvents(lines) {
+    return readJsonLines(lines, eventSchema, 'events').map((event) => ({
+        at: event.timeNano / 1e6,
+        type: event.Type,
+        action: event.Action,
+        id: event.Actor?.ID ?? '',
+        image: event.Actor?.Attributes['image'] ?? ''
+    }));
+}
+
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
 
 
 
@@ -43493,11 +43531,12 @@ async function lookAtEngine(docker, env) {
  * that is the engine's own (see `findContext`): that can be costly, so it has a time limit, after which it is left out.
  */
 async function lookAtAll(docker, engine, builder) {
-    const [containers, images, networks, volumes, records] = await Promise.all([
+    const [containers, images, networks, volumes, events, records] = await Promise.all([
         listContainers(docker),
         listImages(docker, engine),
         listNetworks(docker),
         listVolumes(docker),
+        readEventLog(docker, engine),
         builder === undefined ? [] : listBuildCache(docker, engine, builder)
     ]);
     const unreadable = Object.entries({
@@ -43512,6 +43551,7 @@ async function lookAtAll(docker, engine, builder) {
         networks: networks.found,
         volumes: volumes.found,
         buildCache: { records },
+        events,
         unreadable
     };
 }
@@ -43698,10 +43738,15 @@ function plausible(instant) {
         ? instant
         : undefined;
 }
-/** The age by the latest of the evidence: whatever was used last was used since. */
-function ageOf(evidence, now) {
+/**
+ * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
+ * `age-from: created` by Docker's own rule, the date of its making alone.
+ */
+function ageOf(createdAt, evidence, { policy, now }) {
+    const created = { at: createdAt, of: 'created' };
+    const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence];
     let latest;
-    for (const { at, of } of evidence) {
+    for (const { at, of } of all) {
         const instant = plausible(at);
         if (instant !== undefined && (latest === undefined || instant > latest.at))
             latest = { at: instant, of };
@@ -43709,6 +43754,13 @@ function ageOf(evidence, now) {
     return latest === undefined
         ? 'unknown'
         : { idle: Math.max(now - latest.at, 0), of: latest.of };
+}
+/** What the end of containers shows of the networks and volumes that they used. */
+function endsOf(containers) {
+    return containers.map(({ finishedAt }) => ({
+        at: finishedAt,
+        of: 'last used by a container'
+    }));
 }
 function describeAge(age) {
     return age === 'unknown'
@@ -43734,11 +43786,66 @@ function keepForAge(age, { policy, now }, young) {
     return undefined;
 }
 
+;// CONCATENATED MODULE: ./src/policy/evidence.ts
+
+
+/** What an image has been through, by the action of the event. Untagging and removal are no use. */
+const imageActions = {
+    pull: 'pulled',
+    load: 'loaded',
+    import: 'imported',
+    tag: 'tagged',
+    push: 'pushed',
+    save: 'saved'
+};
+const containerActions = new Set(['create', 'start', 'restart', 'die']);
+const otherActions = new Set([
+    'create',
+    'mount',
+    'unmount',
+    'connect',
+    'disconnect'
+]);
+/** Sorts the events by what they are evidence for. */
+function indexEvidence(inventory) {
+    const found = new Map();
+    const findImages = imageFinder(inventory.images);
+    const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
+    for (const event of inventory.events) {
+        const { ids, of } = readEvent(event, findImages, imageOf);
+        for (const id of ids)
+            found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
+    }
+    const times = inventory.events.map(({ at }) => at);
+    return {
+        of: (id) => found.get(id) ?? [],
+        logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity))
+    };
+}
+/** What was used by an event, and how. */
+function readEvent({ type, action, id, image }, findImages, imageOf) {
+    const nothing = { ids: [], of: '' };
+    if (type === 'image') {
+        const of = imageActions[action];
+        // Of a pull or a push the ID is the reference.
+        return of === undefined ? nothing : { ids: findImages(id), of };
+    }
+    const of = 'last used by a container';
+    if (type === 'container')
+        return containerActions.has(action)
+            ? { ids: findImages(imageOf.get(id) ?? image), of }
+            : nothing;
+    return otherActions.has(action)
+        ? { ids: [id], of: action === 'create' ? 'created' : of }
+        : nothing;
+}
+
 // EXTERNAL MODULE: ./src/policy/match.ts
 var match = __nccwpck_require__(6563);
 ;// CONCATENATED MODULE: ./src/policy/context.ts
 
-function createContext(policy, now) {
+
+function createContext(policy, inventory) {
     const labels = policy.protectedLabels.map((pattern) => ({
         text: describePattern(pattern),
         matches: (0,match/* labelMatcher */.LX)(pattern)
@@ -43749,7 +43856,8 @@ function createContext(policy, now) {
     }));
     return {
         policy,
-        now,
+        now: inventory.engine.now,
+        evidence: indexEvidence(inventory),
         protectedBy: (present) => {
             const found = labels.find(({ matches }) => matches(present));
             return found && `has the protected label ${found.text}`;
@@ -44343,7 +44451,41 @@ function total(records) {
     return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
 }
 
+;// CONCATENATED MODULE: ./src/policy/runner.ts
+
+
+const day = 86_400_000;
+/**
+ * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
+ * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
+ * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
+ */
+function keepForRunner(owned, createdAt, evidence, { policy, now }) {
+    if (!owned)
+        return undefined;
+    const lastUsed = { ...policy, ageFrom: 'last-used' };
+    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
+    return age !== 'unknown' && age.idle >= day
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
+}
+/** The runner names the image of a container action after itself and the action. */
+function isRunnerImage({ references }) {
+    return references.some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
+}
+function isRunnerNetwork({ name, labels }) {
+    return name.startsWith('github_network_') || hasRunnerLabel(labels);
+}
+function isRunnerContainer({ labels }) {
+    return hasRunnerLabel(labels);
+}
+/** The runner's label is six digits of a hash of its own. */
+function hasRunnerLabel(labels) {
+    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
+}
+
 ;// CONCATENATED MODULE: ./src/policy/containers.ts
+
 
 
 
@@ -44363,15 +44505,14 @@ function decideContainers(containers, context) {
     return decided;
 }
 function decide(container, context) {
-    const finished = plausible(container.finishedAt) !== undefined;
-    const age = ageOf(finished
-        ? [{ at: container.finishedAt, of: 'stopped' }]
-        : [{ at: container.createdAt, of: 'created' }], context.now);
+    const stopped = { at: container.finishedAt, of: 'stopped' };
+    const age = ageOf(container.createdAt, [stopped], context);
     const started = plausible(container.startedAt) !== undefined;
     const recent = started
         ? keepForAge(age, context)
         : keepForAge(age, context, container);
     const decision = keepAnyway(container, context) ??
+        keepForRunner(isRunnerContainer(container), container.createdAt, [stopped], context) ??
         recent ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision, age };
@@ -44394,12 +44535,14 @@ function keepAnyway({ state, labels }, { policy, protectedBy }) {
 
 
 
+
 /** Decides every image by its references; `staying` is what the staying containers need. */
 function decideImages(images, staying, context) {
     const newest = newestByRepository(images, context);
     const decided = new Map(images.map((image) => {
-        const age = ageOfImage(image, context.now);
+        const age = ageOfImage(image, context);
         const decision = images_keepAnyway(image, staying, context) ??
+            keepForRunner(isRunnerImage(image), image.pulled ? undefined : image.createdAt, evidenceOf(image, context), context) ??
             decideByAge(image, age, newest, context);
         return [image.id, { decision, age }];
     }));
@@ -44407,14 +44550,25 @@ function decideImages(images, staying, context) {
     return decided;
 }
 /**
- * The age of an image: since it was built or tagged, whichever is later. What came from a registry was built
- * elsewhere, long before it came here perhaps: its `Created` alone is no evidence of anything on this engine.
+ * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
+ * is no evidence of anything on this engine. Where nothing else is known, the event log tells if it goes back far
+ * enough: the image came, and was last used, before the log began.
  */
-function ageOfImage(image, now) {
-    return ageOf([
-        { at: image.pulled ? undefined : image.createdAt, of: 'created' },
-        { at: image.taggedAt, of: 'tagged' }
-    ], now);
+function ageOfImage(image, context) {
+    const { policy, now } = context;
+    const docker = policy.ageFrom === 'created';
+    const createdAt = image.pulled && !docker ? undefined : image.createdAt;
+    const age = ageOf(createdAt, evidenceOf(image, context), context);
+    const { logBegan } = context.evidence;
+    if (age !== 'unknown' || docker || logBegan === undefined)
+        return age;
+    const idle = now - logBegan;
+    return idle < untilDuration(policy, now)
+        ? age
+        : { idle, of: 'in no event of the log, which began' };
+}
+function evidenceOf({ id, taggedAt }, { evidence }) {
+    return [{ at: taggedAt, of: 'tagged' }, ...evidence.of(id)];
 }
 /** What keeps a whole image, with all its references. */
 function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedReference }) {
@@ -44458,25 +44612,26 @@ function repositoryOf(reference) {
  * The newest images of each repository, `keep-last` of them. Images count, not tags. One of unknown age stays by
  * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last.
  */
-function newestByRepository(images, { policy, now }) {
+function newestByRepository(images, context) {
+    const { policy, now } = context;
     const anyAge = untilDuration(policy, now) === 0;
     const places = images
-        .filter((image) => anyAge || ageOfImage(image, now) !== 'unknown')
-        .sort(newestFirst)
-        .flatMap(({ id, references }) => [...new Set(references.map(repositoryOf))].map((name) => ({ name, id })));
+        .map((image) => {
+        const { id, references, createdAt, taggedAt } = image;
+        const age = ageOfImage(image, context);
+        const arrival = age === 'unknown' ? 0 : now - age.idle;
+        const date = plausible(createdAt) ?? plausible(taggedAt) ?? arrival;
+        const names = new Set(references.map(repositoryOf));
+        return { id, names, arrival, date, counts: anyAge || age !== 'unknown' };
+    })
+        .filter(({ counts }) => counts)
+        // By the date of the build where it is one, else of the arrival; the ID makes the order the same every time.
+        .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,policy_decision/* compareText */.n6)(a.id, b.id))
+        .flatMap(({ id, names }) => [...names].map((name) => ({ name, id })));
     return new Map([...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
         const newest = members.slice(0, policy.keepLast);
         return [name, new Set(newest.map(({ id }) => id))];
     }));
-}
-/** By the date of the build where it is one, else of the arrival; the ID makes the order the same every time. */
-function newestFirst(a, b) {
-    return (dateOf(b) - dateOf(a) ||
-        (plausible(b.taggedAt) ?? 0) - (plausible(a.taggedAt) ?? 0) ||
-        (0,policy_decision/* compareText */.n6)(a.id, b.id));
-}
-function dateOf({ createdAt, taggedAt }) {
-    return plausible(createdAt) ?? plausible(taggedAt) ?? 0;
 }
 /** An image that stays needs its parents (the classic builder leaves them): removing one would break its history. */
 function keepParents(images, decided) {
@@ -44491,6 +44646,7 @@ function keepParents(images, decided) {
 }
 
 ;// CONCATENATED MODULE: ./src/policy/networks.ts
+
 
 
 
@@ -44514,15 +44670,13 @@ function decideNetworks(networks, needs, context) {
     return decided;
 }
 function networks_decide(network, { staying, all }, context) {
-    // Its age: since it was made, or since the last container on it ended.
-    const age = ageOf([
-        { at: network.createdAt, of: 'created' },
-        ...usersOfNetwork(network, all).map(({ finishedAt }) => ({
-            at: finishedAt,
-            of: 'last used by a container'
-        }))
-    ], context.now);
+    const evidence = [
+        ...endsOf(usersOfNetwork(network, all)),
+        ...context.evidence.of(network.id)
+    ];
+    const age = ageOf(network.createdAt, evidence, context);
     const decision = networks_keepAnyway(network, staying, context) ??
+        keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
         keepForAge(age, context, network) ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision, age };
@@ -44555,14 +44709,11 @@ function decideVolumes(volumes, needs, context) {
     return new Map(volumes.map((volume) => [volume.name, volumes_decide(volume, needs, context)]));
 }
 function volumes_decide(volume, { staying, all }, context) {
-    // Its age: since it was made, or since the last container that mounts it ended.
-    const age = ageOf([
-        { at: volume.createdAt, of: 'created' },
-        ...usersOfVolume(volume, all).map(({ finishedAt }) => ({
-            at: finishedAt,
-            of: 'last used by a container'
-        }))
-    ], context.now);
+    const evidence = [
+        ...endsOf(usersOfVolume(volume, all)),
+        ...context.evidence.of(volume.name)
+    ];
+    const age = ageOf(volume.createdAt, evidence, context);
     const decision = volumes_keepAnyway(volume, staying, context) ??
         keepByGuard(volume, context) ??
         keepForAge(age, context, volume) ??
@@ -44629,7 +44780,7 @@ function makePlan(inventory, policy) {
     const networks = sorted(inventory.networks, ({ name, id }) => name + id);
     const images = sorted(inventory.images, (image) => nameOf(image) + image.id);
     const volumes = sorted(inventory.volumes, ({ name }) => name);
-    const context = createContext(policy, inventory.engine.now);
+    const context = createContext(policy, inventory);
     const ofContainers = decideContainers(containers, context);
     const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
     const all = { containers, images };

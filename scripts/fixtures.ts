@@ -53,7 +53,7 @@ export async function loadImages(
         diff_ids: built.map(({ id }) => `sha256:${id}`)
       },
       history: layers.map(({ name }) => ({
-        created,
+        ...(created && { created }),
         created_by: `COPY ${name} /`
       }))
     })

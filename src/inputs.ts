@@ -24,6 +24,7 @@ export type Options = {
 export const defaults = {
   'keep-last': '3',
   until: '24h',
+  'age-from': 'last-used',
   'protected-labels': 'keep',
   'protected-images': '',
   'include-containers': 'true',
@@ -106,6 +107,7 @@ export const schema = z.object({
       return time === undefined ? undefined : { time }
     }
   ),
+  'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
   'protected-labels': listInput('key or key=value', (item) => {
     const value = parseLabelPattern(item)
     return value ? { value } : { problem: 'it has no key' }
@@ -176,6 +178,7 @@ export function readInputs(
     policy: {
       keepLast: inputs['keep-last'],
       until: inputs.until,
+      ageFrom: inputs['age-from'],
       protectedLabels: inputs['protected-labels'],
       protectedImages: inputs['protected-images'],
       includeContainers: inputs['include-containers'],

@@ -78,15 +78,6 @@ test('a glob without a tag, or with any tag, protects what is pinned by its dige
   }
 })
 
-test('an image from a registry with an old date is of unknown age, not old', async () => {
-  const [pinned = ''] = await pullByDigest([5])
-  const done = await step({ 'keep-last': '0', until: '1h' })
-  // The containerd store knows when it was pulled.
-  const reason =
-    done.report?.engine.store === 'containerd' ? 'recent' : 'unknown-age'
-  expect(resource(done, pinned)).toMatchObject({ action: 'keep', reason })
-})
-
 test('an image with tags in several repositories and digests of them goes whole', async () => {
   const [pinned = ''] = await pullByDigest([6])
   await docker('tag', pinned, 'first:1')

@@ -167,6 +167,33 @@ const cacheRecord = fc.record({
   internal: fc.boolean()
 })
 
+const event = fc.record({
+  at: fc
+    .integer({ min: 0, max: 30 * 24 * 60 })
+    .map((ago) => now - ago * minute),
+  type: fc.constantFrom('image', 'container', 'network', 'volume', 'plugin'),
+  action: fc.constantFrom(
+    'pull',
+    'load',
+    'tag',
+    'untag',
+    'create',
+    'start',
+    'die',
+    'mount',
+    'connect',
+    'destroy'
+  ),
+  id: fc.constantFrom(
+    ...imageIds,
+    ...references,
+    ...containerIds,
+    ...volumeNames,
+    'id-of-net0'
+  ),
+  image: fc.constantFrom('', ...references)
+})
+
 export const inventories: fc.Arbitrary<Inventory> = fc.record({
   engine: fc.constant({
     name: 'host',
@@ -186,6 +213,7 @@ export const inventories: fc.Arbitrary<Inventory> = fc.record({
       nil: undefined
     })
   }),
+  events: fc.array(event, { maxLength: 5 }),
   unreadable: fc.constant([])
 })
 
@@ -204,6 +232,7 @@ const patterns = [
 ]
 
 export const policies: fc.Arbitrary<Policy> = fc.record({
+  ageFrom: fc.constantFrom('last-used', 'created'),
   keepLast: fc.nat({ max: 4 }),
   until: fc.oneof(
     fc
@@ -242,6 +271,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
         policy,
         stricter: {
           keepLast: policy.keepLast + more,
+          ageFrom: policy.ageFrom,
           until: { duration: Math.max(until(policy), until(other)) },
           protectedLabels: patterns.filter(
             (one) =>

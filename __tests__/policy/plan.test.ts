@@ -153,30 +153,45 @@ test('nothing goes of which a date shows that it was in use since until, nor any
           : Math.max(now - policy.until.time, 1)
       if (until === 0) return
       const plan = makePlan(inventory, policy)
-      const dates = new Map<string, (number | undefined)[]>(
-        [
-          ...inventory.containers.map(
-            ({ id, createdAt, finishedAt }) =>
-              [id, [real(finishedAt) ?? createdAt]] as const
-          ),
-          ...inventory.images.map(
-            (image) =>
-              [
-                image.id,
-                [image.pulled ? undefined : image.createdAt, image.taggedAt]
-              ] as const
-          ),
-          ...inventory.networks.map(
-            ({ id, createdAt }) => [id, [createdAt]] as const
-          ),
-          ...inventory.volumes.map(
-            ({ name, createdAt }) => [name, [createdAt]] as const
-          )
-        ].map(([id, all]) => [id, [...all]])
-      )
-      for (const container of inventory.containers)
-        for (const used of [...container.networks, ...container.volumes])
-          dates.get(used)?.push(container.finishedAt)
+      const { containers, images, networks, volumes, events } = inventory
+      const byUse = policy.ageFrom === 'last-used'
+      const logBegan = Math.min(...events.map(({ at }) => at))
+      const dates = new Map<string, (number | undefined)[]>()
+      for (const { id, createdAt, finishedAt } of containers)
+        dates.set(id, [createdAt, byUse ? finishedAt : undefined])
+      for (const { id, createdAt } of networks) dates.set(id, [createdAt])
+      for (const { name, createdAt } of volumes) dates.set(name, [createdAt])
+      for (const { id, createdAt, taggedAt, pulled } of images)
+        dates.set(
+          id,
+          byUse ? [pulled ? undefined : createdAt, taggedAt] : [createdAt]
+        )
+      for (const { networks: on, volumes: mounted, finishedAt } of byUse
+        ? containers
+        : [])
+        for (const used of [...on, ...mounted])
+          dates.get(used)?.push(finishedAt)
+      for (const { type, action, id, at, image } of byUse ? events : []) {
+        if (type === 'volume' && action === 'mount') dates.get(id)?.push(at)
+        if (type === 'network' && action === 'connect') dates.get(id)?.push(at)
+        for (const one of images) {
+          const named = (name: string) =>
+            name === one.id || one.references.includes(name)
+          const used =
+            type === 'image'
+              ? ['pull', 'load', 'tag'].includes(action) && named(id)
+              : false
+          const run =
+            type === 'container' &&
+            action === 'die' &&
+            named(image) &&
+            !containers.some((known) => known.id === id)
+          if (used || run) dates.get(one.id)?.push(at)
+        }
+      }
+      for (const { id } of byUse ? images : [])
+        if (!dates.get(id)?.some((date) => real(date) !== undefined))
+          dates.get(id)?.push(logBegan)
       for (const { kind, id, decision } of plan.items) {
         if (decision.action === 'keep' || kind === 'build-cache') continue
         const known = (dates.get(id) ?? []).filter(

@@ -386,3 +386,174 @@ test('a build cache that the engine does not list is left to the builder', () =>
   )
   expect(items.at(-1)).toMatchObject({ decision: removed, bytes: undefined })
 })
+
+const ownedImage = `0a1b2c:${'f'.repeat(32)}`
+test.each([
+  [
+    'the image of a container action',
+    'o',
+    (age: number) => ({
+      images: [image('o', { references: [ownedImage], createdAt: ago(age) })]
+    })
+  ],
+  [
+    'a network of a job',
+    'o',
+    (age: number) => ({
+      networks: [
+        network('o', { name: 'github_network_x', createdAt: ago(age) })
+      ]
+    })
+  ],
+  [
+    'a network with its label',
+    'o',
+    (age: number) => ({
+      networks: [
+        network('o', { labels: { '0a1b2c': '' }, createdAt: ago(age) })
+      ]
+    })
+  ],
+  [
+    'a container with its label',
+    'o',
+    (age: number) => ({
+      containers: [
+        container('o', {
+          labels: { '0a1b2c': '' },
+          createdAt: ago(age),
+          finishedAt: ago(age)
+        })
+      ]
+    })
+  ]
+])(
+  'what the runner owns stays for a day, whatever until says: %s',
+  (_, id, held) => {
+    for (const wanted of [
+      { until: { duration: 0 } },
+      { until: { duration: 0 }, ageFrom: 'created' as const }
+    ]) {
+      expect(decisionOf(id, held(23 * hour), wanted)).toMatchObject({
+        action: 'keep',
+        reason: 'runner-owned'
+      })
+      expect(decisionOf(id, held(day), wanted)).toMatchObject(removed)
+    }
+  }
+)
+
+test('what the runner pulled at an unknown time is fresh', () => {
+  const images = [image('o', { references: [ownedImage], pulled: true })]
+  expect(decisionOf('o', { images }, { until: { duration: 0 } })).toMatchObject(
+    { reason: 'runner-owned' }
+  )
+})
+
+test.each([
+  [
+    'a pull',
+    { type: 'image', action: 'pull', id: 'app:1' },
+    'pulled 5 min ago'
+  ],
+  [
+    'a load',
+    { type: 'image', action: 'load', id: 'sha256:i' },
+    'loaded 5 min ago'
+  ],
+  [
+    'a tag',
+    { type: 'image', action: 'tag', id: 'sha256:i' },
+    'tagged 5 min ago'
+  ],
+  [
+    'a container by its name',
+    {
+      type: 'container',
+      action: 'die',
+      id: 'gone',
+      image: 'docker.io/library/app:1'
+    },
+    'last used by a container 5 min ago'
+  ],
+  [
+    'an event that is no use',
+    { type: 'image', action: 'untag', id: 'sha256:i' },
+    'created 30 days ago'
+  ],
+  [
+    'the event of another image',
+    { type: 'image', action: 'pull', id: 'app:2' },
+    'created 30 days ago'
+  ]
+])('the log shows the use of an image: %s', (_, parts, detail) => {
+  const event = { at: ago(5 * minute), image: '', ...parts }
+  const held = {
+    images: [image('sha256:i', { references: ['app:1'] })],
+    events: [event]
+  }
+  expect(decisionOf('sha256:i', held)?.detail).toBe(detail)
+  expect(decisionOf('sha256:i', held, { ageFrom: 'created' })?.detail).toBe(
+    'created 30 days ago'
+  )
+})
+
+test('a container’s event is about the image of the container, if that is still known', () => {
+  const event = {
+    at: ago(5 * minute),
+    type: 'container',
+    action: 'die',
+    id: 'c',
+    image: 'app:1'
+  }
+  const held = {
+    images: [
+      image('sha256:old'),
+      image('sha256:new', { references: ['app:1'] })
+    ],
+    containers: [container('c', { image: 'sha256:old' })],
+    events: [event]
+  }
+  expect(decisionOf('sha256:old', held)?.reason).toBe('recent')
+  expect(decisionOf('sha256:new', held)).toMatchObject(removed)
+})
+
+test('the log shows the use of networks and volumes', () => {
+  const events = [
+    {
+      at: ago(5 * minute),
+      type: 'network',
+      action: 'disconnect',
+      id: 'n',
+      image: ''
+    },
+    {
+      at: ago(5 * minute),
+      type: 'volume',
+      action: 'unmount',
+      id: 'a'.repeat(64),
+      image: ''
+    }
+  ]
+  const held = {
+    networks: [network('n')],
+    volumes: [volume('a'.repeat(64))],
+    events
+  }
+  for (const id of ['n', 'a'.repeat(64)])
+    expect(decisionOf(id, held)?.reason).toBe('recent')
+})
+
+test('an image of unknown age came before the log began, if that is long enough ago', () => {
+  const held = (began: number) => ({
+    images: [image('i', { pulled: true })],
+    events: [
+      { at: ago(began), type: 'plugin', action: 'enable', id: 'x', image: '' }
+    ]
+  })
+  expect(decisionOf('i', held(59 * minute))).toMatchObject({
+    action: 'keep',
+    reason: 'unknown-age'
+  })
+  expect(decisionOf('i', held(hour))).toMatchObject(removed)
+})

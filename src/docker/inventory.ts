@@ -8,6 +8,7 @@ import type {
   Volume
 } from '../policy/inventory.ts'
 import { listBuildCache } from './buildCache.ts'
+import { readEventLog } from './events.ts'
 import { connectionError, DockerError, succeed, type Docker } from './cli.ts'
 import { inspect, type Inspected } from './inspect.ts'
 import {
@@ -64,13 +65,15 @@ export async function lookAtAll(
   engine: Engine,
   builder: string | undefined
 ): Promise<Inventory> {
-  const [containers, images, networks, volumes, records] = await Promise.all([
-    listContainers(docker),
-    listImages(docker, engine),
-    listNetworks(docker),
-    listVolumes(docker),
-    builder === undefined ? [] : listBuildCache(docker, engine, builder)
-  ])
+  const [containers, images, networks, volumes, events, records] =
+    await Promise.all([
+      listContainers(docker),
+      listImages(docker, engine),
+      listNetworks(docker),
+      listVolumes(docker),
+      readEventLog(docker, engine),
+      builder === undefined ? [] : listBuildCache(docker, engine, builder)
+    ])
   const unreadable = Object.entries({
     image: images.unreadable,
     network: networks.unreadable,
@@ -83,6 +86,7 @@ export async function lookAtAll(
     networks: networks.found,
     volumes: volumes.found,
     buildCache: { records },
+    events,
     unreadable
   }
 }

@@ -124,6 +124,15 @@ export const volumeSchema = z.object({
   Mountpoint: text
 })
 
+/** A line of `events`. */
+export const eventSchema = z.object({
+  Type: text,
+  Action: text,
+  Actor: z.object({ ID: text, Attributes: map }).nullish(),
+  /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
+  timeNano: orElse(z.number(), 0)
+})
+
 /** A line of `image ls`. */
 export const listedImageSchema = z.object({ ID: z.string().min(1), Size: text })
 

@@ -18,10 +18,19 @@ export function plausible(instant: number | undefined): number | undefined {
     : undefined
 }
 
-/** The age by the latest of the evidence: whatever was used last was used since. */
-export function ageOf(evidence: readonly Evidence[], now: number): Age {
+/**
+ * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
+ * `age-from: created` by Docker's own rule, the date of its making alone.
+ */
+export function ageOf(
+  createdAt: number | undefined,
+  evidence: readonly Evidence[],
+  { policy, now }: { policy: Policy; now: number }
+): Age {
+  const created = { at: createdAt, of: 'created' }
+  const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence]
   let latest: { at: number; of: string } | undefined
-  for (const { at, of } of evidence) {
+  for (const { at, of } of all) {
     const instant = plausible(at)
     if (instant !== undefined && (latest === undefined || instant > latest.at))
       latest = { at: instant, of }
@@ -29,6 +38,16 @@ export function ageOf(evidence: readonly Evidence[], now: number): Age {
   return latest === undefined
     ? 'unknown'
     : { idle: Math.max(now - latest.at, 0), of: latest.of }
+}
+
+/** What the end of containers shows of the networks and volumes that they used. */
+export function endsOf(
+  containers: readonly { finishedAt: number | undefined }[]
+): Evidence[] {
+  return containers.map(({ finishedAt }) => ({
+    at: finishedAt,
+    of: 'last used by a container'
+  }))
 }
 
 export function describeAge(age: Age): string {

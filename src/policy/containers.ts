@@ -9,6 +9,7 @@ import {
 } from './decision.ts'
 import type { Container } from './inventory.ts'
 import { describeUsers, needsOf } from './needs.ts'
+import { isRunnerContainer, keepForRunner } from './runner.ts'
 
 /** States in which a container can be removed without stopping it. */
 const removable = new Set(['created', 'exited', 'dead'])
@@ -35,19 +36,20 @@ export function decideContainers(
 }
 
 function decide(container: Container, context: Context): Decided {
-  const finished = plausible(container.finishedAt) !== undefined
-  const age = ageOf(
-    finished
-      ? [{ at: container.finishedAt, of: 'stopped' }]
-      : [{ at: container.createdAt, of: 'created' }],
-    context.now
-  )
+  const stopped = { at: container.finishedAt, of: 'stopped' }
+  const age = ageOf(container.createdAt, [stopped], context)
   const started = plausible(container.startedAt) !== undefined
   const recent = started
     ? keepForAge(age, context)
     : keepForAge(age, context, container)
   const decision =
     keepAnyway(container, context) ??
+    keepForRunner(
+      isRunnerContainer(container),
+      container.createdAt,
+      [stopped],
+      context
+    ) ??
     recent ??
     remove('expired', describeAge(age))
   return { decision, age }

@@ -1,3 +1,4 @@
+import { indexEvidence, type EvidenceIndex } from './evidence.ts'
 import type { Inventory } from './inventory.ts'
 import {
   labelMatcher,
@@ -11,13 +12,14 @@ import type { Policy } from './policy.ts'
 export type Context = {
   policy: Policy
   now: number
+  evidence: EvidenceIndex
   /** Says which protected label is among these, or undefined. */
   protectedBy: (labels: Labels) => string | undefined
   /** Says which glob protects one of the references, or undefined. */
   protectedReference: (references: readonly string[]) => string | undefined
 }
 
-export function createContext(policy: Policy, now: number): Context {
+export function createContext(policy: Policy, inventory: Inventory): Context {
   const labels = policy.protectedLabels.map((pattern) => ({
     text: describePattern(pattern),
     matches: labelMatcher(pattern)
@@ -28,7 +30,8 @@ export function createContext(policy: Policy, now: number): Context {
   }))
   return {
     policy,
-    now,
+    now: inventory.engine.now,
+    evidence: indexEvidence(inventory),
     protectedBy: (present) => {
       const found = labels.find(({ matches }) => matches(present))
       return found && `has the protected label ${found.text}`

@@ -9,6 +9,7 @@ export const keepReasons = [
   'recent',
   'unknown-age',
   'named-volume',
+  'runner-owned',
   'built-in',
   'not-included'
 ] as const

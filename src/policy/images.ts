@@ -1,4 +1,11 @@
-import { ageOf, describeAge, keepForAge, plausible, type Age } from './age.ts'
+import {
+  ageOf,
+  describeAge,
+  keepForAge,
+  plausible,
+  type Age,
+  type Evidence
+} from './age.ts'
 import { namesOf, type Context } from './context.ts'
 import {
   compareText,
@@ -12,6 +19,7 @@ import {
 import type { Image } from './inventory.ts'
 import { parseReference } from './match.ts'
 import { describeUsers, type Needs } from './needs.ts'
+import { isRunnerImage, keepForRunner } from './runner.ts'
 import { untilDuration } from './policy.ts'
 
 /** Decides every image by its references; `staying` is what the staying containers need. */
@@ -23,9 +31,15 @@ export function decideImages(
   const newest = newestByRepository(images, context)
   const decided = new Map(
     images.map((image) => {
-      const age = ageOfImage(image, context.now)
+      const age = ageOfImage(image, context)
       const decision =
         keepAnyway(image, staying, context) ??
+        keepForRunner(
+          isRunnerImage(image),
+          image.pulled ? undefined : image.createdAt,
+          evidenceOf(image, context),
+          context
+        ) ??
         decideByAge(image, age, newest, context)
       return [image.id, { decision, age }]
     })
@@ -35,17 +49,28 @@ export function decideImages(
 }
 
 /**
- * The age of an image: since it was built or tagged, whichever is later. What came from a registry was built
- * elsewhere, long before it came here perhaps: its `Created` alone is no evidence of anything on this engine.
+ * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
+ * is no evidence of anything on this engine. Where nothing else is known, the event log tells if it goes back far
+ * enough: the image came, and was last used, before the log began.
  */
-function ageOfImage(image: Image, now: number): Age {
-  return ageOf(
-    [
-      { at: image.pulled ? undefined : image.createdAt, of: 'created' },
-      { at: image.taggedAt, of: 'tagged' }
-    ],
-    now
-  )
+function ageOfImage(image: Image, context: Context): Age {
+  const { policy, now } = context
+  const docker = policy.ageFrom === 'created'
+  const createdAt = image.pulled && !docker ? undefined : image.createdAt
+  const age = ageOf(createdAt, evidenceOf(image, context), context)
+  const { logBegan } = context.evidence
+  if (age !== 'unknown' || docker || logBegan === undefined) return age
+  const idle = now - logBegan
+  return idle < untilDuration(policy, now)
+    ? age
+    : { idle, of: 'in no event of the log, which began' }
+}
+
+function evidenceOf(
+  { id, taggedAt }: Image,
+  { evidence }: Context
+): Evidence[] {
+  return [{ at: taggedAt, of: 'tagged' }, ...evidence.of(id)]
 }
 
 /** What keeps a whole image, with all its references. */
@@ -109,34 +134,32 @@ function repositoryOf(reference: string): string {
  */
 function newestByRepository(
   images: readonly Image[],
-  { policy, now }: Context
+  context: Context
 ): Map<string, Set<string>> {
+  const { policy, now } = context
   const anyAge = untilDuration(policy, now) === 0
   const places = images
-    .filter((image) => anyAge || ageOfImage(image, now) !== 'unknown')
-    .sort(newestFirst)
-    .flatMap(({ id, references }) =>
-      [...new Set(references.map(repositoryOf))].map((name) => ({ name, id }))
+    .map((image) => {
+      const { id, references, createdAt, taggedAt } = image
+      const age = ageOfImage(image, context)
+      const arrival = age === 'unknown' ? 0 : now - age.idle
+      const date = plausible(createdAt) ?? plausible(taggedAt) ?? arrival
+      const names = new Set(references.map(repositoryOf))
+      return { id, names, arrival, date, counts: anyAge || age !== 'unknown' }
+    })
+    .filter(({ counts }) => counts)
+    // By the date of the build where it is one, else of the arrival; the ID makes the order the same every time.
+    .sort(
+      (a, b) =>
+        b.date - a.date || b.arrival - a.arrival || compareText(a.id, b.id)
     )
+    .flatMap(({ id, names }) => [...names].map((name) => ({ name, id })))
   return new Map(
     [...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
       const newest = members.slice(0, policy.keepLast)
       return [name, new Set(newest.map(({ id }) => id))]
     })
   )
-}
-
-/** By the date of the build where it is one, else of the arrival; the ID makes the order the same every time. */
-function newestFirst(a: Image, b: Image): number {
-  return (
-    dateOf(b) - dateOf(a) ||
-    (plausible(b.taggedAt) ?? 0) - (plausible(a.taggedAt) ?? 0) ||
-    compareText(a.id, b.id)
-  )
-}
-
-function dateOf({ createdAt, taggedAt }: Image): number {
-  return plausible(createdAt) ?? plausible(taggedAt) ?? 0
 }
 
 /** An image that stays needs its parents (the classic builder leaves them): removing one would break its history. */

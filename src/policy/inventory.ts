@@ -8,6 +8,8 @@ export type Inventory = {
   networks: Network[]
   volumes: Volume[]
   buildCache: BuildCache
+  /** What the engine's event log still has, the oldest first. */
+  events: EngineEvent[]
   /** What the engine lists but cannot tell of, such as `image sha256:…`: it is left alone. */
   unreadable: string[]
 }
@@ -88,6 +90,18 @@ export type Volume = {
   labels: Labels
   options: Record<string, string>
   mountpoint: string
+}
+
+/** Something that the engine says happened. */
+export type EngineEvent = {
+  at: number
+  /** image, container, network, volume and others. */
+  type: string
+  action: string
+  /** The ID, or the name where that is the ID; of a pull the reference. */
+  id: string
+  /** Of a container: its image as it was typed. */
+  image: string
 }
 
 /** Undefined records: the engine has none to tell of, or was too slow to tell. */

@@ -68,7 +68,9 @@ function add(
  * Finds the IDs of the images that a reference or an ID may mean now. Docker takes the start of an ID, too, and on the
  * containerd store a digest is an ID: where it could be several, all of them count.
  */
-function imageFinder(images: readonly Image[]): (name: string) => string[] {
+export function imageFinder(
+  images: readonly Image[]
+): (name: string) => string[] {
   const ids = images.map(({ id }) => id)
   const known = new Map(images.map(({ id }) => [id, id]))
   for (const image of images)

@@ -1,4 +1,4 @@
-import { ageOf, describeAge, keepForAge } from './age.ts'
+import { ageOf, describeAge, endsOf, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import {
   keep,
@@ -9,6 +9,7 @@ import {
 } from './decision.ts'
 import type { Network } from './inventory.ts'
 import { describeUsers, usersOfNetwork, type NeedsBoth } from './needs.ts'
+import { isRunnerNetwork, keepForRunner } from './runner.ts'
 
 /** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
 const builtIn = new Set([
@@ -46,19 +47,19 @@ function decide(
   { staying, all }: NeedsBoth,
   context: Context
 ): Decided {
-  // Its age: since it was made, or since the last container on it ended.
-  const age = ageOf(
-    [
-      { at: network.createdAt, of: 'created' },
-      ...usersOfNetwork(network, all).map(({ finishedAt }) => ({
-        at: finishedAt,
-        of: 'last used by a container'
-      }))
-    ],
-    context.now
-  )
+  const evidence = [
+    ...endsOf(usersOfNetwork(network, all)),
+    ...context.evidence.of(network.id)
+  ]
+  const age = ageOf(network.createdAt, evidence, context)
   const decision =
     keepAnyway(network, staying, context) ??
+    keepForRunner(
+      isRunnerNetwork(network),
+      network.createdAt,
+      evidence,
+      context
+    ) ??
     keepForAge(age, context, network) ??
     remove('expired', describeAge(age))
   return { decision, age }

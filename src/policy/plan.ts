@@ -52,7 +52,7 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
   const images = sorted(inventory.images, (image) => nameOf(image) + image.id)
   const volumes = sorted(inventory.volumes, ({ name }) => name)
 
-  const context = createContext(policy, inventory.engine.now)
+  const context = createContext(policy, inventory)
   const ofContainers = decideContainers(containers, context)
   const staying = containers.filter(
     ({ id }) => ofContainers.get(id)?.decision.action === 'keep'

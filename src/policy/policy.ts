@@ -3,6 +3,8 @@ import type { LabelPattern } from './match.ts'
 /** What the inputs ask for, as plain data. Sizes in bytes, durations and instants in milliseconds. */
 export type Policy = {
   keepLast: number
+  /** What idle counts from: the latest evidence of use, or Docker's own `Created` alone. */
+  ageFrom: 'last-used' | 'created'
   /** How long a resource must have been idle to go; or the instant since which it must have been. */
   until: { duration: number } | { time: number }
   protectedLabels: LabelPattern[]

@@ -1,4 +1,4 @@
-import { ageOf, describeAge, keepForAge } from './age.ts'
+import { ageOf, describeAge, endsOf, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import { keep, remove, type Decided, type Decision } from './decision.ts'
 import type { Volume } from './inventory.ts'
@@ -21,17 +21,11 @@ function decide(
   { staying, all }: NeedsBoth,
   context: Context
 ): Decided {
-  // Its age: since it was made, or since the last container that mounts it ended.
-  const age = ageOf(
-    [
-      { at: volume.createdAt, of: 'created' },
-      ...usersOfVolume(volume, all).map(({ finishedAt }) => ({
-        at: finishedAt,
-        of: 'last used by a container'
-      }))
-    ],
-    context.now
-  )
+  const evidence = [
+    ...endsOf(usersOfVolume(volume, all)),
+    ...context.evidence.of(volume.name)
+  ]
+  const age = ageOf(volume.createdAt, evidence, context)
   const decision =
     keepAnyway(volume, staying, context) ??
     keepByGuard(volume, context) ??

@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startRegistry, type Registry } from '../../scripts/registry.ts'
+import { resource, useEngine } from './harness.ts'
+
+const { docker, load, step, contents } = useEngine()
+const everything = {
+  'keep-last': '0',
+  'protected-images': 'busybox',
+  'include-build-cache': 'false'
+}
+let registry: Registry
+
+beforeAll(async () => {
+  registry = await startRegistry()
+}, 60_000)
+afterAll(async () => {
+  await registry.stop()
+})
+
+/** Dates that images really have: of reproducible builds, an old one, and none. */
+const dates = {
+  epoch: '1970-01-01T00:00:00Z',
+  dos: '1980-01-01T00:00:00Z',
+  old: '2024-05-01T12:00:00Z',
+  none: ''
+}
+
+function images(prefix: string) {
+  return Object.entries(dates).map(([name, created]) => ({
+    references: [`${prefix}${name}:1`],
+    created,
+    layers: [{ name, bytes: 1_000 }]
+  }))
+}
+
+/** Makes the engine forget what happened: its log has room for 256 events. */
+async function fillLog(): Promise<void> {
+  const fillers = Array.from({ length: 260 }, (_, index) => ({
+    references: [`filler:${index}`],
+    created: '2024-05-01T12:00:00Z',
+    layers: [{ name: `filler-${index}`, bytes: 10 }]
+  }))
+  await load(fillers)
+}
+
+test('images of any date stay that were just loaded; Docker’s own prune goes by that date', async () => {
+  await load(images(''))
+
+  const done = await step({ ...everything, until: '24h' })
+
+  const loaded = Object.keys(dates)
+    .map((name) => `${name}:1`)
+    .sort()
+  expect((await contents()).references).toEqual(['busybox:1', ...loaded].sort())
+  for (const name of loaded)
+    expect(resource(done, name)).toMatchObject({ reason: 'recent' })
+  expect(resource(done, 'epoch:1').detail).toMatch(
+    /^(?:loaded|tagged) \d s ago$/
+  )
+
+  await docker('image', 'prune', '--all', '--force', '--filter', 'until=24h')
+  const { references } = await contents()
+  const kept = done.report?.engine.store === 'containerd' ? loaded : []
+  expect(references.filter((one) => loaded.includes(one))).toEqual(kept)
+})
+
+test('images of any date stay that were just pulled, by tag or by digest', async () => {
+  const prefix = `${registry.address}/`
+  await load(images(prefix))
+  const pulled: string[] = []
+  for (const name of Object.keys(dates)) {
+    const reference = `${prefix}${name}:1`
+    const pushed = await docker('push', reference)
+    const [digest = ''] =
+      /sha256:[0-9a-f]{64}/.exec(pushed.split('\n').at(-1) ?? '') ?? []
+    await docker('image', 'rm', reference)
+    pulled.push(
+      name === 'epoch' || name === 'old'
+        ? reference
+        : `${prefix}${name}@${digest}`
+    )
+  }
+  await sleep(1_500)
+  for (const reference of pulled) await docker('pull', reference)
+
+  const done = await step({ ...everything, until: '24h' })
+
+  for (const reference of pulled)
+    expect(resource(done, reference)).toMatchObject({
+      action: 'keep',
+      reason: 'recent'
+    })
+})
+
+test('what was pulled before the event log began is of unknown age, and said to be', async () => {
+  const reference = `${registry.address}/app:1`
+  await load([
+    {
+      references: [reference],
+      created: '2024-05-01T12:00:00Z',
+      layers: [{ name: 'app', bytes: 1_000 }]
+    }
+  ])
+  await docker('push', reference)
+  await docker('image', 'rm', reference)
+  await docker('pull', reference)
+  await fillLog()
+  await sleep(1_500)
+  const dryRun = { ...everything, 'dry-run': 'true' }
+
+  const early = await step({ ...dryRun, until: '1h' })
+  // The containerd store knows when it was pulled.
+  const reason =
+    early.report?.engine.store === 'containerd' ? 'recent' : 'unknown-age'
+  expect(resource(early, reference)).toMatchObject({ action: 'keep', reason })
+
+  for (const inputs of [
+    { until: '1s' },
+    { until: '0s' },
+    { until: '1h', 'age-from': 'created' }
+  ])
+    expect(
+      resource(await step({ ...dryRun, ...inputs }), reference)
+    ).toMatchObject({ outcome: 'planned' })
+  await docker('image', 'prune', '--all', '--force')
+})
+
+test('an image that a container used outlives a younger one that nothing used', async () => {
+  const old = (name: string, created: string) => ({
+    references: [`${name}:1`],
+    created,
+    layers: [{ name, bytes: 1_000 }]
+  })
+  await load([
+    old('used', '2023-05-01T12:00:00Z'),
+    old('unused', '2024-05-01T12:00:00Z')
+  ])
+  await sleep(3_000)
+  await docker(
+    'create',
+    '--network',
+    'none',
+    '--name',
+    'short',
+    'used:1',
+    'true'
+  )
+  await docker('container', 'rm', 'short')
+
+  const done = await step({ ...everything, until: '3s' })
+
+  expect(resource(done, 'used:1')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  expect(resource(done, 'used:1').detail).toMatch(/^last used by a container/)
+  expect(resource(done, 'unused:1')).toMatchObject({ outcome: 'removed' })
+})
+
+test('a container that ran long and stopped a moment ago stays, one that stopped before until goes', async () => {
+  const run = (name: string, seconds: number) =>
+    docker(
+      'run',
+      '--detach',
+      '--network',
+      'none',
+      '--name',
+      name,
+      'busybox:1',
+      'sleep',
+      String(seconds)
+    )
+  await run('late', 5)
+  await run('early', 0)
+  await sleep(6_000)
+
+  const done = await step({ ...everything, until: '3s' })
+
+  expect(resource(done, 'late')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  expect(resource(done, 'early')).toMatchObject({ outcome: 'removed' })
+})

@@ -1,0 +1,33 @@
+import type { Engine, EngineEvent } from '../policy/inventory.ts'
+import { orNothing, succeed, type Docker } from './cli.ts'
+import { eventSchema, readJsonLines } from './schemas.ts'
+import { costlyLimit } from './sizes.ts'
+
+/**
+ * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Empty where
+ * it does not tell.
+ */
+export async function readEventLog(
+  docker: Docker,
+  engine: Engine
+): Promise<EngineEvent[]> {
+  const until = (engine.now / 1_000).toFixed(3)
+  const args = ['events', '--since', '1', '--until', until]
+  const lines = await orNothing(
+    docker([...args, '--format', '{{json .}}'], { limit: costlyLimit }).then(
+      (output) => succeed(output, 'events').stdout
+    )
+  )
+  return readEvents(lines ?? '')
+}
+
+/** Reads events, one a line. */
+export function readEvents(lines: string): EngineEvent[] {
+  return readJsonLines(lines, eventSchema, 'events').map((event) => ({
+    at: event.timeNano / 1e6,
+    type: event.Type,
+    action: event.Action,
+    id: event.Actor?.ID ?? '',
+    image: event.Actor?.Attributes['image'] ?? ''
+  }))
+}
