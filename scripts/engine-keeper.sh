@@ -50,7 +50,16 @@ finish() {
   kill -KILL "$1"
   wait "$1"
 } 2>/dev/null
+# Networks are devices of the host: dockerd takes its own back, and what one that was killed left goes by its name.
+export DOCKER_HOST="unix://$dir/docker.sock"
+{
+  (inside docker container ls --all --quiet) | while read -r id; do (inside docker container rm --force "$id"); done
+  (inside docker network prune --force)
+} >/dev/null 2>&1 </dev/null
 finish "$dockerd"
+grep -aoE 'br-[0-9a-f]{12}' "$dir/data/network/files/local-kv.db" 2>/dev/null | sort -u | while read -r bridge; do
+  ip link delete "$bridge" 2>/dev/null
+done
 finish "$containerd"
 # What a dockerd that was killed left: the shims of its containers name the folder in their command lines.
 for process in /proc/[0-9]*; do
