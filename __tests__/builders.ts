@@ -115,6 +115,8 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
     volumes: [],
     buildCache: { records: [] },
     events: [],
+    ledger: undefined,
+    remembers: false,
     unreadable: [],
     ...parts
   }

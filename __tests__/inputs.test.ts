@@ -4,7 +4,10 @@ import { defaults, InputError, readInputs } from '../src/inputs.ts'
 
 const now = Date.UTC(2026, 0, 31)
 const read = (inputs: Record<string, string>) =>
-  readInputs((name) => inputs[name] ?? '', { now, temp: '/temp' })
+  readInputs((name) => inputs[name], {
+    now,
+    env: { RUNNER_TEMP: '/temp', HOME: '/home/me' }
+  })
 
 test('without inputs the defaults hold', () => {
   expect(read({})).toEqual({
@@ -27,6 +30,7 @@ test('without inputs the defaults hold', () => {
       timeout: 900_000,
       concurrency: 4,
       docker: 'docker',
+      stateDir: '/home/me/.local/state/docker-reclaim',
       reportFile: '/temp/docker-reclaim/report.json'
     }
   })
@@ -101,4 +105,20 @@ test('whatever is written into an input, it is read, or refused by its name', ()
     { numRuns: 5_000 }
   )
   expect(refused).toBeGreaterThan(1_000)
+})
+
+test('the folder of the ledgers: the tool cache, the user’s state, one of one’s own, or none', () => {
+  const stateDir = (env: Record<string, string>, text?: string) =>
+    readInputs((name) => (name === 'state-dir' ? text : undefined), {
+      now,
+      env
+    }).options.stateDir
+  expect(stateDir({ RUNNER_TOOL_CACHE: '/tools', HOME: '/home/me' })).toBe(
+    '/tools/docker-reclaim'
+  )
+  expect(stateDir({ XDG_STATE_HOME: '/state', HOME: '/home/me' })).toBe(
+    '/state/docker-reclaim'
+  )
+  expect(stateDir({ HOME: '/home/me' }, '/srv/ledgers')).toBe('/srv/ledgers')
+  expect(stateDir({ HOME: '/home/me' }, '')).toBe('')
 })

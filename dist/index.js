@@ -30874,7 +30874,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 569:
+/***/ 9450:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -30970,8 +30970,8 @@ const normalizeParameters = (rawFile, rawArguments = [], rawOptions, ...rawExtra
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
-;// CONCATENATED MODULE: external "node:process"
-const external_node_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:process");
+// EXTERNAL MODULE: external "node:process"
+var external_node_process_ = __nccwpck_require__(1708);
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./node_modules/execa/lib/arguments/escape.js
@@ -31060,7 +31060,7 @@ const quoteString = escapedArgument => {
 		return escapedArgument;
 	}
 
-	return external_node_process_namespaceObject.platform === 'win32'
+	return external_node_process_.platform === 'win32'
 		? `"${escapedArgument.replaceAll('"', '""')}"`
 		: `'${escapedArgument.replaceAll('\'', '\'\\\'\'')}'`;
 };
@@ -31374,7 +31374,7 @@ const getSubprocessResult = result => {
 
 
 const isStandardStream = stream => STANDARD_STREAMS.includes(stream);
-const STANDARD_STREAMS = [external_node_process_namespaceObject.stdin, external_node_process_namespaceObject.stdout, external_node_process_namespaceObject.stderr];
+const STANDARD_STREAMS = [external_node_process_.stdin, external_node_process_.stdout, external_node_process_.stderr];
 const STANDARD_STREAMS_ALIASES = ['stdin', 'stdout', 'stderr'];
 const getStreamName = fdNumber => STANDARD_STREAMS_ALIASES[fdNumber] ?? `stdio[${fdNumber}]`;
 
@@ -31574,10 +31574,10 @@ const VERBOSE_VALUES = ['none', 'short', 'full'];
 
 
 function isUnicodeSupported() {
-	const {env} = external_node_process_namespaceObject;
+	const {env} = external_node_process_;
 	const {TERM, TERM_PROGRAM} = env;
 
-	if (external_node_process_namespaceObject.platform !== 'win32') {
+	if (external_node_process_.platform !== 'win32') {
 		return TERM !== 'linux'; // Linux console (kernel)
 	}
 
@@ -32016,7 +32016,7 @@ const underlineWhiteBright = format('58;5;15', 59);
 
 // `yoctocolors` checks whether the terminal type supports colors, but not whether `stderr`, where this is printed, is a terminal.
 // Like `util.styleText()`, colors are not used when `stderr` is redirected, e.g. to a file, unless `FORCE_COLOR` is set.
-const default_hasColors = external_node_process_namespaceObject.env.FORCE_COLOR !== undefined || external_node_process_namespaceObject.stderr.isTTY === true;
+const default_hasColors = external_node_process_.env.FORCE_COLOR !== undefined || external_node_process_.stderr.isTTY === true;
 const identity = string => string;
 const getColor = color => default_hasColors ? color : identity;
 const default_gray = getColor(gray);
@@ -32212,11 +32212,11 @@ const validateVerbose = verbose => {
 
 
 // Start counting time before spawning the subprocess
-const getStartTime = () => external_node_process_namespaceObject.hrtime.bigint();
+const getStartTime = () => external_node_process_.hrtime.bigint();
 
 // Compute duration after the subprocess ended.
 // Printed by the `verbose` option.
-const getDurationMs = startTime => Number(external_node_process_namespaceObject.hrtime.bigint() - startTime) / 1e6;
+const getDurationMs = startTime => Number(external_node_process_.hrtime.bigint() - startTime) / 1e6;
 
 ;// CONCATENATED MODULE: ./node_modules/execa/lib/arguments/command.js
 
@@ -32316,10 +32316,10 @@ function execFileSync(file, arguments_ = [], options = {}) {
 
 
 const npmRunPath = ({
-	cwd = external_node_process_namespaceObject.cwd(),
-	path: pathOption = external_node_process_namespaceObject.env[pathKey()],
+	cwd = external_node_process_.cwd(),
+	path: pathOption = external_node_process_.env[pathKey()],
 	preferLocal = true,
-	execPath = external_node_process_namespaceObject.execPath,
+	execPath = external_node_process_.execPath,
 	addExecPath = true,
 } = {}) => {
 	const cwdPath = external_node_path_.resolve(toPath(cwd));
@@ -32356,7 +32356,7 @@ const applyExecPath = (result, pathParts, execPath, cwdPath) => {
 	}
 };
 
-const npmRunPathEnv = ({env = external_node_process_namespaceObject.env, ...options} = {}) => {
+const npmRunPathEnv = ({env = external_node_process_.env, ...options} = {}) => {
 	env = {...env};
 
 	const pathName = pathKey({env});
@@ -33808,11 +33808,11 @@ const mapNode = ({options}) => {
 // It must not run the current process' `node --eval` or `node --print` code either, instead of its file. Like `child_process.fork()`, this prevents fork bombs.
 const getDefaultNodeOptions = () => {
 	const nodeOptions = [];
-	for (let index = 0; index < external_node_process_namespaceObject.execArgv.length; index += 1) {
-		const nodeOption = external_node_process_namespaceObject.execArgv[index];
+	for (let index = 0; index < external_node_process_.execArgv.length; index += 1) {
+		const nodeOption = external_node_process_.execArgv[index];
 		if (REMOVED_OPTIONS_WITH_VALUE.has(nodeOption)) {
 			// `-p` and `--print` do not take a value when followed by another flag, e.g. `node -p -e code`. With the other options, Node.js fails when their value starts with `-`.
-			if (!external_node_process_namespaceObject.execArgv[index + 1]?.startsWith('-')) {
+			if (!external_node_process_.execArgv[index + 1]?.startsWith('-')) {
 				index += 1;
 			}
 		} else if (!IGNORED_OPTIONS_REGEXP.test(nodeOption)) {
@@ -33832,7 +33832,7 @@ const IGNORED_OPTIONS_REGEXP = /^--(?:inspect|eval=|print=|input-type=)/;
 // Also adds `ipc: true` and `shell: false`.
 const handleNodeOption = (file, commandArguments, {
 	node: shouldHandleNode = false,
-	nodePath = external_node_process_namespaceObject.execPath,
+	nodePath = external_node_process_.execPath,
 	nodeOptions = getDefaultNodeOptions(),
 	cwd,
 	execPath: formerNodePath,
@@ -34017,7 +34017,7 @@ var promises_ = __nccwpck_require__(1455);
 
 
 
-const isWindows = external_node_process_namespaceObject.platform === 'win32';
+const isWindows = external_node_process_.platform === 'win32';
 
 // A command containing a directory separator is treated as a path and looked up directly, instead of being searched for in `PATH`. Backslash only counts as a separator on Windows, since it's a valid filename character on other platforms.
 const separatorPattern = isWindows ? /[\/\\]/v : /\//v;
@@ -34031,11 +34031,11 @@ function resolveOptions(command, options) {
 	}
 
 	const {
-		cwd = external_node_process_namespaceObject.cwd(),
+		cwd = external_node_process_.cwd(),
 		// On Windows, `process.env.PATH` can be undefined in some contexts (for example, worker threads), where it's only exposed as `Path`.
-		path: searchPath = external_node_process_namespaceObject.env.PATH ?? (isWindows ? external_node_process_namespaceObject.env.Path : undefined) ?? '',
+		path: searchPath = external_node_process_.env.PATH ?? (isWindows ? external_node_process_.env.Path : undefined) ?? '',
 		// `||` (not `??`) so an empty `PATHEXT` falls back to the default instead of disabling all lookup on Windows.
-		pathExt = external_node_process_namespaceObject.env.PATHEXT || defaultPathExt,
+		pathExt = external_node_process_.env.PATHEXT || defaultPathExt,
 	} = options;
 
 	return {cwd, searchPath, pathExt};
@@ -34198,7 +34198,7 @@ const parseCommandFile = (file, commandArguments, options) => {
 	const parsed = {file, commandArguments: [...commandArguments], options};
 
 	// Under a shell, or on Unix, the OS resolves the file and escapes the arguments itself
-	return options.shell || external_node_process_namespaceObject.platform !== 'win32' ? parsed : escapeWindowsCommand(parsed);
+	return options.shell || external_node_process_.platform !== 'win32' ? parsed : escapeWindowsCommand(parsed);
 };
 
 // Only `.exe` and `.com` files can be spawned directly; anything else needs `cmd.exe`
@@ -34238,7 +34238,7 @@ const escapeWindowsCommand = parsed => {
 	// Let `node:child_process` pass the already-escaped command line through untouched
 	parsed.options.windowsVerbatimArguments = true;
 	return {
-		file: external_node_process_namespaceObject.env.comspec || 'cmd.exe',
+		file: external_node_process_.env.comspec || 'cmd.exe',
 		// `/e:on` enables the command extensions the `%` escaping relies on, and `/v:off` disables delayed expansion so `!` is literal, even when the registry changes either default
 		commandArguments: ['/d', '/e:on', '/v:off', '/s', '/c', commandLine],
 		options: parsed.options,
@@ -34261,8 +34261,8 @@ const resolveWithShebang = parsed => {
 
 // Search `PATH` for the command, resolving its Windows executable extension via `PATHEXT`
 const resolvePath = parsed => {
-	const environment = parsed.options.env || external_node_process_namespaceObject.env;
-	const cwd = parsed.options.cwd ?? external_node_process_namespaceObject.cwd();
+	const environment = parsed.options.env || external_node_process_.env;
+	const cwd = parsed.options.cwd ?? external_node_process_.cwd();
 	const environmentPathExt = getWindowsEnvironmentValue(environment, 'PATHEXT');
 	const commandExtension = external_node_path_.extname(parsed.file);
 	// Commands with an explicit extension must be tried verbatim so shebang scripts work even when their extension is excluded from PATHEXT.
@@ -34271,7 +34271,7 @@ const resolvePath = parsed => {
 		return whichCommandSync(external_node_path_.resolve(cwd, parsed.file), {cwd, pathExt});
 	}
 
-	const searchPath = getWindowsEnvironmentValue(environment, 'PATH') ?? getWindowsEnvironmentValue(external_node_process_namespaceObject.env, 'PATH') ?? '';
+	const searchPath = getWindowsEnvironmentValue(environment, 'PATH') ?? getWindowsEnvironmentValue(external_node_process_.env, 'PATH') ?? '';
 	const resolveOptions = {
 		cwd,
 		path: searchPath,
@@ -34283,7 +34283,7 @@ const resolvePath = parsed => {
 
 const hasWindowsPathSeparator = file => file.includes('/') || file.includes('\\') || file.includes(':');
 
-const shouldSearchCurrentDirectory = environment => getWindowsEnvironmentValue(external_node_process_namespaceObject.env, 'NODEFAULTCURRENTDIRECTORYINEXEPATH') === undefined && getWindowsEnvironmentValue(environment, 'NODEFAULTCURRENTDIRECTORYINEXEPATH') === undefined;
+const shouldSearchCurrentDirectory = environment => getWindowsEnvironmentValue(external_node_process_.env, 'NODEFAULTCURRENTDIRECTORYINEXEPATH') === undefined && getWindowsEnvironmentValue(environment, 'NODEFAULTCURRENTDIRECTORYINEXEPATH') === undefined;
 
 const resolvePathDirectories = (file, {cwd, path: searchPath, pathExt}) => {
 	for (const directory of searchPath.split(external_node_path_.delimiter)) {
@@ -34432,7 +34432,7 @@ const normalizeCwd = (cwd = getDefaultCwd()) => {
 
 const getDefaultCwd = () => {
 	try {
-		return external_node_process_namespaceObject.cwd();
+		return external_node_process_.cwd();
 	} catch (error) {
 		error.message = `The current directory does not exist.\n${error.message}`;
 		throw error;
@@ -34443,7 +34443,7 @@ const getDefaultCwd = () => {
 // This is only used to improve an error message, so it must not throw itself, which would hide that error.
 const getCurrentCwd = () => {
 	try {
-		return external_node_process_namespaceObject.cwd();
+		return external_node_process_.cwd();
 	} catch {}
 };
 
@@ -34510,7 +34510,7 @@ const normalizeOptions = (filePath, rawArguments, rawOptions) => {
 	options.lines = options.lines.map((lines, fdNumber) => lines && !BINARY_ENCODINGS.has(options.encoding) && options.buffer[fdNumber]);
 
 	// The file is now an absolute path resolved via `PATHEXT`, so its extension might be uppercase (`cmd.EXE`)
-	if (external_node_process_namespaceObject.platform === 'win32' && cmdExeRegExp.test(external_node_path_.basename(file))) {
+	if (external_node_process_.platform === 'win32' && cmdExeRegExp.test(external_node_path_.basename(file))) {
 		// #116
 		commandArguments.unshift('/q');
 	}
@@ -34593,7 +34593,7 @@ const getEnv = options => ({__proto__: null, ...computeEnv(options)});
 
 const computeEnv = ({env: envOption, extendEnv, preferLocal, node, localDirectory, nodePath}) => {
 	// Spread `envOption` even when it is `undefined`, so `extendEnv: false` results in an empty environment instead of inheriting `process.env`
-	const env = {__proto__: null, ...(extendEnv && external_node_process_namespaceObject.env), ...envOption};
+	const env = {__proto__: null, ...(extendEnv && external_node_process_.env), ...envOption};
 
 	if (preferLocal || node) {
 		return npmRunPathEnv({
@@ -36328,11 +36328,11 @@ const guessStreamDirection = {
 };
 
 const getStandardStreamDirection = value => {
-	if ([0, external_node_process_namespaceObject.stdin].includes(value)) {
+	if ([0, external_node_process_.stdin].includes(value)) {
 		return 'input';
 	}
 
-	if ([1, 2, external_node_process_namespaceObject.stdout, external_node_process_namespaceObject.stderr].includes(value)) {
+	if ([1, 2, external_node_process_.stdout, external_node_process_.stderr].includes(value)) {
 		return 'output';
 	}
 };
@@ -38347,9 +38347,9 @@ const addIpcMethods = (target, subprocess, {ipc}) => {
 
 // Get promise-based IPC in the subprocess
 const getIpcExport = () => {
-	const anyProcess = external_node_process_namespaceObject;
+	const anyProcess = external_node_process_;
 	const isSubprocess = true;
-	const isIpc = external_node_process_namespaceObject.channel !== undefined;
+	const isIpc = external_node_process_.channel !== undefined;
 
 	return {
 		...getIpcMethods(anyProcess, isSubprocess, isIpc),
@@ -39005,7 +39005,7 @@ const win32_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)(
 
 
 
-const kill_descendants_isWindows = external_node_process_namespaceObject.platform === 'win32';
+const kill_descendants_isWindows = external_node_process_.platform === 'win32';
 
 // The `killDescendants` option terminates the whole process tree, not just the direct child.
 // On Unix, this requires spawning the subprocess in its own process group, so we override the
@@ -39051,7 +39051,7 @@ const killDescendantsUnix = (subprocess, signal) => {
 	}
 
 	try {
-		return external_node_process_namespaceObject.kill(-subprocess.pid, signal);
+		return external_node_process_.kill(-subprocess.pid, signal);
 	} catch {
 		// The process group might already be gone, or signaling it might not be permitted, so we
 		// fall back to the direct child. Like `ChildProcess.kill()`, this returns `false` instead of throwing.
@@ -39084,7 +39084,7 @@ const killDescendantsWindows = (subprocess, signal) => {
 };
 
 const getTaskkillFile = () => {
-	const windowsDirectory = [external_node_process_namespaceObject.env.SystemRoot, external_node_process_namespaceObject.env.windir]
+	const windowsDirectory = [external_node_process_.env.SystemRoot, external_node_process_.env.windir]
 		.find(directory => directory && isWindowsDriveAbsolutePath(directory));
 
 	return windowsDirectory === undefined
@@ -42035,7 +42035,7 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
         if (result.timedOut)
             throw new DockerError('no-answer', describeTimeout(name, timeout, budget < limit), stdout);
         if (result.isCanceled)
-            throw new DockerError('cancelled', `${name} was cancelled.`, stdout);
+            throw new DockerError('cancelled', 'The run was cancelled.', stdout);
         if (result.isMaxBuffer)
             throw new DockerError('failed', `${name} printed more than can be read.`);
         if (exitCode === undefined)
@@ -42048,11 +42048,13 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
     return (args, options = {}) => queue(() => call(args, options));
 }
 function describeTimeout(name, timeout, byBudget) {
-    const seconds = Math.ceil(timeout / 1_000);
-    return (`Docker did not answer: ${name} was ended after ${seconds} s. Is the engine overloaded or stuck?` +
-        (byBudget
-            ? ' If it is only slow, the input timeout gives the step more time.'
-            : ''));
+    const when = byBudget
+        ? 'when the time of the step was up'
+        : `after ${Math.ceil(timeout / 1_000)} s`;
+    const advice = byBudget
+        ? ' If it is only slow, the input timeout gives the step more time.'
+        : '';
+    return `Docker did not answer: ${name} was ended ${when}. Is the engine overloaded or stuck?${advice}`;
 }
 function failureToStart(command, name, { code, signal, originalMessage }) {
     if (signal !== undefined)
@@ -42122,11 +42124,11 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
 /* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2876);
-/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(569);
+/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9450);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7994);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9255);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5552);
 
 
 
@@ -42158,7 +42160,7 @@ function show(command, args) {
 async function main() {
     try {
         await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_7__/* .run */ .e)({
-            getInput: _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .getInput */ .V4,
+            getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
             env: process.env,
             log,
             show,
@@ -42181,15 +42183,17 @@ function cancellation() {
     return controller.signal;
 }
 async function finish({ report, reportFile, outputs, summary, failure }) {
+    let problem = '';
     try {
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(reportFile), { recursive: true });
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)(reportFile, `${JSON.stringify(report, null, 2)}\n`);
     }
     catch (error) {
-        log.warning(`The report could not be written: ${describe(error)}`);
+        problem = `The report could not be written: ${describe(error)}`;
+        log.warning(problem);
     }
-    await writeSummary(summary);
-    writeOutputs(outputs);
+    await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .code */ .aY)(problem)}\n` : summary);
+    writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
     if (failure !== undefined)
         fail(failure);
 }
@@ -42251,10 +42255,13 @@ __webpack_async_result__();
 /* unused harmony export schema */
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8161);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3798);
-/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8532);
-/* harmony import */ var _policy_match_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6563);
-/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1065);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3798);
+/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8532);
+/* harmony import */ var _policy_match_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6563);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1065);
+
 
 
 
@@ -42276,21 +42283,22 @@ const defaults = {
     timeout: '15m',
     concurrency: '4',
     docker: 'docker',
+    'state-dir': '$RUNNER_TOOL_CACHE/docker-reclaim',
     'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
 };
 /** Reads one input: what it takes, and how its text becomes a value or undefined. */
 function input(takes, parse) {
-    return zod__WEBPACK_IMPORTED_MODULE_2__/* .string */ .YjP().transform((text, context) => {
+    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
         const value = parse(text);
         if (value !== undefined)
             return value;
         context.addIssue({ code: 'custom', message: `it takes ${takes}` });
-        return zod__WEBPACK_IMPORTED_MODULE_3__/* .NEVER */ .tm;
+        return zod__WEBPACK_IMPORTED_MODULE_4__/* .NEVER */ .tm;
     });
 }
 /** Reads one item a line, or with commas between them; says which items are bad and why. */
 function listInput(takes, parse) {
-    return zod__WEBPACK_IMPORTED_MODULE_2__/* .string */ .YjP().transform((text, context) => {
+    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
         const items = text.split(/[\n,]/).map((item) => item.trim());
         return items.filter(Boolean).flatMap((item) => {
             const parsed = parse(item);
@@ -42319,22 +42327,22 @@ function wholeNumber(least, most) {
 }
 const longestTimeout = 24 * 86_400_000;
 /** Every input, under its public name: type and check. */
-const schema = zod__WEBPACK_IMPORTED_MODULE_2__/* .object */ .Ikc({
+const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
     'keep-last': input('a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
     until: input('a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time', (text) => {
-        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseDuration */ .E9)(text);
+        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
         if (duration !== undefined)
             return { duration };
-        const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseTime */ .pe)(text);
+        const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(text);
         return time === undefined ? undefined : { time };
     }),
     'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
     'protected-labels': listInput('key or key=value', (item) => {
-        const value = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_4__/* .parseLabelPattern */ .gp)(item);
+        const value = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .parseLabelPattern */ .gp)(item);
         return value ? { value } : { problem: 'it has no key' };
     }),
     'protected-images': listInput('reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
-        const problem = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_4__/* .problemOfGlob */ .lb)(item);
+        const problem = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .problemOfGlob */ .lb)(item);
         return problem === undefined ? { value: item } : { problem };
     }),
     'include-containers': choiceInput(yesOrNo),
@@ -42347,16 +42355,17 @@ const schema = zod__WEBPACK_IMPORTED_MODULE_2__/* .object */ .Ikc({
         all: 'all'
     }),
     'include-build-cache': choiceInput(yesOrNo),
-    'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseSize */ .DB)(text)),
+    'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseSize */ .DB)(text)),
     'dry-run': choiceInput(yesOrNo),
     timeout: input('a duration above 0s, at most 24d', (text) => {
-        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseDuration */ .E9)(text);
+        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
         return duration && duration >= 1 && duration <= longestTimeout
             ? duration
             : undefined;
     }),
     concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
     docker: input('the name or path of a Docker CLI', asPath),
+    'state-dir': input('the path of a folder, or nothing', asPath),
     'report-file': input('the path of a file', asPath)
 });
 function asPath(text) {
@@ -42367,17 +42376,18 @@ class InputError extends Error {
     name = 'InputError';
 }
 /**
- * Reads all inputs; an empty one counts as not given. Throws an InputError that names every bad one, the value it got
+ * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad one, the value it got
  * and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
  */
-function readInputs(getInput, { now, temp = (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)() }) {
+function readInputs(getInput, { now, env }) {
     const texts = { ...defaults };
     for (const name of inputNames)
         texts[name] = getInput(name) || defaults[name];
+    texts['state-dir'] = getInput('state-dir') ?? defaults['state-dir'];
     const result = schema.safeParse(texts);
     const problems = (result.error?.issues ?? []).map(({ path, message }) => [String(path[0]), message]);
-    const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .parseTime */ .pe)(texts.until);
-    if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_1__/* .longestDuration */ .rP))
+    const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
+    if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
         problems.push(['until', 'it takes a time in the past 292 years']);
     if (!result.success || problems.length > 0)
         throw new InputError(describeProblems(problems, texts));
@@ -42401,10 +42411,24 @@ function readInputs(getInput, { now, temp = (0,node_os__WEBPACK_IMPORTED_MODULE_
             timeout: inputs.timeout,
             concurrency: inputs.concurrency,
             docker: inputs.docker,
-            reportFile: inputs['report-file'].replace(/^\$RUNNER_TEMP(?=\/|$)/, () => temp)
+            stateDir: expand(inputs['state-dir'], {
+                RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
+            }),
+            reportFile: expand(inputs['report-file'], {
+                RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
+            })
         },
         texts
     };
+}
+/** Puts in the folder that a path begins with, as the defaults of action.yml do. */
+function expand(path, folders) {
+    return path.replace(/^\$(\w+)(?=\/|$)/, (text, name) => folders[name] ?? text);
+}
+/** Where the user's programs keep what they remember. */
+function userState(env) {
+    const home = env['HOME'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.homedir)();
+    return (env['XDG_STATE_HOME'] || env['LOCALAPPDATA'] || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.local/state'));
 }
 const inputNames = Object.keys(defaults).filter((name) => name in defaults);
 function describeProblems(problems, texts) {
@@ -42653,8 +42677,9 @@ function describeDisk({ before, after }, dryRun) {
         return ` Disk ${usedShare(before)} used.`;
     return ` Disk ${usedShare(before)} → ${usedShare(after)}.`;
 }
-function usedShare({ free, size }) {
-    return `${Math.round((1 - free / size) * 100)} %`;
+/** As `df` has it: of what is used and what users may still use. */
+function usedShare({ free, used }) {
+    return `${Math.round((used / (used + free)) * 100)} %`;
 }
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
 function renderSummary(facts) {
@@ -42663,7 +42688,7 @@ function renderSummary(facts) {
     const sections = [
         '## Docker Reclaim',
         `**${headline(facts)}**`,
-        error === undefined ? '' : `> [!CAUTION]\n> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(error, 2_000)}`,
+        error === undefined ? '' : renderError(error),
         renderWarnings(warnings),
         renderKinds(resources, dryRun),
         renderList('Failed', resources.filter(({ outcome }) => outcome === 'failed'), true),
@@ -42690,12 +42715,16 @@ function renderWarnings(warnings) {
 }
 /** A summary for a run that could not even look. */
 function renderFailure(error) {
-    const lines = error.split('\n').map((line) => `> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(line, 2_000)}`);
     return fit([
         '## Docker Reclaim',
         '**Nothing was removed.**',
-        `> [!CAUTION]\n${lines.join('\\\n')}`
+        renderError(error)
     ]);
+}
+function renderError(error) {
+    const lines = error.split('\n').filter((line) => line.trim() !== '');
+    const shown = lines.slice(0, 50).map((line) => `> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(line, 2_000)}`);
+    return `> [!CAUTION]\n${shown.join('\\\n')}`;
 }
 function renderKinds(resources, dryRun) {
     const rows = Object.entries(nouns).flatMap(([kind, noun]) => {
@@ -42742,7 +42771,7 @@ function renderReasons({ report, inputs, held }) {
     const rows = [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, resources]) => {
         const longest = Math.max(...resources.map(({ idle }) => idle ?? -1));
         const names = inputsOf[reason] ?? [];
-        const given = names.map((name) => (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${name}: ${inputs[name]}`, 80));
+        const given = names.map((name) => (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
         return [
             `${reason}${given.length > 0 ? ` (${given.join(', ')})` : ''}`,
             resources.length,
@@ -42750,7 +42779,12 @@ function renderReasons({ report, inputs, held }) {
             longest < 0 ? 'unknown' : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(longest)
         ];
     });
-    const head = ['reason', 'resources', 'image data held', 'longest idle'];
+    const head = [
+        'reason',
+        'resources',
+        'image data held, at least',
+        'longest idle'
+    ];
     return `### Why the rest stays\n\n${table(head, rows)}`;
 }
 /** The inputs that hold what stays for a reason. */
@@ -42760,8 +42794,7 @@ const inputsOf = {
     'unknown-age': ['until'],
     'protected-label': ['protected-labels'],
     'protected-image': ['protected-images'],
-    'named-volume': ['include-volumes'],
-    budget: ['timeout']
+    'named-volume': ['include-volumes']
 };
 function renderList(title, resources, open) {
     if (resources.length === 0)
@@ -42773,7 +42806,7 @@ function renderList(title, resources, open) {
             nouns[one.kind],
             (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(nameOf(one), 120),
             (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${one.reason}: ${one.detail}`, 300),
-            describeBytes(one)
+            ...(open ? [describeBytes(one)] : [])
         ];
         size += Buffer.byteLength(row.join(' | '));
         if (size > longestList)
@@ -42782,7 +42815,8 @@ function renderList(title, resources, open) {
     }
     const more = resources.length - rows.length;
     const rest = more > 0 ? `\n\n… and ${more} more: the report file has them all.` : '';
-    const body = `${table(['', 'name', 'why', 'bytes'], rows)}${rest}`;
+    const head = ['', 'name', 'why', ...(open ? ['bytes'] : [])];
+    const body = `${table(head, rows)}${rest}`;
     const state = open && resources.length <= 20 ? ' open' : '';
     return `<details${state}><summary>${title}: ${resources.length}</summary>\n\n${body}\n\n</details>`;
 }
@@ -42792,9 +42826,7 @@ function nameOf({ name, references, removedReferences, action }) {
         return removedReferences.join(', ');
     return references && references.length > 1 ? references.join(', ') : name;
 }
-function describeBytes({ bytes, bytesAtMost, outcome }) {
-    if (outcome === 'kept')
-        return '';
+function describeBytes({ bytes, bytesAtMost }) {
     if (bytes === null)
         return 'unknown';
     return bytesAtMost === undefined
@@ -42877,7 +42909,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 9255:
+/***/ 5552:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -42890,8 +42922,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./src/docker/cli.ts + 147 modules
-var cli = __nccwpck_require__(569);
+// EXTERNAL MODULE: ./src/docker/cli.ts + 146 modules
+var cli = __nccwpck_require__(9450);
 // EXTERNAL MODULE: external "node:fs"
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
@@ -42912,8 +42944,8 @@ async function readDisk(engine, endpoint) {
     if (!here || engine.rootDir === '')
         return undefined;
     try {
-        const { bavail, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
-        return { free: bavail * bsize, size: blocks * bsize };
+        const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
+        return { free: bavail * bsize, used: (blocks - bfree) * bsize };
     }
     catch {
         return undefined;
@@ -43445,7 +43477,11 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
     if (output.exitCode === 0) {
         const freed = readTotal(output.stdout) ?? 0;
         return freed > 0
-            ? { outcome: 'removed', freed }
+            ? {
+                outcome: 'removed',
+                freed,
+                detail: 'as many records as the builder found'
+            }
             : { outcome: 'gone', detail: 'the builder found nothing to remove' };
     }
     if (/already running/i.test(words))
@@ -43552,6 +43588,8 @@ async function lookAtAll(docker, engine, builder) {
         volumes: volumes.found,
         buildCache: { records },
         events,
+        ledger: undefined,
+        remembers: false,
         unreadable
     };
 }
@@ -43773,17 +43811,22 @@ const firstMinutes = 10 * 60_000;
  * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
  * With `young`, the resource also stays for its first ten minutes.
  */
-function keepForAge(age, { policy, now }, young) {
+function keepForAge(age, { policy, now, evidence }, young) {
     const until = untilDuration(policy, now);
     if (until === 0)
         return undefined;
     if (age === 'unknown')
-        return (0,policy_decision/* keep */.aC)('unknown-age', 'nothing tells how long it has been idle');
+        return (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`);
     if (age.idle < until)
         return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
     if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
         return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
     return undefined;
+}
+/** From when on something of unknown age may go, if this run's observation is kept. */
+function whenKnown(instant, { remembers }) {
+    const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ');
+    return remembers ? `; if it stays unused, it can go from ${day} UTC on` : '';
 }
 
 ;// CONCATENATED MODULE: ./src/policy/evidence.ts
@@ -43806,8 +43849,29 @@ const otherActions = new Set([
     'connect',
     'disconnect'
 ]);
-/** Sorts the events by what they are evidence for. */
+/** Sorts what is known from before by what it is evidence for. */
 function indexEvidence(inventory) {
+    const { events, ledger, remembers } = inventory;
+    const inLog = usesInLog(inventory);
+    const entries = new Map(ledger?.map((entry) => [entry.id, entry]));
+    const times = events.map(({ at }) => at);
+    return {
+        of: (id) => {
+            const { since, arrived, usedAt } = entries.get(id) ?? {};
+            return [
+                ...inLog(id),
+                { at: usedAt, of: 'seen in use' },
+                // Of what was there at the first look, nobody knows since when.
+                { at: arrived ? since : undefined, of: 'first seen' }
+            ];
+        },
+        logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+        watchedSince: (id) => entries.get(id)?.since,
+        remembers
+    };
+}
+/** What the engine's event log shows of the use of things, by their ID or name. */
+function usesInLog(inventory) {
     const found = new Map();
     const findImages = imageFinder(inventory.images);
     const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
@@ -43816,11 +43880,7 @@ function indexEvidence(inventory) {
         for (const id of ids)
             found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
     }
-    const times = inventory.events.map(({ at }) => at);
-    return {
-        of: (id) => found.get(id) ?? [],
-        logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity))
-    };
+    return (id) => found.get(id) ?? [];
 }
 /** What was used by an event, and how. */
 function readEvent({ type, action, id, image }, findImages, imageOf) {
@@ -44335,8 +44395,11 @@ function createAct(options) {
     }
     /** Settles what was not come to. */
     function finish(items) {
-        const why = fatal?.message ??
-            (signal.aborted ? 'the run was cancelled' : 'the time was up');
+        const why = signal.aborted
+            ? 'the run was cancelled'
+            : fatal
+                ? 'the engine failed'
+                : 'the time was up';
         for (const item of items)
             settle(item, {
                 outcome: 'kept',
@@ -44407,6 +44470,786 @@ function asDockerError(error) {
 
 // EXTERNAL MODULE: ./src/inputs.ts
 var inputs = __nccwpck_require__(8422);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_async.js
+/* IMPORT */
+/* MAIN */
+const attemptifyAsync = (fn, options) => {
+    const { onError } = options;
+    return function attemptified(...args) {
+        return fn.apply(undefined, args).catch(onError);
+    }; //TSC
+};
+/* EXPORT */
+/* harmony default export */ const attemptify_async = (attemptifyAsync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_sync.js
+/* IMPORT */
+/* MAIN */
+const attemptifySync = (fn, options) => {
+    const { onError } = options;
+    return function attemptified(...args) {
+        try {
+            return fn.apply(undefined, args);
+        }
+        catch (error) {
+            return onError(error);
+        }
+    }; //TSC
+};
+/* EXPORT */
+/* harmony default export */ const attemptify_sync = (attemptifySync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/constants.js
+/* MAIN */
+const RETRY_INTERVAL = 250;
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_async.js
+/* IMPORT */
+
+/* MAIN */
+const retryifyAsync = (fn, options) => {
+    const { isRetriable } = options;
+    return function retryified(options) {
+        const { timeout } = options;
+        const interval = options.interval ?? RETRY_INTERVAL;
+        const timestamp = Date.now() + timeout;
+        return function attempt(...args) {
+            return fn.apply(undefined, args).catch((error) => {
+                if (!isRetriable(error))
+                    throw error;
+                if (Date.now() >= timestamp)
+                    throw error;
+                const delay = Math.round(interval * Math.random());
+                if (delay > 0) {
+                    const delayPromise = new Promise(resolve => setTimeout(resolve, delay));
+                    return delayPromise.then(() => attempt.apply(undefined, args));
+                }
+                else {
+                    return attempt.apply(undefined, args);
+                }
+            });
+        }; //TSC
+    };
+};
+/* EXPORT */
+/* harmony default export */ const retryify_async = (retryifyAsync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_sync.js
+/* IMPORT */
+/* MAIN */
+const retryifySync = (fn, options) => {
+    const { isRetriable } = options;
+    return function retryified(options) {
+        const { timeout } = options;
+        const timestamp = Date.now() + timeout;
+        return function attempt(...args) {
+            while (true) {
+                try {
+                    return fn.apply(undefined, args);
+                }
+                catch (error) {
+                    if (!isRetriable(error))
+                        throw error;
+                    if (Date.now() >= timestamp)
+                        throw error;
+                    continue;
+                }
+            }
+        }; //TSC
+    };
+};
+/* EXPORT */
+/* harmony default export */ const retryify_sync = (retryifySync);
+
+// EXTERNAL MODULE: external "node:process"
+var external_node_process_ = __nccwpck_require__(1708);
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/handlers.js
+/* IMPORT */
+
+/* MAIN */
+const Handlers = {
+    /* API */
+    isChangeErrorOk: (error) => {
+        if (!Handlers.isNodeError(error))
+            return false;
+        const { code } = error;
+        if (code === 'ENOSYS')
+            return true;
+        if (!IS_USER_ROOT && (code === 'EINVAL' || code === 'EPERM'))
+            return true;
+        return false;
+    },
+    isNodeError: (error) => {
+        return (error instanceof Error);
+    },
+    isRetriableError: (error) => {
+        if (!Handlers.isNodeError(error))
+            return false;
+        const { code } = error;
+        if (code === 'EMFILE' || code === 'ENFILE' || code === 'EAGAIN' || code === 'EBUSY' || code === 'EACCESS' || code === 'EACCES' || code === 'EACCS' || code === 'EPERM')
+            return true;
+        return false;
+    },
+    onChangeError: (error) => {
+        if (!Handlers.isNodeError(error))
+            throw error;
+        if (Handlers.isChangeErrorOk(error))
+            return;
+        throw error;
+    }
+};
+/* EXPORT */
+/* harmony default export */ const handlers = (Handlers);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/constants.js
+/* IMPORT */
+
+
+/* MAIN */
+const ATTEMPTIFY_CHANGE_ERROR_OPTIONS = {
+    onError: handlers.onChangeError
+};
+const ATTEMPTIFY_NOOP_OPTIONS = {
+    onError: () => undefined
+};
+const IS_USER_ROOT = (external_node_process_.getuid ? !external_node_process_.getuid() : false);
+const RETRYIFY_OPTIONS = {
+    isRetriable: handlers.isRetriableError
+};
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/index.js
+/* IMPORT */
+
+
+
+
+
+/* MAIN */
+const FS = {
+    attempt: {
+        /* ASYNC */
+        chmod: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chmod), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        chown: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chown), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        close: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.close), ATTEMPTIFY_NOOP_OPTIONS),
+        fsync: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), ATTEMPTIFY_NOOP_OPTIONS),
+        mkdir: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.mkdir), ATTEMPTIFY_NOOP_OPTIONS),
+        realpath: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.realpath), ATTEMPTIFY_NOOP_OPTIONS),
+        stat: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.stat), ATTEMPTIFY_NOOP_OPTIONS),
+        unlink: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.unlink), ATTEMPTIFY_NOOP_OPTIONS),
+        /* SYNC */
+        chmodSync: attemptify_sync(external_node_fs_.chmodSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        chownSync: attemptify_sync(external_node_fs_.chownSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        closeSync: attemptify_sync(external_node_fs_.closeSync, ATTEMPTIFY_NOOP_OPTIONS),
+        existsSync: attemptify_sync(external_node_fs_.existsSync, ATTEMPTIFY_NOOP_OPTIONS),
+        fsyncSync: attemptify_sync(external_node_fs_.fsync, ATTEMPTIFY_NOOP_OPTIONS),
+        mkdirSync: attemptify_sync(external_node_fs_.mkdirSync, ATTEMPTIFY_NOOP_OPTIONS),
+        realpathSync: attemptify_sync(external_node_fs_.realpathSync, ATTEMPTIFY_NOOP_OPTIONS),
+        statSync: attemptify_sync(external_node_fs_.statSync, ATTEMPTIFY_NOOP_OPTIONS),
+        unlinkSync: attemptify_sync(external_node_fs_.unlinkSync, ATTEMPTIFY_NOOP_OPTIONS)
+    },
+    retry: {
+        /* ASYNC */
+        close: retryify_async((0,external_node_util_.promisify)(external_node_fs_.close), RETRYIFY_OPTIONS),
+        fsync: retryify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), RETRYIFY_OPTIONS),
+        open: retryify_async((0,external_node_util_.promisify)(external_node_fs_.open), RETRYIFY_OPTIONS),
+        readFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.readFile), RETRYIFY_OPTIONS),
+        rename: retryify_async((0,external_node_util_.promisify)(external_node_fs_.rename), RETRYIFY_OPTIONS),
+        stat: retryify_async((0,external_node_util_.promisify)(external_node_fs_.stat), RETRYIFY_OPTIONS),
+        write: retryify_async((0,external_node_util_.promisify)(external_node_fs_.write), RETRYIFY_OPTIONS),
+        writeFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.writeFile), RETRYIFY_OPTIONS),
+        /* SYNC */
+        closeSync: retryify_sync(external_node_fs_.closeSync, RETRYIFY_OPTIONS),
+        fsyncSync: retryify_sync(external_node_fs_.fsyncSync, RETRYIFY_OPTIONS),
+        openSync: retryify_sync(external_node_fs_.openSync, RETRYIFY_OPTIONS),
+        readFileSync: retryify_sync(external_node_fs_.readFileSync, RETRYIFY_OPTIONS),
+        renameSync: retryify_sync(external_node_fs_.renameSync, RETRYIFY_OPTIONS),
+        statSync: retryify_sync(external_node_fs_.statSync, RETRYIFY_OPTIONS),
+        writeSync: retryify_sync(external_node_fs_.writeSync, RETRYIFY_OPTIONS),
+        writeFileSync: retryify_sync(external_node_fs_.writeFileSync, RETRYIFY_OPTIONS)
+    }
+};
+/* EXPORT */
+/* harmony default export */ const dist = (FS);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/constants.js
+/* IMPORT */
+
+/* MAIN */
+const constants_DEFAULT_ENCODING = 'utf8';
+const constants_DEFAULT_FILE_MODE = 0o666;
+const constants_DEFAULT_FOLDER_MODE = 0o777;
+const constants_DEFAULT_READ_OPTIONS = {};
+const constants_DEFAULT_WRITE_OPTIONS = {};
+const constants_DEFAULT_USER_UID = external_node_process_.geteuid ? external_node_process_.geteuid() : -1;
+const constants_DEFAULT_USER_GID = external_node_process_.getegid ? external_node_process_.getegid() : -1;
+const constants_DEFAULT_INTERVAL_ASYNC = 200;
+const constants_DEFAULT_TIMEOUT_ASYNC = 7500;
+const constants_DEFAULT_TIMEOUT_SYNC = 1000;
+const constants_IS_POSIX = !!external_node_process_.getuid;
+const constants_IS_USER_ROOT = external_node_process_.getuid ? !external_node_process_.getuid() : false;
+const LIMIT_BASENAME_LENGTH = 128; //TODO: Fetch the real limit from the filesystem //TODO: Fetch the whole-path length limit too
+const NOOP = () => { };
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/lang.js
+/* IMPORT */
+/* MAIN */
+const lang_isException = (value) => {
+    return (value instanceof Error) && ('code' in value);
+};
+const isFunction = (value) => {
+    return (typeof value === 'function');
+};
+const lang_isString = (value) => {
+    return (typeof value === 'string');
+};
+const lang_isUndefined = (value) => {
+    return (value === undefined);
+};
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/scheduler.js
+/* IMPORT */
+/* HELPERS */
+const Queues = {};
+/* MAIN */
+//TODO: Maybe publish this as a standalone package
+const Scheduler = {
+    /* API */
+    next: (id) => {
+        const queue = Queues[id];
+        if (!queue)
+            return;
+        queue.shift();
+        const job = queue[0];
+        if (job) {
+            job(() => Scheduler.next(id));
+        }
+        else {
+            delete Queues[id];
+        }
+    },
+    schedule: (id) => {
+        return new Promise(resolve => {
+            let queue = Queues[id];
+            if (!queue)
+                queue = Queues[id] = [];
+            queue.push(resolve);
+            if (queue.length > 1)
+                return;
+            resolve(() => Scheduler.next(id));
+        });
+    }
+};
+/* EXPORT */
+/* harmony default export */ const scheduler = (Scheduler);
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/constants.js
+/* IMPORT */
+
+/* MAIN */
+const IS_LINUX = (external_node_process_.platform === 'linux');
+const IS_WINDOWS = (external_node_process_.platform === 'win32');
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/signals.js
+/* IMPORT */
+
+/* MAIN */
+//URL: https://github.com/tapjs/signal-exit/blob/458776d9cf8be89712aa1f7b45bb2163ce15ef4a/src/signals.ts
+const Signals = ['SIGHUP', 'SIGINT', 'SIGTERM'];
+if (!IS_WINDOWS) {
+    Signals.push('SIGALRM', 'SIGABRT', 'SIGVTALRM', 'SIGXCPU', 'SIGXFSZ', 'SIGUSR2', 'SIGTRAP', 'SIGSYS', 'SIGQUIT', 'SIGIOT');
+}
+if (IS_LINUX) {
+    Signals.push('SIGIO', 'SIGPOLL', 'SIGPWR', 'SIGSTKFLT');
+}
+/* EXPORT */
+/* harmony default export */ const signals = (Signals);
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/interceptor.js
+/* IMPORT */
+
+
+
+/* MAIN */
+class Interceptor {
+    /* CONSTRUCTOR */
+    constructor() {
+        /* VARIABLES */
+        this.callbacks = new Set();
+        this.exited = false;
+        /* API */
+        this.exit = (signal) => {
+            if (this.exited)
+                return;
+            this.exited = true;
+            for (const callback of this.callbacks) {
+                callback();
+            }
+            if (signal) {
+                if (IS_WINDOWS && (signal !== 'SIGINT' && signal !== 'SIGTERM' && signal !== 'SIGKILL')) { // Windows doesn't support POSIX signals, but Node emulates these 3 signals for us
+                    external_node_process_.kill(external_node_process_.pid, 'SIGTERM');
+                }
+                else {
+                    external_node_process_.kill(external_node_process_.pid, signal);
+                }
+            }
+        };
+        this.hook = () => {
+            external_node_process_.once('exit', () => this.exit());
+            for (const signal of signals) {
+                try {
+                    external_node_process_.once(signal, () => this.exit(signal));
+                }
+                catch {
+                    // Sometimes "process.once" can throw...
+                }
+            }
+        };
+        this.register = (callback) => {
+            this.callbacks.add(callback);
+            return () => {
+                this.callbacks.delete(callback);
+            };
+        };
+        this.hook();
+    }
+}
+/* EXPORT */
+/* harmony default export */ const interceptor = (new Interceptor());
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/index.js
+/* IMPORT */
+
+/* MAIN */
+const whenExit = interceptor.register;
+/* EXPORT */
+/* harmony default export */ const node = (whenExit);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/temp.js
+/* IMPORT */
+
+
+
+
+/* MAIN */
+//TODO: Maybe publish this as a standalone package
+const temp_Temp = {
+    /* VARIABLES */
+    store: {}, // filePath => purge
+    /* API */
+    create: (filePath) => {
+        const randomness = `000000${Math.floor(Math.random() * 16777215).toString(16)}`.slice(-6); // 6 random-enough hex characters
+        const timestamp = Date.now().toString().slice(-10); // 10 precise timestamp digits
+        const prefix = 'tmp-';
+        const suffix = `.${prefix}${timestamp}${randomness}`;
+        const tempPath = `${filePath}${suffix}`;
+        return tempPath;
+    },
+    get: (filePath, creator, purge = true) => {
+        const tempPath = temp_Temp.truncate(creator(filePath));
+        if (tempPath in temp_Temp.store)
+            return temp_Temp.get(filePath, creator, purge); // Collision found, try again
+        temp_Temp.store[tempPath] = purge;
+        const disposer = () => delete temp_Temp.store[tempPath];
+        return [tempPath, disposer];
+    },
+    purge: (filePath) => {
+        if (!temp_Temp.store[filePath])
+            return;
+        delete temp_Temp.store[filePath];
+        dist.attempt.unlink(filePath);
+    },
+    purgeSync: (filePath) => {
+        if (!temp_Temp.store[filePath])
+            return;
+        delete temp_Temp.store[filePath];
+        dist.attempt.unlinkSync(filePath);
+    },
+    purgeSyncAll: () => {
+        for (const filePath in temp_Temp.store) {
+            temp_Temp.purgeSync(filePath);
+        }
+    },
+    truncate: (filePath) => {
+        const basename = external_node_path_.basename(filePath);
+        if (basename.length <= LIMIT_BASENAME_LENGTH)
+            return filePath; //FIXME: Rough and quick attempt at detecting ok lengths
+        const truncable = /^(\.?)(.*?)((?:\.[^.]+)?(?:\.tmp-\d{10}[a-f0-9]{6})?)$/.exec(basename);
+        if (!truncable)
+            return filePath; //FIXME: No truncable part detected, can't really do much without also changing the parent path, which is unsafe, hoping for the best here
+        const truncationLength = basename.length - LIMIT_BASENAME_LENGTH;
+        return `${filePath.slice(0, -basename.length)}${truncable[1]}${truncable[2].slice(0, -truncationLength)}${truncable[3]}`; //FIXME: The truncable part might be shorter than needed here
+    }
+};
+/* INIT */
+node(temp_Temp.purgeSyncAll); // Ensuring purgeable temp files are purged on exit
+/* EXPORT */
+/* harmony default export */ const temp = (temp_Temp);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/index.js
+/* IMPORT */
+
+
+
+
+
+
+
+
+
+function readFile(filePath, options = DEFAULT_READ_OPTIONS) {
+    if (isString(options))
+        return readFile(filePath, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_ASYNC;
+    const retryOptions = { timeout, interval: DEFAULT_INTERVAL_ASYNC };
+    return fs.retry.readFile(retryOptions)(filePath, options);
+}
+function readFileSync(filePath, options = DEFAULT_READ_OPTIONS) {
+    if (isString(options))
+        return readFileSync(filePath, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
+    const retryOptions = { timeout };
+    return fs.retry.readFileSync(retryOptions)(filePath, options);
+}
+function writeFile(filePath, data, options, callback) {
+    if (isFunction(options))
+        return writeFile(filePath, data, constants_DEFAULT_WRITE_OPTIONS, options);
+    const promise = writeFileAsync(filePath, data, options);
+    if (callback)
+        promise.then(callback, callback);
+    return promise;
+}
+async function writeFileAsync(filePath, data, options = constants_DEFAULT_WRITE_OPTIONS) {
+    if (lang_isString(options))
+        return writeFileAsync(filePath, data, { encoding: options });
+    const timeout = options.timeout ?? constants_DEFAULT_TIMEOUT_ASYNC;
+    const retryOptions = { timeout, interval: constants_DEFAULT_INTERVAL_ASYNC };
+    let schedulerCustomDisposer = null;
+    let schedulerDisposer = null;
+    let tempDisposer = null;
+    let tempPath = null;
+    let fd = null;
+    try {
+        if (options.schedule)
+            schedulerCustomDisposer = await options.schedule(filePath);
+        schedulerDisposer = await scheduler.schedule(filePath);
+        const filePathReal = await dist.attempt.realpath(filePath);
+        const filePathExists = !!filePathReal;
+        filePath = filePathReal || filePath;
+        [tempPath, tempDisposer] = temp.get(filePath, options.tmpCreate || temp.create, !(options.tmpPurge === false));
+        const useStatChown = constants_IS_POSIX && lang_isUndefined(options.chown);
+        const useStatMode = lang_isUndefined(options.mode);
+        if (filePathExists && (useStatChown || useStatMode)) {
+            const stats = await dist.attempt.stat(filePath);
+            if (stats) {
+                options = { ...options };
+                if (useStatChown) {
+                    options.chown = { uid: stats.uid, gid: stats.gid };
+                }
+                if (useStatMode) {
+                    options.mode = stats.mode;
+                }
+            }
+        }
+        if (!filePathExists) {
+            const parentPath = external_node_path_.dirname(filePath);
+            await dist.attempt.mkdir(parentPath, {
+                mode: constants_DEFAULT_FOLDER_MODE,
+                recursive: true
+            });
+        }
+        fd = await dist.retry.open(retryOptions)(tempPath, 'w', options.mode || constants_DEFAULT_FILE_MODE);
+        if (options.tmpCreated) {
+            options.tmpCreated(tempPath);
+        }
+        if (lang_isString(data)) {
+            await dist.retry.write(retryOptions)(fd, data, 0, options.encoding || constants_DEFAULT_ENCODING);
+        }
+        else if (data instanceof external_node_stream_.Readable) {
+            const writeStream = (0,external_node_fs_.createWriteStream)(tempPath, { fd, autoClose: false });
+            const finishPromise = (0,external_node_events_.once)(writeStream, 'finish');
+            data.pipe(writeStream);
+            await finishPromise;
+        }
+        else if (!lang_isUndefined(data)) {
+            await dist.retry.write(retryOptions)(fd, data, 0, data.length, 0);
+        }
+        if (options.fsync !== false) {
+            if (options.fsyncWait !== false) {
+                await dist.retry.fsync(retryOptions)(fd);
+            }
+            else {
+                dist.attempt.fsync(fd);
+            }
+        }
+        await dist.retry.close(retryOptions)(fd);
+        fd = null;
+        if (options.chown && (options.chown.uid !== constants_DEFAULT_USER_UID || options.chown.gid !== constants_DEFAULT_USER_GID)) {
+            await dist.attempt.chown(tempPath, options.chown.uid, options.chown.gid);
+        }
+        if (options.mode && options.mode !== constants_DEFAULT_FILE_MODE) {
+            await dist.attempt.chmod(tempPath, options.mode);
+        }
+        try {
+            await dist.retry.rename(retryOptions)(tempPath, filePath);
+        }
+        catch (error) {
+            if (!lang_isException(error))
+                throw error;
+            if (error.code !== 'ENAMETOOLONG')
+                throw error;
+            await dist.retry.rename(retryOptions)(tempPath, temp.truncate(filePath));
+        }
+        tempDisposer();
+        tempPath = null;
+    }
+    finally {
+        if (fd)
+            await dist.attempt.close(fd);
+        if (tempPath)
+            temp.purge(tempPath);
+        if (schedulerCustomDisposer)
+            schedulerCustomDisposer();
+        if (schedulerDisposer)
+            schedulerDisposer();
+    }
+}
+function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
+    if (isString(options))
+        return writeFileSync(filePath, data, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
+    const retryOptions = { timeout };
+    let tempDisposer = null;
+    let tempPath = null;
+    let fd = null;
+    try {
+        const filePathReal = fs.attempt.realpathSync(filePath);
+        const filePathExists = !!filePathReal;
+        filePath = filePathReal || filePath;
+        [tempPath, tempDisposer] = Temp.get(filePath, options.tmpCreate || Temp.create, !(options.tmpPurge === false));
+        const useStatChown = IS_POSIX && isUndefined(options.chown);
+        const useStatMode = isUndefined(options.mode);
+        if (filePathExists && (useStatChown || useStatMode)) {
+            const stats = fs.attempt.statSync(filePath);
+            if (stats) {
+                options = { ...options };
+                if (useStatChown) {
+                    options.chown = { uid: stats.uid, gid: stats.gid };
+                }
+                if (useStatMode) {
+                    options.mode = stats.mode;
+                }
+            }
+        }
+        if (!filePathExists) {
+            const parentPath = path.dirname(filePath);
+            fs.attempt.mkdirSync(parentPath, {
+                mode: DEFAULT_FOLDER_MODE,
+                recursive: true
+            });
+        }
+        fd = fs.retry.openSync(retryOptions)(tempPath, 'w', options.mode || DEFAULT_FILE_MODE);
+        if (options.tmpCreated) {
+            options.tmpCreated(tempPath);
+        }
+        if (isString(data)) {
+            fs.retry.writeSync(retryOptions)(fd, data, 0, options.encoding || DEFAULT_ENCODING);
+        }
+        else if (!isUndefined(data)) {
+            fs.retry.writeSync(retryOptions)(fd, data, 0, data.length, 0);
+        }
+        if (options.fsync !== false) {
+            if (options.fsyncWait !== false) {
+                fs.retry.fsyncSync(retryOptions)(fd);
+            }
+            else {
+                fs.attempt.fsync(fd);
+            }
+        }
+        fs.retry.closeSync(retryOptions)(fd);
+        fd = null;
+        if (options.chown && (options.chown.uid !== DEFAULT_USER_UID || options.chown.gid !== DEFAULT_USER_GID)) {
+            fs.attempt.chownSync(tempPath, options.chown.uid, options.chown.gid);
+        }
+        if (options.mode && options.mode !== DEFAULT_FILE_MODE) {
+            fs.attempt.chmodSync(tempPath, options.mode);
+        }
+        try {
+            fs.retry.renameSync(retryOptions)(tempPath, filePath);
+        }
+        catch (error) {
+            if (!isException(error))
+                throw error;
+            if (error.code !== 'ENAMETOOLONG')
+                throw error;
+            fs.retry.renameSync(retryOptions)(tempPath, Temp.truncate(filePath));
+        }
+        tempDisposer();
+        tempPath = null;
+    }
+    finally {
+        if (fd)
+            fs.attempt.closeSync(fd);
+        if (tempPath)
+            Temp.purge(tempPath);
+    }
+}
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./src/ledger.ts
+
+
+
+
+
+const instant = classic_schemas/* number */.aig().nonnegative();
+const ledgerSchema = classic_schemas/* object */.Ikc({
+    version: classic_schemas/* literal */.euz(1),
+    engine: classic_schemas/* object */.Ikc({
+        endpoint: classic_schemas/* string */.YjP(),
+        rootDir: classic_schemas/* string */.YjP(),
+        store: classic_schemas/* string */.YjP()
+    }),
+    entries: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+        id: classic_schemas/* string */.YjP().min(1),
+        since: instant,
+        arrived: classic_schemas/* boolean */.zMY(),
+        usedAt: instant.optional()
+    }))
+});
+/** The file of an engine's ledger in the folder `state-dir`. */
+function ledgerFile(folder, key) {
+    const { endpoint, rootDir, store } = key;
+    const text = JSON.stringify([endpoint, rootDir, store]);
+    const name = (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex').slice(0, 16);
+    return (0,external_node_path_.join)(folder, `${name}.json`);
+}
+/**
+ * What earlier runs have seen on an engine; undefined where there was none. A file that is broken, of another version
+ * or of another engine is a problem to be told, and counts as none.
+ */
+async function readLedger(folder, key) {
+    const file = ledgerFile(folder, key);
+    let text;
+    try {
+        text = await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (error) {
+        return isAbsent(error)
+            ? { entries: undefined }
+            : { entries: undefined, problem: String(error) };
+    }
+    const ledger = ledgerSchema.safeParse(parseJson(text));
+    if (!ledger.success)
+        return {
+            entries: undefined,
+            problem: `${file} is no ledger of this version`
+        };
+    const { engine, entries } = ledger.data;
+    return ledgerFile(folder, engine) === file
+        ? { entries }
+        : { entries: undefined, problem: `${file} is the ledger of another engine` };
+}
+/**
+ * Writes what was seen, in one step: whoever reads meanwhile finds the old file or the new one. What another run wrote
+ * since it was read is taken over. Returns what went wrong, if something did.
+ */
+async function writeLedger(folder, key, entries) {
+    const { entries: others } = await readLedger(folder, key);
+    const known = new Map(others?.map((entry) => [entry.id, entry]));
+    const merged = entries.map((entry) => {
+        const other = known.get(entry.id) ?? entry;
+        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
+        const since = Math.min(entry.since, other.since);
+        return { ...entry, since, ...(usedAt > 0 && { usedAt }) };
+    });
+    const ledger = { version: 1, engine: key, entries: merged };
+    try {
+        await (0,promises_.mkdir)(folder, { recursive: true });
+        const file = ledgerFile(folder, key);
+        await writeFile(file, `${JSON.stringify(ledger)}\n`);
+        return undefined;
+    }
+    catch (error) {
+        return String(error);
+    }
+}
+function parseJson(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isAbsent(error) {
+    return (typeof error === 'object' &&
+        error !== null &&
+        'code' in error &&
+        error.code === 'ENOENT');
+}
+
+;// CONCATENATED MODULE: ./src/policy/ledger.ts
+
+
+
+/** States in which a container uses what it needs at this moment. */
+const running = new Set(['running', 'paused', 'restarting']);
+/**
+ * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
+ * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
+ * the earlier runs.
+ */
+function updateLedger(inventory) {
+    const { engine, containers, images, networks, volumes, ledger } = inventory;
+    const known = new Map(ledger?.map((entry) => [entry.id, entry]));
+    const needs = needsOf(containers, { containers, images });
+    const uses = usesInLog(inventory);
+    const seen = [
+        ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
+        ...networks.map((network) => ({
+            id: network.id,
+            users: usersOfNetwork(network, needs)
+        })),
+        ...volumes.map((volume) => ({
+            id: volume.name,
+            users: usersOfVolume(volume, needs)
+        }))
+    ];
+    return seen.map(({ id, users }) => {
+        const entry = known.get(id);
+        const times = [
+            entry?.usedAt,
+            ...users.map(({ state, finishedAt }) => running.has(state) ? engine.now : plausible(finishedAt)),
+            ...uses(id).map(({ at }) => at)
+        ].filter((at) => at !== undefined);
+        return {
+            id,
+            since: entry?.since ?? engine.now,
+            arrived: entry?.arrived ?? ledger !== undefined,
+            ...(times.length > 0 && { usedAt: Math.max(...times) })
+        };
+    });
+}
+
 ;// CONCATENATED MODULE: ./src/policy/buildCache.ts
 
 
@@ -44439,7 +45282,8 @@ function decideBuildCache({ records }, imagesGo, { policy, now }) {
     return {
         decision: (0,policy_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
         least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
-        most: Math.min(total(possible), total(pool) - kept)
+        // What an image shares counts with that image.
+        most: Math.min(total(possible.filter(({ shared }) => !shared)), Math.max(total(pool) - kept, 0))
     };
 }
 function describe(until) {
@@ -44551,21 +45395,24 @@ function decideImages(images, staying, context) {
 }
 /**
  * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
- * is no evidence of anything on this engine. Where nothing else is known, the event log tells if it goes back far
- * enough: the image came, and was last used, before the log began.
+ * is no evidence of anything on this engine. Where nothing else is known, it counts from when an earlier run saw it, or
+ * from the beginning of the event log, if that goes back far enough.
  */
 function ageOfImage(image, context) {
     const { policy, now } = context;
     const docker = policy.ageFrom === 'created';
     const createdAt = image.pulled && !docker ? undefined : image.createdAt;
     const age = ageOf(createdAt, evidenceOf(image, context), context);
-    const { logBegan } = context.evidence;
-    if (age !== 'unknown' || docker || logBegan === undefined)
+    if (age !== 'unknown' || docker)
         return age;
-    const idle = now - logBegan;
-    return idle < untilDuration(policy, now)
-        ? age
-        : { idle, of: 'in no event of the log, which began' };
+    // Nothing tells when it came, but that it was here by then, and what has not been seen since.
+    const { logBegan, watchedSince } = context.evidence;
+    const log = { at: logBegan ?? now, of: 'in no event of the log, which began' };
+    const watched = { at: watchedSince(image.id) ?? now, of: 'first seen' };
+    const { at, of } = log.at < watched.at ? log : watched;
+    const idle = now - at;
+    const enough = at === watched.at || idle >= untilDuration(policy, now);
+    return idle > 0 && enough ? { idle, of } : age;
 }
 function evidenceOf({ id, taggedAt }, { evidence }) {
     return [{ at: taggedAt, of: 'tagged' }, ...evidence.of(id)];
@@ -44601,7 +45448,7 @@ function decideByAge(image, age, newest, context) {
     return {
         action: 'untag',
         reason: 'expired',
-        detail: `${describeAge(age)}; stays for ${repositories}`,
+        detail: `${describeAge(age)}; stays as ${(0,policy_decision/* list */.p_)(kept)}`,
         removedReferences: references.filter((one) => !kept.includes(one))
     };
 }
@@ -44727,7 +45574,7 @@ function volumes_keepAnyway(volume, staying, { now, protectedBy }) {
     const label = protectedBy(volume.labels);
     return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
 }
-function keepByGuard(volume, { policy, now }) {
+function keepByGuard(volume, { policy, now, evidence }) {
     if (policy.includeVolumes === 'none')
         return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
     // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
@@ -44739,10 +45586,12 @@ function keepByGuard(volume, { policy, now }) {
         return undefined;
     if (policy.includeVolumes !== 'all')
         return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
-    // Nothing here has watched it, and no date that Docker knows tells when a named volume was last used.
-    return untilDuration(policy, now) === 0
+    // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
+    const until = untilDuration(policy, now);
+    const since = evidence.watchedSince(volume.name) ?? now;
+    return now - since >= until
         ? undefined
-        : (0,policy_decision/* keep */.aC)('unknown-age', 'nothing tells when a named volume was last used; only until: 0s takes it');
+        : (0,policy_decision/* keep */.aC)('unknown-age', `a named volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
 }
 /** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
 function isAnonymous(volume) {
@@ -44897,12 +45746,12 @@ function describeBytes({ decision, bytes, bytesAtMost = 0 }) {
     return `, ${(0,units/* formatSize */.Xq)(bytes)}${most}`;
 }
 /** What became of one planned item, for the log. */
-function resultLine(result) {
-    const { item, outcome, reason, detail, freed } = result;
+function resultLine({ item, outcome, reason, detail, freed }) {
+    const done = outcome === 'removed';
+    const bytes = freed ?? item.bytes;
+    const size = done && bytes !== undefined ? `, ${(0,units/* formatSize */.Xq)(bytes)}` : '';
     const why = detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`;
-    const size = freed === undefined ? '' : `, ${(0,units/* formatSize */.Xq)(freed)}`;
-    const bytes = outcome === 'removed' ? size || describeBytes(item) : '';
-    return `${outcome} ${describeItem(item)}${bytes}${why}`;
+    return `${outcome} ${describeItem(item)}${size}${why}`;
 }
 /** A sign of life during long work. Bytes as planned: what was really freed is counted at the end. */
 function progressLine(results, planned, elapsed) {
@@ -45106,6 +45955,8 @@ var summary = __nccwpck_require__(7994);
 
 
 
+
+
 /**
  * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
  * where it could not come to a plan: nothing has been removed then.
@@ -45114,7 +45965,7 @@ async function run(world) {
     const startedAt = new Date();
     const { policy, options, texts } = (0,inputs/* readInputs */.Ko)(world.getInput, {
         now: startedAt.getTime(),
-        temp: world.env['RUNNER_TEMP']
+        env: world.env
     });
     // Ends what is still under way where one call of several has failed.
     const leave = new AbortController();
@@ -45172,9 +46023,10 @@ async function look({ docker, policy, options, world }) {
     ]);
     show(options.docker, ['--version']);
     const builder = policy.includeBuildCache ? context.name : undefined;
-    const inventory = await withSignsOfLife(lookAtAll(docker, engine, builder), (elapsed) => {
+    const listed = await withSignsOfLife(lookAtAll(docker, engine, builder), (elapsed) => {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
     });
+    const inventory = await remember(listed, context, options.stateDir, log);
     const { containers, images, networks, volumes } = inventory;
     const held = [
         (0,report_text/* count */.U9)(containers.length, 'container'),
@@ -45185,6 +46037,20 @@ async function look({ docker, policy, options, world }) {
     log.info(`Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
     const disk = await readDisk(engine, context.endpoint);
     return { engine, inventory, context, disk, lookedAt };
+}
+/** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
+async function remember(listed, { endpoint }, stateDir, log) {
+    if (stateDir === '')
+        return listed;
+    const { rootDir, store } = listed.engine;
+    const key = { endpoint, rootDir, store };
+    const { entries, problem } = await readLedger(stateDir, key);
+    const inventory = { ...listed, ledger: entries, remembers: true };
+    const failure = await writeLedger(stateDir, key, updateLedger(inventory));
+    for (const why of [problem, failure])
+        if (why !== undefined)
+            log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}`);
+    return { ...inventory, remembers: failure === undefined };
 }
 async function run_decide({ docker, policy, world }, inventory) {
     const unmeasured = makePlan(inventory, policy);
@@ -45873,6 +46739,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:perf_ho
 
 /***/ }),
 
+/***/ 1708:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:process");
+
+/***/ }),
+
 /***/ 1792:
 /***/ ((module) => {
 
@@ -45970,7 +46843,6 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  V4: () => (/* binding */ getInput),
   Os: () => (/* binding */ group),
   pq: () => (/* binding */ info),
   C1: () => (/* binding */ setFailed),
@@ -45979,7 +46851,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, addPath, debug, endGroup, error, exportVariable, getBooleanInput, getIDToken, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, startGroup, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, addPath, debug, endGroup, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, startGroup, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);

@@ -5,7 +5,7 @@ import { exec } from '@actions/exec'
 import { DockerError } from './docker/cli.ts'
 import { InputError } from './inputs.ts'
 import { renderFailure } from './report/summary.ts'
-import { logLine, logLines } from './report/text.ts'
+import { code, logLine, logLines } from './report/text.ts'
 import { run, type Ending, type Log } from './run.ts'
 
 const log: Log = {
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   try {
     await finish(
       await run({
-        getInput: core.getInput,
+        getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
         env: process.env,
         log,
         show,
@@ -65,14 +65,16 @@ async function finish({
   summary,
   failure
 }: Ending): Promise<void> {
+  let problem = ''
   try {
     await mkdir(dirname(reportFile), { recursive: true })
     await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`)
   } catch (error) {
-    log.warning(`The report could not be written: ${describe(error)}`)
+    problem = `The report could not be written: ${describe(error)}`
+    log.warning(problem)
   }
-  await writeSummary(summary)
-  writeOutputs(outputs)
+  await writeSummary(problem ? `${summary}\n> ${code(problem)}\n` : summary)
+  writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs)
   if (failure !== undefined) fail(failure)
 }
 

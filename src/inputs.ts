@@ -1,4 +1,5 @@
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { parseLabelPattern, problemOfGlob } from './policy/match.ts'
 import type { Policy } from './policy/policy.ts'
@@ -17,6 +18,8 @@ export type Options = {
   concurrency: number
   /** The CLI to call: a name on PATH, or a path. */
   docker: string
+  /** The folder of the ledgers; empty for none. */
+  stateDir: string
   reportFile: string
 }
 
@@ -37,6 +40,7 @@ export const defaults = {
   timeout: '15m',
   concurrency: '4',
   docker: 'docker',
+  'state-dir': '$RUNNER_TOOL_CACHE/docker-reclaim',
   'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
 }
 
@@ -141,6 +145,7 @@ export const schema = z.object({
   }),
   concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
   docker: input('the name or path of a Docker CLI', asPath),
+  'state-dir': input('the path of a folder, or nothing', asPath),
   'report-file': input('the path of a file', asPath)
 } satisfies Record<InputName, unknown>)
 
@@ -154,15 +159,16 @@ export class InputError extends Error {
 }
 
 /**
- * Reads all inputs; an empty one counts as not given. Throws an InputError that names every bad one, the value it got
+ * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad one, the value it got
  * and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
  */
 export function readInputs(
-  getInput: (name: string) => string,
-  { now, temp = tmpdir() }: { now: number; temp?: string | undefined }
+  getInput: (name: string) => string | undefined,
+  { now, env }: { now: number; env: Record<string, string | undefined> }
 ): { policy: Policy; options: Options; texts: InputTexts } {
   const texts: InputTexts = { ...defaults }
   for (const name of inputNames) texts[name] = getInput(name) || defaults[name]
+  texts['state-dir'] = getInput('state-dir') ?? defaults['state-dir']
   const result = schema.safeParse(texts)
   const problems = (result.error?.issues ?? []).map(
     ({ path, message }) => [String(path[0]), message] as const
@@ -193,13 +199,31 @@ export function readInputs(
       timeout: inputs.timeout,
       concurrency: inputs.concurrency,
       docker: inputs.docker,
-      reportFile: inputs['report-file'].replace(
-        /^\$RUNNER_TEMP(?=\/|$)/,
-        () => temp
-      )
+      stateDir: expand(inputs['state-dir'], {
+        RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
+      }),
+      reportFile: expand(inputs['report-file'], {
+        RUNNER_TEMP: env['RUNNER_TEMP'] || tmpdir()
+      })
     },
     texts
   }
+}
+
+/** Puts in the folder that a path begins with, as the defaults of action.yml do. */
+function expand(path: string, folders: Record<string, string>): string {
+  return path.replace(
+    /^\$(\w+)(?=\/|$)/,
+    (text, name: string) => folders[name] ?? text
+  )
+}
+
+/** Where the user's programs keep what they remember. */
+function userState(env: Record<string, string | undefined>): string {
+  const home = env['HOME'] || homedir()
+  return (
+    env['XDG_STATE_HOME'] || env['LOCALAPPDATA'] || join(home, '.local/state')
+  )
 }
 
 /** The inputs as they were given, or their defaults. */

@@ -20,8 +20,10 @@ import {
   type InputTexts,
   type Options
 } from './inputs.ts'
+import { readLedger, writeLedger } from './ledger.ts'
 import { imagesToMeasure } from './policy/bytes.ts'
 import type { Engine, Inventory } from './policy/inventory.ts'
+import { updateLedger } from './policy/ledger.ts'
 import {
   makePlan,
   measurePlan,
@@ -40,7 +42,7 @@ import { formatDuration } from './units.ts'
 
 /** What a run needs of the world around it. */
 export type World = {
-  getInput: (name: string) => string
+  getInput: (name: string) => string | undefined
   env: Record<string, string | undefined>
   log: Log
   /** Runs a docker command that reaches no engine, with its output in the log; nobody waits for it. */
@@ -72,7 +74,7 @@ export async function run(world: World): Promise<Ending> {
   const startedAt = new Date()
   const { policy, options, texts } = readInputs(world.getInput, {
     now: startedAt.getTime(),
-    temp: world.env['RUNNER_TEMP']
+    env: world.env
   })
   // Ends what is still under way where one call of several has failed.
   const leave = new AbortController()
@@ -151,12 +153,13 @@ async function look({ docker, policy, options, world }: Step): Promise<Looked> {
   ])
   show(options.docker, ['--version'])
   const builder = policy.includeBuildCache ? context.name : undefined
-  const inventory = await withSignsOfLife(
+  const listed = await withSignsOfLife(
     lookAtAll(docker, engine, builder),
     (elapsed) => {
       log.info(`… ${formatDuration(elapsed)}: the engine is still listing`)
     }
   )
+  const inventory = await remember(listed, context, options.stateDir, log)
   const { containers, images, networks, volumes } = inventory
   const held = [
     count(containers.length, 'container'),
@@ -169,6 +172,27 @@ async function look({ docker, policy, options, world }: Step): Promise<Looked> {
   )
   const disk = await readDisk(engine, context.endpoint)
   return { engine, inventory, context, disk, lookedAt }
+}
+
+/** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
+async function remember(
+  listed: Inventory,
+  { endpoint }: Context,
+  stateDir: string,
+  log: Log
+): Promise<Inventory> {
+  if (stateDir === '') return listed
+  const { rootDir, store } = listed.engine
+  const key = { endpoint, rootDir, store }
+  const { entries, problem } = await readLedger(stateDir, key)
+  const inventory = { ...listed, ledger: entries, remembers: true }
+  const failure = await writeLedger(stateDir, key, updateLedger(inventory))
+  for (const why of [problem, failure])
+    if (why !== undefined)
+      log.warning(
+        `The ledger of earlier runs (state-dir) cannot be used: ${why}`
+      )
+  return { ...inventory, remembers: failure === undefined }
 }
 
 async function decide(

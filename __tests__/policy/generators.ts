@@ -194,6 +194,15 @@ const event = fc.record({
   image: fc.constantFrom('', ...references)
 })
 
+const ledgerEntry = fc.record({
+  id: fc.constantFrom(...imageIds, ...volumeNames, 'id-of-net0'),
+  since: fc
+    .integer({ min: 0, max: 30 * 24 * 60 })
+    .map((ago) => now - ago * minute),
+  arrived: fc.boolean(),
+  usedAt: instant
+})
+
 export const inventories: fc.Arbitrary<Inventory> = fc.record({
   engine: fc.constant({
     name: 'host',
@@ -214,6 +223,13 @@ export const inventories: fc.Arbitrary<Inventory> = fc.record({
     })
   }),
   events: fc.array(event, { maxLength: 5 }),
+  ledger: fc.option(
+    fc.uniqueArray(ledgerEntry, { maxLength: 4, selector: ({ id }) => id }),
+    {
+      nil: undefined
+    }
+  ),
+  remembers: fc.boolean(),
   unreadable: fc.constant([])
 })
 

@@ -338,7 +338,7 @@ test.each([
   expect(cache).toMatchObject({ bytes: least ?? 0, bytesAtMost: most ?? 0 })
 })
 
-test('a record that an image shares may go when that image goes', () => {
+test('a record that an image shares may go when that image goes, and counts with the image', () => {
   const { items } = makePlan(
     inventory({
       images: [image('i')],
@@ -349,7 +349,7 @@ test('a record that an image shares may go when that image goes', () => {
   expect(items.at(-1)).toMatchObject({
     decision: removed,
     bytes: 0,
-    bytesAtMost: 100
+    bytesAtMost: 0
   })
 })
 
@@ -556,4 +556,59 @@ test('an image of unknown age came before the log began, if that is long enough 
     reason: 'unknown-age'
   })
   expect(decisionOf('i', held(hour))).toMatchObject(removed)
+})
+
+test('what a ledger has seen counts: use, arrival, and for what nothing else tells of the first look', () => {
+  const of = (parts: object, dates: object = {}) =>
+    decisionOf('i', {
+      images: [image('i', dates)],
+      ledger: [{ id: 'i', since: ago(2 * day), arrived: false, ...parts }]
+    })
+  expect(of({ usedAt: ago(minute) })).toMatchObject({
+    reason: 'recent',
+    detail: 'seen in use 60 s ago'
+  })
+  expect(of({ since: ago(minute), arrived: true })).toMatchObject({
+    reason: 'recent',
+    detail: 'first seen 60 s ago'
+  })
+  // It was there at the first look already: nobody knows since when.
+  expect(of({ since: ago(minute) })).toMatchObject({
+    action: 'remove',
+    detail: 'created 30 days ago'
+  })
+  expect(of({}, { pulled: true })).toMatchObject({
+    action: 'remove',
+    detail: 'first seen 2 days ago'
+  })
+  expect(of({ since: ago(minute) }, { pulled: true })).toMatchObject({
+    reason: 'recent'
+  })
+})
+
+test('a named volume goes only after it was watched for until, and then by its latest use', () => {
+  const of = (since: number | undefined, parts: object = {}) =>
+    decisionOf('v', {
+      volumes: [volume('v', parts)],
+      ledger:
+        since === undefined ? undefined : [{ id: 'v', since, arrived: false }],
+      remembers: true
+    })
+  expect(of(undefined)).toMatchObject({ action: 'keep', reason: 'unknown-age' })
+  expect(of(ago(59 * minute))).toMatchObject({
+    action: 'keep',
+    reason: 'unknown-age'
+  })
+  expect(of(ago(hour))).toMatchObject(removed)
+  expect(of(ago(hour), { createdAt: ago(59 * minute) })).toMatchObject({
+    reason: 'recent'
+  })
+})
+
+test('what is of unknown age is said when it can go, if that is remembered', () => {
+  const held = { images: [image('i', { pulled: true })] }
+  expect(decisionOf('i', { ...held, remembers: true })?.detail).toContain(
+    'it can go from 2026-01-31 13:00 UTC on'
+  )
+  expect(decisionOf('i', held)?.detail).not.toContain('UTC')
 })

@@ -26,7 +26,7 @@ function report(items: PlanItem[], removal: Removal | undefined) {
     plan: { items, unmatched: [] },
     sizes: { containers: new Map(), volumes: new Map(), layers: new Map() },
     removal,
-    disk: { before: undefined, after: { free: 5, size: 9 } },
+    disk: { before: undefined, after: { free: 5, used: 9 } },
     startedAt: new Date(0),
     finishedAt: new Date(1_000)
   })

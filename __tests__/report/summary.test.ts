@@ -6,7 +6,7 @@ import {
 } from '../../src/report/summary.ts'
 import { day, facts, makeTestReport, resource } from '../builders.ts'
 
-const disk = { before: { free: 9, size: 100 }, after: { free: 36, size: 100 } }
+const disk = { before: { free: 9, used: 91 }, after: { free: 36, used: 64 } }
 
 test('the first line is the answer', () => {
   expect(headline(facts([resource(), resource()], { disk }))).toBe(

@@ -128,7 +128,11 @@ export async function pruneBuildCache({
   if (output.exitCode === 0) {
     const freed = readTotal(output.stdout) ?? 0
     return freed > 0
-      ? { outcome: 'removed', freed }
+      ? {
+          outcome: 'removed',
+          freed,
+          detail: 'as many records as the builder found'
+        }
       : { outcome: 'gone', detail: 'the builder found nothing to remove' }
   }
   if (/already running/i.test(words)) return changed('another prune is running')

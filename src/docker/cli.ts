@@ -104,7 +104,7 @@ export function createDocker({
         stdout
       )
     if (result.isCanceled)
-      throw new DockerError('cancelled', `${name} was cancelled.`, stdout)
+      throw new DockerError('cancelled', 'The run was cancelled.', stdout)
     if (result.isMaxBuffer)
       throw new DockerError('failed', `${name} printed more than can be read.`)
     if (exitCode === undefined) throw failureToStart(command, name, result)
@@ -123,13 +123,13 @@ function describeTimeout(
   timeout: number,
   byBudget: boolean
 ): string {
-  const seconds = Math.ceil(timeout / 1_000)
-  return (
-    `Docker did not answer: ${name} was ended after ${seconds} s. Is the engine overloaded or stuck?` +
-    (byBudget
-      ? ' If it is only slow, the input timeout gives the step more time.'
-      : '')
-  )
+  const when = byBudget
+    ? 'when the time of the step was up'
+    : `after ${Math.ceil(timeout / 1_000)} s`
+  const advice = byBudget
+    ? ' If it is only slow, the input timeout gives the step more time.'
+    : ''
+  return `Docker did not answer: ${name} was ended ${when}. Is the engine overloaded or stuck?${advice}`
 }
 
 function failureToStart(

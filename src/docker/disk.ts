@@ -3,8 +3,8 @@ import { readFile, statfs } from 'node:fs/promises'
 import { release } from 'node:os'
 import type { Engine } from '../policy/inventory.ts'
 
-/** The disk under the engine's data: bytes free for users, and in all. */
-export type Disk = { free: number; size: number }
+/** The disk under the engine's data: bytes free for users, and used. */
+export type Disk = { free: number; used: number }
 
 /**
  * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
@@ -21,8 +21,8 @@ export async function readDisk(
     !(await inContainer())
   if (!here || engine.rootDir === '') return undefined
   try {
-    const { bavail, blocks, bsize } = await statfs(engine.rootDir)
-    return { free: bavail * bsize, size: blocks * bsize }
+    const { bavail, bfree, blocks, bsize } = await statfs(engine.rootDir)
+    return { free: bavail * bsize, used: (blocks - bfree) * bsize }
   } catch {
     return undefined
   }

@@ -87,6 +87,8 @@ export async function lookAtAll(
     volumes: volumes.found,
     buildCache: { records },
     events,
+    ledger: undefined,
+    remembers: false,
     unreadable
   }
 }

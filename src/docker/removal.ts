@@ -249,9 +249,11 @@ function createAct(options: RemovalOptions) {
 
   /** Settles what was not come to. */
   function finish(items: readonly PlanItem[]): Removal {
-    const why =
-      fatal?.message ??
-      (signal.aborted ? 'the run was cancelled' : 'the time was up')
+    const why = signal.aborted
+      ? 'the run was cancelled'
+      : fatal
+        ? 'the engine failed'
+        : 'the time was up'
     for (const item of items)
       settle(item, {
         outcome: 'kept',

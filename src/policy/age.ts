@@ -65,13 +65,16 @@ const firstMinutes = 10 * 60_000
  */
 export function keepForAge(
   age: Age,
-  { policy, now }: { policy: Policy; now: number },
+  { policy, now, evidence }: AgeContext,
   young?: { createdAt: number | undefined }
 ): Decision | undefined {
   const until = untilDuration(policy, now)
   if (until === 0) return undefined
   if (age === 'unknown')
-    return keep('unknown-age', 'nothing tells how long it has been idle')
+    return keep(
+      'unknown-age',
+      `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`
+    )
   if (age.idle < until) return keep('recent', describeAge(age))
   if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
     return keep(
@@ -79,4 +82,19 @@ export function keepForAge(
       'not yet 10 min old: its first use may be about to come'
     )
   return undefined
+}
+
+type AgeContext = {
+  policy: Policy
+  now: number
+  evidence: { remembers: boolean }
+}
+
+/** From when on something of unknown age may go, if this run's observation is kept. */
+export function whenKnown(
+  instant: number,
+  { remembers }: { remembers: boolean }
+): string {
+  const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ')
+  return remembers ? `; if it stays unused, it can go from ${day} UTC on` : ''
 }

@@ -55,7 +55,11 @@ export function decideBuildCache(
   return {
     decision: remove('expired', `up to ${number}, ${describe(until)}`),
     least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
-    most: Math.min(total(possible), total(pool) - kept)
+    // What an image shares counts with that image.
+    most: Math.min(
+      total(possible.filter(({ shared }) => !shared)),
+      Math.max(total(pool) - kept, 0)
+    )
   }
 }
 

@@ -2,11 +2,15 @@ import { plausible, type Evidence } from './age.ts'
 import type { EngineEvent, Inventory } from './inventory.ts'
 import { imageFinder } from './needs.ts'
 
-/** What the engine's event log shows of the use of images and volumes (by ID and by name), and of networks (by ID). */
+/** What the event log and the ledger show of images and networks (by ID) and of volumes (by name). */
 export type EvidenceIndex = {
   of: (id: string) => readonly Evidence[]
   /** The oldest event: what is in no later one has not happened since. */
   logBegan: number | undefined
+  /** Since when an earlier run has known of something. */
+  watchedSince: (id: string) => number | undefined
+  /** Whether what this run sees will be remembered. */
+  remembers: boolean
 }
 
 /** What an image has been through, by the action of the event. Untagging and removal are no use. */
@@ -27,8 +31,32 @@ const otherActions = new Set([
   'disconnect'
 ])
 
-/** Sorts the events by what they are evidence for. */
+/** Sorts what is known from before by what it is evidence for. */
 export function indexEvidence(inventory: Inventory): EvidenceIndex {
+  const { events, ledger, remembers } = inventory
+  const inLog = usesInLog(inventory)
+  const entries = new Map(ledger?.map((entry) => [entry.id, entry]))
+  const times = events.map(({ at }) => at)
+  return {
+    of: (id) => {
+      const { since, arrived, usedAt } = entries.get(id) ?? {}
+      return [
+        ...inLog(id),
+        { at: usedAt, of: 'seen in use' },
+        // Of what was there at the first look, nobody knows since when.
+        { at: arrived ? since : undefined, of: 'first seen' }
+      ]
+    },
+    logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+    watchedSince: (id) => entries.get(id)?.since,
+    remembers
+  }
+}
+
+/** What the engine's event log shows of the use of things, by their ID or name. */
+export function usesInLog(
+  inventory: Inventory
+): (id: string) => readonly Evidence[] {
   const found = new Map<string, Evidence[]>()
   const findImages = imageFinder(inventory.images)
   const imageOf = new Map(
@@ -39,11 +67,7 @@ export function indexEvidence(inventory: Inventory): EvidenceIndex {
     for (const id of ids)
       found.set(id, [...(found.get(id) ?? []), { at: event.at, of }])
   }
-  const times = inventory.events.map(({ at }) => at)
-  return {
-    of: (id) => found.get(id) ?? [],
-    logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity))
-  }
+  return (id) => found.get(id) ?? []
 }
 
 /** What was used by an event, and how. */

@@ -50,20 +50,23 @@ export function decideImages(
 
 /**
  * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
- * is no evidence of anything on this engine. Where nothing else is known, the event log tells if it goes back far
- * enough: the image came, and was last used, before the log began.
+ * is no evidence of anything on this engine. Where nothing else is known, it counts from when an earlier run saw it, or
+ * from the beginning of the event log, if that goes back far enough.
  */
 function ageOfImage(image: Image, context: Context): Age {
   const { policy, now } = context
   const docker = policy.ageFrom === 'created'
   const createdAt = image.pulled && !docker ? undefined : image.createdAt
   const age = ageOf(createdAt, evidenceOf(image, context), context)
-  const { logBegan } = context.evidence
-  if (age !== 'unknown' || docker || logBegan === undefined) return age
-  const idle = now - logBegan
-  return idle < untilDuration(policy, now)
-    ? age
-    : { idle, of: 'in no event of the log, which began' }
+  if (age !== 'unknown' || docker) return age
+  // Nothing tells when it came, but that it was here by then, and what has not been seen since.
+  const { logBegan, watchedSince } = context.evidence
+  const log = { at: logBegan ?? now, of: 'in no event of the log, which began' }
+  const watched = { at: watchedSince(image.id) ?? now, of: 'first seen' }
+  const { at, of } = log.at < watched.at ? log : watched
+  const idle = now - at
+  const enough = at === watched.at || idle >= untilDuration(policy, now)
+  return idle > 0 && enough ? { idle, of } : age
 }
 
 function evidenceOf(
@@ -119,7 +122,7 @@ function decideByAge(
   return {
     action: 'untag',
     reason: 'expired',
-    detail: `${describeAge(age)}; stays for ${repositories}`,
+    detail: `${describeAge(age)}; stays as ${list(kept)}`,
     removedReferences: references.filter((one) => !kept.includes(one))
   }
 }

@@ -10,6 +10,10 @@ export type Inventory = {
   buildCache: BuildCache
   /** What the engine's event log still has, the oldest first. */
   events: EngineEvent[]
+  /** What earlier runs have seen on this engine; undefined where there was none that remembered. */
+  ledger: LedgerEntry[] | undefined
+  /** Whether what this run sees is remembered for the next one. */
+  remembers: boolean
   /** What the engine lists but cannot tell of, such as `image sha256:…`: it is left alone. */
   unreadable: string[]
 }
@@ -90,6 +94,17 @@ export type Volume = {
   labels: Labels
   options: Record<string, string>
   mountpoint: string
+}
+
+/** What is remembered of an image or a network (by its ID) or of a volume (by its name). */
+export type LedgerEntry = {
+  id: string
+  /** When it was first seen. */
+  since: number
+  /** It was not there at an earlier look: it came shortly before it was first seen. */
+  arrived: boolean
+  /** When its latest use was. */
+  usedAt?: number | undefined
 }
 
 /** Something that the engine says happened. */

@@ -1,4 +1,4 @@
-import { ageOf, describeAge, endsOf, keepForAge } from './age.ts'
+import { ageOf, describeAge, endsOf, keepForAge, whenKnown } from './age.ts'
 import type { Context } from './context.ts'
 import { keep, remove, type Decided, type Decision } from './decision.ts'
 import type { Volume } from './inventory.ts'
@@ -48,7 +48,7 @@ function keepAnyway(
 
 function keepByGuard(
   volume: Volume,
-  { policy, now }: Context
+  { policy, now, evidence }: Context
 ): Decision | undefined {
   if (policy.includeVolumes === 'none')
     return keep('not-included', 'include-volumes is false')
@@ -60,12 +60,14 @@ function keepByGuard(
   if (isAnonymous(volume)) return undefined
   if (policy.includeVolumes !== 'all')
     return keep('named-volume', 'only include-volumes: all takes named ones')
-  // Nothing here has watched it, and no date that Docker knows tells when a named volume was last used.
-  return untilDuration(policy, now) === 0
+  // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
+  const until = untilDuration(policy, now)
+  const since = evidence.watchedSince(volume.name) ?? now
+  return now - since >= until
     ? undefined
     : keep(
         'unknown-age',
-        'nothing tells when a named volume was last used; only until: 0s takes it'
+        `a named volume goes only after it was watched for until${whenKnown(since + until, evidence)}`
       )
 }
 

@@ -44,13 +44,19 @@ function describeBytes({ decision, bytes, bytesAtMost = 0 }: PlanItem): string {
 }
 
 /** What became of one planned item, for the log. */
-export function resultLine(result: Result): string {
-  const { item, outcome, reason, detail, freed } = result
+export function resultLine({
+  item,
+  outcome,
+  reason,
+  detail,
+  freed
+}: Result): string {
+  const done = outcome === 'removed'
+  const bytes = freed ?? item.bytes
+  const size = done && bytes !== undefined ? `, ${formatSize(bytes)}` : ''
   const why =
     detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`
-  const size = freed === undefined ? '' : `, ${formatSize(freed)}`
-  const bytes = outcome === 'removed' ? size || describeBytes(item) : ''
-  return `${outcome} ${describeItem(item)}${bytes}${why}`
+  return `${outcome} ${describeItem(item)}${size}${why}`
 }
 
 /** A sign of life during long work. Bytes as planned: what was really freed is counted at the end. */

@@ -90,8 +90,9 @@ function describeDisk(
   return ` Disk ${usedShare(before)} → ${usedShare(after)}.`
 }
 
-function usedShare({ free, size }: Disk): string {
-  return `${Math.round((1 - free / size) * 100)} %`
+/** As `df` has it: of what is used and what users may still use. */
+function usedShare({ free, used }: Disk): string {
+  return `${Math.round((used / (used + free)) * 100)} %`
 }
 
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
@@ -101,7 +102,7 @@ export function renderSummary(facts: SummaryFacts): string {
   const sections = [
     '## Docker Reclaim',
     `**${headline(facts)}**`,
-    error === undefined ? '' : `> [!CAUTION]\n> ${code(error, 2_000)}`,
+    error === undefined ? '' : renderError(error),
     renderWarnings(warnings),
     renderKinds(resources, dryRun),
     renderList(
@@ -143,12 +144,17 @@ function renderWarnings(warnings: readonly string[]): string {
 
 /** A summary for a run that could not even look. */
 export function renderFailure(error: string): string {
-  const lines = error.split('\n').map((line) => `> ${code(line, 2_000)}`)
   return fit([
     '## Docker Reclaim',
     '**Nothing was removed.**',
-    `> [!CAUTION]\n${lines.join('\\\n')}`
+    renderError(error)
   ])
+}
+
+function renderError(error: string): string {
+  const lines = error.split('\n').filter((line) => line.trim() !== '')
+  const shown = lines.slice(0, 50).map((line) => `> ${code(line, 2_000)}`)
+  return `> [!CAUTION]\n${shown.join('\\\n')}`
 }
 
 function renderKinds(resources: readonly Resource[], dryRun: boolean): string {
@@ -198,7 +204,9 @@ function renderReasons({ report, inputs, held }: SummaryFacts): string {
     ([reason, resources]) => {
       const longest = Math.max(...resources.map(({ idle }) => idle ?? -1))
       const names = inputsOf[reason] ?? []
-      const given = names.map((name) => code(`${name}: ${inputs[name]}`, 80))
+      const given = names.map((name) =>
+        code(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80)
+      )
       return [
         `${reason}${given.length > 0 ? ` (${given.join(', ')})` : ''}`,
         resources.length,
@@ -207,7 +215,12 @@ function renderReasons({ report, inputs, held }: SummaryFacts): string {
       ]
     }
   )
-  const head = ['reason', 'resources', 'image data held', 'longest idle']
+  const head = [
+    'reason',
+    'resources',
+    'image data held, at least',
+    'longest idle'
+  ]
   return `### Why the rest stays\n\n${table(head, rows)}`
 }
 
@@ -218,8 +231,7 @@ const inputsOf: Partial<Record<Reason, InputName[]>> = {
   'unknown-age': ['until'],
   'protected-label': ['protected-labels'],
   'protected-image': ['protected-images'],
-  'named-volume': ['include-volumes'],
-  budget: ['timeout']
+  'named-volume': ['include-volumes']
 }
 
 function renderList(
@@ -235,7 +247,7 @@ function renderList(
       nouns[one.kind],
       code(nameOf(one), 120),
       code(`${one.reason}: ${one.detail}`, 300),
-      describeBytes(one)
+      ...(open ? [describeBytes(one)] : [])
     ]
     size += Buffer.byteLength(row.join(' | '))
     if (size > longestList) break
@@ -244,7 +256,8 @@ function renderList(
   const more = resources.length - rows.length
   const rest =
     more > 0 ? `\n\n… and ${more} more: the report file has them all.` : ''
-  const body = `${table(['', 'name', 'why', 'bytes'], rows)}${rest}`
+  const head = ['', 'name', 'why', ...(open ? ['bytes'] : [])]
+  const body = `${table(head, rows)}${rest}`
   const state = open && resources.length <= 20 ? ' open' : ''
   return `<details${state}><summary>${title}: ${resources.length}</summary>\n\n${body}\n\n</details>`
 }
@@ -261,8 +274,7 @@ function nameOf({
   return references && references.length > 1 ? references.join(', ') : name
 }
 
-function describeBytes({ bytes, bytesAtMost, outcome }: Resource): string {
-  if (outcome === 'kept') return ''
+function describeBytes({ bytes, bytesAtMost }: Resource): string {
   if (bytes === null) return 'unknown'
   return bytesAtMost === undefined
     ? formatSize(bytes)

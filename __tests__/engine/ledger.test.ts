@@ -1,0 +1,151 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { ledgerFile } from '../../src/ledger.ts'
+import { resource, useEngine } from './harness.ts'
+
+const { docker, engine, load, step, contents } = useEngine()
+const everything = {
+  'keep-last': '0',
+  'protected-images': 'busybox',
+  'include-build-cache': 'false',
+  'include-volumes': 'all'
+}
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'state-'))
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true })
+})
+
+test('a named volume goes only once a ledger has watched it idle for until', async () => {
+  await docker('volume', 'create', 'idle')
+  await docker('volume', 'create', 'used')
+  const inputs = {
+    ...everything,
+    until: '4s',
+    'state-dir': folder,
+    'dry-run': 'true'
+  }
+  const first = await step(inputs)
+  for (const name of ['idle', 'used']) {
+    expect(resource(first, name)).toMatchObject({
+      action: 'keep',
+      reason: 'unknown-age'
+    })
+    expect(resource(first, name).detail).toMatch(
+      /it can go from \d{4}-\d\d-\d\d \d\d:\d\d UTC on/
+    )
+  }
+  await sleep(5_000)
+  await docker(
+    'run',
+    '--rm',
+    '--network',
+    'none',
+    '--volume',
+    'used:/data',
+    'busybox:1',
+    'true'
+  )
+
+  // The floor of ten minutes still holds: only the reason changes.
+  const second = await step(inputs)
+  expect(resource(second, 'idle')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  expect(resource(second, 'idle').detail).toContain('10 min')
+  expect(resource(second, 'used').detail).toMatch(
+    /^last used by a container \d s ago$/
+  )
+
+  const without = await step({ ...inputs, 'state-dir': '' })
+  expect(resource(without, 'idle')).toMatchObject({ reason: 'unknown-age' })
+  expect(await readdir(folder)).toHaveLength(1)
+})
+
+test('what the engine’s log has forgotten, the ledger remembers', async () => {
+  await load(
+    ['used', 'unused'].map((name) => ({
+      references: [`${name}:1`],
+      created: '2024-05-01T12:00:00Z',
+      layers: [{ name, bytes: 1_000 }]
+    }))
+  )
+  await docker('run', '--rm', '--network', 'none', 'busybox:1', 'true')
+  await docker(
+    'create',
+    '--network',
+    'none',
+    '--name',
+    'short',
+    'used:1',
+    'true'
+  )
+  await docker('container', 'rm', 'short')
+  const inputs = {
+    ...everything,
+    until: '1h',
+    'state-dir': folder,
+    'dry-run': 'true'
+  }
+  await step(inputs)
+  await load(
+    Array.from({ length: 260 }, (_, index) => ({
+      references: [`filler:${index}`],
+      created: '2024-05-01T12:00:00Z',
+      layers: [{ name: 'filler', bytes: index + 1 }]
+    }))
+  )
+
+  const done = await step(inputs)
+  const store = done.report?.engine.store
+  expect(resource(done, 'used:1')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  if (store !== 'containerd')
+    expect(resource(done, 'used:1').detail).toMatch(/^seen in use/)
+  // Without the ledger only the date of the build is left.
+  const without = await step({ ...inputs, 'state-dir': '' })
+  if (store !== 'containerd')
+    expect(resource(without, 'used:1').outcome).toBe('planned')
+  await docker('image', 'prune', '--all', '--force')
+})
+
+test.each([
+  ['truncated', (file: string) => writeFile(file, '{"version":1,')],
+  ['of another version', (file: string) => writeFile(file, '{"version":9}')],
+  ['a folder', (file: string) => mkdir(file)]
+])(
+  'a ledger that is %s is a warning, and the run goes on',
+  async (_, spoil) => {
+    await docker('network', 'create', 'unused')
+    await step({ 'state-dir': folder, 'dry-run': 'true' })
+    const [name = ''] = await readdir(folder)
+    await rm(join(folder, name))
+    await spoil(join(folder, name))
+
+    const done = await step({ ...everything, until: '0s', 'state-dir': folder })
+
+    expect(done.exitCode).toBe(0)
+    expect(done.stdout).toMatch(/^::warning::The ledger of earlier runs/m)
+    expect((await contents()).networks).toEqual([])
+  }
+)
+
+test('the ledger is that of the engine’s endpoint, data root and store', async () => {
+  const done = await step({ 'state-dir': folder, 'dry-run': 'true' })
+  const key = {
+    endpoint: engine().host,
+    rootDir: join(engine().folder, 'data'),
+    store: done.report?.engine.store ?? ''
+  }
+  expect((await readdir(folder)).map((name) => join(folder, name))).toEqual([
+    ledgerFile(folder, key)
+  ])
+})

@@ -1,0 +1,196 @@
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  writeFile
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { ledgerFile, readLedger, writeLedger } from '../src/ledger.ts'
+import { updateLedger } from '../src/policy/ledger.ts'
+import {
+  container,
+  day,
+  hour,
+  image,
+  inventory,
+  network,
+  now,
+  volume
+} from './builders.ts'
+
+const key = {
+  endpoint: 'unix:///var/run/docker.sock',
+  rootDir: '/var/lib/docker',
+  store: 'overlay2'
+}
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ledger-'))
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true })
+})
+
+const entry = (id: string, parts: object = {}) => ({
+  id,
+  since: now - day,
+  arrived: false,
+  ...parts
+})
+
+test('what is written is read again, and no other file is left', async () => {
+  expect(await readLedger(folder, key)).toEqual({ entries: undefined })
+  expect(
+    await writeLedger(folder, key, [
+      entry('a', { usedAt: now }),
+      entry('__proto__')
+    ])
+  ).toBeUndefined()
+  expect(await readLedger(folder, key)).toEqual({
+    entries: [entry('a', { usedAt: now }), entry('__proto__')]
+  })
+  expect(await readdir(folder)).toHaveLength(1)
+})
+
+test('engines that differ in endpoint, data root or store have ledgers of their own', () => {
+  const files = [
+    key,
+    { ...key, endpoint: 'tcp://x' },
+    { ...key, rootDir: '/data' },
+    { ...key, store: 'containerd' }
+  ].map((one) => ledgerFile(folder, one))
+  expect(new Set(files).size).toBe(4)
+})
+
+test.each([
+  ['truncated', '{"version":1,"engine":{"endpo'],
+  [
+    'of another version',
+    JSON.stringify({ version: 2, engine: key, entries: [] })
+  ],
+  [
+    'of another engine',
+    JSON.stringify({
+      version: 1,
+      engine: { ...key, rootDir: '/data' },
+      entries: []
+    })
+  ],
+  ['no JSON', 'ledger'],
+  ['empty', '']
+])('a ledger that is %s is a problem, and counts as none', async (_, text) => {
+  await writeFile(ledgerFile(folder, key), text)
+  const { entries, problem } = await readLedger(folder, key)
+  expect(entries).toBeUndefined()
+  expect(problem).toContain(ledgerFile(folder, key))
+  expect(await writeLedger(folder, key, [entry('a')])).toBeUndefined()
+  expect((await readLedger(folder, key)).entries).toEqual([entry('a')])
+})
+
+test('a ledger that is a folder can be neither read nor written, and that is said', async () => {
+  await mkdir(ledgerFile(folder, key))
+  expect((await readLedger(folder, key)).problem).toBeDefined()
+  expect(await writeLedger(folder, key, [entry('a')])).toBeDefined()
+})
+
+test('a folder that cannot be made is said', async () => {
+  await writeFile(join(folder, 'file'), '')
+  expect(await writeLedger(join(folder, 'file/below'), key, [])).toBeDefined()
+})
+
+test('two runs that write at once lose nothing that both have seen, nor break the file', async () => {
+  await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      writeLedger(folder, key, [
+        entry('a', { since: now - index, usedAt: now + index })
+      ])
+    )
+  )
+  const { entries } = await readLedger(folder, key)
+  expect(entries).toHaveLength(1)
+  expect(
+    JSON.parse(await readFile(ledgerFile(folder, key), 'utf8'))
+  ).toMatchObject({ version: 1 })
+  await writeLedger(folder, key, [
+    entry('a', { since: now - hour, usedAt: now - hour })
+  ])
+  const [last] = (await readLedger(folder, key)).entries ?? []
+  expect(last?.since).toBeLessThanOrEqual(now - hour)
+  expect(last?.usedAt).toBeGreaterThanOrEqual(now)
+})
+
+test('at the first look nothing has arrived, later what is new has, and what has gone is dropped', () => {
+  const held = {
+    images: [image('i')],
+    networks: [network('n')],
+    volumes: [volume('v')]
+  }
+  const first = updateLedger(inventory(held))
+  expect(first).toEqual(
+    ['i', 'n', 'v'].map((id) => ({ id, since: now, arrived: false }))
+  )
+  const later = inventory({
+    ...held,
+    images: [image('i'), image('new')],
+    volumes: [],
+    ledger: first.map((one) => ({ ...one, since: now - day }))
+  })
+  expect(updateLedger(later)).toEqual([
+    { id: 'i', since: now - day, arrived: false },
+    { id: 'new', since: now, arrived: true },
+    { id: 'n', since: now - day, arrived: false }
+  ])
+})
+
+test('the latest use that was seen is remembered', () => {
+  const used = (state: string, finishedAt?: number) => {
+    const users = [
+      container('c', {
+        state,
+        finishedAt,
+        image: 'i',
+        networks: ['n'],
+        volumes: ['v']
+      })
+    ]
+    const held = {
+      images: [image('i')],
+      networks: [network('n')],
+      volumes: [volume('v')],
+      containers: users
+    }
+    return updateLedger(
+      inventory({ ...held, ledger: [entry('i', { usedAt: now - 2 * hour })] })
+    ).map(({ usedAt }) => usedAt)
+  }
+  expect(used('running')).toEqual([now, now, now])
+  expect(used('exited', now - hour)).toEqual([
+    now - hour,
+    now - hour,
+    now - hour
+  ])
+  expect(used('exited', now - 3 * hour)).toEqual([
+    now - 2 * hour,
+    now - 3 * hour,
+    now - 3 * hour
+  ])
+  expect(used('created')).toEqual([now - 2 * hour, undefined, undefined])
+})
+
+test('what the event log tells is remembered when the log has forgotten it', () => {
+  const event = {
+    at: now - hour,
+    type: 'volume',
+    action: 'unmount',
+    id: 'v',
+    image: ''
+  }
+  expect(
+    updateLedger(inventory({ volumes: [volume('v')], events: [event] }))[0]
+      ?.usedAt
+  ).toBe(now - hour)
+})

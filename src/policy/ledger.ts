@@ -1,0 +1,46 @@
+import { plausible } from './age.ts'
+import type { Inventory, LedgerEntry } from './inventory.ts'
+import { needsOf, usersOfNetwork, usersOfVolume } from './needs.ts'
+import { usesInLog } from './evidence.ts'
+
+/** States in which a container uses what it needs at this moment. */
+const running = new Set(['running', 'paused', 'restarting'])
+
+/**
+ * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
+ * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
+ * the earlier runs.
+ */
+export function updateLedger(inventory: Inventory): LedgerEntry[] {
+  const { engine, containers, images, networks, volumes, ledger } = inventory
+  const known = new Map(ledger?.map((entry) => [entry.id, entry]))
+  const needs = needsOf(containers, { containers, images })
+  const uses = usesInLog(inventory)
+  const seen = [
+    ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
+    ...networks.map((network) => ({
+      id: network.id,
+      users: usersOfNetwork(network, needs)
+    })),
+    ...volumes.map((volume) => ({
+      id: volume.name,
+      users: usersOfVolume(volume, needs)
+    }))
+  ]
+  return seen.map(({ id, users }) => {
+    const entry = known.get(id)
+    const times = [
+      entry?.usedAt,
+      ...users.map(({ state, finishedAt }) =>
+        running.has(state) ? engine.now : plausible(finishedAt)
+      ),
+      ...uses(id).map(({ at }) => at)
+    ].filter((at) => at !== undefined)
+    return {
+      id,
+      since: entry?.since ?? engine.now,
+      arrived: entry?.arrived ?? ledger !== undefined,
+      ...(times.length > 0 && { usedAt: Math.max(...times) })
+    }
+  })
+}
