@@ -30874,7 +30874,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 9450:
+/***/ 5106:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -30886,6 +30886,8165 @@ __nccwpck_require__.d(__webpack_exports__, {
   bR: () => (/* binding */ orNothing),
   Py: () => (/* binding */ succeed)
 });
+
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 143 modules
+var execa = __nccwpck_require__(4878);
+;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
+/*
+How it works:
+`this.#head` is an instance of `Node` which keeps track of its current value and nests another instance of `Node` that keeps the value that comes after it. When a value is provided to `.enqueue()`, the code needs to iterate through `this.#head`, going deeper and deeper to find the last value. However, iterating through every single item is slow. This problem is solved by saving a reference to the last value as `this.#tail` so that it can reference it to add a new value.
+*/
+
+class Node {
+	value;
+	next;
+
+	constructor(value) {
+		this.value = value;
+	}
+}
+
+class Queue {
+	#head;
+	#tail;
+	#size;
+
+	constructor() {
+		this.clear();
+	}
+
+	enqueue(value) {
+		const node = new Node(value);
+
+		if (this.#head) {
+			this.#tail.next = node;
+			this.#tail = node;
+		} else {
+			this.#head = node;
+			this.#tail = node;
+		}
+
+		this.#size++;
+	}
+
+	dequeue() {
+		const current = this.#head;
+		if (!current) {
+			return;
+		}
+
+		this.#head = this.#head.next;
+		this.#size--;
+
+		// Clean up tail reference when queue becomes empty
+		if (!this.#head) {
+			this.#tail = undefined;
+		}
+
+		return current.value;
+	}
+
+	peek() {
+		if (!this.#head) {
+			return;
+		}
+
+		return this.#head.value;
+
+		// TODO: Node.js 18.
+		// return this.#head?.value;
+	}
+
+	clear() {
+		this.#head = undefined;
+		this.#tail = undefined;
+		this.#size = 0;
+	}
+
+	get size() {
+		return this.#size;
+	}
+
+	* [Symbol.iterator]() {
+		let current = this.#head;
+
+		while (current) {
+			yield current.value;
+			current = current.next;
+		}
+	}
+
+	* drain() {
+		while (this.#head) {
+			yield this.dequeue();
+		}
+	}
+}
+
+;// CONCATENATED MODULE: ./node_modules/p-limit/index.js
+
+
+function pLimit(concurrency) {
+	let rejectOnClear = false;
+
+	if (typeof concurrency === 'object') {
+		({concurrency, rejectOnClear = false} = concurrency);
+	}
+
+	validateConcurrency(concurrency);
+
+	if (typeof rejectOnClear !== 'boolean') {
+		throw new TypeError('Expected `rejectOnClear` to be a boolean');
+	}
+
+	const queue = new Queue();
+	let activeCount = 0;
+
+	const resumeNext = () => {
+		// Process the next queued function if we're under the concurrency limit
+		if (activeCount < concurrency && queue.size > 0) {
+			activeCount++;
+			queue.dequeue().run();
+		}
+	};
+
+	const next = () => {
+		activeCount--;
+		resumeNext();
+	};
+
+	const run = async (function_, resolve, arguments_) => {
+		// Execute the function and capture the result promise
+		const result = (async () => function_(...arguments_))();
+
+		// Resolve immediately with the promise (don't wait for completion)
+		resolve(result);
+
+		// Wait for the function to complete (success or failure)
+		// We catch errors here to prevent unhandled rejections,
+		// but the original promise rejection is preserved for the caller
+		try {
+			await result;
+		} catch {}
+
+		// Decrement active count and process next queued function
+		next();
+	};
+
+	const enqueue = (function_, resolve, reject, arguments_) => {
+		const queueItem = {reject};
+
+		// Queue the internal resolve function instead of the run function
+		// to preserve the asynchronous execution context.
+		new Promise(internalResolve => { // eslint-disable-line promise/param-names
+			queueItem.run = internalResolve;
+			queue.enqueue(queueItem);
+		}).then(run.bind(undefined, function_, resolve, arguments_)); // eslint-disable-line promise/prefer-await-to-then
+
+		// Start processing immediately if we haven't reached the concurrency limit
+		if (activeCount < concurrency) {
+			resumeNext();
+		}
+	};
+
+	const generator = (function_, ...arguments_) => new Promise((resolve, reject) => {
+		enqueue(function_, resolve, reject, arguments_);
+	});
+
+	Object.defineProperties(generator, {
+		activeCount: {
+			get: () => activeCount,
+		},
+		pendingCount: {
+			get: () => queue.size,
+		},
+		clearQueue: {
+			value() {
+				if (!rejectOnClear) {
+					queue.clear();
+					return;
+				}
+
+				const abortError = AbortSignal.abort().reason;
+
+				while (queue.size > 0) {
+					queue.dequeue().reject(abortError);
+				}
+			},
+		},
+		concurrency: {
+			get: () => concurrency,
+
+			set(newConcurrency) {
+				validateConcurrency(newConcurrency);
+				concurrency = newConcurrency;
+
+				queueMicrotask(() => {
+					// eslint-disable-next-line no-unmodified-loop-condition
+					while (activeCount < concurrency && queue.size > 0) {
+						resumeNext();
+					}
+				});
+			},
+		},
+		map: {
+			async value(iterable, function_) {
+				const promises = [];
+
+				try {
+					Array.from(iterable, (value, index) => {
+						const promise = generator(function_, value, index);
+						promises.push(promise);
+						return promise;
+					});
+				} catch (error) {
+					// The iterable threw, so `Promise.all` never observes the already scheduled promises. Observe them here to avoid unhandled rejections.
+					for (const promise of promises) {
+						promise.catch(() => {}); // eslint-disable-line promise/prefer-await-to-then
+					}
+
+					throw error;
+				}
+
+				return Promise.all(promises);
+			},
+		},
+	});
+
+	return generator;
+}
+
+function limitFunction(function_, options) {
+	const limit = pLimit(options);
+
+	const limitedFunction = (...arguments_) => limit(() => function_(...arguments_));
+	Object.defineProperty(limitedFunction, 'clearQueue', {
+		value: limit.clearQueue,
+	});
+
+	return limitedFunction;
+}
+
+function validateConcurrency(concurrency) {
+	if (!((Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY) && concurrency > 0)) {
+		throw new TypeError('Expected `concurrency` to be a number from 1 and up');
+	}
+}
+
+;// CONCATENATED MODULE: ./src/docker/cli.ts
+
+
+/** A call that did not end in an answer of the engine. The message says what to do about it. */
+class DockerError extends Error {
+    name = 'DockerError';
+    kind;
+    /** What the call had printed until then. */
+    stdout;
+    constructor(kind, message, stdout = '') {
+        super(message);
+        this.kind = kind;
+        this.stdout = stdout;
+    }
+}
+/** A call to a healthy engine ends long before: listing 10,000 images took a minute on the slowest store. */
+const defaultLimit = 5 * 60_000;
+const graceAfterDeadline = 10_000;
+const graceAfterCancel = 2_000;
+/**
+ * Makes the caller of a Docker CLI. No more than `concurrency` processes run at once; each is ended with all its
+ * children at its limit, at the `deadline` (milliseconds, as Date.now() counts) and when `signal` aborts.
+ * Throws a DockerError where no engine answered; a refusal by the engine is an exit code, for the caller to read.
+ */
+function createDocker({ command, env, concurrency, deadline, signal }) {
+    const queue = pLimit(concurrency);
+    const kill = new AbortController();
+    signal.addEventListener('abort', () => {
+        // What is under way may end by itself; the runner leaves 10 s in all.
+        setTimeout(() => {
+            kill.abort();
+        }, graceAfterCancel).unref();
+    });
+    async function call(args, { limit = defaultLimit, grace = false, env: extra, elsewhere }) {
+        const cancelSignal = grace ? kill.signal : signal;
+        if (cancelSignal.aborted)
+            throw new DockerError('cancelled', 'The run was cancelled.');
+        const budget = deadline + (grace ? graceAfterDeadline : 0) - Date.now();
+        const timeout = Math.max(Math.min(limit, budget), 1);
+        const result = await (0,execa/* execa */.Ho)(command, args, {
+            env: { ...env, ...extra },
+            extendEnv: false,
+            stdin: 'ignore',
+            reject: false,
+            timeout,
+            cancelSignal,
+            killDescendants: true,
+            forceKillAfterDelay: 1_000,
+            stripFinalNewline: true
+        });
+        const { stdout, stderr, exitCode } = result;
+        const name = describeCall(command, args);
+        if (result.timedOut)
+            throw new DockerError('no-answer', describeTimeout(name, timeout, budget < limit), stdout);
+        if (result.isCanceled)
+            throw new DockerError('cancelled', 'The run was cancelled.', stdout);
+        if (result.isMaxBuffer)
+            throw new DockerError('failed', `${name} printed more than can be read.`);
+        if (exitCode === undefined)
+            throw failureToStart(command, name, result);
+        const broken = exitCode === 0 || elsewhere ? undefined : connectionError(stderr, env);
+        if (broken !== undefined)
+            throw new DockerError(broken.kind, broken.message, stdout);
+        return { exitCode, stdout, stderr };
+    }
+    return (args, options = {}) => queue(() => call(args, options));
+}
+function describeTimeout(name, timeout, byBudget) {
+    const when = byBudget
+        ? 'when the time of the step was up'
+        : `after ${Math.ceil(timeout / 1_000)} s`;
+    const advice = byBudget
+        ? ' If it is only slow, the input timeout gives the step more time.'
+        : '';
+    return `Docker did not answer: ${name} was ended ${when}. Is the engine overloaded or stuck?${advice}`;
+}
+function failureToStart(command, name, { code, signal, originalMessage }) {
+    if (signal !== undefined)
+        return new DockerError('failed', `${name} was ended by ${signal}.`);
+    if (code === 'ENOENT')
+        return new DockerError('no-cli', `There is no Docker CLI: ${JSON.stringify(command)} was not found. ` +
+            'Install Docker on the runner, or name the CLI in the input docker.');
+    if (code === 'EACCES')
+        return new DockerError('no-cli', `The Docker CLI ${JSON.stringify(command)} cannot be run: no permission. ` +
+            'Make it executable, or name another one in the input docker.');
+    return new DockerError('failed', `${name} could not be started: ${originalMessage ?? code ?? 'unknown'}`);
+}
+/** Reads from a CLI's words that it did not reach an engine; undefined where it did. */
+function connectionError(stderr, env) {
+    const words = stderr
+        .split('\n')
+        // What the engine itself says, it has been reached for: a plugin of it may refuse connections, too.
+        .filter((line) => !line.includes('Error response from daemon'))
+        .join('\n')
+        .trim();
+    if (/permission denied while trying to connect/i.test(words))
+        return new DockerError('no-permission', 'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
+            `root, or a member of the group docker (the runner has to be started again after that).\n${words}`);
+    const unreachable = /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i;
+    if (!unreachable.test(words))
+        return undefined;
+    const { DOCKER_HOST, DOCKER_CONTEXT } = env;
+    const set = Object.entries({ DOCKER_HOST, DOCKER_CONTEXT })
+        .filter(([, value]) => value)
+        .map(([name, value]) => `${name} is ${JSON.stringify(value)}`);
+    const where = set.length > 0 ? ` (${set.join(', ')})` : '';
+    return new DockerError('no-engine', `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${words}`);
+}
+/** The start of a call, for messages. */
+function describeCall(command, args) {
+    const shown = args.slice(0, 4).join(' ');
+    return `"${command} ${shown}${args.length > 4 ? ' …' : ''}"`;
+}
+/** Throws the engine's words as an error where a call failed. */
+function succeed(output, what) {
+    if (output.exitCode === 0)
+        return output;
+    throw new DockerError('failed', `docker ${what} failed with exit code ${output.exitCode}: ${output.stderr.trim() || 'it said nothing'}`);
+}
+/** A figure that may be left out: undefined where the engine did not give it, for whatever reason but a cancel. */
+async function orNothing(figure) {
+    try {
+        return await figure;
+    }
+    catch (error) {
+        if (error instanceof DockerError && error.kind !== 'cancelled')
+            return undefined;
+        throw error;
+    }
+}
+
+
+/***/ }),
+
+/***/ 9407:
+/***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
+/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2876);
+/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5106);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7994);
+/* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(7429);
+
+
+
+
+
+
+
+
+
+const log = {
+    info: (text) => {
+        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(text));
+    },
+    warning: (text) => {
+        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(text));
+    },
+    group: _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .group */ .Os
+};
+let shown = 0;
+/** Only for the log: whether Docker works, the listing tells. */
+function show(command, args) {
+    shown += 1;
+    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_3__/* .exec */ .m)(`"${command}"`, args)
+        .catch(() => undefined)
+        .finally(() => {
+        shown -= 1;
+    });
+}
+async function main() {
+    try {
+        await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_7__/* .run */ .e)({
+            getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
+            env: process.env,
+            log,
+            show,
+            signal: cancellation()
+        }));
+    }
+    catch (error) {
+        const message = describe(error);
+        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_6__/* .renderFailure */ .zt)(message));
+        fail(message);
+    }
+}
+/** Aborts on the signals that the runner sends when a job is cancelled. */
+function cancellation() {
+    const controller = new AbortController();
+    for (const name of ['SIGINT', 'SIGTERM'])
+        process.on(name, () => {
+            controller.abort();
+        });
+    return controller.signal;
+}
+async function finish({ report, reportFile, outputs, summary, failure }) {
+    let problem = '';
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(reportFile), { recursive: true });
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)(reportFile, `${JSON.stringify(report, null, 2)}\n`);
+    }
+    catch (error) {
+        problem = `The report could not be written: ${describe(error)}`;
+        log.warning(problem);
+    }
+    await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .code */ .aY)(problem)}\n` : summary);
+    writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
+    if (failure !== undefined)
+        fail(failure);
+}
+async function writeSummary(summary) {
+    if (process.env['GITHUB_STEP_SUMMARY']) {
+        try {
+            await _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .summary */ .z.addRaw(summary).write();
+            return;
+        }
+        catch (error) {
+            log.warning(`The job summary could not be written: ${describe(error)}`);
+        }
+    }
+    for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLines */ .OG)(summary))
+        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(line);
+}
+function writeOutputs(outputs) {
+    try {
+        for (const [name, value] of Object.entries(outputs))
+            // Without the file, core would print a command that the runner no longer knows.
+            if (process.env['GITHUB_OUTPUT'])
+                _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setOutput */ .uH(name, value);
+            else
+                _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(`${name}=${value}`));
+    }
+    catch (error) {
+        log.warning(`The outputs could not be written: ${describe(error)}`);
+    }
+}
+function fail(message) {
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLines */ .OG)(message).join('\n'));
+}
+/** What a person can act on; of a fault of our own, the stack as well. */
+function describe(error) {
+    if (error instanceof _inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .dz || error instanceof _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__/* .DockerError */ .Bi)
+        return error.message;
+    if (!(error instanceof Error))
+        return String(error);
+    return 'code' in error ? error.message : (error.stack ?? error.message);
+}
+await main();
+// A command that is only shown has no time limit: the step does not wait for one that hangs.
+if (shown > 0)
+    process.exit();
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 8422:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Ko: () => (/* binding */ readInputs),
+/* harmony export */   NT: () => (/* binding */ defaults),
+/* harmony export */   dz: () => (/* binding */ InputError)
+/* harmony export */ });
+/* unused harmony export schema */
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8161);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3798);
+/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8532);
+/* harmony import */ var _policy_match_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6563);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1065);
+
+
+
+
+
+/** The default of every input, as in action.yml. */
+const defaults = {
+    'keep-last': '3',
+    until: '24h',
+    'age-from': 'last-used',
+    'protected-labels': 'keep',
+    'protected-images': '',
+    'include-containers': 'true',
+    'include-images': 'true',
+    'include-networks': 'true',
+    'include-volumes': 'false',
+    'include-build-cache': 'true',
+    'build-cache-keep': '',
+    'dry-run': 'false',
+    timeout: '15m',
+    concurrency: '4',
+    docker: 'docker',
+    'state-dir': '$RUNNER_TOOL_CACHE/docker-reclaim',
+    'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
+};
+/** Reads one input: what it takes, and how its text becomes a value or undefined. */
+function input(takes, parse) {
+    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
+        const value = parse(text);
+        if (value !== undefined)
+            return value;
+        context.addIssue({ code: 'custom', message: `it takes ${takes}` });
+        return zod__WEBPACK_IMPORTED_MODULE_4__/* .NEVER */ .tm;
+    });
+}
+/** Reads one item a line, or with commas between them; says which items are bad and why. */
+function listInput(takes, parse) {
+    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
+        const items = text.split(/[\n,]/).map((item) => item.trim());
+        return items.filter(Boolean).flatMap((item) => {
+            const parsed = parse(item);
+            if ('value' in parsed)
+                return [parsed.value];
+            const message = `it takes ${takes}, not ${JSON.stringify(item)}: ${parsed.problem}`;
+            context.addIssue({ code: 'custom', message });
+            return [];
+        });
+    });
+}
+function choiceInput(choices) {
+    return input(orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
+        ? choices[text.toLowerCase()]
+        : undefined);
+}
+function orList(words) {
+    return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+}
+const yesOrNo = { true: true, false: false };
+function wholeNumber(least, most) {
+    return (text) => {
+        const value = /^\d+$/.test(text) ? Number(text) : NaN;
+        return value >= least && value <= most ? value : undefined;
+    };
+}
+const longestTimeout = 24 * 86_400_000;
+/** Every input, under its public name: type and check. */
+const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
+    'keep-last': input('a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+    until: input('a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time', (text) => {
+        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
+        if (duration !== undefined)
+            return { duration };
+        const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(text);
+        return time === undefined ? undefined : { time };
+    }),
+    'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
+    'protected-labels': listInput('key or key=value', (item) => {
+        const value = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .parseLabelPattern */ .gp)(item);
+        return value ? { value } : { problem: 'it has no key' };
+    }),
+    'protected-images': listInput('reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
+        const problem = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .problemOfGlob */ .lb)(item);
+        return problem === undefined ? { value: item } : { problem };
+    }),
+    'include-containers': choiceInput(yesOrNo),
+    'include-images': choiceInput({ ...yesOrNo, dangling: 'dangling' }),
+    'include-networks': choiceInput(yesOrNo),
+    'include-volumes': choiceInput({
+        false: 'none',
+        anonymous: 'anonymous',
+        true: 'anonymous',
+        all: 'all'
+    }),
+    'include-build-cache': choiceInput(yesOrNo),
+    'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseSize */ .DB)(text)),
+    'dry-run': choiceInput(yesOrNo),
+    timeout: input('a duration above 0s, at most 24d', (text) => {
+        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
+        return duration && duration >= 1 && duration <= longestTimeout
+            ? duration
+            : undefined;
+    }),
+    concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
+    docker: input('the name or path of a Docker CLI', asPath),
+    'state-dir': input('the path of a folder, or nothing', asPath),
+    'report-file': input('the path of a file', asPath)
+});
+function asPath(text) {
+    return text.includes('\0') ? undefined : text;
+}
+/** Every bad input in one message; nothing has been looked at when it is thrown. */
+class InputError extends Error {
+    name = 'InputError';
+}
+/**
+ * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad one, the value it got
+ * and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
+ */
+function readInputs(getInput, { now, env }) {
+    const texts = { ...defaults };
+    for (const name of inputNames)
+        texts[name] = getInput(name) || defaults[name];
+    texts['state-dir'] = getInput('state-dir') ?? defaults['state-dir'];
+    const result = schema.safeParse(texts);
+    const problems = (result.error?.issues ?? []).map(({ path, message }) => [String(path[0]), message]);
+    const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
+    if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
+        problems.push(['until', 'it takes a time in the past 292 years']);
+    if (!result.success || problems.length > 0)
+        throw new InputError(describeProblems(problems, texts));
+    const inputs = result.data;
+    return {
+        policy: {
+            keepLast: inputs['keep-last'],
+            until: inputs.until,
+            ageFrom: inputs['age-from'],
+            protectedLabels: inputs['protected-labels'],
+            protectedImages: inputs['protected-images'],
+            includeContainers: inputs['include-containers'],
+            includeImages: inputs['include-images'],
+            includeNetworks: inputs['include-networks'],
+            includeVolumes: inputs['include-volumes'],
+            includeBuildCache: inputs['include-build-cache'],
+            buildCacheKeep: inputs['build-cache-keep']
+        },
+        options: {
+            dryRun: inputs['dry-run'],
+            timeout: inputs.timeout,
+            concurrency: inputs.concurrency,
+            docker: inputs.docker,
+            stateDir: expand(inputs['state-dir'], {
+                RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
+            }),
+            reportFile: expand(inputs['report-file'], {
+                RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
+            })
+        },
+        texts
+    };
+}
+/** Puts in the folder that a path begins with, as the defaults of action.yml do. */
+function expand(path, folders) {
+    return path.replace(/^\$(\w+)(?=\/|$)/, (text, name) => folders[name] ?? text);
+}
+/** Where the user's programs keep what they remember. */
+function userState(env) {
+    const home = env['HOME'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.homedir)();
+    return (env['XDG_STATE_HOME'] || env['LOCALAPPDATA'] || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.local/state'));
+}
+const inputNames = Object.keys(defaults).filter((name) => name in defaults);
+function describeProblems(problems, texts) {
+    const lines = problems.map(([name, problem]) => {
+        const text = texts[name] ?? '';
+        const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+        return `${name}: got ${JSON.stringify(shown)}; ${problem}.`;
+    });
+    const count = new Set(problems.map(([name]) => name)).size;
+    const what = count === 1 ? 'An input is' : `${count} inputs are`;
+    return [
+        `${what} not valid. Nothing was looked at or removed.`,
+        ...lines
+    ].join('\n');
+}
+
+
+/***/ }),
+
+/***/ 6614:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Am: () => (/* binding */ removeReasons),
+/* harmony export */   TF: () => (/* binding */ remove),
+/* harmony export */   XL: () => (/* binding */ keepReasons),
+/* harmony export */   Yf: () => (/* binding */ keepAsWell),
+/* harmony export */   aC: () => (/* binding */ keep),
+/* harmony export */   cz: () => (/* binding */ sum),
+/* harmony export */   n6: () => (/* binding */ compareText),
+/* harmony export */   p_: () => (/* binding */ list)
+/* harmony export */ });
+/** Why a resource stays. */
+const keepReasons = [
+    'in-use',
+    'protected-label',
+    'protected-image',
+    'keep-last',
+    'recent',
+    'unknown-age',
+    'named-volume',
+    'runner-owned',
+    'built-in',
+    'not-included'
+];
+/** Why a resource goes. */
+const removeReasons = ['expired', 'dangling'];
+function keep(reason, detail) {
+    return { action: 'keep', reason, detail };
+}
+function remove(reason, detail) {
+    return { action: 'remove', reason, detail };
+}
+/** Keeps one more, for what depends on it; false where it stays already, or is not known. */
+function keepAsWell(decided, id, detail) {
+    const known = decided.get(id);
+    if (known === undefined || known.decision.action === 'keep')
+        return false;
+    decided.set(id, { ...known, decision: keep('in-use', detail) });
+    return true;
+}
+/** Joins the first few of a list for a sentence: `a, b and 3 more`. */
+function list(names) {
+    const shown = names.slice(0, 3);
+    const more = names.length - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+/** Orders text by its characters' codes, the same on every machine. */
+function compareText(a, b) {
+    return a < b ? -1 : Number(a > b);
+}
+function sum(numbers) {
+    return numbers.reduce((total, number) => total + number, 0);
+}
+
+
+/***/ }),
+
+/***/ 6563:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   F2: () => (/* binding */ parseReference),
+/* harmony export */   LX: () => (/* binding */ labelMatcher),
+/* harmony export */   gp: () => (/* binding */ parseLabelPattern),
+/* harmony export */   lb: () => (/* binding */ problemOfGlob),
+/* harmony export */   yO: () => (/* binding */ referenceMatcher)
+/* harmony export */ });
+/* harmony import */ var picomatch__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4006);
+/* harmony import */ var picomatch__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(picomatch__WEBPACK_IMPORTED_MODULE_0__);
+
+/** Splits `repository:tag` or `repository@digest`; a port in the registry's name is no tag. */
+function parseReference(reference) {
+    const [name = '', digest] = splitAt(reference, reference.indexOf('@'));
+    const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
+    const [repository = '', tag] = splitAt(name, colon);
+    return { repository: familiar(repository), tag, digest };
+}
+function splitAt(text, index) {
+    return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
+}
+function familiar(repository) {
+    return repository
+        .replace(/^(?:index\.)?docker\.io\//, '')
+        .replace(/^library\/(?=[^/]+$)/, '');
+}
+/**
+ * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; any other
+ * character that no reference has would be a pattern of another tool, and would protect nothing here.
+ */
+function problemOfGlob(glob) {
+    const bad = /[^A-Za-z0-9._:@/*?-]/.exec(glob);
+    if (bad !== null)
+        return `it has ${JSON.stringify(bad[0])}`;
+    const { repository, tag, digest } = parseReference(glob);
+    if (repository === '' || tag === '' || digest === '')
+        return 'a part of it is empty';
+    const parts = repository.split('/');
+    if (parts.includes(''))
+        return 'a part of it is empty';
+    if (parts.some((part) => part.includes('**') && part !== '**'))
+        return '** stands for whole parts between slashes';
+    return undefined;
+}
+/**
+ * Tells whether a reference matches the glob. One without a tag means every tag and digest, and so does the tag `*`:
+ * who protects `node:*` does not mean to lose an image that is pinned by its digest.
+ */
+function referenceMatcher(glob) {
+    const pattern = parseReference(glob);
+    // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
+    const onHub = /^(?:index\.)?docker\.io\//.test(glob);
+    const repository = globMatcher(pattern.repository);
+    const tag = globMatcher(pattern.tag ?? '*');
+    const digest = pattern.digest === undefined ? undefined : globMatcher(pattern.digest);
+    return (reference) => {
+        const parts = parseReference(reference);
+        if (!repository(parts.repository))
+            return false;
+        if (onHub && hasRegistry(parts.repository))
+            return false;
+        if (digest !== undefined)
+            return parts.digest !== undefined && digest(parts.digest);
+        return parts.tag === undefined ? tag('') : tag(parts.tag);
+    };
+}
+/** Docker's own rule: a first part with a dot or a port, or `localhost`, is a registry. */
+function hasRegistry(repository) {
+    const [first = '', ...rest] = repository.split('/');
+    return rest.length > 0 && /[.:]|^localhost$/.test(first);
+}
+function globMatcher(glob) {
+    if (glob === '*' || glob === '**')
+        // Both match what is empty, too: the tag of a reference that has a digest instead.
+        return (text) => glob === '**' || !text.includes('/');
+    return picomatch__WEBPACK_IMPORTED_MODULE_0___default()(glob, { dot: true, strictSlashes: true, windows: false });
+}
+/** Reads `key` or `key=value`; undefined where the key is empty. */
+function parseLabelPattern(text) {
+    const [key = '', value] = splitAt(text, text.indexOf('='));
+    return key === '' ? undefined : { key, value };
+}
+/** Tells whether one of the labels is what the pattern names. */
+function labelMatcher(pattern) {
+    const key = textMatcher(pattern.key);
+    const value = textMatcher(pattern.value ?? '*');
+    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && value(text));
+}
+function textMatcher(pattern) {
+    const literals = pattern
+        .split('*')
+        .map((literal) => literal.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'));
+    const expression = new RegExp(`^${literals.join('[^]*')}$`);
+    return (text) => expression.test(text);
+}
+
+
+/***/ }),
+
+/***/ 7994:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Br: () => (/* binding */ renderSummary),
+/* harmony export */   Pl: () => (/* binding */ headline),
+/* harmony export */   zt: () => (/* binding */ renderFailure)
+/* harmony export */ });
+/* harmony import */ var _policy_decision_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6614);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
+/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5655);
+
+
+
+/** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
+const longestSummary = 1_000_000;
+const longestList = 250_000;
+const nouns = {
+    container: 'container',
+    network: 'network',
+    image: 'image',
+    volume: 'volume',
+    'build-cache': 'build cache'
+};
+/** The answer in one sentence, for the log and as the first line of the summary. */
+function headline({ report, disk }) {
+    const { totals, dryRun, resources } = report;
+    const milliseconds = Date.parse(report.finishedAt) - Date.parse(report.startedAt);
+    const took = milliseconds < 120_000
+        ? `in ${(milliseconds / 1_000).toFixed(1)} s`
+        : `in ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds)}`;
+    if (totals.skipped)
+        return `Nothing to do: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
+    const what = describeGoing(report).join(', ') || 'nothing went';
+    const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
+    const bytes = (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(dryRun ? totals.plannedBytes : totals.reclaimedBytes);
+    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
+        `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`);
+}
+/** What went or would go, counted by kind: `2 containers`, `1 image`. */
+function describeGoing({ resources, totals }) {
+    const going = resources.filter(({ action, outcome }) => outcome === 'removed' || (outcome === 'planned' && action === 'remove'));
+    const planned = resources
+        .filter(({ outcome }) => outcome === 'planned')
+        .map(({ removedReferences = [] }) => removedReferences.length);
+    const untagged = totals.untaggedReferences + (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(planned);
+    return [
+        ...Object.entries(nouns).flatMap(([kind, noun]) => {
+            const number = going.filter((one) => one.kind === kind).length;
+            if (number === 0)
+                return [];
+            return kind === 'build-cache' ? [noun] : [(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(number, noun)];
+        }),
+        ...(untagged > 0 ? [(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(untagged, 'reference')] : [])
+    ];
+}
+/** In a dry run, what is possible beyond what is certain. */
+function upTo({ resources, totals }) {
+    const planned = resources.filter(({ outcome }) => outcome === 'planned');
+    const most = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
+    return most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
+}
+function describeDisk({ before, after }, dryRun) {
+    if (before === undefined || after === undefined)
+        return '';
+    if (dryRun)
+        return ` Disk ${usedShare(before)} used.`;
+    return ` Disk ${usedShare(before)} → ${usedShare(after)}.`;
+}
+/** As `df` has it: of what is used and what users may still use. */
+function usedShare({ free, used }) {
+    return `${Math.round((used / (used + free)) * 100)} %`;
+}
+/** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
+function renderSummary(facts) {
+    const { report, disk, warnings, error } = facts;
+    const { resources, dryRun, engine } = report;
+    const sections = [
+        '## Docker Reclaim',
+        `**${headline(facts)}**`,
+        error === undefined ? '' : renderError(error),
+        renderWarnings(warnings),
+        renderKinds(resources, dryRun),
+        renderList('Failed', resources.filter(({ outcome }) => outcome === 'failed'), true),
+        renderList(dryRun ? 'Would go' : 'Went', resources
+            .filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept')
+            .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)), true),
+        renderReasons(facts),
+        renderList('All that stays', resources.filter(({ outcome }) => outcome === 'kept'), false),
+        `Engine ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.name)}, Docker ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.version)}, image store ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.store)}.` +
+            (disk.before && disk.after
+                ? ` Free disk before: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.before.free)}, after: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.after.free)}.`
+                : '')
+    ];
+    return fit(sections.filter((section) => section !== ''));
+}
+function renderWarnings(warnings) {
+    if (warnings.length === 0)
+        return '';
+    const shown = warnings.slice(0, 50).map((one) => `> - ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(one, 500)}`);
+    const more = warnings.length - shown.length;
+    if (more > 0)
+        shown.push(`> - … and ${more} more`);
+    return ['> [!WARNING]', ...shown].join('\n');
+}
+/** A summary for a run that could not even look. */
+function renderFailure(error) {
+    return fit([
+        '## Docker Reclaim',
+        '**Nothing was removed.**',
+        renderError(error)
+    ]);
+}
+function renderError(error) {
+    const lines = error.split('\n').filter((line) => line.trim() !== '');
+    const shown = lines.slice(0, 50).map((line) => `> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(line, 2_000)}`);
+    return `> [!CAUTION]\n${shown.join('\\\n')}`;
+}
+function renderKinds(resources, dryRun) {
+    const rows = Object.entries(nouns).flatMap(([kind, noun]) => {
+        const ofKind = resources.filter((one) => one.kind === kind);
+        if (ofKind.length === 0)
+            return [];
+        const number = (column) => ofKind.filter((one) => columnOf(one) === column).length;
+        const bytes = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(ofKind.map((one) => one.bytes ?? 0));
+        const unknown = ofKind.some((one) => one.bytes === null);
+        const atLeast = `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}${unknown ? ' or more' : ''}`;
+        return [
+            [
+                kind === 'build-cache' ? noun : `${noun}s`,
+                ...columns.map(number),
+                bytes === 0 && unknown ? 'unknown' : atLeast
+            ]
+        ];
+    });
+    const head = dryRun
+        ? [
+            '',
+            'would go',
+            'would be untagged',
+            'stay',
+            'gone',
+            'failed',
+            'would free'
+        ]
+        : ['', 'removed', 'untagged', 'stay', 'gone already', 'failed', 'freed'];
+    return table(head, rows);
+}
+const columns = ['removed', 'untagged', 'kept', 'gone', 'failed'];
+/** Every resource is in exactly one column. */
+function columnOf({ action, outcome }) {
+    if (outcome !== 'planned')
+        return outcome;
+    return action === 'untag' ? 'untagged' : 'removed';
+}
+/** Why what stays does stay, counted, with what it holds, and the input that held it. */
+function renderReasons({ report, inputs, held }) {
+    const kept = report.resources.filter(({ outcome }) => outcome === 'kept');
+    if (kept.length === 0)
+        return '';
+    const rows = [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, resources]) => {
+        const longest = Math.max(...resources.map(({ idle }) => idle ?? -1));
+        const names = inputsOf[reason] ?? [];
+        const given = names.map((name) => (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
+        return [
+            `${reason}${given.length > 0 ? ` (${given.join(', ')})` : ''}`,
+            resources.length,
+            (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(held.get(reason) ?? 0),
+            longest < 0 ? 'unknown' : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(longest)
+        ];
+    });
+    const head = [
+        'reason',
+        'resources',
+        'image data held, at least',
+        'longest idle'
+    ];
+    return `### Why the rest stays\n\n${table(head, rows)}`;
+}
+/** The inputs that hold what stays for a reason. */
+const inputsOf = {
+    'keep-last': ['keep-last'],
+    recent: ['until'],
+    'unknown-age': ['until'],
+    'protected-label': ['protected-labels'],
+    'protected-image': ['protected-images'],
+    'named-volume': ['include-volumes']
+};
+function renderList(title, resources, open) {
+    if (resources.length === 0)
+        return '';
+    const rows = [];
+    let size = 0;
+    for (const one of resources) {
+        const row = [
+            nouns[one.kind],
+            (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(nameOf(one), 120),
+            (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${one.reason}: ${one.detail}`, 300),
+            ...(open ? [describeBytes(one)] : [])
+        ];
+        size += Buffer.byteLength(row.join(' | '));
+        if (size > longestList)
+            break;
+        rows.push(row);
+    }
+    const more = resources.length - rows.length;
+    const rest = more > 0 ? `\n\n… and ${more} more: the report file has them all.` : '';
+    const head = ['', 'name', 'why', ...(open ? ['bytes'] : [])];
+    const body = `${table(head, rows)}${rest}`;
+    const state = open && resources.length <= 20 ? ' open' : '';
+    return `<details${state}><summary>${title}: ${resources.length}</summary>\n\n${body}\n\n</details>`;
+}
+/** What a reader knows it by: all references of an image that goes, or those that it loses. */
+function nameOf({ name, references, removedReferences, action }) {
+    if (action === 'untag' && removedReferences)
+        return removedReferences.join(', ');
+    return references && references.length > 1 ? references.join(', ') : name;
+}
+function describeBytes({ bytes, bytesAtMost }) {
+    if (bytes === null)
+        return 'unknown';
+    return bytesAtMost === undefined
+        ? (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)
+        : `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}, up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytesAtMost)}`;
+}
+function table(head, rows) {
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+/** Joins as many sections as GitHub takes, and says so where one had to be left out. */
+function fit(sections) {
+    const note = '… this summary was cut: the report file has everything.';
+    let left = longestSummary - note.length - 2;
+    const fitting = sections.filter((section) => {
+        const size = Buffer.byteLength(section) + 2;
+        const fits = size <= left;
+        if (fits)
+            left -= size;
+        return fits;
+    });
+    if (fitting.length < sections.length)
+        fitting.push(note);
+    return `${fitting.join('\n\n')}\n`;
+}
+
+
+/***/ }),
+
+/***/ 5655:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   BP: () => (/* binding */ logLine),
+/* harmony export */   OG: () => (/* binding */ logLines),
+/* harmony export */   U9: () => (/* binding */ count),
+/* harmony export */   aY: () => (/* binding */ code)
+/* harmony export */ });
+/* unused harmony export neutralise */
+/**
+ * Makes other people's text (names, labels, an engine's words) safe for one line of the log: control characters, line
+ * breaks and characters that hide or reorder others become visible, and nothing is left that the runner takes for a
+ * command (`##[…]` anywhere in a line; `::` at its start is up to `logLine`).
+ */
+function neutralise(text) {
+    return text
+        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
+        .replaceAll('##[', '##\\u{5b}');
+}
+/** One line for the log that the runner does not take for a command. */
+function logLine(text) {
+    return neutralise(text).replace(/^(\s*):/, '$1\\u{3a}');
+}
+/** The lines of a text of several, each made safe. */
+function logLines(text) {
+    return text.split(/\r?\n/).map(logLine);
+}
+/**
+ * Other people's text as a code span of Markdown, in which nothing is markup; its fence is longer than any run of
+ * backticks inside. Fits into a cell of a table as well. Long text is cut.
+ */
+function code(text, longest = 200) {
+    const shown = text.length > longest
+        ? `${text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, '')}…`
+        : text;
+    const safe = neutralise(shown)
+        // A backslash before a bar would take away the meaning of the one that is put there.
+        .replaceAll('\\|', '\\\u200b|')
+        .replaceAll('|', '\\|');
+    const runs = safe.match(/`+/g) ?? [];
+    const fence = '`'.repeat(Math.max(0, ...runs.map(({ length }) => length)) + 1);
+    const pad = safe.startsWith('`') || safe.endsWith('`') || safe.trim() === '' ? ' ' : '';
+    return `${fence}${pad}${safe}${pad}${fence}`;
+}
+/** `1 image`, `2 images`. */
+function count(number, noun) {
+    return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+
+/***/ }),
+
+/***/ 7429:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  e: () => (/* binding */ run)
+});
+
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./src/docker/cli.ts + 2 modules
+var cli = __nccwpck_require__(5106);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+;// CONCATENATED MODULE: ./src/docker/disk.ts
+
+
+
+/**
+ * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
+ * on another host or in a virtual machine, or this process in a container.
+ */
+async function readDisk(engine, endpoint) {
+    const here = process.platform === 'linux' &&
+        endpoint.startsWith('unix://') &&
+        engine.kernel === (0,external_node_os_.release)() &&
+        !(await inContainer());
+    if (!here || engine.rootDir === '')
+        return undefined;
+    try {
+        const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
+        return { free: bavail * bsize, used: (blocks - bfree) * bsize };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
+async function inContainer() {
+    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
+    const root = mounts
+        .split('\n')
+        .map((line) => line.split(' '))
+        .find((fields) => fields[4] === '/');
+    const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
+    const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_.existsSync);
+    return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
+}
+
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 10 modules
+var classic_schemas = __nccwpck_require__(3798);
+// EXTERNAL MODULE: ./src/units.ts + 1 modules
+var units = __nccwpck_require__(1065);
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
+var api = __nccwpck_require__(3759);
+;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
+
+
+function string(params) {
+    return core._coercedString(schemas.ZodString, params);
+}
+function number(params) {
+    return api/* _coercedNumber */.qG(classic_schemas/* ZodNumber */.rSt, params);
+}
+function coerce_boolean(params) {
+    return core._coercedBoolean(schemas.ZodBoolean, params);
+}
+function bigint(params) {
+    return core._coercedBigint(schemas.ZodBigInt, params);
+}
+function date(params) {
+    return core._coercedDate(schemas.ZodDate, params);
+}
+
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
+var errors = __nccwpck_require__(7428);
+;// CONCATENATED MODULE: ./src/docker/schemas.ts
+
+
+
+// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional.
+function orElse(schema, fallback) {
+    return schema.nullish().transform((value) => value ?? fallback);
+}
+const schemas_text = orElse(classic_schemas/* string */.YjP(), '');
+const texts = orElse(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()), []);
+const flag = orElse(classic_schemas/* boolean */.zMY(), false);
+const size = orElse(classic_schemas/* number */.aig().nonnegative(), 0);
+const time = classic_schemas/* string */.YjP()
+    .nullish()
+    .transform((value) => (0,units/* parseTime */.pe)(value ?? ''));
+// Not z.record: that drops the key `__proto__`, which Docker takes for a label or a network like any other.
+const map = classic_schemas/* unknown */.L5J()
+    .optional()
+    .transform((value) => Object.fromEntries(entriesOf(value).map(([key, entry]) => [
+    key,
+    typeof entry === 'string' ? entry : ''
+])));
+const keys = classic_schemas/* unknown */.L5J()
+    .optional()
+    .transform((value) => entriesOf(value).map(([key]) => key));
+function entriesOf(value) {
+    return typeof value === 'object' && value !== null
+        ? Object.entries(value)
+        : [];
+}
+const infoSchema = classic_schemas/* object */.Ikc({
+    ID: schemas_text,
+    Name: schemas_text,
+    ServerVersion: schemas_text,
+    Driver: schemas_text,
+    DriverStatus: orElse(classic_schemas/* array */.YOg(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())), []),
+    DockerRootDir: schemas_text,
+    SystemTime: time,
+    KernelVersion: schemas_text,
+    ServerErrors: texts
+});
+const endpointSchema = classic_schemas/* object */.Ikc({ NetworkID: schemas_text }).nullish();
+const mountSchema = classic_schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
+const containerSchema = classic_schemas/* object */.Ikc({
+    Id: classic_schemas/* string */.YjP().min(1),
+    Name: schemas_text,
+    Created: time,
+    Image: schemas_text,
+    State: classic_schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
+        .nullish(),
+    Config: classic_schemas/* object */.Ikc({ Image: schemas_text, Labels: map }).nullish(),
+    HostConfig: classic_schemas/* object */.Ikc({
+        NetworkMode: schemas_text,
+        IpcMode: schemas_text,
+        PidMode: schemas_text,
+        Links: texts,
+        Mounts: orElse(classic_schemas/* array */.YOg(mountSchema), [])
+    })
+        .nullish(),
+    Mounts: orElse(classic_schemas/* array */.YOg(mountSchema), []),
+    NetworkSettings: classic_schemas/* object */.Ikc({
+        /** Names with the IDs of the networks; a container that never started has no IDs. */
+        Networks: classic_schemas/* unknown */.L5J()
+            .optional()
+            .transform((value) => entriesOf(value).map(([name, endpoint]) => ({
+            name,
+            id: endpointSchema.safeParse(endpoint).data?.NetworkID ?? ''
+        })))
+    })
+        .nullish(),
+    SizeRw: size
+});
+/** What `container ls` tells of a container that cannot be inspected. */
+const listedContainerSchema = classic_schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
+const imageSchema = classic_schemas/* object */.Ikc({
+    Id: classic_schemas/* string */.YjP().min(1),
+    RepoTags: texts,
+    RepoDigests: texts,
+    Parent: schemas_text,
+    Comment: schemas_text,
+    Created: time,
+    Size: size,
+    Metadata: classic_schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
+    RootFS: classic_schemas/* object */.Ikc({ Layers: texts }).nullish(),
+    Config: classic_schemas/* object */.Ikc({ Labels: map }).nullish()
+});
+const networkSchema = classic_schemas/* object */.Ikc({
+    Id: classic_schemas/* string */.YjP().min(1),
+    Name: classic_schemas/* string */.YjP().min(1),
+    Scope: schemas_text,
+    Created: time,
+    Labels: map,
+    Ingress: flag,
+    ConfigFrom: classic_schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
+    Containers: keys
+});
+const volumeSchema = classic_schemas/* object */.Ikc({
+    Name: classic_schemas/* string */.YjP().min(1),
+    Driver: schemas_text,
+    CreatedAt: time,
+    Labels: map,
+    Options: map,
+    Mountpoint: schemas_text
+});
+/** A line of `events`. */
+const eventSchema = classic_schemas/* object */.Ikc({
+    Type: schemas_text,
+    Action: schemas_text,
+    Actor: classic_schemas/* object */.Ikc({ ID: schemas_text, Attributes: map }).nullish(),
+    /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
+    timeNano: orElse(classic_schemas/* number */.aig(), 0)
+});
+/** A line of `image ls`. */
+const listedImageSchema = classic_schemas/* object */.Ikc({ ID: classic_schemas/* string */.YjP().min(1), Size: schemas_text });
+/** A line of `image history --human=false`. */
+const historySchema = classic_schemas/* object */.Ikc({
+    CreatedBy: schemas_text,
+    Size: number().nonnegative()
+});
+/** The parts of `system df -v` that are read; sizes are text for people. */
+const diskUsageSchema = classic_schemas/* object */.Ikc({
+    Volumes: orElse(classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
+    BuildCache: orElse(classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+        CacheType: schemas_text,
+        InUse: schemas_text,
+        Shared: schemas_text,
+        Size: schemas_text,
+        CreatedAt: schemas_text,
+        LastUsedAt: schemas_text
+    })), [])
+});
+const contextSchema = classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+    Name: schemas_text,
+    Endpoints: classic_schemas/* object */.Ikc({ docker: classic_schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
+        .nullish()
+}));
+/** Reads one JSON value that a command printed. Throws a DockerError that names the command. */
+function readJson(json, schema, command) {
+    let value;
+    try {
+        value = JSON.parse(json);
+    }
+    catch {
+        throw unreadable(command, `no JSON: ${json.slice(0, 200)}`);
+    }
+    const result = schema.safeParse(value);
+    if (!result.success)
+        throw unreadable(command, errors/* prettifyError */.S1(result.error));
+    return result.data;
+}
+/** Reads JSON that a command printed one value a line. Throws a DockerError that names the command. */
+function readJsonLines(lines, schema, command) {
+    return lines
+        .split('\n')
+        .filter((line) => line.trim() !== '')
+        .map((line) => readJson(line, schema, command));
+}
+function unreadable(command, why) {
+    return new cli/* DockerError */.Bi('failed', `The output of docker ${command} could not be read. ${why}`);
+}
+/** A size as Docker prints it for people; undefined where it is none (`N/A`). */
+function readSize(text) {
+    return (0,units/* parseSize */.DB)(text.trim());
+}
+
+;// CONCATENATED MODULE: ./src/policy/bytes.ts
+/**
+ * What the removal of images frees, one after the other in the given order: a layer is freed with the last image that
+ * has it (images share layers, so that their sizes must not be added up). Returns bytes by image ID.
+ *
+ * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
+ * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain.
+ */
+function freedBytes(images, removed, sizes = new Map()) {
+    const tops = growTree(images, sizes);
+    const byId = new Map(images.map((image) => [image.id, image]));
+    const freed = new Map();
+    for (const id of removed) {
+        const image = byId.get(id);
+        const top = tops.get(id);
+        if (image === undefined || top === undefined || freed.has(id))
+            continue;
+        const kept = release(top);
+        const rest = kept.bytes ?? kept.atMost;
+        freed.set(id, Math.max((top.bytes ?? image.bytes) - rest, 0));
+    }
+    return freed;
+}
+/** Takes one holder from the stack and all below it; returns the highest that others still hold. */
+function release(top) {
+    let kept = top;
+    for (let node = top; node; node = node.parent) {
+        node.holders -= 1;
+        if (node.holders === 0 && node.parent !== undefined)
+            kept = node.parent;
+    }
+    return kept;
+}
+/**
+ * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
+ * goes parts from another one above a stack of unknown size.
+ */
+function imagesToMeasure(images, removed) {
+    const tops = growTree(images, new Map());
+    const asked = new Map();
+    for (const id of removed) {
+        const top = tops.get(id);
+        if (top === undefined)
+            continue;
+        for (let node = top; node; node = node.parent) {
+            const parts = node.children.size > 1;
+            if (parts && node.bytes === undefined && !asked.has(node))
+                asked.set(node, id);
+        }
+    }
+    return [...new Set(asked.values())];
+}
+function growTree(images, sizes) {
+    const root = createNode(undefined);
+    root.bytes = 0;
+    const tops = new Map();
+    for (const image of images) {
+        const layerSizes = sizes.get(image.id);
+        let node = root;
+        let stack = 0;
+        node.holders += 1;
+        for (const [index, layer] of image.layers.entries()) {
+            let child = node.children.get(layer);
+            if (child === undefined) {
+                child = createNode(node);
+                node.children.set(layer, child);
+            }
+            node = child;
+            node.holders += 1;
+            node.atMost = Math.min(node.atMost, image.bytes);
+            if (layerSizes !== undefined) {
+                stack += layerSizes[index] ?? 0;
+                node.bytes ??= stack;
+            }
+        }
+        if (image.layers.length > 0)
+            node.bytes ??= image.bytes;
+        tops.set(image.id, node);
+    }
+    return tops;
+}
+function createNode(parent) {
+    return {
+        parent,
+        children: new Map(),
+        holders: 0,
+        bytes: undefined,
+        atMost: Infinity
+    };
+}
+/**
+ * The sizes of an image's layers, the lowest first, from its history (the newest entry first), which has lines without
+ * a layer too. Undefined where the two do not fit together.
+ */
+function layerSizesOf(history, layers) {
+    const withLayer = history.filter(({ createdBy, bytes }) => bytes > 0 || makesLayer(createdBy));
+    const filled = history.filter(({ bytes }) => bytes > 0);
+    const fitting = [withLayer, filled, history].find(({ length }) => length === layers);
+    return fitting?.map(({ bytes }) => bytes).reverse();
+}
+/** The instructions that make a layer even if it is empty, as BuildKit and as the classic builder write them. */
+function makesLayer(createdBy) {
+    return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
+}
+/**
+ * Takes from the figures what the build cache may still hold: images that BuildKit built share their layers with its
+ * records, and removing such an image frees nothing before the record goes. What remains is certain.
+ */
+function withoutCached(freed, images, sharedBytes) {
+    const certain = new Map(freed);
+    let left = sharedBytes;
+    for (const { id } of images.filter(({ byBuildKit }) => byBuildKit)) {
+        const bytes = certain.get(id) ?? 0;
+        const cached = Math.min(bytes, left);
+        left -= cached;
+        if (cached > 0)
+            certain.set(id, bytes - cached);
+    }
+    return certain;
+}
+
+;// CONCATENATED MODULE: ./src/docker/inspect.ts
+
+
+/** As many IDs as stay far below the 32 KiB that a command line may have on Windows. */
+const idsPerCall = 100;
+/**
+ * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
+ * missing. Only what the engine says it does not have counts as gone.
+ */
+async function inspect(docker, type, names, schema, { flags = [], ...options } = {}) {
+    const chunks = [];
+    for (let start = 0; start < names.length; start += idsPerCall)
+        chunks.push(names.slice(start, start + idsPerCall));
+    const inspected = await Promise.all(chunks.map(async (chunk) => {
+        const output = await docker([type, 'inspect', ...flags, '--', ...chunk], options);
+        if (output.stdout === '')
+            (0,cli/* succeed */.Py)(output, `${type} inspect`);
+        const found = readJson(output.stdout, schema.array(), `${type} inspect`);
+        if (output.exitCode === 0)
+            return { found, unreadable: [] };
+        const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]));
+        const missing = chunk.filter((name) => !known.has(name));
+        return {
+            found,
+            unreadable: missing.filter((name) => !saysAbsent(output, type, name))
+        };
+    }));
+    return {
+        found: inspected.flatMap(({ found }) => found),
+        unreadable: inspected.flatMap(({ unreadable }) => unreadable)
+    };
+}
+/**
+ * Tells whether the engine said that it does not have a thing. It says so in several ways: `No such image: NAME`,
+ * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
+ */
+function saysAbsent({ stderr }, type, name) {
+    return stderr.split('\n').some((line) => {
+        const at = line.indexOf(name);
+        if (at < 0)
+            return false;
+        const around = `${line.slice(0, at)}NAME${line.slice(at + name.length)}`.trim();
+        return (new RegExp(`no such (?:${type}|object): NAME$`, 'i').test(around) ||
+            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around));
+    });
+}
+
+;// CONCATENATED MODULE: ./src/docker/sizes.ts
+
+
+
+
+/** Milliseconds for a figure that costs the engine much, and that can be left out. */
+const costlyLimit = 20_000;
+/** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
+async function measureContainers(docker, ids) {
+    const { found } = await inspect(docker, 'container', ids, containerSchema, {
+        flags: ['--size'],
+        limit: costlyLimit
+    });
+    return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]));
+}
+/** What volumes hold, in bytes by name, as far as the engine tells in time. */
+async function measureVolumes(docker) {
+    const usage = await readDiskUsage(docker);
+    return new Map(usage?.Volumes.flatMap(({ Name, Size }) => {
+        const bytes = readSize(Size);
+        return bytes === undefined ? [] : [[Name, bytes]];
+    }));
+}
+/** Everything that `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
+function readDiskUsage(docker) {
+    const args = ['system', 'df', '--verbose', '--format', '{{json .}}'];
+    return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
+}
+/** The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID. */
+async function measureLayers(docker, engine, images) {
+    const measured = await Promise.all(images.map(async ({ id, layers, bytes }) => {
+        const output = await docker([
+            'image',
+            'history',
+            '--no-trunc',
+            '--human=false',
+            '--format',
+            '{{json .}}',
+            id
+        ]);
+        if (output.exitCode !== 0)
+            return [];
+        const entries = readJsonLines(output.stdout, historySchema, 'image history');
+        const history = entries.map(({ CreatedBy, Size }) => ({
+            createdBy: CreatedBy,
+            bytes: Size
+        }));
+        const sizes = layerSizesOf(history, layers.length);
+        if (sizes === undefined)
+            return [];
+        if (engine.store !== 'containerd')
+            return [[id, sizes]];
+        // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
+        const unpacked = sizes.reduce((sum, size) => sum + size, 0);
+        const scale = unpacked > 0 ? bytes / unpacked : 1;
+        return [[id, sizes.map((size) => Math.round(size * scale))]];
+    }));
+    return new Map(measured.flat());
+}
+
+;// CONCATENATED MODULE: ./src/docker/buildCache.ts
+
+
+
+
+
+
+
+/**
+ * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
+ * to another one all the same, and not find it: that says nothing about the engine.
+ */
+function builderOptions(builder) {
+    return { env: { BUILDX_BUILDER: builder }, elsewhere: true };
+}
+/**
+ * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
+ * it there is only `system df`, which also measures every volume, and so is not waited for long.
+ */
+async function listBuildCache(docker, engine, builder) {
+    const options = { limit: costlyLimit, ...builderOptions(builder) };
+    const output = await (0,cli/* orNothing */.bR)(docker(['builder', 'du', '--verbose'], options));
+    if (output === undefined)
+        return undefined;
+    if (output.exitCode === 0)
+        return readCacheRecords(output.stdout);
+    const usage = await readDiskUsage(docker);
+    return usage?.BuildCache.map((record) => {
+        const usedAt = readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt);
+        const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0);
+        return {
+            bytes: readSize(record.Size) ?? 0,
+            idle: { least: idle, most: idle },
+            inUse: record.InUse === 'true',
+            shared: record.Shared === 'true',
+            internal: isInternal(record.CacheType)
+        };
+    });
+}
+/** Reads `buildx du --verbose`: blocks of "Key: value" lines. Figures after the blocks are totals. */
+function readCacheRecords(text) {
+    return text.split(/\n\s*\n/).flatMap((block) => {
+        const fields = new Map(block.split('\n').map((line) => {
+            const [key = '', ...value] = line.split(':');
+            return [key.trim(), value.join(':').trim()];
+        }));
+        if (!fields.has('ID'))
+            return [];
+        const idle = (0,units/* parseHumanAge */.Ki)(fields.get('Last used') ?? '');
+        return [
+            {
+                bytes: readSize(fields.get('Size') ?? '') ?? 0,
+                idle: idle ?? { least: 0, most: Infinity },
+                inUse: fields.get('Reclaimable') === 'false',
+                shared: fields.get('Shared') === 'true',
+                internal: isInternal(fields.get('Type') ?? '')
+            }
+        ];
+    });
+}
+function isInternal(type) {
+    return type === 'internal' || type === 'frontend';
+}
+/** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
+function readLogTime(text) {
+    const [, date = '', time = '', zone = ''] = /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
+    return (0,units/* parseTime */.pe)(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
+}
+/**
+ * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
+ * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
+ */
+function pruneArguments(until, keep) {
+    return [
+        'builder',
+        'prune',
+        '--force',
+        '--filter',
+        `until=${(until / 1_000).toFixed(3)}s`,
+        ...(keep > 0 ? ['--keep-storage', String(keep)] : [])
+    ];
+}
+/** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
+async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
+    // What was used since the listing is not in the plan.
+    const idle = until + Date.now() - lookedAt;
+    const output = await docker(pruneArguments(idle, keep), {
+        limit: Infinity,
+        ...builderOptions(builder)
+    });
+    const words = output.stderr.trim() || `exit code ${output.exitCode}`;
+    if (output.exitCode === 0) {
+        const freed = readTotal(output.stdout) ?? 0;
+        return freed > 0
+            ? {
+                outcome: 'removed',
+                freed,
+                detail: 'as many records as the builder found'
+            }
+            : { outcome: 'gone', detail: 'the builder found nothing to remove' };
+    }
+    if (/already running/i.test(words))
+        return changed('another prune is running');
+    if (await hasPruneFilters(configFolder))
+        return changed(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
+    return { outcome: 'failed', detail: words };
+}
+function changed(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
+}
+/** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
+function readTotal(text) {
+    const [, size] = /^Total(?: reclaimed space)?:(.+)$/m.exec(text) ?? [];
+    return size === undefined ? undefined : readSize(size);
+}
+const configSchema = classic_schemas/* object */.Ikc({ pruneFilters: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).min(1) });
+/** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
+async function hasPruneFilters(folder) {
+    try {
+        const text = await (0,promises_.readFile)((0,external_node_path_.join)(folder, 'config.json'), 'utf8');
+        return configSchema.safeParse(JSON.parse(text)).success;
+    }
+    catch {
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/docker/events.ts
+
+
+
+/**
+ * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Empty where
+ * it does not tell.
+ */
+async function readEventLog(docker, engine) {
+    const until = (engine.now / 1_000).toFixed(3);
+    const args = ['events', '--since', '1', '--until', until];
+    const lines = await (0,cli/* orNothing */.bR)(docker([...args, '--format', '{{json .}}'], { limit: costlyLimit }).then((output) => (0,cli/* succeed */.Py)(output, 'events').stdout));
+    return readEvents(lines ?? '');
+}
+/** Reads events, one a line. */
+function readEvents(lines) {
+    return readJsonLines(lines, eventSchema, 'events').map((event) => ({
+        at: event.timeNano / 1e6,
+        type: event.Type,
+        action: event.Action,
+        id: event.Actor?.ID ?? '',
+        image: event.Actor?.Attributes['image'] ?? ''
+    }));
+}
+
+;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
+
+
+
+
+/** How the containerd image store names itself in `docker info`. */
+const containerdDriver = 'io.containerd.snapshotter.v1';
+/** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
+async function lookAtEngine(docker, env) {
+    const output = (0,cli/* succeed */.Py)(await docker(['info', '--format', '{{json .}}'], { limit: 60_000 }), 'info');
+    const info = readJson(output.stdout, infoSchema, 'info');
+    // Old CLIs exit with 0 here although no engine answered.
+    const errors = info.ServerErrors.join('\n');
+    if (errors !== '')
+        throw (0,cli/* connectionError */.$t)(errors, env) ?? new cli/* DockerError */.Bi('no-engine', errors);
+    const containerd = info.DriverStatus.some(([key, value]) => key === 'driver-type' && value === containerdDriver);
+    return {
+        name: info.Name,
+        id: info.ID,
+        version: info.ServerVersion,
+        store: containerd ? 'containerd' : info.Driver,
+        now: info.SystemTime ?? Date.now(),
+        rootDir: info.DockerRootDir,
+        kernel: info.KernelVersion
+    };
+}
+/**
+ * Lists all that the engine holds; the listings run side by side. The build cache is asked for only with the `builder`
+ * that is the engine's own (see `findContext`): that can be costly, so it has a time limit, after which it is left out.
+ */
+async function lookAtAll(docker, engine, builder) {
+    const [containers, images, networks, volumes, events, records] = await Promise.all([
+        listContainers(docker),
+        listImages(docker, engine),
+        listNetworks(docker),
+        listVolumes(docker),
+        readEventLog(docker, engine),
+        builder === undefined ? [] : listBuildCache(docker, engine, builder)
+    ]);
+    const unreadable = Object.entries({
+        image: images.unreadable,
+        network: networks.unreadable,
+        volume: volumes.unreadable
+    }).flatMap(([kind, names]) => names.map((name) => `${kind} ${name}`));
+    return {
+        engine,
+        containers,
+        images: images.found,
+        networks: networks.found,
+        volumes: volumes.found,
+        buildCache: { records },
+        events,
+        ledger: undefined,
+        remembers: false,
+        unreadable
+    };
+}
+async function listIds(docker, args) {
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), args.slice(0, 2).join(' '));
+    return [...new Set(stdout.split('\n').filter(Boolean))];
+}
+const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
+/** All containers, in every state. `ls` prints only IDs: as JSON it would have the engine measure each of them. */
+async function listContainers(docker) {
+    const ids = await listIds(docker, [...listAllContainers, '--quiet']);
+    const inspected = await inspect(docker, 'container', ids, containerSchema);
+    const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
+    return [...inspected.found.map(readContainer), ...others.flat()];
+}
+/**
+ * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
+ * is in no state that may be removed, and what it needs stays.
+ */
+async function readFromListing(docker, id) {
+    const fields = ['Names', 'State', 'Image', 'Networks', 'Mounts'];
+    const format = `[${fields.map((field) => `{{json .${field}}}`).join(',')}]`;
+    const args = [
+        ...listAllContainers,
+        '--filter',
+        `id=${id}`,
+        '--format',
+        format
+    ];
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'container ls');
+    return readJsonLines(stdout, listedContainerSchema, 'container ls').map(([names, state, image, networks, mounts]) => ({
+        id,
+        name: names || id,
+        state: `${state}, and cannot be inspected`,
+        createdAt: undefined,
+        startedAt: undefined,
+        finishedAt: undefined,
+        labels: {},
+        image,
+        imageReference: image,
+        mountedImages: mounts.split(','),
+        networks: networks.split(','),
+        volumes: mounts.split(','),
+        binds: mounts.split(','),
+        joins: []
+    }));
+}
+function readContainer(raw) {
+    const { State: state, Config: config, HostConfig: host } = raw;
+    const networks = raw.NetworkSettings?.Networks ?? [];
+    const named = (type) => raw.Mounts.filter(({ Type }) => Type === type);
+    const asked = (host?.Mounts ?? []).filter(({ Type }) => Type === 'image');
+    const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode].flatMap((mode) => /^container:(.+)/.exec(mode ?? '')?.[1] ?? []);
+    // A link is written "/target:/me/alias".
+    const linked = (host?.Links ?? []).flatMap((link) => /^\/?([^:]+)/.exec(link)?.[1] ?? []);
+    return {
+        id: raw.Id,
+        name: raw.Name.replace(/^\//, '') || raw.Id,
+        state: state?.Status ?? '',
+        createdAt: raw.Created,
+        startedAt: state?.StartedAt,
+        finishedAt: state?.FinishedAt,
+        labels: config?.Labels ?? {},
+        image: raw.Image,
+        imageReference: config?.Image ?? '',
+        mountedImages: [
+            ...named('image').map(({ Name }) => Name),
+            ...asked.map(({ Source }) => Source)
+        ],
+        networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
+        volumes: named('volume').map(({ Name }) => Name),
+        binds: named('bind').map(({ Source }) => Source),
+        joins: [...joined, ...linked]
+    };
+}
+async function listImages(docker, engine) {
+    const args = ['image', 'ls', '--all', '--no-trunc', '--format', '{{json .}}'];
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'image ls');
+    const listed = readJsonLines(stdout, listedImageSchema, 'image ls');
+    const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]));
+    const images = await inspectImages(docker, engine, [...sizes.keys()]);
+    if (engine.store !== 'containerd')
+        return images;
+    // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
+    const found = images.found.map((image) => ({
+        ...image,
+        bytes: sizes.get(image.id) ?? image.bytes
+    }));
+    return { ...images, found };
+}
+/** Inspects images by ID or reference. */
+async function inspectImages(docker, engine, names) {
+    const inspected = await inspect(docker, 'image', names, imageSchema);
+    const found = inspected.found.map((raw) => readImage(raw, engine));
+    return { ...inspected, found };
+}
+function readImage(raw, engine) {
+    const real = (reference) => !reference.includes('<none>');
+    const tags = raw.RepoTags.filter(real);
+    const digests = raw.RepoDigests.filter(real);
+    // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
+    const madeUp = engine.store === 'containerd';
+    return {
+        id: raw.Id,
+        references: [...new Set(madeUp ? tags : [...tags, ...digests])],
+        digests,
+        parent: raw.Parent || undefined,
+        createdAt: raw.Created,
+        taggedAt: raw.Metadata?.LastTagTime,
+        labels: raw.Config?.Labels ?? {},
+        bytes: raw.Size,
+        layers: raw.RootFS?.Layers ?? [],
+        pulled: !madeUp && digests.length > 0,
+        byBuildKit: raw.Comment.startsWith('buildkit')
+    };
+}
+async function listNetworks(docker) {
+    const args = ['network', 'ls', '--quiet', '--no-trunc'];
+    return inspectNetworks(docker, await listIds(docker, args));
+}
+/** Inspects networks by ID. */
+async function inspectNetworks(docker, ids) {
+    const inspected = await inspect(docker, 'network', ids, networkSchema);
+    const found = inspected.found.map((raw) => ({
+        id: raw.Id,
+        name: raw.Name,
+        scope: raw.Scope,
+        createdAt: raw.Created,
+        labels: raw.Labels,
+        ingress: raw.Ingress,
+        configFrom: raw.ConfigFrom?.Network || undefined,
+        containers: raw.Containers
+    }));
+    return { ...inspected, found };
+}
+async function listVolumes(docker) {
+    const args = ['volume', 'ls', '--quiet'];
+    return inspectVolumes(docker, await listIds(docker, args));
+}
+/** Inspects volumes by name. */
+async function inspectVolumes(docker, names) {
+    const inspected = await inspect(docker, 'volume', names, volumeSchema);
+    const found = inspected.found.map((raw) => ({
+        name: raw.Name,
+        driver: raw.Driver,
+        createdAt: raw.CreatedAt,
+        labels: raw.Labels,
+        options: raw.Options,
+        mountpoint: raw.Mountpoint
+    }));
+    return { ...inspected, found };
+}
+/** Reads the context that the CLI uses. Reaches no engine. */
+async function findContext(docker) {
+    const output = await docker(['context', 'inspect']);
+    const [context] = output.exitCode === 0
+        ? readJson(output.stdout, contextSchema, 'context inspect')
+        : [];
+    return {
+        name: context?.Name || 'default',
+        endpoint: context?.Endpoints?.docker?.Host ?? ''
+    };
+}
+
+// EXTERNAL MODULE: ./src/policy/decision.ts
+var policy_decision = __nccwpck_require__(6614);
+;// CONCATENATED MODULE: ./src/policy/policy.ts
+/** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
+function untilDuration(policy, now) {
+    return 'duration' in policy.until
+        ? policy.until.duration
+        : Math.max(now - policy.until.time, 1);
+}
+
+;// CONCATENATED MODULE: ./src/policy/age.ts
+
+
+
+/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
+const earliestPlausible = Date.UTC(1980, 0, 3);
+/** Docker writes year 1 for "never", and build tools years that mean "none". */
+function plausible(instant) {
+    return instant !== undefined && instant >= earliestPlausible
+        ? instant
+        : undefined;
+}
+/**
+ * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
+ * `age-from: created` by Docker's own rule, the date of its making alone.
+ */
+function ageOf(createdAt, evidence, { policy, now }) {
+    const created = { at: createdAt, of: 'created' };
+    const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence];
+    let latest;
+    for (const { at, of } of all) {
+        const instant = plausible(at);
+        if (instant !== undefined && (latest === undefined || instant > latest.at))
+            latest = { at: instant, of };
+    }
+    return latest === undefined
+        ? 'unknown'
+        : { idle: Math.max(now - latest.at, 0), of: latest.of };
+}
+/** What the end of containers shows of the networks and volumes that they used. */
+function endsOf(containers) {
+    return containers.map(({ finishedAt }) => ({
+        at: finishedAt,
+        of: 'last used by a container'
+    }));
+}
+function describeAge(age) {
+    return age === 'unknown'
+        ? 'nothing tells its age'
+        : `${age.of} ${(0,units/* formatDuration */.a3)(age.idle)} ago`;
+}
+/** Networks, volumes and containers that never started may be seconds away from their first use. */
+const firstMinutes = 10 * 60_000;
+/**
+ * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
+ * With `young`, the resource also stays for its first ten minutes.
+ */
+function keepForAge(age, { policy, now, evidence }, young) {
+    const until = untilDuration(policy, now);
+    if (until === 0)
+        return undefined;
+    if (age === 'unknown')
+        return (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`);
+    if (age.idle < until)
+        return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
+    if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
+        return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
+    return undefined;
+}
+/** From when on something of unknown age may go, if this run's observation is kept. */
+function whenKnown(instant, { remembers }) {
+    const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ');
+    return remembers ? `; if it stays unused, it can go from ${day} UTC on` : '';
+}
+
+;// CONCATENATED MODULE: ./src/policy/evidence.ts
+
+
+/** What an image has been through, by the action of the event. Untagging and removal are no use. */
+const imageActions = {
+    pull: 'pulled',
+    load: 'loaded',
+    import: 'imported',
+    tag: 'tagged',
+    push: 'pushed',
+    save: 'saved'
+};
+const containerActions = new Set(['create', 'start', 'restart', 'die']);
+const otherActions = new Set([
+    'create',
+    'mount',
+    'unmount',
+    'connect',
+    'disconnect'
+]);
+/** Sorts what is known from before by what it is evidence for. */
+function indexEvidence(inventory) {
+    const { events, ledger, remembers } = inventory;
+    const inLog = usesInLog(inventory);
+    const entries = new Map(ledger?.map((entry) => [entry.id, entry]));
+    const times = events.map(({ at }) => at);
+    return {
+        of: (id) => {
+            const { since, arrived, usedAt } = entries.get(id) ?? {};
+            return [
+                ...inLog(id),
+                { at: usedAt, of: 'seen in use' },
+                // Of what was there at the first look, nobody knows since when.
+                { at: arrived ? since : undefined, of: 'first seen' }
+            ];
+        },
+        logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+        watchedSince: (id) => entries.get(id)?.since,
+        remembers
+    };
+}
+/** What the engine's event log shows of the use of things, by their ID or name. */
+function usesInLog(inventory) {
+    const found = new Map();
+    const findImages = imageFinder(inventory.images);
+    const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
+    for (const event of inventory.events) {
+        const { ids, of } = readEvent(event, findImages, imageOf);
+        for (const id of ids)
+            found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
+    }
+    return (id) => found.get(id) ?? [];
+}
+/** What was used by an event, and how. */
+function readEvent({ type, action, id, image }, findImages, imageOf) {
+    const nothing = { ids: [], of: '' };
+    if (type === 'image') {
+        const of = imageActions[action];
+        // Of a pull or a push the ID is the reference.
+        return of === undefined ? nothing : { ids: findImages(id), of };
+    }
+    const of = 'last used by a container';
+    if (type === 'container')
+        return containerActions.has(action)
+            ? { ids: findImages(imageOf.get(id) ?? image), of }
+            : nothing;
+    return otherActions.has(action)
+        ? { ids: [id], of: action === 'create' ? 'created' : of }
+        : nothing;
+}
+
+// EXTERNAL MODULE: ./src/policy/match.ts
+var match = __nccwpck_require__(6563);
+;// CONCATENATED MODULE: ./src/policy/context.ts
+
+
+function createContext(policy, inventory) {
+    const labels = policy.protectedLabels.map((pattern) => ({
+        text: describePattern(pattern),
+        matches: (0,match/* labelMatcher */.LX)(pattern)
+    }));
+    const globs = policy.protectedImages.map((glob) => ({
+        text: glob,
+        matches: (0,match/* referenceMatcher */.yO)(glob)
+    }));
+    return {
+        policy,
+        now: inventory.engine.now,
+        evidence: indexEvidence(inventory),
+        protectedBy: (present) => {
+            const found = labels.find(({ matches }) => matches(present));
+            return found && `has the protected label ${found.text}`;
+        },
+        protectedReference: (references) => {
+            const found = globs.find(({ matches }) => references.some(matches));
+            return found && `protected by ${found.text}`;
+        }
+    };
+}
+function unmatchedPatterns({ containers, images, networks, volumes }, policy) {
+    const labelled = [...containers, ...images, ...networks, ...volumes];
+    const references = images.flatMap(namesOf);
+    return [
+        ...policy.protectedLabels
+            .filter((pattern) => {
+            const matches = (0,match/* labelMatcher */.LX)(pattern);
+            return !labelled.some(({ labels }) => matches(labels));
+        })
+            .map(describePattern)
+            .map((pattern) => ({ input: 'protected-labels', pattern })),
+        ...policy.protectedImages
+            .filter((glob) => !references.some((0,match/* referenceMatcher */.yO)(glob)))
+            .map((pattern) => ({ input: 'protected-images', pattern }))
+    ];
+}
+/** Everything that an image is known by: its references, and digests that the store makes up from them. */
+function namesOf({ references, digests }) {
+    return [...new Set([...references, ...digests])];
+}
+function describePattern({ key, value }) {
+    return value === undefined ? key : `${key}=${value}`;
+}
+
+;// CONCATENATED MODULE: ./src/policy/needs.ts
+
+
+
+
+/**
+ * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
+ * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
+ */
+function needsOf(containers, all) {
+    const findImages = imageFinder(all.images);
+    const ids = containerIds(all.containers);
+    const needs = {
+        images: new Map(),
+        networks: new Map(),
+        volumes: new Map(),
+        binds: new Map(),
+        containers: new Map()
+    };
+    for (const container of containers) {
+        const byId = findImages(container.image);
+        const images = byId.length > 0 ? byId : findImages(container.imageReference);
+        const joined = container.joins.map((name) => ids.get(name) ?? name);
+        add(needs.images, [...images, ...container.mountedImages.flatMap(findImages)], container);
+        add(needs.networks, container.networks, container);
+        add(needs.volumes, container.volumes, container);
+        add(needs.binds, container.binds, container);
+        add(needs.containers, joined, container);
+    }
+    return needs;
+}
+function add(users, keys, container) {
+    for (const key of new Set(keys)) {
+        const known = users.get(key);
+        if (known === undefined)
+            users.set(key, [container]);
+        else
+            known.push(container);
+    }
+}
+/**
+ * Finds the IDs of the images that a reference or an ID may mean now. Docker takes the start of an ID, too, and on the
+ * containerd store a digest is an ID: where it could be several, all of them count.
+ */
+function imageFinder(images) {
+    const ids = images.map(({ id }) => id);
+    const known = new Map(images.map(({ id }) => [id, id]));
+    for (const image of images)
+        for (const name of namesOf(image))
+            known.set(canonical(name), image.id);
+    return (name) => {
+        const exact = known.get(name) ?? known.get(canonical(name));
+        const { digest } = (0,match/* parseReference */.F2)(name);
+        const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1];
+        const found = [
+            exact,
+            known.get(digest ?? ''),
+            ...(start && exact !== name
+                ? ids.filter((id) => id.startsWith(`sha256:${start}`))
+                : [])
+        ];
+        return [...new Set(found)].filter((id) => id !== undefined);
+    };
+}
+function canonical(reference) {
+    const { repository, tag, digest } = (0,match/* parseReference */.F2)(reference);
+    return digest === undefined
+        ? `${repository}:${tag ?? 'latest'}`
+        : `${repository}@${digest}`;
+}
+/** The ID of each container, by its name and by its ID. */
+function containerIds(containers) {
+    return new Map([
+        ...containers.map(({ id, name }) => [name, id]),
+        ...containers.map(({ id }) => [id, id])
+    ]);
+}
+/** The containers that need a network, by its ID or, where they have never started, by its name. */
+function usersOfNetwork(network, needs) {
+    return [
+        ...new Set([
+            ...(needs.networks.get(network.id) ?? []),
+            ...(needs.networks.get(network.name) ?? [])
+        ])
+    ];
+}
+/** The containers that use a volume: by its name, or by a bind of its folder on the host. */
+function usersOfVolume(volume, needs) {
+    const users = new Set(needs.volumes.get(volume.name));
+    if (volume.mountpoint !== '')
+        for (const [folder, containers] of needs.binds)
+            if (`${folder}/`.startsWith(`${volume.mountpoint}/`))
+                for (const container of containers)
+                    users.add(container);
+    return [...users];
+}
+/** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
+function describeUsers(users, now) {
+    const [first] = users;
+    if (first === undefined)
+        return 'nothing';
+    const more = users.length > 1 ? `, and ${users.length - 1} more` : '';
+    return `container ${first.name}, ${describeState(first, now)}${more}`;
+}
+function describeState(container, now) {
+    const finished = plausible(container.finishedAt);
+    if (container.state === 'created')
+        return 'never started';
+    if (container.state !== 'exited' || finished === undefined)
+        return container.state;
+    return `stopped ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
+}
+
+;// CONCATENATED MODULE: ./src/policy/levels.ts
+
+/**
+ * Puts what needs something before what it needs: containers before those that they join, images before their
+ * parents. Each level can go at once.
+ */
+function inLevels(items, { containers, images }) {
+    const ids = containerIds(containers);
+    const needs = new Map([
+        ...containers.map(({ id, joins }) => [id, joins.map((name) => ids.get(name) ?? name)]),
+        ...images.map(({ id, parent }) => [id, parent ? [parent] : []])
+    ]);
+    const levels = [];
+    for (let left = [...items]; left.length > 0;) {
+        const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []));
+        const free = left.filter(({ id }) => !needed.has(id));
+        // A circle cannot be; if there is one, the engine decides.
+        const level = free.length > 0 ? free : left;
+        levels.push(level);
+        left = free.length > 0 ? left.filter(({ id }) => needed.has(id)) : [];
+    }
+    return levels;
+}
+
+;// CONCATENATED MODULE: ./src/policy/recheck.ts
+
+/** A container must be as it was, and nothing may have come that joins it. */
+function recheckContainer(planned, { now, needs, containers }) {
+    const current = containers.get(planned.id);
+    if (current === undefined)
+        return 'gone';
+    if (current.state !== planned.state ||
+        current.startedAt !== planned.startedAt ||
+        current.finishedAt !== planned.finishedAt)
+        return { changed: `it was used meanwhile: it is ${current.state} now` };
+    return inUse(needs.containers.get(planned.id), now);
+}
+function recheckNetwork(planned, { now, needs, networks }) {
+    if (!networks.has(planned.id))
+        return 'gone';
+    return inUse(usersOfNetwork(planned, needs), now);
+}
+/**
+ * An image must have the references that it had, but for those that this run has `takenOff`, and be tagged no later;
+ * no container may need it, and no child of it may be left.
+ */
+function recheckImage(planned, { now, needs, images }, takenOff, children) {
+    const current = images.get(planned.id);
+    if (current === undefined)
+        return 'gone';
+    const added = current.references.filter((one) => !planned.references.includes(one) || takenOff.includes(one));
+    // With the last tag of a repository the engine takes the digests of that repository, too.
+    const lost = takenOff.length === 0 &&
+        current.references.length < planned.references.length;
+    if (added.length > 0 || lost) {
+        const references = current.references.join(', ') || 'none';
+        return { changed: `its references are now: ${references}` };
+    }
+    if (takenOff.length === 0 && current.taggedAt !== planned.taggedAt)
+        return { changed: 'it was tagged or pulled again' };
+    const [child] = children;
+    if (child !== undefined)
+        return { changed: `parent of ${child.references[0] ?? child.id}` };
+    return inUse(needs.images.get(planned.id), now);
+}
+/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
+function recheckVolume(planned, { now, needs, volumes }) {
+    const current = volumes.get(planned.name);
+    if (current === undefined)
+        return 'gone';
+    if (current.createdAt !== planned.createdAt)
+        return { changed: 'it was made anew' };
+    return inUse(usersOfVolume(planned, needs), now);
+}
+function inUse(users, now) {
+    return users === undefined || users.length === 0
+        ? undefined
+        : { changed: `needed by ${describeUsers(users, now)}` };
+}
+
+;// CONCATENATED MODULE: ./src/docker/secondLook.ts
+
+
+
+
+/** Reads again what could speak against the removal of some things: all containers, and the things themselves. */
+async function lookAgain(docker, inventory, watch, kind, ids) {
+    const { engine, images: allImages } = inventory;
+    const nothing = { found: [], unreadable: [] };
+    const [containers, networks, images, volumes] = await Promise.all([
+        listContainers(docker),
+        kind === 'network' ? inspectNetworks(docker, ids) : nothing,
+        kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
+        kind === 'volume' ? inspectVolumes(docker, ids) : nothing
+    ]);
+    const unreadable = new Set([networks, images, volumes].flatMap((one) => one.unreadable));
+    const uses = usesInLog({ ...inventory, events: watch.events() });
+    return {
+        now: engine.now,
+        needs: needsOf(containers, { containers, images: allImages }),
+        containers: byKey(containers, ({ id }) => id),
+        networks: byKey(networks.found, ({ id }) => id),
+        images: byKey(images.found, ({ id }) => id),
+        volumes: byKey(volumes.found, ({ name }) => name),
+        usedSince: (id) => uses(id).at(-1)?.of,
+        isUnreadable: (id) => unreadable.has(id)
+    };
+}
+/** A map of things by their ID, or by what else each of them is known by. */
+function byKey(things, key) {
+    return new Map(things.map((thing) => [key(thing), thing]));
+}
+
+;// CONCATENATED MODULE: ./src/docker/untag.ts
+
+
+// Without --no-prune the engine takes untagged parents along, protected ones too.
+const removeImage = ['image', 'rm', '--no-prune'];
+/**
+ * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
+ * engine lets go with its ID, that is one tag and the digests of the same repository.
+ */
+function referencesToUntag({ decision }, references) {
+    if (decision.action === 'untag')
+        return decision.removedReferences;
+    const last = references.find((one) => !one.includes('@')) ?? references[0];
+    if (last === undefined)
+        return [];
+    const { repository } = (0,match/* parseReference */.F2)(last);
+    return references.filter((one) => one !== last &&
+        !(one.includes('@') && (0,match/* parseReference */.F2)(one).repository === repository));
+}
+/**
+ * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns the engine's
+ * words where it refused. The containerd store compares and deletes in one; on others the reference is read right
+ * before, one at a time.
+ */
+async function untag(docker, engine, { id }, references, done) {
+    const means = async (reference) => {
+        const { found } = await inspectImages(docker, engine, [reference]);
+        return found[0]?.id === id;
+    };
+    let words = '';
+    for (const reference of references) {
+        const compares = engine.store === 'containerd' && !reference.includes('@');
+        if (!compares && !(await means(reference)))
+            continue;
+        const name = compares ? `${reference}@${id}` : reference;
+        const output = await docker([...removeImage, '--', name]);
+        if (output.exitCode === 0)
+            done.push(reference);
+        else if (await means(reference))
+            words = output.stderr.trim();
+    }
+    return words;
+}
+
+;// CONCATENATED MODULE: ./src/docker/removal.ts
+
+
+
+
+
+
+/**
+ * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
+ * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
+ * results, one for each item.
+ */
+async function removeAll(items, options) {
+    const act = createAct(options);
+    for (const kind of ['container', 'network', 'image', 'volume']) {
+        const ofKind = items.filter((item) => item.kind === kind);
+        for (const level of inLevels(ofKind, options.inventory))
+            await act.removeInBatches(kind, level);
+    }
+    for (const item of items.filter(({ kind }) => kind === 'build-cache'))
+        await act.prune(item);
+    return act.finish(items);
+}
+/** How each kind is removed, and how its success reads on standard output. */
+const commands = {
+    container: { args: ['container', 'rm'], said: (id) => id },
+    network: { args: ['network', 'rm'], said: (id) => id },
+    image: { args: removeImage, said: (id) => `Deleted: ${id}` },
+    volume: { args: ['volume', 'rm'], said: (name) => name }
+};
+/** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
+const batchTime = 1_000;
+const firstBatch = 8;
+const largestBatch = 100;
+/** Characters; Windows takes 32,767 in a command line. */
+const longestCommand = 16_000;
+function createAct(options) {
+    const { inventory, watch, concurrency, deadline, signal, onResult } = options;
+    // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
+    const docker = (args, more) => options.docker(args, { grace: true, ...more });
+    const recheck = createRecheck(inventory, {
+        isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
+        takenOff: (id) => takenOff.get(id) ?? []
+    });
+    const results = new Map();
+    /** What became of images, by ID. */
+    const fates = new Map();
+    /** References that are off an image already, whatever becomes of it. */
+    const takenOff = new Map();
+    let fatal;
+    const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
+    function settle(item, fate) {
+        if (results.has(item))
+            return;
+        const off = takenOff.get(item.id) ?? [];
+        const partly = off.length > 0 && fate.outcome !== 'removed';
+        const result = { item, ...fate, ...(partly && { removedReferences: off }) };
+        results.set(item, result);
+        if (item.kind === 'image')
+            fates.set(item.id, fate.outcome);
+        onResult(result);
+    }
+    async function removeInBatches(kind, items) {
+        const queue = [...items];
+        let size = firstBatch;
+        async function lane() {
+            while (queue.length > 0 && !stopped()) {
+                const batch = takeBatch(queue, size);
+                const start = Date.now();
+                try {
+                    await removeBatch(kind, batch);
+                }
+                catch (error) {
+                    fatal ??= asDockerError(error);
+                }
+                const pace = batch.length / Math.max(Date.now() - start, 1);
+                size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
+            }
+        }
+        await Promise.all(Array.from({ length: concurrency }, lane));
+    }
+    async function removeBatch(kind, batch) {
+        const going = await stillGoing(kind, batch);
+        const whole = kind === 'image' ? await untagFirst(going) : going;
+        if (whole.length === 0)
+            return;
+        await remove(kind, whole);
+        const unclear = whole.filter((item) => !results.has(item));
+        for (const item of await attempt(unclear, () => stillGoing(kind, unclear))) {
+            // Once more, alone: what the engine says now is about this one.
+            const output = await remove(kind, [item]);
+            const [left] = results.has(item)
+                ? []
+                : await attempt([item], () => stillGoing(kind, [item]));
+            if (left !== undefined)
+                settle(left, readRefusal(output));
+        }
+    }
+    /** Removes things with one call, and settles those that the engine says are gone by it. */
+    async function remove(kind, items) {
+        const { args, said } = commands[kind];
+        const read = (stdout) => {
+            const words = new Set(stdout.split('\n').map((line) => line.trim()));
+            for (const item of items)
+                if (words.has(said(item.id)))
+                    settle(item, { outcome: 'removed' });
+        };
+        const ids = items.map(({ id }) => id);
+        const output = await attempt(items, () => docker([...args, '--', ...ids]), read);
+        read(output.stdout);
+        return output;
+    }
+    /** Takes off what has to be taken off by name; returns those that are then to go as a whole. */
+    async function untagFirst(items) {
+        const whole = [];
+        for (const item of items) {
+            const done = [];
+            takenOff.set(item.id, done);
+            const references = referencesToUntag(item, item.references ?? []);
+            const words = await attempt([item], () => untag(docker, inventory.engine, item, references, done));
+            if (item.decision.action === 'remove')
+                whole.push(item);
+            else
+                settle(item, readUntagging(words, done));
+        }
+        return whole;
+    }
+    /** Runs a call that may change the items; if it breaks off, nobody knows what became of the others. */
+    async function attempt(items, change, read = () => undefined) {
+        try {
+            return await change();
+        }
+        catch (error) {
+            const { message, stdout } = asDockerError(error);
+            read(stdout);
+            const detail = `its removal broke off, it may be gone: ${message}`;
+            for (const item of items)
+                settle(item, { outcome: 'failed', detail });
+            throw error;
+        }
+    }
+    /** Looks again at the items and what could need them; settles those that are gone or have changed. */
+    async function stillGoing(kind, items) {
+        if (items.length === 0)
+            return [];
+        const ids = items.map(({ id }) => id);
+        const look = await lookAgain(docker, inventory, watch, kind, ids);
+        return items.filter((item) => {
+            const change = recheck[kind](item.id, look);
+            if (change === 'gone')
+                settle(item, { outcome: 'gone' });
+            else if (change !== undefined)
+                settle(item, kept(change.changed));
+            return change === undefined;
+        });
+    }
+    async function prune(item) {
+        if (stopped())
+            return;
+        try {
+            settle(item, await pruneBuildCache({ docker, ...options.cache }));
+        }
+        catch (error) {
+            const broken = asDockerError(error);
+            const late = broken.kind === 'no-answer' && Date.now() >= deadline;
+            if (!late)
+                fatal ??= broken;
+            const detail = late
+                ? 'the engine was still removing records when the time was up'
+                : broken.message;
+            settle(item, late
+                ? { outcome: 'kept', reason: 'budget', detail }
+                : { outcome: 'failed', detail });
+        }
+    }
+    /** Settles what was not come to. */
+    function finish(items) {
+        const why = signal.aborted
+            ? 'the run was cancelled'
+            : fatal
+                ? 'the engine failed'
+                : 'the time was up';
+        for (const item of items)
+            settle(item, {
+                outcome: 'kept',
+                reason: 'budget',
+                detail: `not done: ${why}`
+            });
+        return { results: [...results.values()], fatal };
+    }
+    return { removeInBatches, prune, finish };
+}
+/** Makes the check of each kind against a second look. */
+function createRecheck({ containers, networks, images, volumes }, done) {
+    const children = Map.groupBy(images, ({ parent }) => parent);
+    function checking(planned, recheck) {
+        return (id, look) => {
+            const thing = planned.get(id);
+            if (thing === undefined)
+                throw new Error(`${id} is not in the inventory`);
+            if (look.isUnreadable(id))
+                return { changed: 'the engine cannot tell of it any more' };
+            const change = recheck(thing, look);
+            const used = look.usedSince(id);
+            return change === undefined && used !== undefined
+                ? { changed: `meanwhile it was ${used}` }
+                : change;
+        };
+    }
+    return {
+        container: checking(byKey(containers, ({ id }) => id), recheckContainer),
+        network: checking(byKey(networks, ({ id }) => id), recheckNetwork),
+        image: checking(byKey(images, ({ id }) => id), (image, look) => {
+            const left = (children.get(image.id) ?? []).filter(({ id }) => done.isLeft(id));
+            return recheckImage(image, look, done.takenOff(image.id), left);
+        }),
+        volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
+    };
+}
+function takeBatch(queue, size) {
+    let characters = 0;
+    let count = 0;
+    for (const { id } of queue.slice(0, size)) {
+        characters += id.length + 1;
+        if (count > 0 && characters > longestCommand)
+            break;
+        count += 1;
+    }
+    return queue.splice(0, count);
+}
+function kept(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
+}
+function readUntagging(words, done) {
+    if (words !== '')
+        return { outcome: 'failed', detail: words };
+    return done.length > 0
+        ? { outcome: 'untagged' }
+        : kept('its references mean other images now');
+}
+/** Words of the engine about a use that no listing shows yet. */
+const used = /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i;
+/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
+function readRefusal({ stderr, exitCode }) {
+    const detail = stderr.trim() || `exit code ${exitCode}`;
+    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
+}
+function asDockerError(error) {
+    // Whatever went wrong, what was done until then is still to be reported.
+    return error instanceof cli/* DockerError */.Bi
+        ? error
+        : new cli/* DockerError */.Bi('failed', String(error));
+}
+
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 143 modules
+var execa = __nccwpck_require__(4878);
+;// CONCATENATED MODULE: ./src/docker/watch.ts
+
+
+/**
+ * Watches an engine from the moment of its clock at which it was asked who it is: no later than the listing. Events
+ * that do not come for a while are only less to go by; that the stream broke off is told once, and nothing fails.
+ */
+function watchEngine({ now }, { command, env, signal, onBroken }) {
+    const events = [];
+    const since = (now / 1_000).toFixed(6);
+    const stream = (0,execa/* execa */.Ho)(command, ['events', '--since', since, '--format', '{{json .}}'], {
+        env,
+        extendEnv: false,
+        stdin: 'ignore',
+        stderr: 'ignore',
+        buffer: false,
+        reject: false,
+        cancelSignal: signal,
+        killDescendants: true,
+        forceKillAfterDelay: 1_000
+    });
+    const read = async () => {
+        for await (const line of stream)
+            events.push(...readEvents(line));
+    };
+    read()
+        .catch(() => undefined)
+        .then(() => {
+        if (!signal.aborted)
+            onBroken();
+    })
+        .catch(() => undefined);
+    return { events: () => events };
+}
+
+// EXTERNAL MODULE: ./src/inputs.ts
+var inputs = __nccwpck_require__(8422);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_async.js
+/* IMPORT */
+/* MAIN */
+const attemptifyAsync = (fn, options) => {
+    const { onError } = options;
+    return function attemptified(...args) {
+        return fn.apply(undefined, args).catch(onError);
+    }; //TSC
+};
+/* EXPORT */
+/* harmony default export */ const attemptify_async = (attemptifyAsync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_sync.js
+/* IMPORT */
+/* MAIN */
+const attemptifySync = (fn, options) => {
+    const { onError } = options;
+    return function attemptified(...args) {
+        try {
+            return fn.apply(undefined, args);
+        }
+        catch (error) {
+            return onError(error);
+        }
+    }; //TSC
+};
+/* EXPORT */
+/* harmony default export */ const attemptify_sync = (attemptifySync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/constants.js
+/* MAIN */
+const RETRY_INTERVAL = 250;
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_async.js
+/* IMPORT */
+
+/* MAIN */
+const retryifyAsync = (fn, options) => {
+    const { isRetriable } = options;
+    return function retryified(options) {
+        const { timeout } = options;
+        const interval = options.interval ?? RETRY_INTERVAL;
+        const timestamp = Date.now() + timeout;
+        return function attempt(...args) {
+            return fn.apply(undefined, args).catch((error) => {
+                if (!isRetriable(error))
+                    throw error;
+                if (Date.now() >= timestamp)
+                    throw error;
+                const delay = Math.round(interval * Math.random());
+                if (delay > 0) {
+                    const delayPromise = new Promise(resolve => setTimeout(resolve, delay));
+                    return delayPromise.then(() => attempt.apply(undefined, args));
+                }
+                else {
+                    return attempt.apply(undefined, args);
+                }
+            });
+        }; //TSC
+    };
+};
+/* EXPORT */
+/* harmony default export */ const retryify_async = (retryifyAsync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_sync.js
+/* IMPORT */
+/* MAIN */
+const retryifySync = (fn, options) => {
+    const { isRetriable } = options;
+    return function retryified(options) {
+        const { timeout } = options;
+        const timestamp = Date.now() + timeout;
+        return function attempt(...args) {
+            while (true) {
+                try {
+                    return fn.apply(undefined, args);
+                }
+                catch (error) {
+                    if (!isRetriable(error))
+                        throw error;
+                    if (Date.now() >= timestamp)
+                        throw error;
+                    continue;
+                }
+            }
+        }; //TSC
+    };
+};
+/* EXPORT */
+/* harmony default export */ const retryify_sync = (retryifySync);
+
+// EXTERNAL MODULE: external "node:process"
+var external_node_process_ = __nccwpck_require__(1708);
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/handlers.js
+/* IMPORT */
+
+/* MAIN */
+const Handlers = {
+    /* API */
+    isChangeErrorOk: (error) => {
+        if (!Handlers.isNodeError(error))
+            return false;
+        const { code } = error;
+        if (code === 'ENOSYS')
+            return true;
+        if (!IS_USER_ROOT && (code === 'EINVAL' || code === 'EPERM'))
+            return true;
+        return false;
+    },
+    isNodeError: (error) => {
+        return (error instanceof Error);
+    },
+    isRetriableError: (error) => {
+        if (!Handlers.isNodeError(error))
+            return false;
+        const { code } = error;
+        if (code === 'EMFILE' || code === 'ENFILE' || code === 'EAGAIN' || code === 'EBUSY' || code === 'EACCESS' || code === 'EACCES' || code === 'EACCS' || code === 'EPERM')
+            return true;
+        return false;
+    },
+    onChangeError: (error) => {
+        if (!Handlers.isNodeError(error))
+            throw error;
+        if (Handlers.isChangeErrorOk(error))
+            return;
+        throw error;
+    }
+};
+/* EXPORT */
+/* harmony default export */ const handlers = (Handlers);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/constants.js
+/* IMPORT */
+
+
+/* MAIN */
+const ATTEMPTIFY_CHANGE_ERROR_OPTIONS = {
+    onError: handlers.onChangeError
+};
+const ATTEMPTIFY_NOOP_OPTIONS = {
+    onError: () => undefined
+};
+const IS_USER_ROOT = (external_node_process_.getuid ? !external_node_process_.getuid() : false);
+const RETRYIFY_OPTIONS = {
+    isRetriable: handlers.isRetriableError
+};
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/index.js
+/* IMPORT */
+
+
+
+
+
+/* MAIN */
+const FS = {
+    attempt: {
+        /* ASYNC */
+        chmod: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chmod), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        chown: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chown), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        close: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.close), ATTEMPTIFY_NOOP_OPTIONS),
+        fsync: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), ATTEMPTIFY_NOOP_OPTIONS),
+        mkdir: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.mkdir), ATTEMPTIFY_NOOP_OPTIONS),
+        realpath: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.realpath), ATTEMPTIFY_NOOP_OPTIONS),
+        stat: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.stat), ATTEMPTIFY_NOOP_OPTIONS),
+        unlink: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.unlink), ATTEMPTIFY_NOOP_OPTIONS),
+        /* SYNC */
+        chmodSync: attemptify_sync(external_node_fs_.chmodSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        chownSync: attemptify_sync(external_node_fs_.chownSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        closeSync: attemptify_sync(external_node_fs_.closeSync, ATTEMPTIFY_NOOP_OPTIONS),
+        existsSync: attemptify_sync(external_node_fs_.existsSync, ATTEMPTIFY_NOOP_OPTIONS),
+        fsyncSync: attemptify_sync(external_node_fs_.fsync, ATTEMPTIFY_NOOP_OPTIONS),
+        mkdirSync: attemptify_sync(external_node_fs_.mkdirSync, ATTEMPTIFY_NOOP_OPTIONS),
+        realpathSync: attemptify_sync(external_node_fs_.realpathSync, ATTEMPTIFY_NOOP_OPTIONS),
+        statSync: attemptify_sync(external_node_fs_.statSync, ATTEMPTIFY_NOOP_OPTIONS),
+        unlinkSync: attemptify_sync(external_node_fs_.unlinkSync, ATTEMPTIFY_NOOP_OPTIONS)
+    },
+    retry: {
+        /* ASYNC */
+        close: retryify_async((0,external_node_util_.promisify)(external_node_fs_.close), RETRYIFY_OPTIONS),
+        fsync: retryify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), RETRYIFY_OPTIONS),
+        open: retryify_async((0,external_node_util_.promisify)(external_node_fs_.open), RETRYIFY_OPTIONS),
+        readFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.readFile), RETRYIFY_OPTIONS),
+        rename: retryify_async((0,external_node_util_.promisify)(external_node_fs_.rename), RETRYIFY_OPTIONS),
+        stat: retryify_async((0,external_node_util_.promisify)(external_node_fs_.stat), RETRYIFY_OPTIONS),
+        write: retryify_async((0,external_node_util_.promisify)(external_node_fs_.write), RETRYIFY_OPTIONS),
+        writeFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.writeFile), RETRYIFY_OPTIONS),
+        /* SYNC */
+        closeSync: retryify_sync(external_node_fs_.closeSync, RETRYIFY_OPTIONS),
+        fsyncSync: retryify_sync(external_node_fs_.fsyncSync, RETRYIFY_OPTIONS),
+        openSync: retryify_sync(external_node_fs_.openSync, RETRYIFY_OPTIONS),
+        readFileSync: retryify_sync(external_node_fs_.readFileSync, RETRYIFY_OPTIONS),
+        renameSync: retryify_sync(external_node_fs_.renameSync, RETRYIFY_OPTIONS),
+        statSync: retryify_sync(external_node_fs_.statSync, RETRYIFY_OPTIONS),
+        writeSync: retryify_sync(external_node_fs_.writeSync, RETRYIFY_OPTIONS),
+        writeFileSync: retryify_sync(external_node_fs_.writeFileSync, RETRYIFY_OPTIONS)
+    }
+};
+/* EXPORT */
+/* harmony default export */ const dist = (FS);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/constants.js
+/* IMPORT */
+
+/* MAIN */
+const constants_DEFAULT_ENCODING = 'utf8';
+const constants_DEFAULT_FILE_MODE = 0o666;
+const constants_DEFAULT_FOLDER_MODE = 0o777;
+const constants_DEFAULT_READ_OPTIONS = {};
+const constants_DEFAULT_WRITE_OPTIONS = {};
+const constants_DEFAULT_USER_UID = external_node_process_.geteuid ? external_node_process_.geteuid() : -1;
+const constants_DEFAULT_USER_GID = external_node_process_.getegid ? external_node_process_.getegid() : -1;
+const constants_DEFAULT_INTERVAL_ASYNC = 200;
+const constants_DEFAULT_TIMEOUT_ASYNC = 7500;
+const constants_DEFAULT_TIMEOUT_SYNC = 1000;
+const constants_IS_POSIX = !!external_node_process_.getuid;
+const constants_IS_USER_ROOT = external_node_process_.getuid ? !external_node_process_.getuid() : false;
+const LIMIT_BASENAME_LENGTH = 128; //TODO: Fetch the real limit from the filesystem //TODO: Fetch the whole-path length limit too
+const NOOP = () => { };
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/lang.js
+/* IMPORT */
+/* MAIN */
+const lang_isException = (value) => {
+    return (value instanceof Error) && ('code' in value);
+};
+const isFunction = (value) => {
+    return (typeof value === 'function');
+};
+const lang_isString = (value) => {
+    return (typeof value === 'string');
+};
+const lang_isUndefined = (value) => {
+    return (value === undefined);
+};
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/scheduler.js
+/* IMPORT */
+/* HELPERS */
+const Queues = {};
+/* MAIN */
+//TODO: Maybe publish this as a standalone package
+const Scheduler = {
+    /* API */
+    next: (id) => {
+        const queue = Queues[id];
+        if (!queue)
+            return;
+        queue.shift();
+        const job = queue[0];
+        if (job) {
+            job(() => Scheduler.next(id));
+        }
+        else {
+            delete Queues[id];
+        }
+    },
+    schedule: (id) => {
+        return new Promise(resolve => {
+            let queue = Queues[id];
+            if (!queue)
+                queue = Queues[id] = [];
+            queue.push(resolve);
+            if (queue.length > 1)
+                return;
+            resolve(() => Scheduler.next(id));
+        });
+    }
+};
+/* EXPORT */
+/* harmony default export */ const scheduler = (Scheduler);
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/constants.js
+/* IMPORT */
+
+/* MAIN */
+const IS_LINUX = (external_node_process_.platform === 'linux');
+const IS_WINDOWS = (external_node_process_.platform === 'win32');
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/signals.js
+/* IMPORT */
+
+/* MAIN */
+//URL: https://github.com/tapjs/signal-exit/blob/458776d9cf8be89712aa1f7b45bb2163ce15ef4a/src/signals.ts
+const Signals = ['SIGHUP', 'SIGINT', 'SIGTERM'];
+if (!IS_WINDOWS) {
+    Signals.push('SIGALRM', 'SIGABRT', 'SIGVTALRM', 'SIGXCPU', 'SIGXFSZ', 'SIGUSR2', 'SIGTRAP', 'SIGSYS', 'SIGQUIT', 'SIGIOT');
+}
+if (IS_LINUX) {
+    Signals.push('SIGIO', 'SIGPOLL', 'SIGPWR', 'SIGSTKFLT');
+}
+/* EXPORT */
+/* harmony default export */ const signals = (Signals);
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/interceptor.js
+/* IMPORT */
+
+
+
+/* MAIN */
+class Interceptor {
+    /* CONSTRUCTOR */
+    constructor() {
+        /* VARIABLES */
+        this.callbacks = new Set();
+        this.exited = false;
+        /* API */
+        this.exit = (signal) => {
+            if (this.exited)
+                return;
+            this.exited = true;
+            for (const callback of this.callbacks) {
+                callback();
+            }
+            if (signal) {
+                if (IS_WINDOWS && (signal !== 'SIGINT' && signal !== 'SIGTERM' && signal !== 'SIGKILL')) { // Windows doesn't support POSIX signals, but Node emulates these 3 signals for us
+                    external_node_process_.kill(external_node_process_.pid, 'SIGTERM');
+                }
+                else {
+                    external_node_process_.kill(external_node_process_.pid, signal);
+                }
+            }
+        };
+        this.hook = () => {
+            external_node_process_.once('exit', () => this.exit());
+            for (const signal of signals) {
+                try {
+                    external_node_process_.once(signal, () => this.exit(signal));
+                }
+                catch {
+                    // Sometimes "process.once" can throw...
+                }
+            }
+        };
+        this.register = (callback) => {
+            this.callbacks.add(callback);
+            return () => {
+                this.callbacks.delete(callback);
+            };
+        };
+        this.hook();
+    }
+}
+/* EXPORT */
+/* harmony default export */ const interceptor = (new Interceptor());
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/index.js
+/* IMPORT */
+
+/* MAIN */
+const whenExit = interceptor.register;
+/* EXPORT */
+/* harmony default export */ const node = (whenExit);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/temp.js
+/* IMPORT */
+
+
+
+
+/* MAIN */
+//TODO: Maybe publish this as a standalone package
+const temp_Temp = {
+    /* VARIABLES */
+    store: {}, // filePath => purge
+    /* API */
+    create: (filePath) => {
+        const randomness = `000000${Math.floor(Math.random() * 16777215).toString(16)}`.slice(-6); // 6 random-enough hex characters
+        const timestamp = Date.now().toString().slice(-10); // 10 precise timestamp digits
+        const prefix = 'tmp-';
+        const suffix = `.${prefix}${timestamp}${randomness}`;
+        const tempPath = `${filePath}${suffix}`;
+        return tempPath;
+    },
+    get: (filePath, creator, purge = true) => {
+        const tempPath = temp_Temp.truncate(creator(filePath));
+        if (tempPath in temp_Temp.store)
+            return temp_Temp.get(filePath, creator, purge); // Collision found, try again
+        temp_Temp.store[tempPath] = purge;
+        const disposer = () => delete temp_Temp.store[tempPath];
+        return [tempPath, disposer];
+    },
+    purge: (filePath) => {
+        if (!temp_Temp.store[filePath])
+            return;
+        delete temp_Temp.store[filePath];
+        dist.attempt.unlink(filePath);
+    },
+    purgeSync: (filePath) => {
+        if (!temp_Temp.store[filePath])
+            return;
+        delete temp_Temp.store[filePath];
+        dist.attempt.unlinkSync(filePath);
+    },
+    purgeSyncAll: () => {
+        for (const filePath in temp_Temp.store) {
+            temp_Temp.purgeSync(filePath);
+        }
+    },
+    truncate: (filePath) => {
+        const basename = external_node_path_.basename(filePath);
+        if (basename.length <= LIMIT_BASENAME_LENGTH)
+            return filePath; //FIXME: Rough and quick attempt at detecting ok lengths
+        const truncable = /^(\.?)(.*?)((?:\.[^.]+)?(?:\.tmp-\d{10}[a-f0-9]{6})?)$/.exec(basename);
+        if (!truncable)
+            return filePath; //FIXME: No truncable part detected, can't really do much without also changing the parent path, which is unsafe, hoping for the best here
+        const truncationLength = basename.length - LIMIT_BASENAME_LENGTH;
+        return `${filePath.slice(0, -basename.length)}${truncable[1]}${truncable[2].slice(0, -truncationLength)}${truncable[3]}`; //FIXME: The truncable part might be shorter than needed here
+    }
+};
+/* INIT */
+node(temp_Temp.purgeSyncAll); // Ensuring purgeable temp files are purged on exit
+/* EXPORT */
+/* harmony default export */ const temp = (temp_Temp);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/index.js
+/* IMPORT */
+
+
+
+
+
+
+
+
+
+function readFile(filePath, options = DEFAULT_READ_OPTIONS) {
+    if (isString(options))
+        return readFile(filePath, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_ASYNC;
+    const retryOptions = { timeout, interval: DEFAULT_INTERVAL_ASYNC };
+    return fs.retry.readFile(retryOptions)(filePath, options);
+}
+function readFileSync(filePath, options = DEFAULT_READ_OPTIONS) {
+    if (isString(options))
+        return readFileSync(filePath, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
+    const retryOptions = { timeout };
+    return fs.retry.readFileSync(retryOptions)(filePath, options);
+}
+function writeFile(filePath, data, options, callback) {
+    if (isFunction(options))
+        return writeFile(filePath, data, constants_DEFAULT_WRITE_OPTIONS, options);
+    const promise = writeFileAsync(filePath, data, options);
+    if (callback)
+        promise.then(callback, callback);
+    return promise;
+}
+async function writeFileAsync(filePath, data, options = constants_DEFAULT_WRITE_OPTIONS) {
+    if (lang_isString(options))
+        return writeFileAsync(filePath, data, { encoding: options });
+    const timeout = options.timeout ?? constants_DEFAULT_TIMEOUT_ASYNC;
+    const retryOptions = { timeout, interval: constants_DEFAULT_INTERVAL_ASYNC };
+    let schedulerCustomDisposer = null;
+    let schedulerDisposer = null;
+    let tempDisposer = null;
+    let tempPath = null;
+    let fd = null;
+    try {
+        if (options.schedule)
+            schedulerCustomDisposer = await options.schedule(filePath);
+        schedulerDisposer = await scheduler.schedule(filePath);
+        const filePathReal = await dist.attempt.realpath(filePath);
+        const filePathExists = !!filePathReal;
+        filePath = filePathReal || filePath;
+        [tempPath, tempDisposer] = temp.get(filePath, options.tmpCreate || temp.create, !(options.tmpPurge === false));
+        const useStatChown = constants_IS_POSIX && lang_isUndefined(options.chown);
+        const useStatMode = lang_isUndefined(options.mode);
+        if (filePathExists && (useStatChown || useStatMode)) {
+            const stats = await dist.attempt.stat(filePath);
+            if (stats) {
+                options = { ...options };
+                if (useStatChown) {
+                    options.chown = { uid: stats.uid, gid: stats.gid };
+                }
+                if (useStatMode) {
+                    options.mode = stats.mode;
+                }
+            }
+        }
+        if (!filePathExists) {
+            const parentPath = external_node_path_.dirname(filePath);
+            await dist.attempt.mkdir(parentPath, {
+                mode: constants_DEFAULT_FOLDER_MODE,
+                recursive: true
+            });
+        }
+        fd = await dist.retry.open(retryOptions)(tempPath, 'w', options.mode || constants_DEFAULT_FILE_MODE);
+        if (options.tmpCreated) {
+            options.tmpCreated(tempPath);
+        }
+        if (lang_isString(data)) {
+            await dist.retry.write(retryOptions)(fd, data, 0, options.encoding || constants_DEFAULT_ENCODING);
+        }
+        else if (data instanceof external_node_stream_.Readable) {
+            const writeStream = (0,external_node_fs_.createWriteStream)(tempPath, { fd, autoClose: false });
+            const finishPromise = (0,external_node_events_.once)(writeStream, 'finish');
+            data.pipe(writeStream);
+            await finishPromise;
+        }
+        else if (!lang_isUndefined(data)) {
+            await dist.retry.write(retryOptions)(fd, data, 0, data.length, 0);
+        }
+        if (options.fsync !== false) {
+            if (options.fsyncWait !== false) {
+                await dist.retry.fsync(retryOptions)(fd);
+            }
+            else {
+                dist.attempt.fsync(fd);
+            }
+        }
+        await dist.retry.close(retryOptions)(fd);
+        fd = null;
+        if (options.chown && (options.chown.uid !== constants_DEFAULT_USER_UID || options.chown.gid !== constants_DEFAULT_USER_GID)) {
+            await dist.attempt.chown(tempPath, options.chown.uid, options.chown.gid);
+        }
+        if (options.mode && options.mode !== constants_DEFAULT_FILE_MODE) {
+            await dist.attempt.chmod(tempPath, options.mode);
+        }
+        try {
+            await dist.retry.rename(retryOptions)(tempPath, filePath);
+        }
+        catch (error) {
+            if (!lang_isException(error))
+                throw error;
+            if (error.code !== 'ENAMETOOLONG')
+                throw error;
+            await dist.retry.rename(retryOptions)(tempPath, temp.truncate(filePath));
+        }
+        tempDisposer();
+        tempPath = null;
+    }
+    finally {
+        if (fd)
+            await dist.attempt.close(fd);
+        if (tempPath)
+            temp.purge(tempPath);
+        if (schedulerCustomDisposer)
+            schedulerCustomDisposer();
+        if (schedulerDisposer)
+            schedulerDisposer();
+    }
+}
+function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
+    if (isString(options))
+        return writeFileSync(filePath, data, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
+    const retryOptions = { timeout };
+    let tempDisposer = null;
+    let tempPath = null;
+    let fd = null;
+    try {
+        const filePathReal = fs.attempt.realpathSync(filePath);
+        const filePathExists = !!filePathReal;
+        filePath = filePathReal || filePath;
+        [tempPath, tempDisposer] = Temp.get(filePath, options.tmpCreate || Temp.create, !(options.tmpPurge === false));
+        const useStatChown = IS_POSIX && isUndefined(options.chown);
+        const useStatMode = isUndefined(options.mode);
+        if (filePathExists && (useStatChown || useStatMode)) {
+            const stats = fs.attempt.statSync(filePath);
+            if (stats) {
+                options = { ...options };
+                if (useStatChown) {
+                    options.chown = { uid: stats.uid, gid: stats.gid };
+                }
+                if (useStatMode) {
+                    options.mode = stats.mode;
+                }
+            }
+        }
+        if (!filePathExists) {
+            const parentPath = path.dirname(filePath);
+            fs.attempt.mkdirSync(parentPath, {
+                mode: DEFAULT_FOLDER_MODE,
+                recursive: true
+            });
+        }
+        fd = fs.retry.openSync(retryOptions)(tempPath, 'w', options.mode || DEFAULT_FILE_MODE);
+        if (options.tmpCreated) {
+            options.tmpCreated(tempPath);
+        }
+        if (isString(data)) {
+            fs.retry.writeSync(retryOptions)(fd, data, 0, options.encoding || DEFAULT_ENCODING);
+        }
+        else if (!isUndefined(data)) {
+            fs.retry.writeSync(retryOptions)(fd, data, 0, data.length, 0);
+        }
+        if (options.fsync !== false) {
+            if (options.fsyncWait !== false) {
+                fs.retry.fsyncSync(retryOptions)(fd);
+            }
+            else {
+                fs.attempt.fsync(fd);
+            }
+        }
+        fs.retry.closeSync(retryOptions)(fd);
+        fd = null;
+        if (options.chown && (options.chown.uid !== DEFAULT_USER_UID || options.chown.gid !== DEFAULT_USER_GID)) {
+            fs.attempt.chownSync(tempPath, options.chown.uid, options.chown.gid);
+        }
+        if (options.mode && options.mode !== DEFAULT_FILE_MODE) {
+            fs.attempt.chmodSync(tempPath, options.mode);
+        }
+        try {
+            fs.retry.renameSync(retryOptions)(tempPath, filePath);
+        }
+        catch (error) {
+            if (!isException(error))
+                throw error;
+            if (error.code !== 'ENAMETOOLONG')
+                throw error;
+            fs.retry.renameSync(retryOptions)(tempPath, Temp.truncate(filePath));
+        }
+        tempDisposer();
+        tempPath = null;
+    }
+    finally {
+        if (fd)
+            fs.attempt.closeSync(fd);
+        if (tempPath)
+            Temp.purge(tempPath);
+    }
+}
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./src/ledger.ts
+
+
+
+
+
+const instant = classic_schemas/* number */.aig().nonnegative();
+const ledgerSchema = classic_schemas/* object */.Ikc({
+    version: classic_schemas/* literal */.euz(1),
+    engine: classic_schemas/* object */.Ikc({
+        endpoint: classic_schemas/* string */.YjP(),
+        rootDir: classic_schemas/* string */.YjP(),
+        store: classic_schemas/* string */.YjP()
+    }),
+    entries: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+        id: classic_schemas/* string */.YjP().min(1),
+        since: instant,
+        arrived: classic_schemas/* boolean */.zMY(),
+        usedAt: instant.optional()
+    }))
+});
+/** The file of an engine's ledger in the folder `state-dir`. */
+function ledgerFile(folder, key) {
+    const { endpoint, rootDir, store } = key;
+    const text = JSON.stringify([endpoint, rootDir, store]);
+    const name = (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex').slice(0, 16);
+    return (0,external_node_path_.join)(folder, `${name}.json`);
+}
+/**
+ * What earlier runs have seen on an engine; undefined where there was none. A file that is broken, of another version
+ * or of another engine is a problem to be told, and counts as none.
+ */
+async function readLedger(folder, key) {
+    const file = ledgerFile(folder, key);
+    let text;
+    try {
+        text = await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (error) {
+        return isAbsent(error)
+            ? { entries: undefined }
+            : { entries: undefined, problem: String(error) };
+    }
+    const ledger = ledgerSchema.safeParse(parseJson(text));
+    if (!ledger.success)
+        return {
+            entries: undefined,
+            problem: `${file} is no ledger of this version`
+        };
+    const { engine, entries } = ledger.data;
+    return ledgerFile(folder, engine) === file
+        ? { entries }
+        : { entries: undefined, problem: `${file} is the ledger of another engine` };
+}
+/**
+ * Writes what was seen, in one step: whoever reads meanwhile finds the old file or the new one. What another run wrote
+ * since it was read is taken over. Returns what went wrong, if something did.
+ */
+async function writeLedger(folder, key, entries) {
+    const { entries: others } = await readLedger(folder, key);
+    const known = new Map(others?.map((entry) => [entry.id, entry]));
+    const merged = entries.map((entry) => {
+        const other = known.get(entry.id) ?? entry;
+        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
+        const since = Math.min(entry.since, other.since);
+        return { ...entry, since, ...(usedAt > 0 && { usedAt }) };
+    });
+    const ledger = { version: 1, engine: key, entries: merged };
+    try {
+        await (0,promises_.mkdir)(folder, { recursive: true });
+        const file = ledgerFile(folder, key);
+        await writeFile(file, `${JSON.stringify(ledger)}\n`);
+        return undefined;
+    }
+    catch (error) {
+        return String(error);
+    }
+}
+function parseJson(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isAbsent(error) {
+    return (typeof error === 'object' &&
+        error !== null &&
+        'code' in error &&
+        error.code === 'ENOENT');
+}
+
+;// CONCATENATED MODULE: ./src/policy/ledger.ts
+
+
+
+/** States in which a container uses what it needs at this moment. */
+const running = new Set(['running', 'paused', 'restarting']);
+/**
+ * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
+ * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
+ * the earlier runs.
+ */
+function updateLedger(inventory) {
+    const { engine, containers, images, networks, volumes, ledger } = inventory;
+    const known = new Map(ledger?.map((entry) => [entry.id, entry]));
+    const needs = needsOf(containers, { containers, images });
+    const uses = usesInLog(inventory);
+    const seen = [
+        ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
+        ...networks.map((network) => ({
+            id: network.id,
+            users: usersOfNetwork(network, needs)
+        })),
+        ...volumes.map((volume) => ({
+            id: volume.name,
+            users: usersOfVolume(volume, needs)
+        }))
+    ];
+    return seen.map(({ id, users }) => {
+        const entry = known.get(id);
+        const times = [
+            entry?.usedAt,
+            ...users.map(({ state, finishedAt }) => running.has(state) ? engine.now : plausible(finishedAt)),
+            ...uses(id).map(({ at }) => at)
+        ].filter((at) => at !== undefined);
+        return {
+            id,
+            since: entry?.since ?? engine.now,
+            arrived: entry?.arrived ?? ledger !== undefined,
+            ...(times.length > 0 && { usedAt: Math.max(...times) })
+        };
+    });
+}
+
+;// CONCATENATED MODULE: ./src/policy/buildCache.ts
+
+
+
+/**
+ * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
+ * says what it will pick. A record that an image shares is passed over, unless that image goes first.
+ */
+function decideBuildCache({ records }, imagesGo, { policy, now }) {
+    const until = untilDuration(policy, now);
+    const stays = (decision) => ({ decision, least: 0, most: 0 });
+    if (!policy.includeBuildCache)
+        return stays((0,policy_decision/* keep */.aC)('not-included', 'include-build-cache is false'));
+    if (records === undefined) {
+        const detail = `${describe(until)}; the engine did not list its records`;
+        return { decision: (0,policy_decision/* remove */.TF)('expired', detail), least: undefined, most: 0 };
+    }
+    const own = records.filter(({ inUse, internal, shared }) => !inUse && !internal && !shared);
+    const pool = records.filter(({ inUse, internal, shared }) => !inUse && !internal && (imagesGo || !shared));
+    const possible = pool.filter(({ idle }) => idle.most >= until);
+    const certain = own.filter(({ idle }) => idle.least >= until);
+    if (possible.length === 0)
+        return stays((0,policy_decision/* keep */.aC)('recent', records.length === 0
+            ? 'it is empty'
+            : `none of its ${records.length} records can go yet`));
+    const kept = policy.buildCacheKeep;
+    if (kept > 0 && total(pool) <= kept)
+        return stays((0,policy_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`));
+    const number = `${possible.length} of ${records.length} records`;
+    return {
+        decision: (0,policy_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
+        least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
+        // What an image shares counts with that image.
+        most: Math.min(total(possible.filter(({ shared }) => !shared)), Math.max(total(pool) - kept, 0))
+    };
+}
+function describe(until) {
+    return until === 0
+        ? 'whenever last used'
+        : `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
+}
+function total(records) {
+    return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
+}
+
+;// CONCATENATED MODULE: ./src/policy/runner.ts
+
+
+const day = 86_400_000;
+/**
+ * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
+ * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
+ * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
+ */
+function keepForRunner(owned, createdAt, evidence, { policy, now }) {
+    if (!owned)
+        return undefined;
+    const lastUsed = { ...policy, ageFrom: 'last-used' };
+    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
+    return age !== 'unknown' && age.idle >= day
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
+}
+/** The runner names the image of a container action after itself and the action. */
+function isRunnerImage({ references }) {
+    return references.some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
+}
+function isRunnerNetwork({ name, labels }) {
+    return name.startsWith('github_network_') || hasRunnerLabel(labels);
+}
+function isRunnerContainer({ labels }) {
+    return hasRunnerLabel(labels);
+}
+/** The runner's label is six digits of a hash of its own. */
+function hasRunnerLabel(labels) {
+    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
+}
+
+;// CONCATENATED MODULE: ./src/policy/containers.ts
+
+
+
+
+/** States in which a container can be removed without stopping it. */
+const removable = new Set(['created', 'exited', 'dead']);
+/** Decides every container: by itself first, then those that a staying one joins stay as well. */
+function decideContainers(containers, context) {
+    const decided = new Map(containers.map((container) => [container.id, decide(container, context)]));
+    let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
+    while (staying.length > 0) {
+        const { containers: joined } = needsOf(staying, { containers, images: [] });
+        staying = containers.filter(({ id }) => {
+            const users = describeUsers(joined.get(id) ?? [], context.now);
+            return joined.has(id) && (0,policy_decision/* keepAsWell */.Yf)(decided, id, `needed by ${users}`);
+        });
+    }
+    return decided;
+}
+function decide(container, context) {
+    const stopped = { at: container.finishedAt, of: 'stopped' };
+    const age = ageOf(container.createdAt, [stopped], context);
+    const started = plausible(container.startedAt) !== undefined;
+    const recent = started
+        ? keepForAge(age, context)
+        : keepForAge(age, context, container);
+    const decision = keepAnyway(container, context) ??
+        keepForRunner(isRunnerContainer(container), container.createdAt, [stopped], context) ??
+        recent ??
+        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
+}
+function keepAnyway({ state, labels }, { policy, protectedBy }) {
+    if (!removable.has(state))
+        return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
+    const label = protectedBy(labels);
+    if (label !== undefined)
+        return (0,policy_decision/* keep */.aC)('protected-label', label);
+    return policy.includeContainers
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('not-included', 'include-containers is false');
+}
+
+;// CONCATENATED MODULE: ./src/policy/images.ts
+
+
+
+
+
+
+
+/** Decides every image by its references; `staying` is what the staying containers need. */
+function decideImages(images, staying, context) {
+    const newest = newestByRepository(images, context);
+    const decided = new Map(images.map((image) => {
+        const age = ageOfImage(image, context);
+        const decision = images_keepAnyway(image, staying, context) ??
+            keepForRunner(isRunnerImage(image), image.pulled ? undefined : image.createdAt, evidenceOf(image, context), context) ??
+            decideByAge(image, age, newest, context);
+        return [image.id, { decision, age }];
+    }));
+    keepParents(images, decided);
+    return decided;
+}
+/**
+ * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
+ * is no evidence of anything on this engine. Where nothing else is known, it counts from when an earlier run saw it, or
+ * from the beginning of the event log, if that goes back far enough.
+ */
+function ageOfImage(image, context) {
+    const { policy, now } = context;
+    const docker = policy.ageFrom === 'created';
+    const createdAt = image.pulled && !docker ? undefined : image.createdAt;
+    const age = ageOf(createdAt, evidenceOf(image, context), context);
+    if (age !== 'unknown' || docker)
+        return age;
+    // Nothing tells when it came, but that it was here by then, and what has not been seen since.
+    const { logBegan, watchedSince } = context.evidence;
+    const log = { at: logBegan ?? now, of: 'in no event of the log, which began' };
+    const watched = { at: watchedSince(image.id) ?? now, of: 'first seen' };
+    const { at, of } = log.at < watched.at ? log : watched;
+    const idle = now - at;
+    const enough = at === watched.at || idle >= untilDuration(policy, now);
+    return idle > 0 && enough ? { idle, of } : age;
+}
+function evidenceOf({ id, taggedAt }, { evidence }) {
+    return [{ at: taggedAt, of: 'tagged' }, ...evidence.of(id)];
+}
+/** What keeps a whole image, with all its references. */
+function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedReference }) {
+    const users = staying.images.get(image.id);
+    if (users !== undefined)
+        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    const label = protectedBy(image.labels);
+    if (label !== undefined)
+        return (0,policy_decision/* keep */.aC)('protected-label', label);
+    const glob = protectedReference(namesOf(image));
+    if (glob !== undefined)
+        return (0,policy_decision/* keep */.aC)('protected-image', glob);
+    if (policy.includeImages === false)
+        return (0,policy_decision/* keep */.aC)('not-included', 'include-images is false');
+    return policy.includeImages === 'dangling' && image.references.length > 0
+        ? (0,policy_decision/* keep */.aC)('not-included', 'include-images takes dangling ones alone')
+        : undefined;
+}
+/** A reference goes with age, unless the image is among the newest of that repository. */
+function decideByAge(image, age, newest, context) {
+    const { references } = image;
+    const recent = keepForAge(age, context);
+    const kept = references.filter((reference) => newest.get(repositoryOf(reference))?.has(image.id));
+    if (kept.length === 0)
+        return (recent ??
+            (0,policy_decision/* remove */.TF)(references.length > 0 ? 'expired' : 'dangling', describeAge(age)));
+    const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(repositoryOf))]);
+    if (recent !== undefined || kept.length === references.length)
+        return (0,policy_decision/* keep */.aC)('keep-last', `among the newest ${context.policy.keepLast} of ${repositories}`);
+    return {
+        action: 'untag',
+        reason: 'expired',
+        detail: `${describeAge(age)}; stays as ${(0,policy_decision/* list */.p_)(kept)}`,
+        removedReferences: references.filter((one) => !kept.includes(one))
+    };
+}
+function repositoryOf(reference) {
+    return (0,match/* parseReference */.F2)(reference).repository;
+}
+/**
+ * The newest images of each repository, `keep-last` of them. Images count, not tags. One of unknown age stays by
+ * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last.
+ */
+function newestByRepository(images, context) {
+    const { policy, now } = context;
+    const anyAge = untilDuration(policy, now) === 0;
+    const places = images
+        .map((image) => {
+        const { id, references, createdAt, taggedAt } = image;
+        const age = ageOfImage(image, context);
+        const arrival = age === 'unknown' ? 0 : now - age.idle;
+        const date = plausible(createdAt) ?? plausible(taggedAt) ?? arrival;
+        const names = new Set(references.map(repositoryOf));
+        return { id, names, arrival, date, counts: anyAge || age !== 'unknown' };
+    })
+        .filter(({ counts }) => counts)
+        // By the date of the build where it is one, else of the arrival; the ID makes the order the same every time.
+        .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,policy_decision/* compareText */.n6)(a.id, b.id))
+        .flatMap(({ id, names }) => [...names].map((name) => ({ name, id })));
+    return new Map([...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
+        const newest = members.slice(0, policy.keepLast);
+        return [name, new Set(newest.map(({ id }) => id))];
+    }));
+}
+/** An image that stays needs its parents (the classic builder leaves them): removing one would break its history. */
+function keepParents(images, decided) {
+    const byId = new Map(images.map((image) => [image.id, image]));
+    const left = images.filter(({ id }) => decided.get(id)?.decision.action !== 'remove');
+    for (let child = left.pop(); child !== undefined; child = left.pop()) {
+        const parent = byId.get(child.parent ?? '');
+        const name = child.references[0] ?? child.id;
+        if (parent && (0,policy_decision/* keepAsWell */.Yf)(decided, parent.id, `parent of ${name}`))
+            left.push(parent);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/policy/networks.ts
+
+
+
+
+/** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
+const builtIn = new Set([
+    'bridge',
+    'host',
+    'none',
+    'ingress',
+    'docker_gwbridge',
+    'nat',
+    'podman'
+]);
+/** Decides every network. A network that another one takes its configuration from stays with it. */
+function decideNetworks(networks, needs, context) {
+    const decided = new Map(networks.map((network) => [network.id, networks_decide(network, needs, context)]));
+    const ids = new Map(networks.map(({ id, name }) => [name, id]));
+    for (const { id, name, configFrom = '' } of networks)
+        if (decided.get(id)?.decision.action === 'keep')
+            (0,policy_decision/* keepAsWell */.Yf)(decided, ids.get(configFrom) ?? '', `network ${name} is made from it`);
+    return decided;
+}
+function networks_decide(network, { staying, all }, context) {
+    const evidence = [
+        ...endsOf(usersOfNetwork(network, all)),
+        ...context.evidence.of(network.id)
+    ];
+    const age = ageOf(network.createdAt, evidence, context);
+    const decision = networks_keepAnyway(network, staying, context) ??
+        keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
+        keepForAge(age, context, network) ??
+        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
+}
+function networks_keepAnyway(network, staying, { policy, now, protectedBy }) {
+    if (builtIn.has(network.name) || network.ingress)
+        return (0,policy_decision/* keep */.aC)('built-in', 'made by Docker itself');
+    const users = usersOfNetwork(network, staying);
+    if (users.length > 0)
+        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    if (network.containers.length > 0)
+        return (0,policy_decision/* keep */.aC)('in-use', 'a running container is on it');
+    if (network.scope === 'swarm')
+        return (0,policy_decision/* keep */.aC)('in-use', 'a network of the swarm: other nodes may need it');
+    const label = protectedBy(network.labels);
+    if (label !== undefined)
+        return (0,policy_decision/* keep */.aC)('protected-label', label);
+    return policy.includeNetworks
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('not-included', 'include-networks is false');
+}
+
+;// CONCATENATED MODULE: ./src/policy/volumes.ts
+
+
+
+
+/** Decides every volume. */
+function decideVolumes(volumes, needs, context) {
+    return new Map(volumes.map((volume) => [volume.name, volumes_decide(volume, needs, context)]));
+}
+function volumes_decide(volume, { staying, all }, context) {
+    const evidence = [
+        ...endsOf(usersOfVolume(volume, all)),
+        ...context.evidence.of(volume.name)
+    ];
+    const age = ageOf(volume.createdAt, evidence, context);
+    const decision = volumes_keepAnyway(volume, staying, context) ??
+        keepByGuard(volume, context) ??
+        keepForAge(age, context, volume) ??
+        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
+}
+function volumes_keepAnyway(volume, staying, { now, protectedBy }) {
+    const users = usersOfVolume(volume, staying);
+    if (users.length > 0)
+        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    const label = protectedBy(volume.labels);
+    return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
+}
+function keepByGuard(volume, { policy, now, evidence }) {
+    if (policy.includeVolumes === 'none')
+        return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
+    // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
+    if (volume.driver !== 'local')
+        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${volume.driver}, not local`);
+    if (Object.keys(volume.options).length > 0)
+        return (0,policy_decision/* keep */.aC)('not-included', 'it has driver options');
+    if (isAnonymous(volume))
+        return undefined;
+    if (policy.includeVolumes !== 'all')
+        return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
+    // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
+    const until = untilDuration(policy, now);
+    const since = evidence.watchedSince(volume.name) ?? now;
+    return now - since >= until
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('unknown-age', `a named volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
+}
+/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
+function isAnonymous(volume) {
+    return ('com.docker.volume.anonymous' in volume.labels ||
+        /^[0-9a-f]{64}$/.test(volume.name));
+}
+
+;// CONCATENATED MODULE: ./src/policy/plan.ts
+
+
+
+
+
+
+
+
+
+
+/** The kinds of resources, in the order in which they go: what goes frees what it needed. */
+const kinds = [
+    'container',
+    'network',
+    'image',
+    'volume',
+    'build-cache'
+];
+/** The one resource that the build cache is: the builder itself picks its records. */
+const buildCacheId = 'build-cache';
+/**
+ * Decides every resource of the inventory, each exactly once. Depends on nothing but its arguments; the order of the
+ * inventory makes no difference. Figures of bytes come with `measurePlan`.
+ */
+function makePlan(inventory, policy) {
+    const containers = sorted(inventory.containers, ({ name, id }) => name + id);
+    const networks = sorted(inventory.networks, ({ name, id }) => name + id);
+    const images = sorted(inventory.images, (image) => nameOf(image) + image.id);
+    const volumes = sorted(inventory.volumes, ({ name }) => name);
+    const context = createContext(policy, inventory);
+    const ofContainers = decideContainers(containers, context);
+    const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
+    const all = { containers, images };
+    const needs = {
+        staying: needsOf(staying, all),
+        all: needsOf(containers, all)
+    };
+    const ofNetworks = decideNetworks(networks, needs, context);
+    const ofImages = decideImages(images, needs.staying, context);
+    const ofVolumes = decideVolumes(volumes, needs, context);
+    const imagesGo = [...ofImages.values()].some(({ decision }) => decision.action === 'remove');
+    const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context);
+    const items = [
+        ...containers.map((one) => makeItem('container', one, ofContainers)),
+        ...networks.map((one) => makeItem('network', one, ofNetworks)),
+        ...images.map((image) => ({
+            ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
+            references: image.references
+        })),
+        ...volumes.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
+        makeCacheItem(ofCache)
+    ];
+    return { items, unmatched: unmatchedPatterns(inventory, policy) };
+}
+function sorted(items, key) {
+    return [...items].sort((a, b) => (0,policy_decision/* compareText */.n6)(key(a), key(b)));
+}
+function nameOf({ id, references }) {
+    return references[0] ?? id;
+}
+function makeItem(kind, { id, name }, all) {
+    const decided = all.get(id);
+    if (decided === undefined)
+        throw new Error(`no decision for ${kind} ${id}`);
+    const bytes = decided.decision.action === 'remove' ? undefined : 0;
+    return { kind, id, name, ...decided, bytes };
+}
+function makeCacheItem({ decision, least, most }) {
+    const item = { id: buildCacheId, name: 'build cache', decision };
+    return {
+        kind: 'build-cache',
+        ...item,
+        age: 'unknown',
+        bytes: least,
+        bytesAtMost: most
+    };
+}
+/** What of the plan is to go, or is to lose references. */
+function plannedItems(plan) {
+    return plan.items.filter(({ decision }) => decision.action !== 'keep');
+}
+/** The plan with what each removal frees. */
+function measurePlan(plan, inventory, sizes) {
+    const images = plan.items.filter(({ kind, decision }) => kind === 'image' && decision.action === 'remove');
+    // In the order of the removal: a layer counts with the last image that has it.
+    const order = inLevels(images, inventory).flat();
+    const ids = order.map(({ id }) => id);
+    const { certain, possible } = freedByImages(inventory, ids, sizes.layers);
+    const measure = {
+        container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+        network: () => ({ bytes: 0 }),
+        image: ({ id }) => ({
+            bytes: certain.get(id) ?? 0,
+            bytesAtMost: possible.get(id) ?? 0
+        }),
+        volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
+        'build-cache': () => ({})
+    };
+    return {
+        ...plan,
+        items: plan.items.map((item) => item.decision.action === 'remove'
+            ? { ...item, ...measure[item.kind](item) }
+            : item)
+    };
+}
+/** What the removal of images frees, in this order: for certain, and at most, if the build cache has none of it. */
+function freedByImages({ images, buildCache }, removed, layers) {
+    const possible = freedBytes(images, removed, layers);
+    const shared = (buildCache.records ?? []).filter(({ shared }) => shared);
+    const sharedBytes = (0,policy_decision/* sum */.cz)(shared.map(({ bytes }) => bytes));
+    return { certain: withoutCached(possible, images, sharedBytes), possible };
+}
+
+// EXTERNAL MODULE: ./src/report/text.ts
+var report_text = __nccwpck_require__(5655);
+;// CONCATENATED MODULE: ./src/report/log.ts
+
+
+
+
+/** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
+function planLines(plan) {
+    const going = plannedItems(plan);
+    const kept = plan.items.filter(({ decision }) => decision.action === 'keep');
+    const reasons = Map.groupBy(kept, ({ kind, decision }) => `${kind}: ${decision.reason}`);
+    return [
+        ...going.map((item) => `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`),
+        ...(going.length === 0 ? ['nothing is to go'] : []),
+        ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
+    ];
+}
+function describeItem({ kind, name, references = [], decision }) {
+    const names = decision.action === 'untag'
+        ? decision.removedReferences
+        : references.length > 0
+            ? references
+            : [name];
+    return `${kind} ${names.join(', ')} (${decision.reason}: ${decision.detail})`;
+}
+function describeBytes({ decision, bytes, bytesAtMost = 0 }) {
+    if (decision.action !== 'remove' || bytes === undefined)
+        return '';
+    const most = bytesAtMost > bytes ? `, up to ${(0,units/* formatSize */.Xq)(bytesAtMost)}` : '';
+    return `, ${(0,units/* formatSize */.Xq)(bytes)}${most}`;
+}
+/** What became of one planned item, for the log. */
+function resultLine({ item, outcome, reason, detail, freed }) {
+    const done = outcome === 'removed';
+    const bytes = freed ?? item.bytes;
+    const size = done && bytes !== undefined ? `, ${(0,units/* formatSize */.Xq)(bytes)}` : '';
+    const why = detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`;
+    return `${outcome} ${describeItem(item)}${size}${why}`;
+}
+/** A sign of life during long work. Bytes as planned: what was really freed is counted at the end. */
+function progressLine(results, planned, elapsed) {
+    const removed = results.filter(({ outcome }) => outcome === 'removed');
+    const bytes = (0,policy_decision/* sum */.cz)(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0));
+    return (`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${(0,report_text/* count */.U9)(results.length, 'resource')} done, ` +
+        `${planned - results.length} left, ${(0,units/* formatSize */.Xq)(bytes)} so far`);
+}
+
+;// CONCATENATED MODULE: ./src/report/outputs.ts
+
+/** The outputs of the step, under their public names. What cannot be read is empty. */
+function makeOutputs({ totals }, reportFile) {
+    return {
+        'reclaimed-bytes': String(totals.reclaimedBytes),
+        reclaimed: (0,units/* formatSize */.Xq)(totals.reclaimedBytes),
+        'planned-bytes': String(totals.plannedBytes),
+        'removed-containers': String(totals.removedContainers),
+        'removed-images': String(totals.removedImages),
+        'untagged-references': String(totals.untaggedReferences),
+        'removed-networks': String(totals.removedNetworks),
+        'removed-volumes': String(totals.removedVolumes),
+        failed: String(totals.failed),
+        'free-bytes-before': String(totals.freeBytesBefore ?? ''),
+        'free-bytes-after': String(totals.freeBytesAfter ?? ''),
+        'report-file': reportFile,
+        skipped: String(totals.skipped)
+    };
+}
+
+;// CONCATENATED MODULE: ./src/report/report.ts
+
+
+
+
+const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
+const resourceSchema = classic_schemas/* object */.Ikc({
+    kind: classic_schemas/* enum */.k5n(kinds),
+    id: classic_schemas/* string */.YjP(),
+    name: classic_schemas/* string */.YjP(),
+    /** Images only: every tag and digest that it had. */
+    references: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).optional(),
+    action: classic_schemas/* enum */.k5n(['keep', 'remove', 'untag']),
+    outcome: classic_schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
+    reason: classic_schemas/* enum */.k5n(reasons),
+    detail: classic_schemas/* string */.YjP(),
+    /** What its removal freed, or would free in a dry run; null where that is not known. */
+    bytes: classic_schemas/* number */.aig().nullable(),
+    /** In a dry run, where more may be freed than is certain: at most this. */
+    bytesAtMost: classic_schemas/* number */.aig().optional(),
+    /** Milliseconds since its last use; null where nothing tells. */
+    idle: classic_schemas/* number */.aig().nullable(),
+    /** References that were taken off an image that is still there, or are to be in a dry run. */
+    removedReferences: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).optional()
+});
+/** The JSON report: the whole plan and what became of it. Sizes in bytes, times in RFC 3339. */
+const reportSchema = classic_schemas/* object */.Ikc({
+    version: classic_schemas/* literal */.euz(1),
+    dryRun: classic_schemas/* boolean */.zMY(),
+    engine: classic_schemas/* object */.Ikc({
+        name: classic_schemas/* string */.YjP(),
+        id: classic_schemas/* string */.YjP(),
+        version: classic_schemas/* string */.YjP(),
+        store: classic_schemas/* string */.YjP()
+    }),
+    startedAt: classic_schemas/* string */.YjP(),
+    finishedAt: classic_schemas/* string */.YjP(),
+    resources: classic_schemas/* array */.YOg(resourceSchema),
+    totals: classic_schemas/* object */.Ikc({
+        plannedBytes: classic_schemas/* number */.aig(),
+        reclaimedBytes: classic_schemas/* number */.aig(),
+        removedContainers: classic_schemas/* number */.aig(),
+        removedImages: classic_schemas/* number */.aig(),
+        untaggedReferences: classic_schemas/* number */.aig(),
+        removedNetworks: classic_schemas/* number */.aig(),
+        removedVolumes: classic_schemas/* number */.aig(),
+        failed: classic_schemas/* number */.aig(),
+        freeBytesBefore: classic_schemas/* number */.aig().nullable(),
+        freeBytesAfter: classic_schemas/* number */.aig().nullable(),
+        /** Nothing had to be done. */
+        skipped: classic_schemas/* boolean */.zMY()
+    })
+});
+function makeReport(facts) {
+    const { engine, plan, removal } = facts;
+    const results = new Map(removal?.results.map((result) => [result.item, result]));
+    const freed = freedByRemovedImages(facts);
+    const resources = plan.items.map((item) => removal === undefined
+        ? makePlanned(item)
+        : makeDone(item, results.get(item), freed));
+    return {
+        version: 1,
+        dryRun: removal === undefined,
+        engine: {
+            name: engine.name,
+            id: engine.id,
+            version: engine.version,
+            store: engine.store
+        },
+        startedAt: facts.startedAt.toISOString(),
+        finishedAt: facts.finishedAt.toISOString(),
+        resources,
+        totals: makeTotals(facts, resources)
+    };
+}
+function makeTotals({ plan, disk }, resources) {
+    const removed = resources.filter(({ outcome }) => outcome === 'removed');
+    const number = (kind) => removed.filter((one) => one.kind === kind).length;
+    const untagged = resources
+        .filter(({ outcome }) => outcome !== 'planned')
+        .map(({ removedReferences = [] }) => removedReferences.length);
+    return {
+        plannedBytes: (0,policy_decision/* sum */.cz)(plannedItems(plan).map(({ bytes = 0 }) => bytes)),
+        reclaimedBytes: (0,policy_decision/* sum */.cz)(removed.map(({ bytes }) => bytes ?? 0)),
+        removedContainers: number('container'),
+        removedImages: number('image'),
+        untaggedReferences: (0,policy_decision/* sum */.cz)(untagged),
+        removedNetworks: number('network'),
+        removedVolumes: number('volume'),
+        failed: resources.filter(({ outcome }) => outcome === 'failed').length,
+        freeBytesBefore: disk.before?.free ?? null,
+        freeBytesAfter: disk.after?.free ?? null,
+        // Whether the build cache has anything to remove, only the builder knows for certain.
+        skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
+    };
+}
+/** What the images that went have freed, in the order in which they went: a layer counts with the last that had it. */
+function freedByRemovedImages({ inventory, sizes, removal }) {
+    const gone = (removal?.results ?? []).filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
+    const ids = gone.map(({ item }) => item.id);
+    return freedByImages(inventory, ids, sizes.layers).certain;
+}
+function common({ kind, id, name, references, decision, age }) {
+    return {
+        kind,
+        id,
+        name,
+        ...(references && { references }),
+        action: decision.action,
+        reason: decision.reason,
+        detail: decision.detail,
+        idle: age === 'unknown' ? null : age.idle
+    };
+}
+function makePlanned(item) {
+    const { decision, bytes, bytesAtMost = 0 } = item;
+    return {
+        ...common(item),
+        outcome: decision.action === 'keep' ? 'kept' : 'planned',
+        bytes: bytes ?? null,
+        ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
+        ...(decision.action === 'untag' && {
+            removedReferences: decision.removedReferences
+        })
+    };
+}
+function makeDone(item, result, freed) {
+    const { outcome = 'kept', reason, detail, removedReferences } = result ?? {};
+    return {
+        ...common(item),
+        outcome,
+        ...(reason && { reason }),
+        ...(detail !== undefined && { detail }),
+        bytes: outcome === 'removed' ? freedBy(item, result, freed) : 0,
+        ...(removedReferences && { removedReferences })
+    };
+}
+function freedBy({ kind, id, bytes }, result, freed) {
+    if (kind === 'build-cache')
+        return result?.freed ?? null;
+    if (kind === 'image')
+        return freed.get(id) ?? null;
+    return bytes ?? null;
+}
+/** What the removal of all images that stay for a reason would free, in bytes. */
+function heldBytes({ images }, resources) {
+    const kept = resources.filter(({ kind, outcome }) => kind === 'image' && outcome === 'kept');
+    return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
+        const ids = group.map(({ id }) => id);
+        return [reason, (0,policy_decision/* sum */.cz)([...freedBytes(images, ids).values()])];
+    }));
+}
+
+// EXTERNAL MODULE: ./src/report/summary.ts
+var summary = __nccwpck_require__(7994);
+;// CONCATENATED MODULE: ./src/run.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
+ * where it could not come to a plan: nothing has been removed then.
+ */
+async function run(world) {
+    const startedAt = new Date();
+    const { policy, options, texts } = (0,inputs/* readInputs */.Ko)(world.getInput, {
+        now: startedAt.getTime(),
+        env: world.env
+    });
+    // Ends what is still under way: the watch, and where one call of several has failed, the others.
+    const leave = new AbortController();
+    const deadline = startedAt.getTime() + options.timeout;
+    const docker = (0,cli/* createDocker */.hC)({
+        command: options.docker,
+        env: world.env,
+        concurrency: options.concurrency,
+        deadline,
+        signal: AbortSignal.any([world.signal, leave.signal])
+    });
+    try {
+        const step = {
+            docker,
+            policy,
+            options,
+            deadline,
+            world,
+            leave: leave.signal
+        };
+        const looked = await world.log.group('Look', () => look(step));
+        const { plan, sizes } = await world.log.group('Plan', () => run_decide(step, looked.inventory));
+        const removal = options.dryRun
+            ? undefined
+            : await world.log.group('Remove', () => act(step, plan, looked));
+        const { engine, inventory } = looked;
+        const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
+        const disk = { before: looked.disk, after };
+        const finishedAt = new Date();
+        const report = makeReport({
+            ...{ engine, inventory, plan, sizes, removal },
+            ...{ disk, startedAt, finishedAt }
+        });
+        const failure = describeFailure(report, removal, world.signal);
+        const warnings = collectWarnings(looked, plan, report, texts, failure);
+        for (const warning of warnings)
+            world.log.warning(warning);
+        world.log.info((0,summary/* headline */.Pl)({ report, disk }));
+        const held = heldBytes(inventory, report.resources);
+        return {
+            report,
+            reportFile: options.reportFile,
+            outputs: makeOutputs(report, options.reportFile),
+            summary: (0,summary/* renderSummary */.Br)({
+                ...{ report, inputs: texts, disk, held, warnings },
+                error: failure
+            }),
+            failure
+        };
+    }
+    finally {
+        leave.abort();
+    }
+}
+async function look({ docker, policy, options, world, leave }) {
+    const { env, log, show } = world;
+    const lookedAt = Date.now();
+    const [engine, context] = await Promise.all([
+        lookAtEngine(docker, env),
+        findContext(docker)
+    ]);
+    const watch = watchEngine(engine, {
+        command: options.docker,
+        env,
+        signal: leave,
+        onBroken: () => {
+            log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
+        }
+    });
+    show(options.docker, ['--version']);
+    const builder = policy.includeBuildCache ? context.name : undefined;
+    const listed = await withSignsOfLife(lookAtAll(docker, engine, builder), (elapsed) => {
+        log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
+    });
+    const inventory = await remember(listed, context, options.stateDir, log);
+    const { containers, images, networks, volumes } = inventory;
+    const held = [
+        (0,report_text/* count */.U9)(containers.length, 'container'),
+        (0,report_text/* count */.U9)(images.length, 'image'),
+        (0,report_text/* count */.U9)(networks.length, 'network'),
+        (0,report_text/* count */.U9)(volumes.length, 'volume')
+    ];
+    log.info(`Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
+    const disk = await readDisk(engine, context.endpoint);
+    return { engine, inventory, context, disk, lookedAt, watch };
+}
+/** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
+async function remember(listed, { endpoint }, stateDir, log) {
+    if (stateDir === '')
+        return listed;
+    const { rootDir, store } = listed.engine;
+    const key = { endpoint, rootDir, store };
+    const { entries, problem } = await readLedger(stateDir, key);
+    const inventory = { ...listed, ledger: entries, remembers: true };
+    const failure = await writeLedger(stateDir, key, updateLedger(inventory));
+    for (const why of [problem, failure])
+        if (why !== undefined)
+            log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}`);
+    return { ...inventory, remembers: failure === undefined };
+}
+async function run_decide({ docker, policy, world }, inventory) {
+    const unmeasured = makePlan(inventory, policy);
+    const sizes = await measure(docker, inventory, unmeasured);
+    const plan = measurePlan(unmeasured, inventory, sizes);
+    for (const line of planLines(plan))
+        world.log.info(line);
+    return { plan, sizes };
+}
+/** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
+async function measure(docker, inventory, plan) {
+    const going = (kind) => plannedItems(plan)
+        .filter((item) => item.kind === kind && item.decision.action === 'remove')
+        .map(({ id }) => id);
+    const containers = going('container');
+    const apart = new Set(imagesToMeasure(inventory.images, going('image')));
+    const images = inventory.images.filter(({ id }) => apart.has(id));
+    const [ofContainers, ofVolumes, layers] = await Promise.all([
+        (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
+        going('volume').length > 0 ? measureVolumes(docker) : undefined,
+        (0,cli/* orNothing */.bR)(measureLayers(docker, inventory.engine, images))
+    ]);
+    return {
+        containers: ofContainers ?? new Map(),
+        volumes: ofVolumes ?? new Map(),
+        layers: layers ?? new Map()
+    };
+}
+const signOfLife = 5_000;
+/** Calls back every few seconds until the work is done. */
+async function withSignsOfLife(work, tell) {
+    const start = Date.now();
+    const timer = setInterval(() => {
+        tell(Date.now() - start);
+    }, signOfLife);
+    try {
+        return await work;
+    }
+    finally {
+        clearInterval(timer);
+    }
+}
+async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt, watch }) {
+    const items = plannedItems(plan);
+    const results = [];
+    return withSignsOfLife(removeAll(items, {
+        docker,
+        inventory,
+        watch,
+        cache: {
+            builder: context.name,
+            lookedAt,
+            until: untilDuration(policy, engine.now),
+            keep: policy.buildCacheKeep,
+            configFolder: world.env['DOCKER_CONFIG'] ?? (0,external_node_path_.join)((0,external_node_os_.homedir)(), '.docker')
+        },
+        concurrency: options.concurrency,
+        deadline,
+        signal: world.signal,
+        onResult: (result) => {
+            results.push(result);
+            world.log.info(resultLine(result));
+        }
+    }), (elapsed) => {
+        world.log.info(progressLine(results, items.length, elapsed));
+    });
+}
+/** Why the step has to fail although a report was made, or undefined. */
+function describeFailure({ resources, totals }, removal, signal) {
+    if (signal.aborted)
+        return 'The run was cancelled: the summary says what was done until then.';
+    if (removal?.fatal !== undefined)
+        return `The engine failed during the removal: ${removal.fatal.message}`;
+    const first = resources.find(({ outcome }) => outcome === 'failed');
+    return (first &&
+        `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
+            `The first: ${first.kind} ${first.name}: ${first.detail}`);
+}
+function collectWarnings({ inventory }, { unmatched }, { resources }, texts, failure) {
+    const late = resources.filter(({ reason }) => reason === 'budget').length;
+    const cache = resources.find(({ kind }) => kind === 'build-cache');
+    return [
+        ...unmatched
+            // The default is there for whoever wants to use it, and most do not.
+            .filter(({ input }) => texts[input] !== inputs/* defaults */.NT[input])
+            .map(({ input, pattern }) => `${input}: nothing on this engine matches ${pattern}. Is it a typo that protects nothing?`),
+        ...inventory.unreadable.map((name) => `The engine cannot tell of ${name}: it is left alone.`),
+        ...(late > 0 && failure === undefined
+            ? [
+                `The time was up (timeout: ${texts.timeout}): ${(0,report_text/* count */.U9)(late, 'planned removal')} not done.`
+            ]
+            : []),
+        ...(cache?.reason === 'changed'
+            ? [`The build cache was left as it is: ${cache.detail}`]
+            : [])
+    ];
+}
+
+
+/***/ }),
+
+/***/ 1065:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  a3: () => (/* binding */ formatDuration),
+  Xq: () => (/* binding */ formatSize),
+  rP: () => (/* binding */ longestDuration),
+  E9: () => (/* binding */ parseDuration),
+  Ki: () => (/* binding */ parseHumanAge),
+  DB: () => (/* binding */ parseSize),
+  pe: () => (/* binding */ parseTime)
+});
+
+;// CONCATENATED MODULE: ./node_modules/pretty-bytes/index.js
+const BYTE_UNITS = [
+	'B',
+	'kB',
+	'MB',
+	'GB',
+	'TB',
+	'PB',
+	'EB',
+	'ZB',
+	'YB',
+];
+
+const BIBYTE_UNITS = [
+	'B',
+	'KiB',
+	'MiB',
+	'GiB',
+	'TiB',
+	'PiB',
+	'EiB',
+	'ZiB',
+	'YiB',
+];
+
+const BIT_UNITS = [
+	'b',
+	'kbit',
+	'Mbit',
+	'Gbit',
+	'Tbit',
+	'Pbit',
+	'Ebit',
+	'Zbit',
+	'Ybit',
+];
+
+const BIBIT_UNITS = [
+	'b',
+	'kibit',
+	'Mibit',
+	'Gibit',
+	'Tibit',
+	'Pibit',
+	'Eibit',
+	'Zibit',
+	'Yibit',
+];
+
+// Indexed by `bits` and then `binary`, so the four unit systems are picked in one step.
+const UNIT_SETS = [BYTE_UNITS, BIBYTE_UNITS, BIT_UNITS, BIBIT_UNITS];
+
+/*
+`Number#toString` switches to exponential notation outside the range [1e-6, 1e21) and `Intl.NumberFormat` drops every fraction digit past the 100 it accepts.
+Byte counts read as plain decimal numbers, so both losses are undone here. Expects a finite, non-negative number.
+*/
+const toDecimalString = number => {
+	if (number >= 1e-6 && number < 1e21) {
+		return String(number);
+	}
+
+	const [mantissa, exponentString] = number.toExponential().split('e');
+	const digits = mantissa.replace('.', '');
+	const pointPosition = Number(exponentString) + 1;
+	const isPositive = pointPosition > 0;
+	const padded = isPositive ? digits.padEnd(pointPosition, '0') : '0'.repeat(1 - pointPosition) + digits;
+	const integerPart = padded.slice(0, isPositive ? pointPosition : 1);
+	const fractionPart = padded.slice(isPositive ? pointPosition : 1).replace(/0+$/, '');
+
+	return fractionPart ? `${integerPart}.${fractionPart}` : integerPart;
+};
+
+/*
+Formats the given number using `Number#toLocaleString`.
+- If locale is a string or array, the value is expected to be a BCP 47 language tag or list of language tags (for example: `de`).
+- If locale is true, the system default locale is used for translation.
+- If locale is false or unspecified, formatting options are applied without localization; without options, the number is written out as plain digits.
+*/
+const toLocaleString = (number, locale, options) => {
+	if (typeof locale === 'string' || Array.isArray(locale) || locale === true) {
+		const locales = locale === true ? undefined : locale;
+
+		if (options !== undefined) {
+			return number.toLocaleString(locales, options);
+		}
+
+		// `Intl.NumberFormat` limits itself to 3 *fraction* digits while the default here is 3 *significant* digits, so the limit comes from the value.
+		const text = toDecimalString(number);
+		const pointIndex = text.indexOf('.');
+		const maximumFractionDigits = pointIndex === -1 ? 0 : text.length - pointIndex - 1;
+
+		// `Intl.NumberFormat` accepts at most 100 fraction digits. Rounding to 3 significant digits only needs more than that for absurdly small values, which are written out as plain digits instead.
+		if (maximumFractionDigits > 100) {
+			return text;
+		}
+
+		return number.toLocaleString(locales, {maximumFractionDigits});
+	}
+
+	if (options === undefined) {
+		return toDecimalString(number);
+	}
+
+	return number.toLocaleString('en-US', {...options, useGrouping: false});
+};
+
+const log10 = numberOrBigInt => {
+	if (typeof numberOrBigInt === 'number') {
+		return Math.log10(numberOrBigInt);
+	}
+
+	const string = numberOrBigInt.toString(10);
+
+	// A `number` only holds about 15 significant digits, so the remaining digits cannot move the magnitude. The result can still land exactly on a unit boundary, which the caller corrects for.
+	return string.length + Math.log10(`0.${string.slice(0, 15)}`);
+};
+
+const log = numberOrBigInt => {
+	if (typeof numberOrBigInt === 'number') {
+		return Math.log(numberOrBigInt);
+	}
+
+	return log10(numberOrBigInt) * Math.log(10);
+};
+
+/*
+A `bigint` that a `number` can hold exactly is divided the same way, so the output never depends on which type it was given as.
+`floor(a / b) + (a % b) / b` is a different double than `a / b`, which flips the rounding at ties like 1805 bytes.
+*/
+const divide = (numberOrBigInt, base, exponent) => {
+	const divisor = base ** exponent;
+
+	if (typeof numberOrBigInt === 'number' || numberOrBigInt <= Number.MAX_SAFE_INTEGER) {
+		return Number(numberOrBigInt) / divisor;
+	}
+
+	// `divisor` is not exact for every unit, as `1000 ** 8` is not `1e24`, so the exact divisor is rebuilt from the base and the exponent.
+	const bigintDivisor = BigInt(base) ** BigInt(exponent);
+	const integerPart = numberOrBigInt / bigintDivisor;
+	const remainder = numberOrBigInt % bigintDivisor;
+
+	return Number(integerPart) + (Number(remainder) / divisor);
+};
+
+/*
+The plain decimal digits of a scaled value that no `number` can hold. `Intl.NumberFormat` is not involved, so the output carries no grouping or localized separator, the same as the fallback for a value with more fraction digits than it accepts.
+*/
+const toUnrepresentableString = (number, base, exponent, localeOptions) => {
+	const scale = BigInt(base) ** BigInt(exponent);
+	const whole = number / scale;
+
+	// The 3 significant digit default never bites here: it only ever rounds to at least as many digits as the value has integers, and this one has far more than 3.
+	if (localeOptions === undefined) {
+		return whole.toString();
+	}
+
+	// The fraction digit options take over from that default, so the integer part stays exact and the fraction is truncated.
+	const minimumFractionDigits = localeOptions.minimumFractionDigits ?? 0;
+	const maximumFractionDigits = Math.max(localeOptions.maximumFractionDigits ?? 3, minimumFractionDigits);
+	const truncated = ((number % scale) * (10n ** BigInt(maximumFractionDigits)) / scale).toString().padStart(maximumFractionDigits, '0');
+	const fraction = truncated.replace(/0+$/, '').padEnd(minimumFractionDigits, '0');
+
+	return fraction ? `${whole}.${fraction}` : whole.toString();
+};
+
+/*
+The sign to print in front of the number. A difference of exactly zero gets a space instead of a plus sign, for better alignment. `0 === 0n` is `false`, so both are compared.
+*/
+const signOf = (number, signed) => {
+	if (number < 0) {
+		return '-';
+	}
+
+	if (!signed) {
+		return '';
+	}
+
+	return number === 0 || number === 0n ? ' ' : '+';
+};
+
+const assertFixedWidth = fixedWidth => {
+	if (fixedWidth !== undefined && (typeof fixedWidth !== 'number' || !Number.isSafeInteger(fixedWidth) || fixedWidth < 0)) {
+		throw new TypeError(`Expected fixedWidth to be a non-negative integer, got ${typeof fixedWidth}: ${fixedWidth}`);
+	}
+};
+
+/*
+`Intl.NumberFormat` silently truncates non-integers, so they are rejected here instead of quietly changing the output.
+*/
+const assertFractionDigits = (name, value) => {
+	if (value !== undefined && (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 100)) {
+		throw new TypeError(`Expected ${name} to be an integer between 0 and 100, got ${typeof value}: ${value}`);
+	}
+};
+
+const buildLocaleOptions = options => {
+	const {minimumFractionDigits, maximumFractionDigits} = options;
+
+	if (minimumFractionDigits === undefined && maximumFractionDigits === undefined) {
+		return undefined;
+	}
+
+	assertFractionDigits('minimumFractionDigits', minimumFractionDigits);
+	assertFractionDigits('maximumFractionDigits', maximumFractionDigits);
+
+	// Checked here rather than left to `Intl.NumberFormat`, which is skipped for a value past the number range.
+	if (minimumFractionDigits > maximumFractionDigits) {
+		throw new RangeError(`Expected minimumFractionDigits (${minimumFractionDigits}) to not be greater than maximumFractionDigits (${maximumFractionDigits})`);
+	}
+
+	return {
+		...(minimumFractionDigits !== undefined && {minimumFractionDigits}),
+		...(maximumFractionDigits !== undefined && {maximumFractionDigits}),
+		roundingMode: 'trunc',
+	};
+};
+
+function prettyBytes(number, options) {
+	if (typeof number !== 'bigint' && !Number.isFinite(number)) {
+		throw new TypeError(`Expected a finite number, got ${typeof number}: ${number}`);
+	}
+
+	options = {
+		bits: false,
+		binary: false,
+		space: true,
+		nonBreakingSpace: false,
+		...options,
+	};
+
+	assertFixedWidth(options.fixedWidth);
+	const localeOptions = buildLocaleOptions(options);
+
+	// Indexed by `bits` then `binary`, so the four combinations line up in one table.
+	const UNITS = UNIT_SETS[(options.bits ? 2 : 0) + (options.binary ? 1 : 0)];
+
+	const separator = options.space ? (options.nonBreakingSpace ? '\u00A0' : ' ') : '';
+
+	// Normalize `-0` to `0` so it never formats as `-0`.
+	if (Object.is(number, -0)) {
+		number = 0;
+	}
+
+	const prefix = signOf(number, options.signed);
+
+	if (number < 0) {
+		number = -number;
+	}
+
+	const base = options.binary ? 1024 : 1000;
+
+	let exponent = 0;
+	if (number >= 1) {
+		exponent = Math.min(Math.floor(options.binary ? log(number) / Math.log(base) : log10(number) / 3), UNITS.length - 1);
+	}
+
+	// A `number` always scales down to something a `number` can hold, and a `bigint` stops being able to once the quotient passes `Number.MAX_VALUE`, where `divide` overflows to `Infinity` and the exact quotient is formatted instead.
+	const scaled = divide(number, base, exponent);
+
+	let numberString;
+	if (Number.isFinite(scaled)) {
+		number = scaled;
+
+		// A value that sits just below a unit boundary, like `999999999999999` bytes, has a `log10` that rounds up to the boundary itself, so the exponent has to be corrected back.
+		if (number < 1 && exponent > 0) {
+			number *= base;
+			exponent -= 1;
+		}
+
+		if (!localeOptions) {
+			const minimumPrecision = Math.max(3, Math.floor(number).toString().length);
+			number = Number(number.toPrecision(minimumPrecision));
+
+			if (number >= base && exponent < UNITS.length - 1) {
+				number /= base;
+				exponent += 1;
+			}
+		}
+
+		numberString = toLocaleString(number, options.locale, localeOptions);
+	} else {
+		// The scaled value is past what a `number` can hold, so the exact quotient is written out instead.
+		numberString = toUnrepresentableString(number, base, exponent, localeOptions);
+	}
+
+	const result = prefix + numberString + separator + UNITS[exponent];
+	return result.padStart(options.fixedWidth ?? 0);
+}
+
+;// CONCATENATED MODULE: ./src/units.ts
+
+const millisecondsPer = {
+    ns: 1e-6,
+    us: 1e-3,
+    µs: 1e-3, // U+00B5, the micro sign
+    μs: 1e-3, // U+03BC, the Greek letter: Go takes both
+    ms: 1,
+    s: 1_000,
+    m: 60_000,
+    h: 3_600_000,
+    d: 86_400_000,
+    w: 604_800_000
+};
+/** Milliseconds: the longest duration that Docker can be given, 2^63 ns, is about 292 years. */
+const longestDuration = 2 ** 63 / 1e6;
+/**
+ * A duration as Go writes it (`36h`, `1h30m`, `0s`), with `d` (24 h) and `w` (7 d) as well, in milliseconds.
+ * Undefined where the text is none, is negative or is longer than Go can hold.
+ */
+function parseDuration(text) {
+    if (text === '0')
+        return 0;
+    const parts = [
+        ...text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|[smhdw])/gy)
+    ];
+    if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
+        return undefined;
+    let total = 0;
+    for (const [, number = '', unit = ''] of parts)
+        total += Number(number) * (millisecondsPer[unit] ?? NaN);
+    return total < longestDuration ? total : undefined;
+}
+/**
+ * A duration for people, from milliseconds, in its largest whole unit: `45 s`, `3 min`, `5 h`, `12 days`.
+ * Cut, not rounded: what is said to be idle for a day is so for at least a day.
+ */
+function formatDuration(milliseconds) {
+    const seconds = milliseconds / 1_000;
+    if (seconds < 120)
+        return `${Math.floor(seconds)} s`;
+    if (seconds < 7_200)
+        return `${Math.floor(seconds / 60)} min`;
+    if (seconds < 172_800)
+        return `${Math.floor(seconds / 3_600)} h`;
+    return `${Math.floor(seconds / 86_400)} days`;
+}
+/**
+ * An instant that Docker or a person wrote in RFC 3339 (`2026-01-31T12:00:00.123456789Z`) or as a date, in
+ * milliseconds since 1970, the part below a millisecond as a fraction: builds that follow each other within one
+ * still have an order. Undefined where the text is no such time.
+ */
+function parseTime(text) {
+    const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d))?$/i.exec(text);
+    if (match === null)
+        return undefined;
+    const [, date = '', time = '00:00:00', fraction = '0', zone = 'Z'] = match;
+    // Date.parse takes 30 February for 2 March.
+    const midnight = new Date(`${date}T00:00:00Z`);
+    const real = !Number.isNaN(midnight.getTime());
+    if (!real || midnight.toISOString().slice(0, 10) !== date)
+        return undefined;
+    const seconds = Date.parse(`${date}T${time}${zone.toUpperCase()}`);
+    return Number.isNaN(seconds) ? undefined : seconds + Number(fraction) * 1_000;
+}
+const bytesPer = {
+    b: 1,
+    kb: 1e3,
+    mb: 1e6,
+    gb: 1e9,
+    tb: 1e12,
+    pb: 1e15,
+    kib: 2 ** 10,
+    mib: 2 ** 20,
+    gib: 2 ** 30,
+    tib: 2 ** 40,
+    pib: 2 ** 50
+};
+/**
+ * A size with its unit (`10GB`, `1.5 GiB`, `4.194MB` as Docker prints it) in bytes. Undefined where the text is none:
+ * a number without a unit is, as nobody can tell what it meant, except 0.
+ */
+function parseSize(text) {
+    const match = /^(\d+(?:\.\d+)?(?:e[+-]?\d+)?) ?([kmgtp]?i?b)?$/i.exec(text);
+    if (match === null)
+        return undefined;
+    const [, number = '', unit] = match;
+    if (unit === undefined)
+        return Number(number) === 0 ? 0 : undefined;
+    const factor = bytesPer[unit.toLowerCase()];
+    if (factor === undefined)
+        return undefined;
+    const bytes = Math.round(Number(number) * factor);
+    return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+/** Bytes for people, in decimal units as Docker prints them: `12.4 GB`. */
+function formatSize(bytes) {
+    return prettyBytes(bytes);
+}
+const humanUnits = {
+    second: 1_000,
+    minute: 60_000,
+    hour: 3_600_000,
+    day: 86_400_000,
+    week: 604_800_000,
+    month: 30 * 86_400_000,
+    year: 365 * 86_400_000
+};
+/**
+ * How long ago something was, at least and at most, in milliseconds, from Docker's words for people
+ * (`About an hour ago`, `3 weeks ago`). Undefined where they are none.
+ */
+function parseHumanAge(text) {
+    if (text === 'Less than a second ago')
+        return { least: 0, most: 1_000 };
+    const match = /^(?:About an?|(\d+)) (second|minute|hour|day|week|month|year)s? ago$/.exec(text);
+    if (match === null)
+        return undefined;
+    const [, count = '1', name = ''] = match;
+    const unit = humanUnits[name] ?? NaN;
+    // Docker cuts some of these and rounds others: half a unit to the left is the widest.
+    return {
+        least: (Number(count) - 0.5) * unit,
+        most: (Number(count) + 1) * unit
+    };
+}
+
+
+/***/ }),
+
+/***/ 2613:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("assert");
+
+/***/ }),
+
+/***/ 4434:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("events");
+
+/***/ }),
+
+/***/ 9896:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("fs");
+
+/***/ }),
+
+/***/ 8611:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("http");
+
+/***/ }),
+
+/***/ 5692:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("https");
+
+/***/ }),
+
+/***/ 9278:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("net");
+
+/***/ }),
+
+/***/ 4589:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:assert");
+
+/***/ }),
+
+/***/ 6698:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:async_hooks");
+
+/***/ }),
+
+/***/ 4573:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:buffer");
+
+/***/ }),
+
+/***/ 7540:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:console");
+
+/***/ }),
+
+/***/ 7598:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
+
+/***/ }),
+
+/***/ 3053:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:diagnostics_channel");
+
+/***/ }),
+
+/***/ 610:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns");
+
+/***/ }),
+
+/***/ 8474:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
+
+/***/ }),
+
+/***/ 3024:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+
+/***/ }),
+
+/***/ 1455:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs/promises");
+
+/***/ }),
+
+/***/ 7067:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http");
+
+/***/ }),
+
+/***/ 2467:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http2");
+
+/***/ }),
+
+/***/ 7030:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:net");
+
+/***/ }),
+
+/***/ 8161:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
+
+/***/ }),
+
+/***/ 6760:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
+
+/***/ }),
+
+/***/ 643:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:perf_hooks");
+
+/***/ }),
+
+/***/ 1708:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:process");
+
+/***/ }),
+
+/***/ 1792:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:querystring");
+
+/***/ }),
+
+/***/ 7075:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream");
+
+/***/ }),
+
+/***/ 1692:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:tls");
+
+/***/ }),
+
+/***/ 3136:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:url");
+
+/***/ }),
+
+/***/ 7975:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util");
+
+/***/ }),
+
+/***/ 3429:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util/types");
+
+/***/ }),
+
+/***/ 5919:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:worker_threads");
+
+/***/ }),
+
+/***/ 8522:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:zlib");
+
+/***/ }),
+
+/***/ 857:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
+
+/***/ }),
+
+/***/ 6928:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("path");
+
+/***/ }),
+
+/***/ 3193:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("string_decoder");
+
+/***/ }),
+
+/***/ 4756:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("tls");
+
+/***/ }),
+
+/***/ 9023:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
+
+/***/ }),
+
+/***/ 3360:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  Os: () => (/* binding */ group),
+  pq: () => (/* binding */ info),
+  C1: () => (/* binding */ setFailed),
+  uH: () => (/* binding */ setOutput),
+  z: () => (/* reexport */ summary),
+  $e: () => (/* binding */ warning)
+});
+
+// UNUSED EXPORTS: ExitCode, addPath, debug, endGroup, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, startGroup, toPlatformPath, toPosixPath, toWin32Path
+
+// EXTERNAL MODULE: external "os"
+var external_os_ = __nccwpck_require__(857);
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
+/**
+ * Sanitizes an input into a string so it can be passed into issueCommand safely
+ * @param input input to sanitize into a string
+ */
+function utils_toCommandValue(input) {
+    if (input === null || input === undefined) {
+        return '';
+    }
+    else if (typeof input === 'string' || input instanceof String) {
+        return input;
+    }
+    return JSON.stringify(input);
+}
+/**
+ *
+ * @param annotationProperties
+ * @returns The command properties to send with the actual annotation command
+ * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
+ */
+function utils_toCommandProperties(annotationProperties) {
+    if (!Object.keys(annotationProperties).length) {
+        return {};
+    }
+    return {
+        title: annotationProperties.title,
+        file: annotationProperties.file,
+        line: annotationProperties.startLine,
+        endLine: annotationProperties.endLine,
+        col: annotationProperties.startColumn,
+        endColumn: annotationProperties.endColumn
+    };
+}
+//# sourceMappingURL=utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
+
+
+/**
+ * Issues a command to the GitHub Actions runner
+ *
+ * @param command - The command name to issue
+ * @param properties - Additional properties for the command (key-value pairs)
+ * @param message - The message to include with the command
+ * @remarks
+ * This function outputs a specially formatted string to stdout that the Actions
+ * runner interprets as a command. These commands can control workflow behavior,
+ * set outputs, create annotations, mask values, and more.
+ *
+ * Command Format:
+ *   ::name key=value,key=value::message
+ *
+ * @example
+ * ```typescript
+ * // Issue a warning annotation
+ * issueCommand('warning', {}, 'This is a warning message');
+ * // Output: ::warning::This is a warning message
+ *
+ * // Set an environment variable
+ * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
+ * // Output: ::set-env name=MY_VAR::some value
+ *
+ * // Add a secret mask
+ * issueCommand('add-mask', {}, 'secretValue123');
+ * // Output: ::add-mask::secretValue123
+ * ```
+ *
+ * @internal
+ * This is an internal utility function that powers the public API functions
+ * such as setSecret, warning, error, and exportVariable.
+ */
+function command_issueCommand(command, properties, message) {
+    const cmd = new Command(command, properties, message);
+    process.stdout.write(cmd.toString() + external_os_.EOL);
+}
+function command_issue(name, message = '') {
+    command_issueCommand(name, {}, message);
+}
+const CMD_STRING = '::';
+class Command {
+    constructor(command, properties, message) {
+        if (!command) {
+            command = 'missing.command';
+        }
+        this.command = command;
+        this.properties = properties;
+        this.message = message;
+    }
+    toString() {
+        let cmdStr = CMD_STRING + this.command;
+        if (this.properties && Object.keys(this.properties).length > 0) {
+            cmdStr += ' ';
+            let first = true;
+            for (const key in this.properties) {
+                if (this.properties.hasOwnProperty(key)) {
+                    const val = this.properties[key];
+                    if (val) {
+                        if (first) {
+                            first = false;
+                        }
+                        else {
+                            cmdStr += ',';
+                        }
+                        cmdStr += `${key}=${escapeProperty(val)}`;
+                    }
+                }
+            }
+        }
+        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
+        return cmdStr;
+    }
+}
+function escapeData(s) {
+    return utils_toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A');
+}
+function escapeProperty(s) {
+    return utils_toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A')
+        .replace(/:/g, '%3A')
+        .replace(/,/g, '%2C');
+}
+//# sourceMappingURL=command.js.map
+;// CONCATENATED MODULE: external "crypto"
+const external_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("crypto");
+// EXTERNAL MODULE: external "fs"
+var external_fs_ = __nccwpck_require__(9896);
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
+// For internal use, subject to change.
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
+
+
+
+
+function file_command_issueFileCommand(command, message) {
+    const filePath = process.env[`GITHUB_${command}`];
+    if (!filePath) {
+        throw new Error(`Unable to find environment variable for file command ${command}`);
+    }
+    if (!external_fs_.existsSync(filePath)) {
+        throw new Error(`Missing file at path: ${filePath}`);
+    }
+    external_fs_.appendFileSync(filePath, `${utils_toCommandValue(message)}${external_os_.EOL}`, {
+        encoding: 'utf8'
+    });
+}
+function file_command_prepareKeyValueMessage(key, value) {
+    const delimiter = `ghadelimiter_${external_crypto_namespaceObject.randomUUID()}`;
+    const convertedValue = utils_toCommandValue(value);
+    // These should realistically never happen, but just in case someone finds a
+    // way to exploit uuid generation let's not allow keys or values that contain
+    // the delimiter.
+    if (key.includes(delimiter)) {
+        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
+    }
+    if (convertedValue.includes(delimiter)) {
+        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
+    }
+    return `${key}<<${delimiter}${external_os_.EOL}${convertedValue}${external_os_.EOL}${delimiter}`;
+}
+//# sourceMappingURL=file-command.js.map
+// EXTERNAL MODULE: external "path"
+var external_path_ = __nccwpck_require__(6928);
+// EXTERNAL MODULE: external "http"
+var external_http_ = __nccwpck_require__(8611);
+// EXTERNAL MODULE: external "https"
+var external_https_ = __nccwpck_require__(5692);
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
+function getProxyUrl(reqUrl) {
+    const usingSsl = reqUrl.protocol === 'https:';
+    if (checkBypass(reqUrl)) {
+        return undefined;
+    }
+    const proxyVar = (() => {
+        if (usingSsl) {
+            return process.env['https_proxy'] || process.env['HTTPS_PROXY'];
+        }
+        else {
+            return process.env['http_proxy'] || process.env['HTTP_PROXY'];
+        }
+    })();
+    if (proxyVar) {
+        try {
+            return new DecodedURL(proxyVar);
+        }
+        catch (_a) {
+            if (!proxyVar.startsWith('http://') && !proxyVar.startsWith('https://'))
+                return new DecodedURL(`http://${proxyVar}`);
+        }
+    }
+    else {
+        return undefined;
+    }
+}
+function checkBypass(reqUrl) {
+    if (!reqUrl.hostname) {
+        return false;
+    }
+    const reqHost = reqUrl.hostname;
+    if (isLoopbackAddress(reqHost)) {
+        return true;
+    }
+    const noProxy = process.env['no_proxy'] || process.env['NO_PROXY'] || '';
+    if (!noProxy) {
+        return false;
+    }
+    // Determine the request port
+    let reqPort;
+    if (reqUrl.port) {
+        reqPort = Number(reqUrl.port);
+    }
+    else if (reqUrl.protocol === 'http:') {
+        reqPort = 80;
+    }
+    else if (reqUrl.protocol === 'https:') {
+        reqPort = 443;
+    }
+    // Format the request hostname and hostname with port
+    const upperReqHosts = [reqUrl.hostname.toUpperCase()];
+    if (typeof reqPort === 'number') {
+        upperReqHosts.push(`${upperReqHosts[0]}:${reqPort}`);
+    }
+    // Compare request host against noproxy
+    for (const upperNoProxyItem of noProxy
+        .split(',')
+        .map(x => x.trim().toUpperCase())
+        .filter(x => x)) {
+        if (upperNoProxyItem === '*' ||
+            upperReqHosts.some(x => x === upperNoProxyItem ||
+                x.endsWith(`.${upperNoProxyItem}`) ||
+                (upperNoProxyItem.startsWith('.') &&
+                    x.endsWith(`${upperNoProxyItem}`)))) {
+            return true;
+        }
+    }
+    return false;
+}
+function isLoopbackAddress(host) {
+    const hostLower = host.toLowerCase();
+    return (hostLower === 'localhost' ||
+        hostLower.startsWith('127.') ||
+        hostLower.startsWith('[::1]') ||
+        hostLower.startsWith('[0:0:0:0:0:0:0:1]'));
+}
+class DecodedURL extends URL {
+    constructor(url, base) {
+        super(url, base);
+        this._decodedUsername = decodeURIComponent(super.username);
+        this._decodedPassword = decodeURIComponent(super.password);
+    }
+    get username() {
+        return this._decodedUsername;
+    }
+    get password() {
+        return this._decodedPassword;
+    }
+}
+//# sourceMappingURL=proxy.js.map
+// EXTERNAL MODULE: ./node_modules/tunnel/index.js
+var node_modules_tunnel = __nccwpck_require__(770);
+// EXTERNAL MODULE: ./node_modules/undici/index.js
+var undici = __nccwpck_require__(6752);
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
+/* eslint-disable @typescript-eslint/no-explicit-any */
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+var HttpCodes;
+(function (HttpCodes) {
+    HttpCodes[HttpCodes["OK"] = 200] = "OK";
+    HttpCodes[HttpCodes["MultipleChoices"] = 300] = "MultipleChoices";
+    HttpCodes[HttpCodes["MovedPermanently"] = 301] = "MovedPermanently";
+    HttpCodes[HttpCodes["ResourceMoved"] = 302] = "ResourceMoved";
+    HttpCodes[HttpCodes["SeeOther"] = 303] = "SeeOther";
+    HttpCodes[HttpCodes["NotModified"] = 304] = "NotModified";
+    HttpCodes[HttpCodes["UseProxy"] = 305] = "UseProxy";
+    HttpCodes[HttpCodes["SwitchProxy"] = 306] = "SwitchProxy";
+    HttpCodes[HttpCodes["TemporaryRedirect"] = 307] = "TemporaryRedirect";
+    HttpCodes[HttpCodes["PermanentRedirect"] = 308] = "PermanentRedirect";
+    HttpCodes[HttpCodes["BadRequest"] = 400] = "BadRequest";
+    HttpCodes[HttpCodes["Unauthorized"] = 401] = "Unauthorized";
+    HttpCodes[HttpCodes["PaymentRequired"] = 402] = "PaymentRequired";
+    HttpCodes[HttpCodes["Forbidden"] = 403] = "Forbidden";
+    HttpCodes[HttpCodes["NotFound"] = 404] = "NotFound";
+    HttpCodes[HttpCodes["MethodNotAllowed"] = 405] = "MethodNotAllowed";
+    HttpCodes[HttpCodes["NotAcceptable"] = 406] = "NotAcceptable";
+    HttpCodes[HttpCodes["ProxyAuthenticationRequired"] = 407] = "ProxyAuthenticationRequired";
+    HttpCodes[HttpCodes["RequestTimeout"] = 408] = "RequestTimeout";
+    HttpCodes[HttpCodes["Conflict"] = 409] = "Conflict";
+    HttpCodes[HttpCodes["Gone"] = 410] = "Gone";
+    HttpCodes[HttpCodes["TooManyRequests"] = 429] = "TooManyRequests";
+    HttpCodes[HttpCodes["InternalServerError"] = 500] = "InternalServerError";
+    HttpCodes[HttpCodes["NotImplemented"] = 501] = "NotImplemented";
+    HttpCodes[HttpCodes["BadGateway"] = 502] = "BadGateway";
+    HttpCodes[HttpCodes["ServiceUnavailable"] = 503] = "ServiceUnavailable";
+    HttpCodes[HttpCodes["GatewayTimeout"] = 504] = "GatewayTimeout";
+})(HttpCodes || (HttpCodes = {}));
+var Headers;
+(function (Headers) {
+    Headers["Accept"] = "accept";
+    Headers["ContentType"] = "content-type";
+})(Headers || (Headers = {}));
+var MediaTypes;
+(function (MediaTypes) {
+    MediaTypes["ApplicationJson"] = "application/json";
+})(MediaTypes || (MediaTypes = {}));
+/**
+ * Returns the proxy URL, depending upon the supplied url and proxy environment variables.
+ * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
+ */
+function lib_getProxyUrl(serverUrl) {
+    const proxyUrl = pm.getProxyUrl(new URL(serverUrl));
+    return proxyUrl ? proxyUrl.href : '';
+}
+const HttpRedirectCodes = [
+    HttpCodes.MovedPermanently,
+    HttpCodes.ResourceMoved,
+    HttpCodes.SeeOther,
+    HttpCodes.TemporaryRedirect,
+    HttpCodes.PermanentRedirect
+];
+const HttpResponseRetryCodes = [
+    HttpCodes.BadGateway,
+    HttpCodes.ServiceUnavailable,
+    HttpCodes.GatewayTimeout
+];
+const RetryableHttpVerbs = (/* unused pure expression or super */ null && (['OPTIONS', 'GET', 'DELETE', 'HEAD']));
+const ExponentialBackoffCeiling = 10;
+const ExponentialBackoffTimeSlice = 5;
+class HttpClientError extends Error {
+    constructor(message, statusCode) {
+        super(message);
+        this.name = 'HttpClientError';
+        this.statusCode = statusCode;
+        Object.setPrototypeOf(this, HttpClientError.prototype);
+    }
+}
+class HttpClientResponse {
+    constructor(message) {
+        this.message = message;
+    }
+    readBody() {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
+                let output = Buffer.alloc(0);
+                this.message.on('data', (chunk) => {
+                    output = Buffer.concat([output, chunk]);
+                });
+                this.message.on('end', () => {
+                    resolve(output.toString());
+                });
+            }));
+        });
+    }
+    readBodyBuffer() {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
+                const chunks = [];
+                this.message.on('data', (chunk) => {
+                    chunks.push(chunk);
+                });
+                this.message.on('end', () => {
+                    resolve(Buffer.concat(chunks));
+                });
+            }));
+        });
+    }
+}
+function isHttps(requestUrl) {
+    const parsedUrl = new URL(requestUrl);
+    return parsedUrl.protocol === 'https:';
+}
+class lib_HttpClient {
+    constructor(userAgent, handlers, requestOptions) {
+        this._ignoreSslError = false;
+        this._allowRedirects = true;
+        this._allowRedirectDowngrade = false;
+        this._maxRedirects = 50;
+        this._allowRetries = false;
+        this._maxRetries = 1;
+        this._keepAlive = false;
+        this._disposed = false;
+        this.userAgent = this._getUserAgentWithOrchestrationId(userAgent);
+        this.handlers = handlers || [];
+        this.requestOptions = requestOptions;
+        if (requestOptions) {
+            if (requestOptions.ignoreSslError != null) {
+                this._ignoreSslError = requestOptions.ignoreSslError;
+            }
+            this._socketTimeout = requestOptions.socketTimeout;
+            if (requestOptions.allowRedirects != null) {
+                this._allowRedirects = requestOptions.allowRedirects;
+            }
+            if (requestOptions.allowRedirectDowngrade != null) {
+                this._allowRedirectDowngrade = requestOptions.allowRedirectDowngrade;
+            }
+            if (requestOptions.maxRedirects != null) {
+                this._maxRedirects = Math.max(requestOptions.maxRedirects, 0);
+            }
+            if (requestOptions.keepAlive != null) {
+                this._keepAlive = requestOptions.keepAlive;
+            }
+            if (requestOptions.allowRetries != null) {
+                this._allowRetries = requestOptions.allowRetries;
+            }
+            if (requestOptions.maxRetries != null) {
+                this._maxRetries = requestOptions.maxRetries;
+            }
+        }
+    }
+    options(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('OPTIONS', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    get(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('GET', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    del(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('DELETE', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    post(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('POST', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    patch(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('PATCH', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    put(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('PUT', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    head(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('HEAD', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    sendStream(verb, requestUrl, stream, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request(verb, requestUrl, stream, additionalHeaders);
+        });
+    }
+    /**
+     * Gets a typed object from an endpoint
+     * Be aware that not found returns a null.  Other errors (4xx, 5xx) reject the promise
+     */
+    getJson(requestUrl_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            const res = yield this.get(requestUrl, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    postJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.post(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    putJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.put(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    patchJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.patch(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    /**
+     * Makes a raw http request.
+     * All other methods such as get, post, patch, and request ultimately call this.
+     * Prefer get, del, post and patch
+     */
+    request(verb, requestUrl, data, headers) {
+        return __awaiter(this, void 0, void 0, function* () {
+            if (this._disposed) {
+                throw new Error('Client has already been disposed.');
+            }
+            const parsedUrl = new URL(requestUrl);
+            let info = this._prepareRequest(verb, parsedUrl, headers);
+            // Only perform retries on reads since writes may not be idempotent.
+            const maxTries = this._allowRetries && RetryableHttpVerbs.includes(verb)
+                ? this._maxRetries + 1
+                : 1;
+            let numTries = 0;
+            let response;
+            do {
+                response = yield this.requestRaw(info, data);
+                // Check if it's an authentication challenge
+                if (response &&
+                    response.message &&
+                    response.message.statusCode === HttpCodes.Unauthorized) {
+                    let authenticationHandler;
+                    for (const handler of this.handlers) {
+                        if (handler.canHandleAuthentication(response)) {
+                            authenticationHandler = handler;
+                            break;
+                        }
+                    }
+                    if (authenticationHandler) {
+                        return authenticationHandler.handleAuthentication(this, info, data);
+                    }
+                    else {
+                        // We have received an unauthorized response but have no handlers to handle it.
+                        // Let the response return to the caller.
+                        return response;
+                    }
+                }
+                let redirectsRemaining = this._maxRedirects;
+                while (response.message.statusCode &&
+                    HttpRedirectCodes.includes(response.message.statusCode) &&
+                    this._allowRedirects &&
+                    redirectsRemaining > 0) {
+                    const redirectUrl = response.message.headers['location'];
+                    if (!redirectUrl) {
+                        // if there's no location to redirect to, we won't
+                        break;
+                    }
+                    const parsedRedirectUrl = new URL(redirectUrl);
+                    if (parsedUrl.protocol === 'https:' &&
+                        parsedUrl.protocol !== parsedRedirectUrl.protocol &&
+                        !this._allowRedirectDowngrade) {
+                        throw new Error('Redirect from HTTPS to HTTP protocol. This downgrade is not allowed for security reasons. If you want to allow this behavior, set the allowRedirectDowngrade option to true.');
+                    }
+                    // we need to finish reading the response before reassigning response
+                    // which will leak the open socket.
+                    yield response.readBody();
+                    // strip authorization header if redirected to a different hostname
+                    if (parsedRedirectUrl.hostname !== parsedUrl.hostname) {
+                        for (const header in headers) {
+                            // header names are case insensitive
+                            if (header.toLowerCase() === 'authorization') {
+                                delete headers[header];
+                            }
+                        }
+                    }
+                    // let's make the request with the new redirectUrl
+                    info = this._prepareRequest(verb, parsedRedirectUrl, headers);
+                    response = yield this.requestRaw(info, data);
+                    redirectsRemaining--;
+                }
+                if (!response.message.statusCode ||
+                    !HttpResponseRetryCodes.includes(response.message.statusCode)) {
+                    // If not a retry code, return immediately instead of retrying
+                    return response;
+                }
+                numTries += 1;
+                if (numTries < maxTries) {
+                    yield response.readBody();
+                    yield this._performExponentialBackoff(numTries);
+                }
+            } while (numTries < maxTries);
+            return response;
+        });
+    }
+    /**
+     * Needs to be called if keepAlive is set to true in request options.
+     */
+    dispose() {
+        if (this._agent) {
+            this._agent.destroy();
+        }
+        this._disposed = true;
+    }
+    /**
+     * Raw request.
+     * @param info
+     * @param data
+     */
+    requestRaw(info, data) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve, reject) => {
+                function callbackForResult(err, res) {
+                    if (err) {
+                        reject(err);
+                    }
+                    else if (!res) {
+                        // If `err` is not passed, then `res` must be passed.
+                        reject(new Error('Unknown error'));
+                    }
+                    else {
+                        resolve(res);
+                    }
+                }
+                this.requestRawWithCallback(info, data, callbackForResult);
+            });
+        });
+    }
+    /**
+     * Raw request with callback.
+     * @param info
+     * @param data
+     * @param onResult
+     */
+    requestRawWithCallback(info, data, onResult) {
+        if (typeof data === 'string') {
+            if (!info.options.headers) {
+                info.options.headers = {};
+            }
+            info.options.headers['Content-Length'] = Buffer.byteLength(data, 'utf8');
+        }
+        let callbackCalled = false;
+        function handleResult(err, res) {
+            if (!callbackCalled) {
+                callbackCalled = true;
+                onResult(err, res);
+            }
+        }
+        const req = info.httpModule.request(info.options, (msg) => {
+            const res = new HttpClientResponse(msg);
+            handleResult(undefined, res);
+        });
+        let socket;
+        req.on('socket', sock => {
+            socket = sock;
+        });
+        // If we ever get disconnected, we want the socket to timeout eventually
+        req.setTimeout(this._socketTimeout || 3 * 60000, () => {
+            if (socket) {
+                socket.end();
+            }
+            handleResult(new Error(`Request timeout: ${info.options.path}`));
+        });
+        req.on('error', function (err) {
+            // err has statusCode property
+            // res should have headers
+            handleResult(err);
+        });
+        if (data && typeof data === 'string') {
+            req.write(data, 'utf8');
+        }
+        if (data && typeof data !== 'string') {
+            data.on('close', function () {
+                req.end();
+            });
+            data.pipe(req);
+        }
+        else {
+            req.end();
+        }
+    }
+    /**
+     * Gets an http agent. This function is useful when you need an http agent that handles
+     * routing through a proxy server - depending upon the url and proxy environment variables.
+     * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
+     */
+    getAgent(serverUrl) {
+        const parsedUrl = new URL(serverUrl);
+        return this._getAgent(parsedUrl);
+    }
+    getAgentDispatcher(serverUrl) {
+        const parsedUrl = new URL(serverUrl);
+        const proxyUrl = pm.getProxyUrl(parsedUrl);
+        const useProxy = proxyUrl && proxyUrl.hostname;
+        if (!useProxy) {
+            return;
+        }
+        return this._getProxyAgentDispatcher(parsedUrl, proxyUrl);
+    }
+    _prepareRequest(method, requestUrl, headers) {
+        const info = {};
+        info.parsedUrl = requestUrl;
+        const usingSsl = info.parsedUrl.protocol === 'https:';
+        info.httpModule = usingSsl ? https : http;
+        const defaultPort = usingSsl ? 443 : 80;
+        info.options = {};
+        info.options.host = info.parsedUrl.hostname;
+        info.options.port = info.parsedUrl.port
+            ? parseInt(info.parsedUrl.port)
+            : defaultPort;
+        info.options.path =
+            (info.parsedUrl.pathname || '') + (info.parsedUrl.search || '');
+        info.options.method = method;
+        info.options.headers = this._mergeHeaders(headers);
+        if (this.userAgent != null) {
+            info.options.headers['user-agent'] = this.userAgent;
+        }
+        info.options.agent = this._getAgent(info.parsedUrl);
+        // gives handlers an opportunity to participate
+        if (this.handlers) {
+            for (const handler of this.handlers) {
+                handler.prepareRequest(info.options);
+            }
+        }
+        return info;
+    }
+    _mergeHeaders(headers) {
+        if (this.requestOptions && this.requestOptions.headers) {
+            return Object.assign({}, lowercaseKeys(this.requestOptions.headers), lowercaseKeys(headers || {}));
+        }
+        return lowercaseKeys(headers || {});
+    }
+    /**
+     * Gets an existing header value or returns a default.
+     * Handles converting number header values to strings since HTTP headers must be strings.
+     * Note: This returns string | string[] since some headers can have multiple values.
+     * For headers that must always be a single string (like Content-Type), use the
+     * specialized _getExistingOrDefaultContentTypeHeader method instead.
+     */
+    _getExistingOrDefaultHeader(additionalHeaders, header, _default) {
+        let clientHeader;
+        if (this.requestOptions && this.requestOptions.headers) {
+            const headerValue = lowercaseKeys(this.requestOptions.headers)[header];
+            if (headerValue) {
+                clientHeader =
+                    typeof headerValue === 'number' ? headerValue.toString() : headerValue;
+            }
+        }
+        const additionalValue = additionalHeaders[header];
+        if (additionalValue !== undefined) {
+            return typeof additionalValue === 'number'
+                ? additionalValue.toString()
+                : additionalValue;
+        }
+        if (clientHeader !== undefined) {
+            return clientHeader;
+        }
+        return _default;
+    }
+    /**
+     * Specialized version of _getExistingOrDefaultHeader for Content-Type header.
+     * Always returns a single string (not an array) since Content-Type should be a single value.
+     * Converts arrays to comma-separated strings and numbers to strings to ensure type safety.
+     * This was split from _getExistingOrDefaultHeader to provide stricter typing for callers
+     * that assign the result to places expecting a string (e.g., additionalHeaders[Headers.ContentType]).
+     */
+    _getExistingOrDefaultContentTypeHeader(additionalHeaders, _default) {
+        let clientHeader;
+        if (this.requestOptions && this.requestOptions.headers) {
+            const headerValue = lowercaseKeys(this.requestOptions.headers)[Headers.ContentType];
+            if (headerValue) {
+                if (typeof headerValue === 'number') {
+                    clientHeader = String(headerValue);
+                }
+                else if (Array.isArray(headerValue)) {
+                    clientHeader = headerValue.join(', ');
+                }
+                else {
+                    clientHeader = headerValue;
+                }
+            }
+        }
+        const additionalValue = additionalHeaders[Headers.ContentType];
+        // Return the first non-undefined value, converting numbers or arrays to strings if necessary
+        if (additionalValue !== undefined) {
+            if (typeof additionalValue === 'number') {
+                return String(additionalValue);
+            }
+            else if (Array.isArray(additionalValue)) {
+                return additionalValue.join(', ');
+            }
+            else {
+                return additionalValue;
+            }
+        }
+        if (clientHeader !== undefined) {
+            return clientHeader;
+        }
+        return _default;
+    }
+    _getAgent(parsedUrl) {
+        let agent;
+        const proxyUrl = pm.getProxyUrl(parsedUrl);
+        const useProxy = proxyUrl && proxyUrl.hostname;
+        if (this._keepAlive && useProxy) {
+            agent = this._proxyAgent;
+        }
+        if (!useProxy) {
+            agent = this._agent;
+        }
+        // if agent is already assigned use that agent.
+        if (agent) {
+            return agent;
+        }
+        const usingSsl = parsedUrl.protocol === 'https:';
+        let maxSockets = 100;
+        if (this.requestOptions) {
+            maxSockets = this.requestOptions.maxSockets || http.globalAgent.maxSockets;
+        }
+        // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
+        if (proxyUrl && proxyUrl.hostname) {
+            const agentOptions = {
+                maxSockets,
+                keepAlive: this._keepAlive,
+                proxy: Object.assign(Object.assign({}, ((proxyUrl.username || proxyUrl.password) && {
+                    proxyAuth: `${proxyUrl.username}:${proxyUrl.password}`
+                })), { host: proxyUrl.hostname, port: proxyUrl.port })
+            };
+            let tunnelAgent;
+            const overHttps = proxyUrl.protocol === 'https:';
+            if (usingSsl) {
+                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
+            }
+            else {
+                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
+            }
+            agent = tunnelAgent(agentOptions);
+            this._proxyAgent = agent;
+        }
+        // if tunneling agent isn't assigned create a new agent
+        if (!agent) {
+            const options = { keepAlive: this._keepAlive, maxSockets };
+            agent = usingSsl ? new https.Agent(options) : new http.Agent(options);
+            this._agent = agent;
+        }
+        if (usingSsl && this._ignoreSslError) {
+            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
+            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
+            // we have to cast it to any and change it directly
+            agent.options = Object.assign(agent.options || {}, {
+                rejectUnauthorized: false
+            });
+        }
+        return agent;
+    }
+    _getProxyAgentDispatcher(parsedUrl, proxyUrl) {
+        let proxyAgent;
+        if (this._keepAlive) {
+            proxyAgent = this._proxyAgentDispatcher;
+        }
+        // if agent is already assigned use that agent.
+        if (proxyAgent) {
+            return proxyAgent;
+        }
+        const usingSsl = parsedUrl.protocol === 'https:';
+        proxyAgent = new ProxyAgent(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
+            token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
+        })));
+        this._proxyAgentDispatcher = proxyAgent;
+        if (usingSsl && this._ignoreSslError) {
+            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
+            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
+            // we have to cast it to any and change it directly
+            proxyAgent.options = Object.assign(proxyAgent.options.requestTls || {}, {
+                rejectUnauthorized: false
+            });
+        }
+        return proxyAgent;
+    }
+    _getUserAgentWithOrchestrationId(userAgent) {
+        const baseUserAgent = userAgent || 'actions/http-client';
+        const orchId = process.env['ACTIONS_ORCHESTRATION_ID'];
+        if (orchId) {
+            // Sanitize the orchestration ID to ensure it contains only valid characters
+            // Valid characters: 0-9, a-z, _, -, .
+            const sanitizedId = orchId.replace(/[^a-z0-9_.-]/gi, '_');
+            return `${baseUserAgent} actions_orchestration_id/${sanitizedId}`;
+        }
+        return baseUserAgent;
+    }
+    _performExponentialBackoff(retryNumber) {
+        return __awaiter(this, void 0, void 0, function* () {
+            retryNumber = Math.min(ExponentialBackoffCeiling, retryNumber);
+            const ms = ExponentialBackoffTimeSlice * Math.pow(2, retryNumber);
+            return new Promise(resolve => setTimeout(() => resolve(), ms));
+        });
+    }
+    _processResponse(res, options) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve, reject) => __awaiter(this, void 0, void 0, function* () {
+                const statusCode = res.message.statusCode || 0;
+                const response = {
+                    statusCode,
+                    result: null,
+                    headers: {}
+                };
+                // not found leads to null obj returned
+                if (statusCode === HttpCodes.NotFound) {
+                    resolve(response);
+                }
+                // get the result from the body
+                function dateTimeDeserializer(key, value) {
+                    if (typeof value === 'string') {
+                        const a = new Date(value);
+                        if (!isNaN(a.valueOf())) {
+                            return a;
+                        }
+                    }
+                    return value;
+                }
+                let obj;
+                let contents;
+                try {
+                    contents = yield res.readBody();
+                    if (contents && contents.length > 0) {
+                        if (options && options.deserializeDates) {
+                            obj = JSON.parse(contents, dateTimeDeserializer);
+                        }
+                        else {
+                            obj = JSON.parse(contents);
+                        }
+                        response.result = obj;
+                    }
+                    response.headers = res.message.headers;
+                }
+                catch (err) {
+                    // Invalid resource (contents not json);  leaving result obj null
+                }
+                // note that 3xx redirects are handled by the http layer.
+                if (statusCode > 299) {
+                    let msg;
+                    // if exception/error in body, attempt to get better error
+                    if (obj && obj.message) {
+                        msg = obj.message;
+                    }
+                    else if (contents && contents.length > 0) {
+                        // it may be the case that the exception is in the body message as string
+                        msg = contents;
+                    }
+                    else {
+                        msg = `Failed request: (${statusCode})`;
+                    }
+                    const err = new HttpClientError(msg, statusCode);
+                    err.result = response.result;
+                    reject(err);
+                }
+                else {
+                    resolve(response);
+                }
+            }));
+        });
+    }
+}
+const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
+//# sourceMappingURL=index.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
+var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+class BasicCredentialHandler {
+    constructor(username, password) {
+        this.username = username;
+        this.password = password;
+    }
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+class auth_BearerCredentialHandler {
+    constructor(token) {
+        this.token = token;
+    }
+    // currently implements pre-authorization
+    // TODO: support preAuth = false where it hooks on 401
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Bearer ${this.token}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+class PersonalAccessTokenCredentialHandler {
+    constructor(token) {
+        this.token = token;
+    }
+    // currently implements pre-authorization
+    // TODO: support preAuth = false where it hooks on 401
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Basic ${Buffer.from(`PAT:${this.token}`).toString('base64')}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+//# sourceMappingURL=auth.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/oidc-utils.js
+var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+class oidc_utils_OidcClient {
+    static createHttpClient(allowRetry = true, maxRetry = 10) {
+        const requestOptions = {
+            allowRetries: allowRetry,
+            maxRetries: maxRetry
+        };
+        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(oidc_utils_OidcClient.getRequestToken())], requestOptions);
+    }
+    static getRequestToken() {
+        const token = process.env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
+        if (!token) {
+            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_TOKEN env variable');
+        }
+        return token;
+    }
+    static getIDTokenUrl() {
+        const runtimeUrl = process.env['ACTIONS_ID_TOKEN_REQUEST_URL'];
+        if (!runtimeUrl) {
+            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_URL env variable');
+        }
+        return runtimeUrl;
+    }
+    static getCall(id_token_url) {
+        return oidc_utils_awaiter(this, void 0, void 0, function* () {
+            var _a;
+            const httpclient = oidc_utils_OidcClient.createHttpClient();
+            const res = yield httpclient
+                .getJson(id_token_url)
+                .catch(error => {
+                throw new Error(`Failed to get ID Token. \n 
+        Error Code : ${error.statusCode}\n 
+        Error Message: ${error.message}`);
+            });
+            const id_token = (_a = res.result) === null || _a === void 0 ? void 0 : _a.value;
+            if (!id_token) {
+                throw new Error('Response json body do not have ID Token field');
+            }
+            return id_token;
+        });
+    }
+    static getIDToken(audience) {
+        return oidc_utils_awaiter(this, void 0, void 0, function* () {
+            try {
+                // New ID Token is requested from action service
+                let id_token_url = oidc_utils_OidcClient.getIDTokenUrl();
+                if (audience) {
+                    const encodedAudience = encodeURIComponent(audience);
+                    id_token_url = `${id_token_url}&audience=${encodedAudience}`;
+                }
+                debug(`ID token url is ${id_token_url}`);
+                const id_token = yield oidc_utils_OidcClient.getCall(id_token_url);
+                setSecret(id_token);
+                return id_token;
+            }
+            catch (error) {
+                throw new Error(`Error message: ${error.message}`);
+            }
+        });
+    }
+}
+//# sourceMappingURL=oidc-utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/summary.js
+var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const { access, appendFile, writeFile } = external_fs_.promises;
+const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
+const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
+class Summary {
+    constructor() {
+        this._buffer = '';
+    }
+    /**
+     * Finds the summary file path from the environment, rejects if env var is not found or file does not exist
+     * Also checks r/w permissions.
+     *
+     * @returns step summary file path
+     */
+    filePath() {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            if (this._filePath) {
+                return this._filePath;
+            }
+            const pathFromEnv = process.env[SUMMARY_ENV_VAR];
+            if (!pathFromEnv) {
+                throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
+            }
+            try {
+                yield access(pathFromEnv, external_fs_.constants.R_OK | external_fs_.constants.W_OK);
+            }
+            catch (_a) {
+                throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
+            }
+            this._filePath = pathFromEnv;
+            return this._filePath;
+        });
+    }
+    /**
+     * Wraps content in an HTML tag, adding any HTML attributes
+     *
+     * @param {string} tag HTML tag to wrap
+     * @param {string | null} content content within the tag
+     * @param {[attribute: string]: string} attrs key-value list of HTML attributes to add
+     *
+     * @returns {string} content wrapped in HTML element
+     */
+    wrap(tag, content, attrs = {}) {
+        const htmlAttrs = Object.entries(attrs)
+            .map(([key, value]) => ` ${key}="${value}"`)
+            .join('');
+        if (!content) {
+            return `<${tag}${htmlAttrs}>`;
+        }
+        return `<${tag}${htmlAttrs}>${content}</${tag}>`;
+    }
+    /**
+     * Writes text in the buffer to the summary buffer file and empties buffer. Will append by default.
+     *
+     * @param {SummaryWriteOptions} [options] (optional) options for write operation
+     *
+     * @returns {Promise<Summary>} summary instance
+     */
+    write(options) {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            const overwrite = !!(options === null || options === void 0 ? void 0 : options.overwrite);
+            const filePath = yield this.filePath();
+            const writeFunc = overwrite ? writeFile : appendFile;
+            yield writeFunc(filePath, this._buffer, { encoding: 'utf8' });
+            return this.emptyBuffer();
+        });
+    }
+    /**
+     * Clears the summary buffer and wipes the summary file
+     *
+     * @returns {Summary} summary instance
+     */
+    clear() {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            return this.emptyBuffer().write({ overwrite: true });
+        });
+    }
+    /**
+     * Returns the current summary buffer as a string
+     *
+     * @returns {string} string of summary buffer
+     */
+    stringify() {
+        return this._buffer;
+    }
+    /**
+     * If the summary buffer is empty
+     *
+     * @returns {boolen} true if the buffer is empty
+     */
+    isEmptyBuffer() {
+        return this._buffer.length === 0;
+    }
+    /**
+     * Resets the summary buffer without writing to summary file
+     *
+     * @returns {Summary} summary instance
+     */
+    emptyBuffer() {
+        this._buffer = '';
+        return this;
+    }
+    /**
+     * Adds raw text to the summary buffer
+     *
+     * @param {string} text content to add
+     * @param {boolean} [addEOL=false] (optional) append an EOL to the raw text (default: false)
+     *
+     * @returns {Summary} summary instance
+     */
+    addRaw(text, addEOL = false) {
+        this._buffer += text;
+        return addEOL ? this.addEOL() : this;
+    }
+    /**
+     * Adds the operating system-specific end-of-line marker to the buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addEOL() {
+        return this.addRaw(external_os_.EOL);
+    }
+    /**
+     * Adds an HTML codeblock to the summary buffer
+     *
+     * @param {string} code content to render within fenced code block
+     * @param {string} lang (optional) language to syntax highlight code
+     *
+     * @returns {Summary} summary instance
+     */
+    addCodeBlock(code, lang) {
+        const attrs = Object.assign({}, (lang && { lang }));
+        const element = this.wrap('pre', this.wrap('code', code), attrs);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML list to the summary buffer
+     *
+     * @param {string[]} items list of items to render
+     * @param {boolean} [ordered=false] (optional) if the rendered list should be ordered or not (default: false)
+     *
+     * @returns {Summary} summary instance
+     */
+    addList(items, ordered = false) {
+        const tag = ordered ? 'ol' : 'ul';
+        const listItems = items.map(item => this.wrap('li', item)).join('');
+        const element = this.wrap(tag, listItems);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML table to the summary buffer
+     *
+     * @param {SummaryTableCell[]} rows table rows
+     *
+     * @returns {Summary} summary instance
+     */
+    addTable(rows) {
+        const tableBody = rows
+            .map(row => {
+            const cells = row
+                .map(cell => {
+                if (typeof cell === 'string') {
+                    return this.wrap('td', cell);
+                }
+                const { header, data, colspan, rowspan } = cell;
+                const tag = header ? 'th' : 'td';
+                const attrs = Object.assign(Object.assign({}, (colspan && { colspan })), (rowspan && { rowspan }));
+                return this.wrap(tag, data, attrs);
+            })
+                .join('');
+            return this.wrap('tr', cells);
+        })
+            .join('');
+        const element = this.wrap('table', tableBody);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds a collapsable HTML details element to the summary buffer
+     *
+     * @param {string} label text for the closed state
+     * @param {string} content collapsable content
+     *
+     * @returns {Summary} summary instance
+     */
+    addDetails(label, content) {
+        const element = this.wrap('details', this.wrap('summary', label) + content);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML image tag to the summary buffer
+     *
+     * @param {string} src path to the image you to embed
+     * @param {string} alt text description of the image
+     * @param {SummaryImageOptions} options (optional) addition image attributes
+     *
+     * @returns {Summary} summary instance
+     */
+    addImage(src, alt, options) {
+        const { width, height } = options || {};
+        const attrs = Object.assign(Object.assign({}, (width && { width })), (height && { height }));
+        const element = this.wrap('img', null, Object.assign({ src, alt }, attrs));
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML section heading element
+     *
+     * @param {string} text heading text
+     * @param {number | string} [level=1] (optional) the heading level, default: 1
+     *
+     * @returns {Summary} summary instance
+     */
+    addHeading(text, level) {
+        const tag = `h${level}`;
+        const allowedTag = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].includes(tag)
+            ? tag
+            : 'h1';
+        const element = this.wrap(allowedTag, text);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML thematic break (<hr>) to the summary buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addSeparator() {
+        const element = this.wrap('hr', null);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML line break (<br>) to the summary buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addBreak() {
+        const element = this.wrap('br', null);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML blockquote to the summary buffer
+     *
+     * @param {string} text quote text
+     * @param {string} cite (optional) citation url
+     *
+     * @returns {Summary} summary instance
+     */
+    addQuote(text, cite) {
+        const attrs = Object.assign({}, (cite && { cite }));
+        const element = this.wrap('blockquote', text, attrs);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML anchor tag to the summary buffer
+     *
+     * @param {string} text link text/content
+     * @param {string} href hyperlink
+     *
+     * @returns {Summary} summary instance
+     */
+    addLink(text, href) {
+        const element = this.wrap('a', text, { href });
+        return this.addRaw(element).addEOL();
+    }
+}
+const _summary = new Summary();
+/**
+ * @deprecated use `core.summary`
+ */
+const markdownSummary = (/* unused pure expression or super */ null && (_summary));
+const summary = _summary;
+//# sourceMappingURL=summary.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
+
+/**
+ * toPosixPath converts the given path to the posix form. On Windows, \\ will be
+ * replaced with /.
+ *
+ * @param pth. Path to transform.
+ * @return string Posix path.
+ */
+function toPosixPath(pth) {
+    return pth.replace(/[\\]/g, '/');
+}
+/**
+ * toWin32Path converts the given path to the win32 form. On Linux, / will be
+ * replaced with \\.
+ *
+ * @param pth. Path to transform.
+ * @return string Win32 path.
+ */
+function toWin32Path(pth) {
+    return pth.replace(/[/]/g, '\\');
+}
+/**
+ * toPlatformPath converts the given path to a platform-specific path. It does
+ * this by replacing instances of / and \ with the platform-specific path
+ * separator.
+ *
+ * @param pth The path to platformize.
+ * @return string The platform-specific path.
+ */
+function toPlatformPath(pth) {
+    return pth.replace(/[/\\]/g, path.sep);
+}
+//# sourceMappingURL=path-utils.js.map
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 5 modules
+var lib_exec = __nccwpck_require__(2876);
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
+var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    const { stdout: version } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
+        silent: true
+    });
+    const { stdout: name } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
+        silent: true
+    });
+    return {
+        name: name.trim(),
+        version: version.trim()
+    };
+});
+const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    var _a, _b, _c, _d;
+    const { stdout } = yield exec.getExecOutput('sw_vers', undefined, {
+        silent: true
+    });
+    const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
+    const name = (_d = (_c = stdout.match(/ProductName:\s*(.+)/)) === null || _c === void 0 ? void 0 : _c[1]) !== null && _d !== void 0 ? _d : '';
+    return {
+        name,
+        version
+    };
+});
+const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    const { stdout } = yield exec.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
+        silent: true
+    });
+    const [name, version] = stdout.trim().split('\n');
+    return {
+        name,
+        version
+    };
+});
+const platform = external_os_.platform();
+const arch = external_os_.arch();
+const isWindows = platform === 'win32';
+const isMacOS = platform === 'darwin';
+const isLinux = platform === 'linux';
+function getDetails() {
+    return platform_awaiter(this, void 0, void 0, function* () {
+        return Object.assign(Object.assign({}, (yield (isWindows
+            ? getWindowsInfo()
+            : isMacOS
+                ? getMacOsInfo()
+                : getLinuxInfo()))), { platform,
+            arch,
+            isWindows,
+            isMacOS,
+            isLinux });
+    });
+}
+//# sourceMappingURL=platform.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
+var core_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+/**
+ * The code to exit an action
+ */
+var ExitCode;
+(function (ExitCode) {
+    /**
+     * A code indicating that the action was successful
+     */
+    ExitCode[ExitCode["Success"] = 0] = "Success";
+    /**
+     * A code indicating that the action was a failure
+     */
+    ExitCode[ExitCode["Failure"] = 1] = "Failure";
+})(ExitCode || (ExitCode = {}));
+//-----------------------------------------------------------------------
+// Variables
+//-----------------------------------------------------------------------
+/**
+ * Sets env variable for this action and future actions in the job
+ * @param name the name of the variable to set
+ * @param val the value of the variable. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function exportVariable(name, val) {
+    const convertedVal = toCommandValue(val);
+    process.env[name] = convertedVal;
+    const filePath = process.env['GITHUB_ENV'] || '';
+    if (filePath) {
+        return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
+    }
+    issueCommand('set-env', { name }, convertedVal);
+}
+/**
+ * Registers a secret which will get masked from logs
+ *
+ * @param secret - Value of the secret to be masked
+ * @remarks
+ * This function instructs the Actions runner to mask the specified value in any
+ * logs produced during the workflow run. Once registered, the secret value will
+ * be replaced with asterisks (***) whenever it appears in console output, logs,
+ * or error messages.
+ *
+ * This is useful for protecting sensitive information such as:
+ * - API keys
+ * - Access tokens
+ * - Authentication credentials
+ * - URL parameters containing signatures (SAS tokens)
+ *
+ * Note that masking only affects future logs; any previous appearances of the
+ * secret in logs before calling this function will remain unmasked.
+ *
+ * @example
+ * ```typescript
+ * // Register an API token as a secret
+ * const apiToken = "abc123xyz456";
+ * setSecret(apiToken);
+ *
+ * // Now any logs containing this value will show *** instead
+ * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
+ * ```
+ */
+function core_setSecret(secret) {
+    issueCommand('add-mask', {}, secret);
+}
+/**
+ * Prepends inputPath to the PATH (for this action and future actions)
+ * @param inputPath
+ */
+function addPath(inputPath) {
+    const filePath = process.env['GITHUB_PATH'] || '';
+    if (filePath) {
+        issueFileCommand('PATH', inputPath);
+    }
+    else {
+        issueCommand('add-path', {}, inputPath);
+    }
+    process.env['PATH'] = `${inputPath}${path.delimiter}${process.env['PATH']}`;
+}
+/**
+ * Gets the value of an input.
+ * Unless trimWhitespace is set to false in InputOptions, the value is also trimmed.
+ * Returns an empty string if the value is not defined.
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   string
+ */
+function getInput(name, options) {
+    const val = process.env[`INPUT_${name.replace(/ /g, '_').toUpperCase()}`] || '';
+    if (options && options.required && !val) {
+        throw new Error(`Input required and not supplied: ${name}`);
+    }
+    if (options && options.trimWhitespace === false) {
+        return val;
+    }
+    return val.trim();
+}
+/**
+ * Gets the values of an multiline input.  Each value is also trimmed.
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   string[]
+ *
+ */
+function getMultilineInput(name, options) {
+    const inputs = getInput(name, options)
+        .split('\n')
+        .filter(x => x !== '');
+    if (options && options.trimWhitespace === false) {
+        return inputs;
+    }
+    return inputs.map(input => input.trim());
+}
+/**
+ * Gets the input value of the boolean type in the YAML 1.2 "core schema" specification.
+ * Support boolean input list: `true | True | TRUE | false | False | FALSE` .
+ * The return value is also in boolean type.
+ * ref: https://yaml.org/spec/1.2/spec.html#id2804923
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   boolean
+ */
+function getBooleanInput(name, options) {
+    const trueValue = ['true', 'True', 'TRUE'];
+    const falseValue = ['false', 'False', 'FALSE'];
+    const val = getInput(name, options);
+    if (trueValue.includes(val))
+        return true;
+    if (falseValue.includes(val))
+        return false;
+    throw new TypeError(`Input does not meet YAML 1.2 "Core Schema" specification: ${name}\n` +
+        `Support boolean input list: \`true | True | TRUE | false | False | FALSE\``);
+}
+/**
+ * Sets the value of an output.
+ *
+ * @param     name     name of the output to set
+ * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function setOutput(name, value) {
+    const filePath = process.env['GITHUB_OUTPUT'] || '';
+    if (filePath) {
+        return file_command_issueFileCommand('OUTPUT', file_command_prepareKeyValueMessage(name, value));
+    }
+    process.stdout.write(external_os_.EOL);
+    command_issueCommand('set-output', { name }, utils_toCommandValue(value));
+}
+/**
+ * Enables or disables the echoing of commands into stdout for the rest of the step.
+ * Echoing is disabled by default if ACTIONS_STEP_DEBUG is not set.
+ *
+ */
+function setCommandEcho(enabled) {
+    issue('echo', enabled ? 'on' : 'off');
+}
+//-----------------------------------------------------------------------
+// Results
+//-----------------------------------------------------------------------
+/**
+ * Sets the action status to failed.
+ * When the action exits it will be with an exit code of 1
+ * @param message add error issue message
+ */
+function setFailed(message) {
+    process.exitCode = ExitCode.Failure;
+    error(message);
+}
+//-----------------------------------------------------------------------
+// Logging Commands
+//-----------------------------------------------------------------------
+/**
+ * Gets whether Actions Step Debug is on or not
+ */
+function isDebug() {
+    return process.env['RUNNER_DEBUG'] === '1';
+}
+/**
+ * Writes debug message to user log
+ * @param message debug message
+ */
+function core_debug(message) {
+    issueCommand('debug', {}, message);
+}
+/**
+ * Adds an error issue
+ * @param message error issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function error(message, properties = {}) {
+    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Adds a warning issue
+ * @param message warning issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function warning(message, properties = {}) {
+    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Adds a notice issue
+ * @param message notice issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function notice(message, properties = {}) {
+    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Writes info to log with console.log.
+ * @param message info message
+ */
+function info(message) {
+    process.stdout.write(message + external_os_.EOL);
+}
+/**
+ * Begin an output group.
+ *
+ * Output until the next `groupEnd` will be foldable in this group
+ *
+ * @param name The name of the output group
+ */
+function startGroup(name) {
+    command_issue('group', name);
+}
+/**
+ * End an output group.
+ */
+function endGroup() {
+    command_issue('endgroup');
+}
+/**
+ * Wrap an asynchronous function call in a group.
+ *
+ * Returns the same type as the function itself.
+ *
+ * @param name The name of the group
+ * @param fn The function to wrap in the group
+ */
+function group(name, fn) {
+    return core_awaiter(this, void 0, void 0, function* () {
+        startGroup(name);
+        let result;
+        try {
+            result = yield fn();
+        }
+        finally {
+            endGroup();
+        }
+        return result;
+    });
+}
+//-----------------------------------------------------------------------
+// Wrapper action state
+//-----------------------------------------------------------------------
+/**
+ * Saves state for current action, the state can only be retrieved by this action's post job execution.
+ *
+ * @param     name     name of the state to store
+ * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function saveState(name, value) {
+    const filePath = process.env['GITHUB_STATE'] || '';
+    if (filePath) {
+        return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
+    }
+    issueCommand('save-state', { name }, toCommandValue(value));
+}
+/**
+ * Gets the value of an state set by this action's main execution.
+ *
+ * @param     name     name of the state to get
+ * @returns   string
+ */
+function getState(name) {
+    return process.env[`STATE_${name}`] || '';
+}
+function getIDToken(aud) {
+    return core_awaiter(this, void 0, void 0, function* () {
+        return yield OidcClient.getIDToken(aud);
+    });
+}
+/**
+ * Summary exports
+ */
+
+/**
+ * @deprecated use core.summary
+ */
+
+/**
+ * Path exports
+ */
+
+/**
+ * Platform utilities exports
+ */
+
+//# sourceMappingURL=core.js.map
+
+/***/ }),
+
+/***/ 2876:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  m: () => (/* binding */ exec)
+});
+
+// UNUSED EXPORTS: getExecOutput
+
+// EXTERNAL MODULE: external "string_decoder"
+var external_string_decoder_ = __nccwpck_require__(3193);
+// EXTERNAL MODULE: external "os"
+var external_os_ = __nccwpck_require__(857);
+// EXTERNAL MODULE: external "events"
+var external_events_ = __nccwpck_require__(4434);
+;// CONCATENATED MODULE: external "child_process"
+const external_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("child_process");
+// EXTERNAL MODULE: external "path"
+var external_path_ = __nccwpck_require__(6928);
+// EXTERNAL MODULE: external "assert"
+var external_assert_ = __nccwpck_require__(2613);
+// EXTERNAL MODULE: external "fs"
+var external_fs_ = __nccwpck_require__(9896);
+;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io-util.js
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
+// export const {open} = 'fs'
+const IS_WINDOWS = process.platform === 'win32';
+/**
+ * Custom implementation of readlink to ensure Windows junctions
+ * maintain trailing backslash for backward compatibility with Node.js < 24
+ *
+ * In Node.js 20, Windows junctions (directory symlinks) always returned paths
+ * with trailing backslashes. Node.js 24 removed this behavior, which breaks
+ * code that relied on this format for path operations.
+ *
+ * This implementation restores the Node 20 behavior by adding a trailing
+ * backslash to all junction results on Windows.
+ */
+function readlink(fsPath) {
+    return __awaiter(this, void 0, void 0, function* () {
+        const result = yield fs.promises.readlink(fsPath);
+        // On Windows, restore Node 20 behavior: add trailing backslash to all results
+        // since junctions on Windows are always directory links
+        if (IS_WINDOWS && !result.endsWith('\\')) {
+            return `${result}\\`;
+        }
+        return result;
+    });
+}
+// See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
+const UV_FS_O_EXLOCK = 0x10000000;
+const READONLY = external_fs_.constants.O_RDONLY;
+function exists(fsPath) {
+    return __awaiter(this, void 0, void 0, function* () {
+        try {
+            yield stat(fsPath);
+        }
+        catch (err) {
+            if (err.code === 'ENOENT') {
+                return false;
+            }
+            throw err;
+        }
+        return true;
+    });
+}
+function isDirectory(fsPath_1) {
+    return __awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
+        const stats = useStat ? yield stat(fsPath) : yield lstat(fsPath);
+        return stats.isDirectory();
+    });
+}
+/**
+ * On OSX/Linux, true if path starts with '/'. On Windows, true for paths like:
+ * \, \hello, \\hello\share, C:, and C:\hello (and corresponding alternate separator cases).
+ */
+function isRooted(p) {
+    p = normalizeSeparators(p);
+    if (!p) {
+        throw new Error('isRooted() parameter "p" cannot be empty');
+    }
+    if (IS_WINDOWS) {
+        return (p.startsWith('\\') || /^[A-Z]:/i.test(p) // e.g. \ or \hello or \\hello
+        ); // e.g. C: or C:\hello
+    }
+    return p.startsWith('/');
+}
+/**
+ * Best effort attempt to determine whether a file exists and is executable.
+ * @param filePath    file path to check
+ * @param extensions  additional file extensions to try
+ * @return if file exists and is executable, returns the file path. otherwise empty string.
+ */
+function tryGetExecutablePath(filePath, extensions) {
+    return __awaiter(this, void 0, void 0, function* () {
+        let stats = undefined;
+        try {
+            // test file exists
+            stats = yield stat(filePath);
+        }
+        catch (err) {
+            if (err.code !== 'ENOENT') {
+                // eslint-disable-next-line no-console
+                console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
+            }
+        }
+        if (stats && stats.isFile()) {
+            if (IS_WINDOWS) {
+                // on Windows, test for valid extension
+                const upperExt = external_path_.extname(filePath).toUpperCase();
+                if (extensions.some(validExt => validExt.toUpperCase() === upperExt)) {
+                    return filePath;
+                }
+            }
+            else {
+                if (isUnixExecutable(stats)) {
+                    return filePath;
+                }
+            }
+        }
+        // try each extension
+        const originalFilePath = filePath;
+        for (const extension of extensions) {
+            filePath = originalFilePath + extension;
+            stats = undefined;
+            try {
+                stats = yield stat(filePath);
+            }
+            catch (err) {
+                if (err.code !== 'ENOENT') {
+                    // eslint-disable-next-line no-console
+                    console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
+                }
+            }
+            if (stats && stats.isFile()) {
+                if (IS_WINDOWS) {
+                    // preserve the case of the actual file (since an extension was appended)
+                    try {
+                        const directory = external_path_.dirname(filePath);
+                        const upperName = external_path_.basename(filePath).toUpperCase();
+                        for (const actualName of yield readdir(directory)) {
+                            if (upperName === actualName.toUpperCase()) {
+                                filePath = external_path_.join(directory, actualName);
+                                break;
+                            }
+                        }
+                    }
+                    catch (err) {
+                        // eslint-disable-next-line no-console
+                        console.log(`Unexpected error attempting to determine the actual case of the file '${filePath}': ${err}`);
+                    }
+                    return filePath;
+                }
+                else {
+                    if (isUnixExecutable(stats)) {
+                        return filePath;
+                    }
+                }
+            }
+        }
+        return '';
+    });
+}
+function normalizeSeparators(p) {
+    p = p || '';
+    if (IS_WINDOWS) {
+        // convert slashes on Windows
+        p = p.replace(/\//g, '\\');
+        // remove redundant slashes
+        return p.replace(/\\\\+/g, '\\');
+    }
+    // remove redundant slashes
+    return p.replace(/\/\/+/g, '/');
+}
+// on Mac/Linux, test the execute bit
+//     R   W  X  R  W X R W X
+//   256 128 64 32 16 8 4 2 1
+function isUnixExecutable(stats) {
+    return ((stats.mode & 1) > 0 ||
+        ((stats.mode & 8) > 0 &&
+            process.getgid !== undefined &&
+            stats.gid === process.getgid()) ||
+        ((stats.mode & 64) > 0 &&
+            process.getuid !== undefined &&
+            stats.uid === process.getuid()));
+}
+// Get the path of cmd.exe in windows
+function getCmdPath() {
+    var _a;
+    return (_a = process.env['COMSPEC']) !== null && _a !== void 0 ? _a : `cmd.exe`;
+}
+//# sourceMappingURL=io-util.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io.js
+var io_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+/**
+ * Copies a file or folder.
+ * Based off of shelljs - https://github.com/shelljs/shelljs/blob/9237f66c52e5daa40458f94f9565e18e8132f5a6/src/cp.js
+ *
+ * @param     source    source path
+ * @param     dest      destination path
+ * @param     options   optional. See CopyOptions.
+ */
+function cp(source_1, dest_1) {
+    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
+        const { force, recursive, copySourceDirectory } = readCopyOptions(options);
+        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
+        // Dest is an existing file, but not forcing
+        if (destStat && destStat.isFile() && !force) {
+            return;
+        }
+        // If dest is an existing directory, should copy inside.
+        const newDest = destStat && destStat.isDirectory() && copySourceDirectory
+            ? path.join(dest, path.basename(source))
+            : dest;
+        if (!(yield ioUtil.exists(source))) {
+            throw new Error(`no such file or directory: ${source}`);
+        }
+        const sourceStat = yield ioUtil.stat(source);
+        if (sourceStat.isDirectory()) {
+            if (!recursive) {
+                throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
+            }
+            else {
+                yield cpDirRecursive(source, newDest, 0, force);
+            }
+        }
+        else {
+            if (path.relative(source, newDest) === '') {
+                // a file cannot be copied to itself
+                throw new Error(`'${newDest}' and '${source}' are the same file`);
+            }
+            yield io_copyFile(source, newDest, force);
+        }
+    });
+}
+/**
+ * Moves a path.
+ *
+ * @param     source    source path
+ * @param     dest      destination path
+ * @param     options   optional. See MoveOptions.
+ */
+function mv(source_1, dest_1) {
+    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
+        if (yield ioUtil.exists(dest)) {
+            let destExists = true;
+            if (yield ioUtil.isDirectory(dest)) {
+                // If dest is directory copy src into dest
+                dest = path.join(dest, path.basename(source));
+                destExists = yield ioUtil.exists(dest);
+            }
+            if (destExists) {
+                if (options.force == null || options.force) {
+                    yield rmRF(dest);
+                }
+                else {
+                    throw new Error('Destination already exists');
+                }
+            }
+        }
+        yield mkdirP(path.dirname(dest));
+        yield ioUtil.rename(source, dest);
+    });
+}
+/**
+ * Remove a path recursively with force
+ *
+ * @param inputPath path to remove
+ */
+function rmRF(inputPath) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (ioUtil.IS_WINDOWS) {
+            // Check for invalid characters
+            // https://docs.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+            if (/[*"<>|]/.test(inputPath)) {
+                throw new Error('File path must not contain `*`, `"`, `<`, `>` or `|` on Windows');
+            }
+        }
+        try {
+            // note if path does not exist, error is silent
+            yield ioUtil.rm(inputPath, {
+                force: true,
+                maxRetries: 3,
+                recursive: true,
+                retryDelay: 300
+            });
+        }
+        catch (err) {
+            throw new Error(`File was unable to be removed ${err}`);
+        }
+    });
+}
+/**
+ * Make a directory.  Creates the full path with folders in between
+ * Will throw if it fails
+ *
+ * @param   fsPath        path to create
+ * @returns Promise<void>
+ */
+function mkdirP(fsPath) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        ok(fsPath, 'a path argument must be provided');
+        yield ioUtil.mkdir(fsPath, { recursive: true });
+    });
+}
+/**
+ * Returns path of a tool had the tool actually been invoked.  Resolves via paths.
+ * If you check and the tool does not exist, it will throw.
+ *
+ * @param     tool              name of the tool
+ * @param     check             whether to check if tool exists
+ * @returns   Promise<string>   path to tool
+ */
+function which(tool, check) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (!tool) {
+            throw new Error("parameter 'tool' is required");
+        }
+        // recursive when check=true
+        if (check) {
+            const result = yield which(tool, false);
+            if (!result) {
+                if (IS_WINDOWS) {
+                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also verify the file has a valid extension for an executable file.`);
+                }
+                else {
+                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also check the file mode to verify the file is executable.`);
+                }
+            }
+            return result;
+        }
+        const matches = yield findInPath(tool);
+        if (matches && matches.length > 0) {
+            return matches[0];
+        }
+        return '';
+    });
+}
+/**
+ * Returns a list of all occurrences of the given tool on the system path.
+ *
+ * @returns   Promise<string[]>  the paths of the tool
+ */
+function findInPath(tool) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (!tool) {
+            throw new Error("parameter 'tool' is required");
+        }
+        // build the list of extensions to try
+        const extensions = [];
+        if (IS_WINDOWS && process.env['PATHEXT']) {
+            for (const extension of process.env['PATHEXT'].split(external_path_.delimiter)) {
+                if (extension) {
+                    extensions.push(extension);
+                }
+            }
+        }
+        // if it's rooted, return it if exists. otherwise return empty.
+        if (isRooted(tool)) {
+            const filePath = yield tryGetExecutablePath(tool, extensions);
+            if (filePath) {
+                return [filePath];
+            }
+            return [];
+        }
+        // if any path separators, return empty
+        if (tool.includes(external_path_.sep)) {
+            return [];
+        }
+        // build the list of directories
+        //
+        // Note, technically "where" checks the current directory on Windows. From a toolkit perspective,
+        // it feels like we should not do this. Checking the current directory seems like more of a use
+        // case of a shell, and the which() function exposed by the toolkit should strive for consistency
+        // across platforms.
+        const directories = [];
+        if (process.env.PATH) {
+            for (const p of process.env.PATH.split(external_path_.delimiter)) {
+                if (p) {
+                    directories.push(p);
+                }
+            }
+        }
+        // find all matches
+        const matches = [];
+        for (const directory of directories) {
+            const filePath = yield tryGetExecutablePath(external_path_.join(directory, tool), extensions);
+            if (filePath) {
+                matches.push(filePath);
+            }
+        }
+        return matches;
+    });
+}
+function readCopyOptions(options) {
+    const force = options.force == null ? true : options.force;
+    const recursive = Boolean(options.recursive);
+    const copySourceDirectory = options.copySourceDirectory == null
+        ? true
+        : Boolean(options.copySourceDirectory);
+    return { force, recursive, copySourceDirectory };
+}
+function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        // Ensure there is not a run away recursive copy
+        if (currentDepth >= 255)
+            return;
+        currentDepth++;
+        yield mkdirP(destDir);
+        const files = yield ioUtil.readdir(sourceDir);
+        for (const fileName of files) {
+            const srcFile = `${sourceDir}/${fileName}`;
+            const destFile = `${destDir}/${fileName}`;
+            const srcFileStat = yield ioUtil.lstat(srcFile);
+            if (srcFileStat.isDirectory()) {
+                // Recurse
+                yield cpDirRecursive(srcFile, destFile, currentDepth, force);
+            }
+            else {
+                yield io_copyFile(srcFile, destFile, force);
+            }
+        }
+        // Change the mode for the newly created directory
+        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
+    });
+}
+// Buffered file copy
+function io_copyFile(srcFile, destFile, force) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
+            // unlink/re-link it
+            try {
+                yield ioUtil.lstat(destFile);
+                yield ioUtil.unlink(destFile);
+            }
+            catch (e) {
+                // Try to override file permission
+                if (e.code === 'EPERM') {
+                    yield ioUtil.chmod(destFile, '0666');
+                    yield ioUtil.unlink(destFile);
+                }
+                // other errors = it doesn't exist, no work to do
+            }
+            // Copy over symlink
+            const symlinkFull = yield ioUtil.readlink(srcFile);
+            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
+        }
+        else if (!(yield ioUtil.exists(destFile)) || force) {
+            yield ioUtil.copyFile(srcFile, destFile);
+        }
+    });
+}
+//# sourceMappingURL=io.js.map
+;// CONCATENATED MODULE: external "timers"
+const external_timers_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("timers");
+;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
+var toolrunner_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+
+/* eslint-disable @typescript-eslint/unbound-method */
+const toolrunner_IS_WINDOWS = process.platform === 'win32';
+/*
+ * Class for running command line tools. Handles quoting and arg parsing in a platform agnostic way.
+ */
+class ToolRunner extends external_events_.EventEmitter {
+    constructor(toolPath, args, options) {
+        super();
+        if (!toolPath) {
+            throw new Error("Parameter 'toolPath' cannot be null or empty.");
+        }
+        this.toolPath = toolPath;
+        this.args = args || [];
+        this.options = options || {};
+    }
+    _debug(message) {
+        if (this.options.listeners && this.options.listeners.debug) {
+            this.options.listeners.debug(message);
+        }
+    }
+    _getCommandString(options, noPrefix) {
+        const toolPath = this._getSpawnFileName();
+        const args = this._getSpawnArgs(options);
+        let cmd = noPrefix ? '' : '[command]'; // omit prefix when piped to a second tool
+        if (toolrunner_IS_WINDOWS) {
+            // Windows + cmd file
+            if (this._isCmdFile()) {
+                cmd += toolPath;
+                for (const a of args) {
+                    cmd += ` ${a}`;
+                }
+            }
+            // Windows + verbatim
+            else if (options.windowsVerbatimArguments) {
+                cmd += `"${toolPath}"`;
+                for (const a of args) {
+                    cmd += ` ${a}`;
+                }
+            }
+            // Windows (regular)
+            else {
+                cmd += this._windowsQuoteCmdArg(toolPath);
+                for (const a of args) {
+                    cmd += ` ${this._windowsQuoteCmdArg(a)}`;
+                }
+            }
+        }
+        else {
+            // OSX/Linux - this can likely be improved with some form of quoting.
+            // creating processes on Unix is fundamentally different than Windows.
+            // on Unix, execvp() takes an arg array.
+            cmd += toolPath;
+            for (const a of args) {
+                cmd += ` ${a}`;
+            }
+        }
+        return cmd;
+    }
+    _processLineBuffer(data, strBuffer, onLine) {
+        try {
+            let s = strBuffer + data.toString();
+            let n = s.indexOf(external_os_.EOL);
+            while (n > -1) {
+                const line = s.substring(0, n);
+                onLine(line);
+                // the rest of the string ...
+                s = s.substring(n + external_os_.EOL.length);
+                n = s.indexOf(external_os_.EOL);
+            }
+            return s;
+        }
+        catch (err) {
+            // streaming lines to console is best effort.  Don't fail a build.
+            this._debug(`error processing line. Failed with error ${err}`);
+            return '';
+        }
+    }
+    _getSpawnFileName() {
+        if (toolrunner_IS_WINDOWS) {
+            if (this._isCmdFile()) {
+                return process.env['COMSPEC'] || 'cmd.exe';
+            }
+        }
+        return this.toolPath;
+    }
+    _getSpawnArgs(options) {
+        if (toolrunner_IS_WINDOWS) {
+            if (this._isCmdFile()) {
+                let argline = `/D /S /C "${this._windowsQuoteCmdArg(this.toolPath)}`;
+                for (const a of this.args) {
+                    argline += ' ';
+                    argline += options.windowsVerbatimArguments
+                        ? a
+                        : this._windowsQuoteCmdArg(a);
+                }
+                argline += '"';
+                return [argline];
+            }
+        }
+        return this.args;
+    }
+    _endsWith(str, end) {
+        return str.endsWith(end);
+    }
+    _isCmdFile() {
+        const upperToolPath = this.toolPath.toUpperCase();
+        return (this._endsWith(upperToolPath, '.CMD') ||
+            this._endsWith(upperToolPath, '.BAT'));
+    }
+    _windowsQuoteCmdArg(arg) {
+        // for .exe, apply the normal quoting rules that libuv applies
+        if (!this._isCmdFile()) {
+            return this._uvQuoteCmdArg(arg);
+        }
+        // otherwise apply quoting rules specific to the cmd.exe command line parser.
+        // the libuv rules are generic and are not designed specifically for cmd.exe
+        // command line parser.
+        //
+        // for a detailed description of the cmd.exe command line parser, refer to
+        // http://stackoverflow.com/questions/4094699/how-does-the-windows-command-interpreter-cmd-exe-parse-scripts/7970912#7970912
+        // need quotes for empty arg
+        if (!arg) {
+            return '""';
+        }
+        // determine whether the arg needs to be quoted
+        const cmdSpecialChars = [
+            ' ',
+            '\t',
+            '&',
+            '(',
+            ')',
+            '[',
+            ']',
+            '{',
+            '}',
+            '^',
+            '=',
+            ';',
+            '!',
+            "'",
+            '+',
+            ',',
+            '`',
+            '~',
+            '|',
+            '<',
+            '>',
+            '"'
+        ];
+        let needsQuotes = false;
+        for (const char of arg) {
+            if (cmdSpecialChars.some(x => x === char)) {
+                needsQuotes = true;
+                break;
+            }
+        }
+        // short-circuit if quotes not needed
+        if (!needsQuotes) {
+            return arg;
+        }
+        // the following quoting rules are very similar to the rules that by libuv applies.
+        //
+        // 1) wrap the string in quotes
+        //
+        // 2) double-up quotes - i.e. " => ""
+        //
+        //    this is different from the libuv quoting rules. libuv replaces " with \", which unfortunately
+        //    doesn't work well with a cmd.exe command line.
+        //
+        //    note, replacing " with "" also works well if the arg is passed to a downstream .NET console app.
+        //    for example, the command line:
+        //          foo.exe "myarg:""my val"""
+        //    is parsed by a .NET console app into an arg array:
+        //          [ "myarg:\"my val\"" ]
+        //    which is the same end result when applying libuv quoting rules. although the actual
+        //    command line from libuv quoting rules would look like:
+        //          foo.exe "myarg:\"my val\""
+        //
+        // 3) double-up slashes that precede a quote,
+        //    e.g.  hello \world    => "hello \world"
+        //          hello\"world    => "hello\\""world"
+        //          hello\\"world   => "hello\\\\""world"
+        //          hello world\    => "hello world\\"
+        //
+        //    technically this is not required for a cmd.exe command line, or the batch argument parser.
+        //    the reasons for including this as a .cmd quoting rule are:
+        //
+        //    a) this is optimized for the scenario where the argument is passed from the .cmd file to an
+        //       external program. many programs (e.g. .NET console apps) rely on the slash-doubling rule.
+        //
+        //    b) it's what we've been doing previously (by deferring to node default behavior) and we
+        //       haven't heard any complaints about that aspect.
+        //
+        // note, a weakness of the quoting rules chosen here, is that % is not escaped. in fact, % cannot be
+        // escaped when used on the command line directly - even though within a .cmd file % can be escaped
+        // by using %%.
+        //
+        // the saving grace is, on the command line, %var% is left as-is if var is not defined. this contrasts
+        // the line parsing rules within a .cmd file, where if var is not defined it is replaced with nothing.
+        //
+        // one option that was explored was replacing % with ^% - i.e. %var% => ^%var^%. this hack would
+        // often work, since it is unlikely that var^ would exist, and the ^ character is removed when the
+        // variable is used. the problem, however, is that ^ is not removed when %* is used to pass the args
+        // to an external program.
+        //
+        // an unexplored potential solution for the % escaping problem, is to create a wrapper .cmd file.
+        // % can be escaped within a .cmd file.
+        let reverse = '"';
+        let quoteHit = true;
+        for (let i = arg.length; i > 0; i--) {
+            // walk the string in reverse
+            reverse += arg[i - 1];
+            if (quoteHit && arg[i - 1] === '\\') {
+                reverse += '\\'; // double the slash
+            }
+            else if (arg[i - 1] === '"') {
+                quoteHit = true;
+                reverse += '"'; // double the quote
+            }
+            else {
+                quoteHit = false;
+            }
+        }
+        reverse += '"';
+        return reverse.split('').reverse().join('');
+    }
+    _uvQuoteCmdArg(arg) {
+        // Tool runner wraps child_process.spawn() and needs to apply the same quoting as
+        // Node in certain cases where the undocumented spawn option windowsVerbatimArguments
+        // is used.
+        //
+        // Since this function is a port of quote_cmd_arg from Node 4.x (technically, lib UV,
+        // see https://github.com/nodejs/node/blob/v4.x/deps/uv/src/win/process.c for details),
+        // pasting copyright notice from Node within this function:
+        //
+        //      Copyright Joyent, Inc. and other Node contributors. All rights reserved.
+        //
+        //      Permission is hereby granted, free of charge, to any person obtaining a copy
+        //      of this software and associated documentation files (the "Software"), to
+        //      deal in the Software without restriction, including without limitation the
+        //      rights to use, copy, modify, merge, publish, distribute, sublicense, and/or
+        //      sell copies of the Software, and to permit persons to whom the Software is
+        //      furnished to do so, subject to the following conditions:
+        //
+        //      The above copyright notice and this permission notice shall be included in
+        //      all copies or substantial portions of the Software.
+        //
+        //      THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+        //      IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+        //      FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+        //      AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+        //      LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
+        //      FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
+        //      IN THE SOFTWARE.
+        if (!arg) {
+            // Need double quotation for empty argument
+            return '""';
+        }
+        if (!arg.includes(' ') && !arg.includes('\t') && !arg.includes('"')) {
+            // No quotation needed
+            return arg;
+        }
+        if (!arg.includes('"') && !arg.includes('\\')) {
+            // No embedded double quotes or backslashes, so I can just wrap
+            // quote marks around the whole thing.
+            return `"${arg}"`;
+        }
+        // Expected input/output:
+        //   input : hello"world
+        //   output: "hello\"world"
+        //   input : hello""world
+        //   output: "hello\"\"world"
+        //   input : hello\world
+        //   output: hello\world
+        //   input : hello\\world
+        //   output: hello\\world
+        //   input : hello\"world
+        //   output: "hello\\\"world"
+        //   input : hello\\"world
+        //   output: "hello\\\\\"world"
+        //   input : hello world\
+        //   output: "hello world\\" - note the comment in libuv actually reads "hello world\"
+        //                             but it appears the comment is wrong, it should be "hello world\\"
+        let reverse = '"';
+        let quoteHit = true;
+        for (let i = arg.length; i > 0; i--) {
+            // walk the string in reverse
+            reverse += arg[i - 1];
+            if (quoteHit && arg[i - 1] === '\\') {
+                reverse += '\\';
+            }
+            else if (arg[i - 1] === '"') {
+                quoteHit = true;
+                reverse += '\\';
+            }
+            else {
+                quoteHit = false;
+            }
+        }
+        reverse += '"';
+        return reverse.split('').reverse().join('');
+    }
+    _cloneExecOptions(options) {
+        options = options || {};
+        const result = {
+            cwd: options.cwd || process.cwd(),
+            env: options.env || process.env,
+            silent: options.silent || false,
+            windowsVerbatimArguments: options.windowsVerbatimArguments || false,
+            failOnStdErr: options.failOnStdErr || false,
+            ignoreReturnCode: options.ignoreReturnCode || false,
+            delay: options.delay || 10000
+        };
+        result.outStream = options.outStream || process.stdout;
+        result.errStream = options.errStream || process.stderr;
+        return result;
+    }
+    _getSpawnOptions(options, toolPath) {
+        options = options || {};
+        const result = {};
+        result.cwd = options.cwd;
+        result.env = options.env;
+        result['windowsVerbatimArguments'] =
+            options.windowsVerbatimArguments || this._isCmdFile();
+        if (options.windowsVerbatimArguments) {
+            result.argv0 = `"${toolPath}"`;
+        }
+        return result;
+    }
+    /**
+     * Exec a tool.
+     * Output will be streamed to the live console.
+     * Returns promise with return code
+     *
+     * @param     tool     path to tool to exec
+     * @param     options  optional exec options.  See ExecOptions
+     * @returns   number
+     */
+    exec() {
+        return toolrunner_awaiter(this, void 0, void 0, function* () {
+            // root the tool path if it is unrooted and contains relative pathing
+            if (!isRooted(this.toolPath) &&
+                (this.toolPath.includes('/') ||
+                    (toolrunner_IS_WINDOWS && this.toolPath.includes('\\')))) {
+                // prefer options.cwd if it is specified, however options.cwd may also need to be rooted
+                this.toolPath = external_path_.resolve(process.cwd(), this.options.cwd || process.cwd(), this.toolPath);
+            }
+            // if the tool is only a file name, then resolve it from the PATH
+            // otherwise verify it exists (add extension on Windows if necessary)
+            this.toolPath = yield which(this.toolPath, true);
+            return new Promise((resolve, reject) => toolrunner_awaiter(this, void 0, void 0, function* () {
+                this._debug(`exec tool: ${this.toolPath}`);
+                this._debug('arguments:');
+                for (const arg of this.args) {
+                    this._debug(`   ${arg}`);
+                }
+                const optionsNonNull = this._cloneExecOptions(this.options);
+                if (!optionsNonNull.silent && optionsNonNull.outStream) {
+                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_.EOL);
+                }
+                const state = new ExecState(optionsNonNull, this.toolPath);
+                state.on('debug', (message) => {
+                    this._debug(message);
+                });
+                if (this.options.cwd && !(yield exists(this.options.cwd))) {
+                    return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
+                }
+                const fileName = this._getSpawnFileName();
+                const cp = external_child_process_namespaceObject.spawn(fileName, this._getSpawnArgs(optionsNonNull), this._getSpawnOptions(this.options, fileName));
+                let stdbuffer = '';
+                if (cp.stdout) {
+                    cp.stdout.on('data', (data) => {
+                        if (this.options.listeners && this.options.listeners.stdout) {
+                            this.options.listeners.stdout(data);
+                        }
+                        if (!optionsNonNull.silent && optionsNonNull.outStream) {
+                            optionsNonNull.outStream.write(data);
+                        }
+                        stdbuffer = this._processLineBuffer(data, stdbuffer, (line) => {
+                            if (this.options.listeners && this.options.listeners.stdline) {
+                                this.options.listeners.stdline(line);
+                            }
+                        });
+                    });
+                }
+                let errbuffer = '';
+                if (cp.stderr) {
+                    cp.stderr.on('data', (data) => {
+                        state.processStderr = true;
+                        if (this.options.listeners && this.options.listeners.stderr) {
+                            this.options.listeners.stderr(data);
+                        }
+                        if (!optionsNonNull.silent &&
+                            optionsNonNull.errStream &&
+                            optionsNonNull.outStream) {
+                            const s = optionsNonNull.failOnStdErr
+                                ? optionsNonNull.errStream
+                                : optionsNonNull.outStream;
+                            s.write(data);
+                        }
+                        errbuffer = this._processLineBuffer(data, errbuffer, (line) => {
+                            if (this.options.listeners && this.options.listeners.errline) {
+                                this.options.listeners.errline(line);
+                            }
+                        });
+                    });
+                }
+                cp.on('error', (err) => {
+                    state.processError = err.message;
+                    state.processExited = true;
+                    state.processClosed = true;
+                    state.CheckComplete();
+                });
+                cp.on('exit', (code) => {
+                    state.processExitCode = code;
+                    state.processExited = true;
+                    this._debug(`Exit code ${code} received from tool '${this.toolPath}'`);
+                    state.CheckComplete();
+                });
+                cp.on('close', (code) => {
+                    state.processExitCode = code;
+                    state.processExited = true;
+                    state.processClosed = true;
+                    this._debug(`STDIO streams have closed for tool '${this.toolPath}'`);
+                    state.CheckComplete();
+                });
+                state.on('done', (error, exitCode) => {
+                    if (stdbuffer.length > 0) {
+                        this.emit('stdline', stdbuffer);
+                    }
+                    if (errbuffer.length > 0) {
+                        this.emit('errline', errbuffer);
+                    }
+                    cp.removeAllListeners();
+                    if (error) {
+                        reject(error);
+                    }
+                    else {
+                        resolve(exitCode);
+                    }
+                });
+                if (this.options.input) {
+                    if (!cp.stdin) {
+                        throw new Error('child process missing stdin');
+                    }
+                    cp.stdin.end(this.options.input);
+                }
+            }));
+        });
+    }
+}
+/**
+ * Convert an arg string to an array of args. Handles escaping
+ *
+ * @param    argString   string of arguments
+ * @returns  string[]    array of arguments
+ */
+function argStringToArray(argString) {
+    const args = [];
+    let inQuotes = false;
+    let escaped = false;
+    let arg = '';
+    function append(c) {
+        // we only escape double quotes.
+        if (escaped && c !== '"') {
+            arg += '\\';
+        }
+        arg += c;
+        escaped = false;
+    }
+    for (let i = 0; i < argString.length; i++) {
+        const c = argString.charAt(i);
+        if (c === '"') {
+            if (!escaped) {
+                inQuotes = !inQuotes;
+            }
+            else {
+                append(c);
+            }
+            continue;
+        }
+        if (c === '\\' && escaped) {
+            append(c);
+            continue;
+        }
+        if (c === '\\' && inQuotes) {
+            escaped = true;
+            continue;
+        }
+        if (c === ' ' && !inQuotes) {
+            if (arg.length > 0) {
+                args.push(arg);
+                arg = '';
+            }
+            continue;
+        }
+        append(c);
+    }
+    if (arg.length > 0) {
+        args.push(arg.trim());
+    }
+    return args;
+}
+class ExecState extends external_events_.EventEmitter {
+    constructor(options, toolPath) {
+        super();
+        this.processClosed = false; // tracks whether the process has exited and stdio is closed
+        this.processError = '';
+        this.processExitCode = 0;
+        this.processExited = false; // tracks whether the process has exited
+        this.processStderr = false; // tracks whether stderr was written to
+        this.delay = 10000; // 10 seconds
+        this.done = false;
+        this.timeout = null;
+        if (!toolPath) {
+            throw new Error('toolPath must not be empty');
+        }
+        this.options = options;
+        this.toolPath = toolPath;
+        if (options.delay) {
+            this.delay = options.delay;
+        }
+    }
+    CheckComplete() {
+        if (this.done) {
+            return;
+        }
+        if (this.processClosed) {
+            this._setResult();
+        }
+        else if (this.processExited) {
+            this.timeout = (0,external_timers_namespaceObject.setTimeout)(ExecState.HandleTimeout, this.delay, this);
+        }
+    }
+    _debug(message) {
+        this.emit('debug', message);
+    }
+    _setResult() {
+        // determine whether there is an error
+        let error;
+        if (this.processExited) {
+            if (this.processError) {
+                error = new Error(`There was an error when attempting to execute the process '${this.toolPath}'. This may indicate the process failed to start. Error: ${this.processError}`);
+            }
+            else if (this.processExitCode !== 0 && !this.options.ignoreReturnCode) {
+                error = new Error(`The process '${this.toolPath}' failed with exit code ${this.processExitCode}`);
+            }
+            else if (this.processStderr && this.options.failOnStdErr) {
+                error = new Error(`The process '${this.toolPath}' failed because one or more lines were written to the STDERR stream`);
+            }
+        }
+        // clear the timeout
+        if (this.timeout) {
+            clearTimeout(this.timeout);
+            this.timeout = null;
+        }
+        this.done = true;
+        this.emit('done', error, this.processExitCode);
+    }
+    static HandleTimeout(state) {
+        if (state.done) {
+            return;
+        }
+        if (!state.processClosed && state.processExited) {
+            const message = `The STDIO streams did not close within ${state.delay / 1000} seconds of the exit event from process '${state.toolPath}'. This may indicate a child process inherited the STDIO streams and has not yet exited.`;
+            state._debug(message);
+        }
+        state._setResult();
+    }
+}
+//# sourceMappingURL=toolrunner.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
+var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+/**
+ * Exec a command.
+ * Output will be streamed to the live console.
+ * Returns promise with return code
+ *
+ * @param     commandLine        command to execute (can include additional args). Must be correctly escaped.
+ * @param     args               optional arguments for tool. Escaping is handled by the lib.
+ * @param     options            optional exec options.  See ExecOptions
+ * @returns   Promise<number>    exit code
+ */
+function exec(commandLine, args, options) {
+    return exec_awaiter(this, void 0, void 0, function* () {
+        const commandArgs = argStringToArray(commandLine);
+        if (commandArgs.length === 0) {
+            throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
+        }
+        // Path to tool to execute should be first arg
+        const toolPath = commandArgs[0];
+        args = commandArgs.slice(1).concat(args || []);
+        const runner = new ToolRunner(toolPath, args, options);
+        return runner.exec();
+    });
+}
+/**
+ * Exec a command and get the output.
+ * Output will be streamed to the live console.
+ * Returns promise with the exit code and collected stdout and stderr
+ *
+ * @param     commandLine           command to execute (can include additional args). Must be correctly escaped.
+ * @param     args                  optional arguments for tool. Escaping is handled by the lib.
+ * @param     options               optional exec options.  See ExecOptions
+ * @returns   Promise<ExecOutput>   exit code, stdout, and stderr
+ */
+function getExecOutput(commandLine, args, options) {
+    return exec_awaiter(this, void 0, void 0, function* () {
+        var _a, _b;
+        let stdout = '';
+        let stderr = '';
+        //Using string decoder covers the case where a mult-byte character is split
+        const stdoutDecoder = new StringDecoder('utf8');
+        const stderrDecoder = new StringDecoder('utf8');
+        const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
+        const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
+        const stdErrListener = (data) => {
+            stderr += stderrDecoder.write(data);
+            if (originalStdErrListener) {
+                originalStdErrListener(data);
+            }
+        };
+        const stdOutListener = (data) => {
+            stdout += stdoutDecoder.write(data);
+            if (originalStdoutListener) {
+                originalStdoutListener(data);
+            }
+        };
+        const listeners = Object.assign(Object.assign({}, options === null || options === void 0 ? void 0 : options.listeners), { stdout: stdOutListener, stderr: stdErrListener });
+        const exitCode = yield exec(commandLine, args, Object.assign(Object.assign({}, options), { listeners }));
+        //flush any remaining characters
+        stdout += stdoutDecoder.end();
+        stderr += stderrDecoder.end();
+        return {
+            exitCode,
+            stdout,
+            stderr
+        };
+    });
+}
+//# sourceMappingURL=exec.js.map
+
+/***/ }),
+
+/***/ 4878:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  Ho: () => (/* binding */ execa)
+});
+
+// UNUSED EXPORTS: $, ExecaError, ExecaSyncError, execaNode, execaSync, getCancelSignal, getEachMessage, getOneMessage, parseCommandString, sendMessage
 
 ;// CONCATENATED MODULE: ./node_modules/is-plain-obj/index.js
 function isPlainObject(value) {
@@ -41738,8088 +49897,6 @@ const {
 } = getIpcExport();
 
 
-;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
-/*
-How it works:
-`this.#head` is an instance of `Node` which keeps track of its current value and nests another instance of `Node` that keeps the value that comes after it. When a value is provided to `.enqueue()`, the code needs to iterate through `this.#head`, going deeper and deeper to find the last value. However, iterating through every single item is slow. This problem is solved by saving a reference to the last value as `this.#tail` so that it can reference it to add a new value.
-*/
-
-class Node {
-	value;
-	next;
-
-	constructor(value) {
-		this.value = value;
-	}
-}
-
-class Queue {
-	#head;
-	#tail;
-	#size;
-
-	constructor() {
-		this.clear();
-	}
-
-	enqueue(value) {
-		const node = new Node(value);
-
-		if (this.#head) {
-			this.#tail.next = node;
-			this.#tail = node;
-		} else {
-			this.#head = node;
-			this.#tail = node;
-		}
-
-		this.#size++;
-	}
-
-	dequeue() {
-		const current = this.#head;
-		if (!current) {
-			return;
-		}
-
-		this.#head = this.#head.next;
-		this.#size--;
-
-		// Clean up tail reference when queue becomes empty
-		if (!this.#head) {
-			this.#tail = undefined;
-		}
-
-		return current.value;
-	}
-
-	peek() {
-		if (!this.#head) {
-			return;
-		}
-
-		return this.#head.value;
-
-		// TODO: Node.js 18.
-		// return this.#head?.value;
-	}
-
-	clear() {
-		this.#head = undefined;
-		this.#tail = undefined;
-		this.#size = 0;
-	}
-
-	get size() {
-		return this.#size;
-	}
-
-	* [Symbol.iterator]() {
-		let current = this.#head;
-
-		while (current) {
-			yield current.value;
-			current = current.next;
-		}
-	}
-
-	* drain() {
-		while (this.#head) {
-			yield this.dequeue();
-		}
-	}
-}
-
-;// CONCATENATED MODULE: ./node_modules/p-limit/index.js
-
-
-function pLimit(concurrency) {
-	let rejectOnClear = false;
-
-	if (typeof concurrency === 'object') {
-		({concurrency, rejectOnClear = false} = concurrency);
-	}
-
-	validateConcurrency(concurrency);
-
-	if (typeof rejectOnClear !== 'boolean') {
-		throw new TypeError('Expected `rejectOnClear` to be a boolean');
-	}
-
-	const queue = new Queue();
-	let activeCount = 0;
-
-	const resumeNext = () => {
-		// Process the next queued function if we're under the concurrency limit
-		if (activeCount < concurrency && queue.size > 0) {
-			activeCount++;
-			queue.dequeue().run();
-		}
-	};
-
-	const next = () => {
-		activeCount--;
-		resumeNext();
-	};
-
-	const run = async (function_, resolve, arguments_) => {
-		// Execute the function and capture the result promise
-		const result = (async () => function_(...arguments_))();
-
-		// Resolve immediately with the promise (don't wait for completion)
-		resolve(result);
-
-		// Wait for the function to complete (success or failure)
-		// We catch errors here to prevent unhandled rejections,
-		// but the original promise rejection is preserved for the caller
-		try {
-			await result;
-		} catch {}
-
-		// Decrement active count and process next queued function
-		next();
-	};
-
-	const enqueue = (function_, resolve, reject, arguments_) => {
-		const queueItem = {reject};
-
-		// Queue the internal resolve function instead of the run function
-		// to preserve the asynchronous execution context.
-		new Promise(internalResolve => { // eslint-disable-line promise/param-names
-			queueItem.run = internalResolve;
-			queue.enqueue(queueItem);
-		}).then(run.bind(undefined, function_, resolve, arguments_)); // eslint-disable-line promise/prefer-await-to-then
-
-		// Start processing immediately if we haven't reached the concurrency limit
-		if (activeCount < concurrency) {
-			resumeNext();
-		}
-	};
-
-	const generator = (function_, ...arguments_) => new Promise((resolve, reject) => {
-		enqueue(function_, resolve, reject, arguments_);
-	});
-
-	Object.defineProperties(generator, {
-		activeCount: {
-			get: () => activeCount,
-		},
-		pendingCount: {
-			get: () => queue.size,
-		},
-		clearQueue: {
-			value() {
-				if (!rejectOnClear) {
-					queue.clear();
-					return;
-				}
-
-				const abortError = AbortSignal.abort().reason;
-
-				while (queue.size > 0) {
-					queue.dequeue().reject(abortError);
-				}
-			},
-		},
-		concurrency: {
-			get: () => concurrency,
-
-			set(newConcurrency) {
-				validateConcurrency(newConcurrency);
-				concurrency = newConcurrency;
-
-				queueMicrotask(() => {
-					// eslint-disable-next-line no-unmodified-loop-condition
-					while (activeCount < concurrency && queue.size > 0) {
-						resumeNext();
-					}
-				});
-			},
-		},
-		map: {
-			async value(iterable, function_) {
-				const promises = [];
-
-				try {
-					Array.from(iterable, (value, index) => {
-						const promise = generator(function_, value, index);
-						promises.push(promise);
-						return promise;
-					});
-				} catch (error) {
-					// The iterable threw, so `Promise.all` never observes the already scheduled promises. Observe them here to avoid unhandled rejections.
-					for (const promise of promises) {
-						promise.catch(() => {}); // eslint-disable-line promise/prefer-await-to-then
-					}
-
-					throw error;
-				}
-
-				return Promise.all(promises);
-			},
-		},
-	});
-
-	return generator;
-}
-
-function limitFunction(function_, options) {
-	const limit = pLimit(options);
-
-	const limitedFunction = (...arguments_) => limit(() => function_(...arguments_));
-	Object.defineProperty(limitedFunction, 'clearQueue', {
-		value: limit.clearQueue,
-	});
-
-	return limitedFunction;
-}
-
-function validateConcurrency(concurrency) {
-	if (!((Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY) && concurrency > 0)) {
-		throw new TypeError('Expected `concurrency` to be a number from 1 and up');
-	}
-}
-
-;// CONCATENATED MODULE: ./src/docker/cli.ts
-
-
-/** A call that did not end in an answer of the engine. The message says what to do about it. */
-class DockerError extends Error {
-    name = 'DockerError';
-    kind;
-    /** What the call had printed until then. */
-    stdout;
-    constructor(kind, message, stdout = '') {
-        super(message);
-        this.kind = kind;
-        this.stdout = stdout;
-    }
-}
-/** A call to a healthy engine ends long before: listing 10,000 images took a minute on the slowest store. */
-const defaultLimit = 5 * 60_000;
-const graceAfterDeadline = 10_000;
-const graceAfterCancel = 2_000;
-/**
- * Makes the caller of a Docker CLI. No more than `concurrency` processes run at once; each is ended with all its
- * children at its limit, at the `deadline` (milliseconds, as Date.now() counts) and when `signal` aborts.
- * Throws a DockerError where no engine answered; a refusal by the engine is an exit code, for the caller to read.
- */
-function createDocker({ command, env, concurrency, deadline, signal }) {
-    const queue = pLimit(concurrency);
-    const kill = new AbortController();
-    signal.addEventListener('abort', () => {
-        // What is under way may end by itself; the runner leaves 10 s in all.
-        setTimeout(() => {
-            kill.abort();
-        }, graceAfterCancel).unref();
-    });
-    async function call(args, { limit = defaultLimit, grace = false, env: extra, elsewhere }) {
-        const cancelSignal = grace ? kill.signal : signal;
-        if (cancelSignal.aborted)
-            throw new DockerError('cancelled', 'The run was cancelled.');
-        const budget = deadline + (grace ? graceAfterDeadline : 0) - Date.now();
-        const timeout = Math.max(Math.min(limit, budget), 1);
-        const result = await execa(command, args, {
-            env: { ...env, ...extra },
-            extendEnv: false,
-            stdin: 'ignore',
-            reject: false,
-            timeout,
-            cancelSignal,
-            killDescendants: true,
-            forceKillAfterDelay: 1_000,
-            stripFinalNewline: true
-        });
-        const { stdout, stderr, exitCode } = result;
-        const name = describeCall(command, args);
-        if (result.timedOut)
-            throw new DockerError('no-answer', describeTimeout(name, timeout, budget < limit), stdout);
-        if (result.isCanceled)
-            throw new DockerError('cancelled', 'The run was cancelled.', stdout);
-        if (result.isMaxBuffer)
-            throw new DockerError('failed', `${name} printed more than can be read.`);
-        if (exitCode === undefined)
-            throw failureToStart(command, name, result);
-        const broken = exitCode === 0 || elsewhere ? undefined : connectionError(stderr, env);
-        if (broken !== undefined)
-            throw new DockerError(broken.kind, broken.message, stdout);
-        return { exitCode, stdout, stderr };
-    }
-    return (args, options = {}) => queue(() => call(args, options));
-}
-function describeTimeout(name, timeout, byBudget) {
-    const when = byBudget
-        ? 'when the time of the step was up'
-        : `after ${Math.ceil(timeout / 1_000)} s`;
-    const advice = byBudget
-        ? ' If it is only slow, the input timeout gives the step more time.'
-        : '';
-    return `Docker did not answer: ${name} was ended ${when}. Is the engine overloaded or stuck?${advice}`;
-}
-function failureToStart(command, name, { code, signal, originalMessage }) {
-    if (signal !== undefined)
-        return new DockerError('failed', `${name} was ended by ${signal}.`);
-    if (code === 'ENOENT')
-        return new DockerError('no-cli', `There is no Docker CLI: ${JSON.stringify(command)} was not found. ` +
-            'Install Docker on the runner, or name the CLI in the input docker.');
-    if (code === 'EACCES')
-        return new DockerError('no-cli', `The Docker CLI ${JSON.stringify(command)} cannot be run: no permission. ` +
-            'Make it executable, or name another one in the input docker.');
-    return new DockerError('failed', `${name} could not be started: ${originalMessage ?? code ?? 'unknown'}`);
-}
-/** Reads from a CLI's words that it did not reach an engine; undefined where it did. */
-function connectionError(stderr, env) {
-    const words = stderr
-        .split('\n')
-        // What the engine itself says, it has been reached for: a plugin of it may refuse connections, too.
-        .filter((line) => !line.includes('Error response from daemon'))
-        .join('\n')
-        .trim();
-    if (/permission denied while trying to connect/i.test(words))
-        return new DockerError('no-permission', 'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
-            `root, or a member of the group docker (the runner has to be started again after that).\n${words}`);
-    const unreachable = /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i;
-    if (!unreachable.test(words))
-        return undefined;
-    const { DOCKER_HOST, DOCKER_CONTEXT } = env;
-    const set = Object.entries({ DOCKER_HOST, DOCKER_CONTEXT })
-        .filter(([, value]) => value)
-        .map(([name, value]) => `${name} is ${JSON.stringify(value)}`);
-    const where = set.length > 0 ? ` (${set.join(', ')})` : '';
-    return new DockerError('no-engine', `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${words}`);
-}
-/** The start of a call, for messages. */
-function describeCall(command, args) {
-    const shown = args.slice(0, 4).join(' ');
-    return `"${command} ${shown}${args.length > 4 ? ' …' : ''}"`;
-}
-/** Throws the engine's words as an error where a call failed. */
-function succeed(output, what) {
-    if (output.exitCode === 0)
-        return output;
-    throw new DockerError('failed', `docker ${what} failed with exit code ${output.exitCode}: ${output.stderr.trim() || 'it said nothing'}`);
-}
-/** A figure that may be left out: undefined where the engine did not give it, for whatever reason but a cancel. */
-async function orNothing(figure) {
-    try {
-        return await figure;
-    }
-    catch (error) {
-        if (error instanceof DockerError && error.kind !== 'cancelled')
-            return undefined;
-        throw error;
-    }
-}
-
-
-/***/ }),
-
-/***/ 9407:
-/***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
-
-__nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2876);
-/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9450);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7994);
-/* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5552);
-
-
-
-
-
-
-
-
-
-const log = {
-    info: (text) => {
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(text));
-    },
-    warning: (text) => {
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(text));
-    },
-    group: _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .group */ .Os
-};
-let shown = 0;
-/** Only for the log: whether Docker works, the listing tells. */
-function show(command, args) {
-    shown += 1;
-    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_3__/* .exec */ .m)(`"${command}"`, args)
-        .catch(() => undefined)
-        .finally(() => {
-        shown -= 1;
-    });
-}
-async function main() {
-    try {
-        await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_7__/* .run */ .e)({
-            getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
-            env: process.env,
-            log,
-            show,
-            signal: cancellation()
-        }));
-    }
-    catch (error) {
-        const message = describe(error);
-        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_6__/* .renderFailure */ .zt)(message));
-        fail(message);
-    }
-}
-/** Aborts on the signals that the runner sends when a job is cancelled. */
-function cancellation() {
-    const controller = new AbortController();
-    for (const name of ['SIGINT', 'SIGTERM'])
-        process.on(name, () => {
-            controller.abort();
-        });
-    return controller.signal;
-}
-async function finish({ report, reportFile, outputs, summary, failure }) {
-    let problem = '';
-    try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(reportFile), { recursive: true });
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)(reportFile, `${JSON.stringify(report, null, 2)}\n`);
-    }
-    catch (error) {
-        problem = `The report could not be written: ${describe(error)}`;
-        log.warning(problem);
-    }
-    await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .code */ .aY)(problem)}\n` : summary);
-    writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
-    if (failure !== undefined)
-        fail(failure);
-}
-async function writeSummary(summary) {
-    if (process.env['GITHUB_STEP_SUMMARY']) {
-        try {
-            await _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .summary */ .z.addRaw(summary).write();
-            return;
-        }
-        catch (error) {
-            log.warning(`The job summary could not be written: ${describe(error)}`);
-        }
-    }
-    for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLines */ .OG)(summary))
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(line);
-}
-function writeOutputs(outputs) {
-    try {
-        for (const [name, value] of Object.entries(outputs))
-            // Without the file, core would print a command that the runner no longer knows.
-            if (process.env['GITHUB_OUTPUT'])
-                _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setOutput */ .uH(name, value);
-            else
-                _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(`${name}=${value}`));
-    }
-    catch (error) {
-        log.warning(`The outputs could not be written: ${describe(error)}`);
-    }
-}
-function fail(message) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLines */ .OG)(message).join('\n'));
-}
-/** What a person can act on; of a fault of our own, the stack as well. */
-function describe(error) {
-    if (error instanceof _inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .dz || error instanceof _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__/* .DockerError */ .Bi)
-        return error.message;
-    if (!(error instanceof Error))
-        return String(error);
-    return 'code' in error ? error.message : (error.stack ?? error.message);
-}
-await main();
-// A command that is only shown has no time limit: the step does not wait for one that hangs.
-if (shown > 0)
-    process.exit();
-
-__webpack_async_result__();
-} catch(e) { __webpack_async_result__(e); } }, 1);
-
-/***/ }),
-
-/***/ 8422:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Ko: () => (/* binding */ readInputs),
-/* harmony export */   NT: () => (/* binding */ defaults),
-/* harmony export */   dz: () => (/* binding */ InputError)
-/* harmony export */ });
-/* unused harmony export schema */
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8161);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3798);
-/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8532);
-/* harmony import */ var _policy_match_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6563);
-/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1065);
-
-
-
-
-
-/** The default of every input, as in action.yml. */
-const defaults = {
-    'keep-last': '3',
-    until: '24h',
-    'age-from': 'last-used',
-    'protected-labels': 'keep',
-    'protected-images': '',
-    'include-containers': 'true',
-    'include-images': 'true',
-    'include-networks': 'true',
-    'include-volumes': 'false',
-    'include-build-cache': 'true',
-    'build-cache-keep': '',
-    'dry-run': 'false',
-    timeout: '15m',
-    concurrency: '4',
-    docker: 'docker',
-    'state-dir': '$RUNNER_TOOL_CACHE/docker-reclaim',
-    'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
-};
-/** Reads one input: what it takes, and how its text becomes a value or undefined. */
-function input(takes, parse) {
-    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
-        const value = parse(text);
-        if (value !== undefined)
-            return value;
-        context.addIssue({ code: 'custom', message: `it takes ${takes}` });
-        return zod__WEBPACK_IMPORTED_MODULE_4__/* .NEVER */ .tm;
-    });
-}
-/** Reads one item a line, or with commas between them; says which items are bad and why. */
-function listInput(takes, parse) {
-    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
-        const items = text.split(/[\n,]/).map((item) => item.trim());
-        return items.filter(Boolean).flatMap((item) => {
-            const parsed = parse(item);
-            if ('value' in parsed)
-                return [parsed.value];
-            const message = `it takes ${takes}, not ${JSON.stringify(item)}: ${parsed.problem}`;
-            context.addIssue({ code: 'custom', message });
-            return [];
-        });
-    });
-}
-function choiceInput(choices) {
-    return input(orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
-        ? choices[text.toLowerCase()]
-        : undefined);
-}
-function orList(words) {
-    return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
-}
-const yesOrNo = { true: true, false: false };
-function wholeNumber(least, most) {
-    return (text) => {
-        const value = /^\d+$/.test(text) ? Number(text) : NaN;
-        return value >= least && value <= most ? value : undefined;
-    };
-}
-const longestTimeout = 24 * 86_400_000;
-/** Every input, under its public name: type and check. */
-const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
-    'keep-last': input('a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
-    until: input('a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time', (text) => {
-        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
-        if (duration !== undefined)
-            return { duration };
-        const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(text);
-        return time === undefined ? undefined : { time };
-    }),
-    'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
-    'protected-labels': listInput('key or key=value', (item) => {
-        const value = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .parseLabelPattern */ .gp)(item);
-        return value ? { value } : { problem: 'it has no key' };
-    }),
-    'protected-images': listInput('reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
-        const problem = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .problemOfGlob */ .lb)(item);
-        return problem === undefined ? { value: item } : { problem };
-    }),
-    'include-containers': choiceInput(yesOrNo),
-    'include-images': choiceInput({ ...yesOrNo, dangling: 'dangling' }),
-    'include-networks': choiceInput(yesOrNo),
-    'include-volumes': choiceInput({
-        false: 'none',
-        anonymous: 'anonymous',
-        true: 'anonymous',
-        all: 'all'
-    }),
-    'include-build-cache': choiceInput(yesOrNo),
-    'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseSize */ .DB)(text)),
-    'dry-run': choiceInput(yesOrNo),
-    timeout: input('a duration above 0s, at most 24d', (text) => {
-        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
-        return duration && duration >= 1 && duration <= longestTimeout
-            ? duration
-            : undefined;
-    }),
-    concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
-    docker: input('the name or path of a Docker CLI', asPath),
-    'state-dir': input('the path of a folder, or nothing', asPath),
-    'report-file': input('the path of a file', asPath)
-});
-function asPath(text) {
-    return text.includes('\0') ? undefined : text;
-}
-/** Every bad input in one message; nothing has been looked at when it is thrown. */
-class InputError extends Error {
-    name = 'InputError';
-}
-/**
- * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad one, the value it got
- * and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
- */
-function readInputs(getInput, { now, env }) {
-    const texts = { ...defaults };
-    for (const name of inputNames)
-        texts[name] = getInput(name) || defaults[name];
-    texts['state-dir'] = getInput('state-dir') ?? defaults['state-dir'];
-    const result = schema.safeParse(texts);
-    const problems = (result.error?.issues ?? []).map(({ path, message }) => [String(path[0]), message]);
-    const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
-    if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
-        problems.push(['until', 'it takes a time in the past 292 years']);
-    if (!result.success || problems.length > 0)
-        throw new InputError(describeProblems(problems, texts));
-    const inputs = result.data;
-    return {
-        policy: {
-            keepLast: inputs['keep-last'],
-            until: inputs.until,
-            ageFrom: inputs['age-from'],
-            protectedLabels: inputs['protected-labels'],
-            protectedImages: inputs['protected-images'],
-            includeContainers: inputs['include-containers'],
-            includeImages: inputs['include-images'],
-            includeNetworks: inputs['include-networks'],
-            includeVolumes: inputs['include-volumes'],
-            includeBuildCache: inputs['include-build-cache'],
-            buildCacheKeep: inputs['build-cache-keep']
-        },
-        options: {
-            dryRun: inputs['dry-run'],
-            timeout: inputs.timeout,
-            concurrency: inputs.concurrency,
-            docker: inputs.docker,
-            stateDir: expand(inputs['state-dir'], {
-                RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
-            }),
-            reportFile: expand(inputs['report-file'], {
-                RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
-            })
-        },
-        texts
-    };
-}
-/** Puts in the folder that a path begins with, as the defaults of action.yml do. */
-function expand(path, folders) {
-    return path.replace(/^\$(\w+)(?=\/|$)/, (text, name) => folders[name] ?? text);
-}
-/** Where the user's programs keep what they remember. */
-function userState(env) {
-    const home = env['HOME'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.homedir)();
-    return (env['XDG_STATE_HOME'] || env['LOCALAPPDATA'] || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.local/state'));
-}
-const inputNames = Object.keys(defaults).filter((name) => name in defaults);
-function describeProblems(problems, texts) {
-    const lines = problems.map(([name, problem]) => {
-        const text = texts[name] ?? '';
-        const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-        return `${name}: got ${JSON.stringify(shown)}; ${problem}.`;
-    });
-    const count = new Set(problems.map(([name]) => name)).size;
-    const what = count === 1 ? 'An input is' : `${count} inputs are`;
-    return [
-        `${what} not valid. Nothing was looked at or removed.`,
-        ...lines
-    ].join('\n');
-}
-
-
-/***/ }),
-
-/***/ 6614:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Am: () => (/* binding */ removeReasons),
-/* harmony export */   TF: () => (/* binding */ remove),
-/* harmony export */   XL: () => (/* binding */ keepReasons),
-/* harmony export */   Yf: () => (/* binding */ keepAsWell),
-/* harmony export */   aC: () => (/* binding */ keep),
-/* harmony export */   cz: () => (/* binding */ sum),
-/* harmony export */   n6: () => (/* binding */ compareText),
-/* harmony export */   p_: () => (/* binding */ list)
-/* harmony export */ });
-/** Why a resource stays. */
-const keepReasons = [
-    'in-use',
-    'protected-label',
-    'protected-image',
-    'keep-last',
-    'recent',
-    'unknown-age',
-    'named-volume',
-    'runner-owned',
-    'built-in',
-    'not-included'
-];
-/** Why a resource goes. */
-const removeReasons = ['expired', 'dangling'];
-function keep(reason, detail) {
-    return { action: 'keep', reason, detail };
-}
-function remove(reason, detail) {
-    return { action: 'remove', reason, detail };
-}
-/** Keeps one more, for what depends on it; false where it stays already, or is not known. */
-function keepAsWell(decided, id, detail) {
-    const known = decided.get(id);
-    if (known === undefined || known.decision.action === 'keep')
-        return false;
-    decided.set(id, { ...known, decision: keep('in-use', detail) });
-    return true;
-}
-/** Joins the first few of a list for a sentence: `a, b and 3 more`. */
-function list(names) {
-    const shown = names.slice(0, 3);
-    const more = names.length - shown.length;
-    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-/** Orders text by its characters' codes, the same on every machine. */
-function compareText(a, b) {
-    return a < b ? -1 : Number(a > b);
-}
-function sum(numbers) {
-    return numbers.reduce((total, number) => total + number, 0);
-}
-
-
-/***/ }),
-
-/***/ 6563:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   F2: () => (/* binding */ parseReference),
-/* harmony export */   LX: () => (/* binding */ labelMatcher),
-/* harmony export */   gp: () => (/* binding */ parseLabelPattern),
-/* harmony export */   lb: () => (/* binding */ problemOfGlob),
-/* harmony export */   yO: () => (/* binding */ referenceMatcher)
-/* harmony export */ });
-/* harmony import */ var picomatch__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4006);
-/* harmony import */ var picomatch__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(picomatch__WEBPACK_IMPORTED_MODULE_0__);
-
-/** Splits `repository:tag` or `repository@digest`; a port in the registry's name is no tag. */
-function parseReference(reference) {
-    const [name = '', digest] = splitAt(reference, reference.indexOf('@'));
-    const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
-    const [repository = '', tag] = splitAt(name, colon);
-    return { repository: familiar(repository), tag, digest };
-}
-function splitAt(text, index) {
-    return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
-}
-function familiar(repository) {
-    return repository
-        .replace(/^(?:index\.)?docker\.io\//, '')
-        .replace(/^library\/(?=[^/]+$)/, '');
-}
-/**
- * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; any other
- * character that no reference has would be a pattern of another tool, and would protect nothing here.
- */
-function problemOfGlob(glob) {
-    const bad = /[^A-Za-z0-9._:@/*?-]/.exec(glob);
-    if (bad !== null)
-        return `it has ${JSON.stringify(bad[0])}`;
-    const { repository, tag, digest } = parseReference(glob);
-    if (repository === '' || tag === '' || digest === '')
-        return 'a part of it is empty';
-    const parts = repository.split('/');
-    if (parts.includes(''))
-        return 'a part of it is empty';
-    if (parts.some((part) => part.includes('**') && part !== '**'))
-        return '** stands for whole parts between slashes';
-    return undefined;
-}
-/**
- * Tells whether a reference matches the glob. One without a tag means every tag and digest, and so does the tag `*`:
- * who protects `node:*` does not mean to lose an image that is pinned by its digest.
- */
-function referenceMatcher(glob) {
-    const pattern = parseReference(glob);
-    // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
-    const onHub = /^(?:index\.)?docker\.io\//.test(glob);
-    const repository = globMatcher(pattern.repository);
-    const tag = globMatcher(pattern.tag ?? '*');
-    const digest = pattern.digest === undefined ? undefined : globMatcher(pattern.digest);
-    return (reference) => {
-        const parts = parseReference(reference);
-        if (!repository(parts.repository))
-            return false;
-        if (onHub && hasRegistry(parts.repository))
-            return false;
-        if (digest !== undefined)
-            return parts.digest !== undefined && digest(parts.digest);
-        return parts.tag === undefined ? tag('') : tag(parts.tag);
-    };
-}
-/** Docker's own rule: a first part with a dot or a port, or `localhost`, is a registry. */
-function hasRegistry(repository) {
-    const [first = '', ...rest] = repository.split('/');
-    return rest.length > 0 && /[.:]|^localhost$/.test(first);
-}
-function globMatcher(glob) {
-    if (glob === '*' || glob === '**')
-        // Both match what is empty, too: the tag of a reference that has a digest instead.
-        return (text) => glob === '**' || !text.includes('/');
-    return picomatch__WEBPACK_IMPORTED_MODULE_0___default()(glob, { dot: true, strictSlashes: true, windows: false });
-}
-/** Reads `key` or `key=value`; undefined where the key is empty. */
-function parseLabelPattern(text) {
-    const [key = '', value] = splitAt(text, text.indexOf('='));
-    return key === '' ? undefined : { key, value };
-}
-/** Tells whether one of the labels is what the pattern names. */
-function labelMatcher(pattern) {
-    const key = textMatcher(pattern.key);
-    const value = textMatcher(pattern.value ?? '*');
-    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && value(text));
-}
-function textMatcher(pattern) {
-    const literals = pattern
-        .split('*')
-        .map((literal) => literal.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'));
-    const expression = new RegExp(`^${literals.join('[^]*')}$`);
-    return (text) => expression.test(text);
-}
-
-
-/***/ }),
-
-/***/ 7994:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Br: () => (/* binding */ renderSummary),
-/* harmony export */   Pl: () => (/* binding */ headline),
-/* harmony export */   zt: () => (/* binding */ renderFailure)
-/* harmony export */ });
-/* harmony import */ var _policy_decision_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6614);
-/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
-/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5655);
-
-
-
-/** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
-const longestSummary = 1_000_000;
-const longestList = 250_000;
-const nouns = {
-    container: 'container',
-    network: 'network',
-    image: 'image',
-    volume: 'volume',
-    'build-cache': 'build cache'
-};
-/** The answer in one sentence, for the log and as the first line of the summary. */
-function headline({ report, disk }) {
-    const { totals, dryRun, resources } = report;
-    const milliseconds = Date.parse(report.finishedAt) - Date.parse(report.startedAt);
-    const took = milliseconds < 120_000
-        ? `in ${(milliseconds / 1_000).toFixed(1)} s`
-        : `in ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds)}`;
-    if (totals.skipped)
-        return `Nothing to do: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
-    const what = describeGoing(report).join(', ') || 'nothing went';
-    const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
-    const bytes = (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(dryRun ? totals.plannedBytes : totals.reclaimedBytes);
-    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
-        `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`);
-}
-/** What went or would go, counted by kind: `2 containers`, `1 image`. */
-function describeGoing({ resources, totals }) {
-    const going = resources.filter(({ action, outcome }) => outcome === 'removed' || (outcome === 'planned' && action === 'remove'));
-    const planned = resources
-        .filter(({ outcome }) => outcome === 'planned')
-        .map(({ removedReferences = [] }) => removedReferences.length);
-    const untagged = totals.untaggedReferences + (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(planned);
-    return [
-        ...Object.entries(nouns).flatMap(([kind, noun]) => {
-            const number = going.filter((one) => one.kind === kind).length;
-            if (number === 0)
-                return [];
-            return kind === 'build-cache' ? [noun] : [(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(number, noun)];
-        }),
-        ...(untagged > 0 ? [(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(untagged, 'reference')] : [])
-    ];
-}
-/** In a dry run, what is possible beyond what is certain. */
-function upTo({ resources, totals }) {
-    const planned = resources.filter(({ outcome }) => outcome === 'planned');
-    const most = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
-    return most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
-}
-function describeDisk({ before, after }, dryRun) {
-    if (before === undefined || after === undefined)
-        return '';
-    if (dryRun)
-        return ` Disk ${usedShare(before)} used.`;
-    return ` Disk ${usedShare(before)} → ${usedShare(after)}.`;
-}
-/** As `df` has it: of what is used and what users may still use. */
-function usedShare({ free, used }) {
-    return `${Math.round((used / (used + free)) * 100)} %`;
-}
-/** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
-function renderSummary(facts) {
-    const { report, disk, warnings, error } = facts;
-    const { resources, dryRun, engine } = report;
-    const sections = [
-        '## Docker Reclaim',
-        `**${headline(facts)}**`,
-        error === undefined ? '' : renderError(error),
-        renderWarnings(warnings),
-        renderKinds(resources, dryRun),
-        renderList('Failed', resources.filter(({ outcome }) => outcome === 'failed'), true),
-        renderList(dryRun ? 'Would go' : 'Went', resources
-            .filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept')
-            .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)), true),
-        renderReasons(facts),
-        renderList('All that stays', resources.filter(({ outcome }) => outcome === 'kept'), false),
-        `Engine ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.name)}, Docker ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.version)}, image store ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.store)}.` +
-            (disk.before && disk.after
-                ? ` Free disk before: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.before.free)}, after: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.after.free)}.`
-                : '')
-    ];
-    return fit(sections.filter((section) => section !== ''));
-}
-function renderWarnings(warnings) {
-    if (warnings.length === 0)
-        return '';
-    const shown = warnings.slice(0, 50).map((one) => `> - ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(one, 500)}`);
-    const more = warnings.length - shown.length;
-    if (more > 0)
-        shown.push(`> - … and ${more} more`);
-    return ['> [!WARNING]', ...shown].join('\n');
-}
-/** A summary for a run that could not even look. */
-function renderFailure(error) {
-    return fit([
-        '## Docker Reclaim',
-        '**Nothing was removed.**',
-        renderError(error)
-    ]);
-}
-function renderError(error) {
-    const lines = error.split('\n').filter((line) => line.trim() !== '');
-    const shown = lines.slice(0, 50).map((line) => `> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(line, 2_000)}`);
-    return `> [!CAUTION]\n${shown.join('\\\n')}`;
-}
-function renderKinds(resources, dryRun) {
-    const rows = Object.entries(nouns).flatMap(([kind, noun]) => {
-        const ofKind = resources.filter((one) => one.kind === kind);
-        if (ofKind.length === 0)
-            return [];
-        const number = (column) => ofKind.filter((one) => columnOf(one) === column).length;
-        const bytes = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(ofKind.map((one) => one.bytes ?? 0));
-        const unknown = ofKind.some((one) => one.bytes === null);
-        const atLeast = `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}${unknown ? ' or more' : ''}`;
-        return [
-            [
-                kind === 'build-cache' ? noun : `${noun}s`,
-                ...columns.map(number),
-                bytes === 0 && unknown ? 'unknown' : atLeast
-            ]
-        ];
-    });
-    const head = dryRun
-        ? [
-            '',
-            'would go',
-            'would be untagged',
-            'stay',
-            'gone',
-            'failed',
-            'would free'
-        ]
-        : ['', 'removed', 'untagged', 'stay', 'gone already', 'failed', 'freed'];
-    return table(head, rows);
-}
-const columns = ['removed', 'untagged', 'kept', 'gone', 'failed'];
-/** Every resource is in exactly one column. */
-function columnOf({ action, outcome }) {
-    if (outcome !== 'planned')
-        return outcome;
-    return action === 'untag' ? 'untagged' : 'removed';
-}
-/** Why what stays does stay, counted, with what it holds, and the input that held it. */
-function renderReasons({ report, inputs, held }) {
-    const kept = report.resources.filter(({ outcome }) => outcome === 'kept');
-    if (kept.length === 0)
-        return '';
-    const rows = [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, resources]) => {
-        const longest = Math.max(...resources.map(({ idle }) => idle ?? -1));
-        const names = inputsOf[reason] ?? [];
-        const given = names.map((name) => (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
-        return [
-            `${reason}${given.length > 0 ? ` (${given.join(', ')})` : ''}`,
-            resources.length,
-            (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(held.get(reason) ?? 0),
-            longest < 0 ? 'unknown' : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(longest)
-        ];
-    });
-    const head = [
-        'reason',
-        'resources',
-        'image data held, at least',
-        'longest idle'
-    ];
-    return `### Why the rest stays\n\n${table(head, rows)}`;
-}
-/** The inputs that hold what stays for a reason. */
-const inputsOf = {
-    'keep-last': ['keep-last'],
-    recent: ['until'],
-    'unknown-age': ['until'],
-    'protected-label': ['protected-labels'],
-    'protected-image': ['protected-images'],
-    'named-volume': ['include-volumes']
-};
-function renderList(title, resources, open) {
-    if (resources.length === 0)
-        return '';
-    const rows = [];
-    let size = 0;
-    for (const one of resources) {
-        const row = [
-            nouns[one.kind],
-            (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(nameOf(one), 120),
-            (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${one.reason}: ${one.detail}`, 300),
-            ...(open ? [describeBytes(one)] : [])
-        ];
-        size += Buffer.byteLength(row.join(' | '));
-        if (size > longestList)
-            break;
-        rows.push(row);
-    }
-    const more = resources.length - rows.length;
-    const rest = more > 0 ? `\n\n… and ${more} more: the report file has them all.` : '';
-    const head = ['', 'name', 'why', ...(open ? ['bytes'] : [])];
-    const body = `${table(head, rows)}${rest}`;
-    const state = open && resources.length <= 20 ? ' open' : '';
-    return `<details${state}><summary>${title}: ${resources.length}</summary>\n\n${body}\n\n</details>`;
-}
-/** What a reader knows it by: all references of an image that goes, or those that it loses. */
-function nameOf({ name, references, removedReferences, action }) {
-    if (action === 'untag' && removedReferences)
-        return removedReferences.join(', ');
-    return references && references.length > 1 ? references.join(', ') : name;
-}
-function describeBytes({ bytes, bytesAtMost }) {
-    if (bytes === null)
-        return 'unknown';
-    return bytesAtMost === undefined
-        ? (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)
-        : `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}, up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytesAtMost)}`;
-}
-function table(head, rows) {
-    const line = (cells) => `| ${cells.join(' | ')} |`;
-    return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-/** Joins as many sections as GitHub takes, and says so where one had to be left out. */
-function fit(sections) {
-    const note = '… this summary was cut: the report file has everything.';
-    let left = longestSummary - note.length - 2;
-    const fitting = sections.filter((section) => {
-        const size = Buffer.byteLength(section) + 2;
-        const fits = size <= left;
-        if (fits)
-            left -= size;
-        return fits;
-    });
-    if (fitting.length < sections.length)
-        fitting.push(note);
-    return `${fitting.join('\n\n')}\n`;
-}
-
-
-/***/ }),
-
-/***/ 5655:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   BP: () => (/* binding */ logLine),
-/* harmony export */   OG: () => (/* binding */ logLines),
-/* harmony export */   U9: () => (/* binding */ count),
-/* harmony export */   aY: () => (/* binding */ code)
-/* harmony export */ });
-/* unused harmony export neutralise */
-/**
- * Makes other people's text (names, labels, an engine's words) safe for one line of the log: control characters, line
- * breaks and characters that hide or reorder others become visible, and nothing is left that the runner takes for a
- * command (`##[…]` anywhere in a line; `::` at its start is up to `logLine`).
- */
-function neutralise(text) {
-    return text
-        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
-        .replaceAll('##[', '##\\u{5b}');
-}
-/** One line for the log that the runner does not take for a command. */
-function logLine(text) {
-    return neutralise(text).replace(/^(\s*):/, '$1\\u{3a}');
-}
-/** The lines of a text of several, each made safe. */
-function logLines(text) {
-    return text.split(/\r?\n/).map(logLine);
-}
-/**
- * Other people's text as a code span of Markdown, in which nothing is markup; its fence is longer than any run of
- * backticks inside. Fits into a cell of a table as well. Long text is cut.
- */
-function code(text, longest = 200) {
-    const shown = text.length > longest
-        ? `${text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, '')}…`
-        : text;
-    const safe = neutralise(shown)
-        // A backslash before a bar would take away the meaning of the one that is put there.
-        .replaceAll('\\|', '\\\u200b|')
-        .replaceAll('|', '\\|');
-    const runs = safe.match(/`+/g) ?? [];
-    const fence = '`'.repeat(Math.max(0, ...runs.map(({ length }) => length)) + 1);
-    const pad = safe.startsWith('`') || safe.endsWith('`') || safe.trim() === '' ? ' ' : '';
-    return `${fence}${pad}${safe}${pad}${fence}`;
-}
-/** `1 image`, `2 images`. */
-function count(number, noun) {
-    return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-
-/***/ }),
-
-/***/ 5552:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  e: () => (/* binding */ run)
-});
-
-// EXTERNAL MODULE: external "node:os"
-var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./src/docker/cli.ts + 146 modules
-var cli = __nccwpck_require__(9450);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-;// CONCATENATED MODULE: ./src/docker/disk.ts
-
-
-
-/**
- * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
- * on another host or in a virtual machine, or this process in a container.
- */
-async function readDisk(engine, endpoint) {
-    const here = process.platform === 'linux' &&
-        endpoint.startsWith('unix://') &&
-        engine.kernel === (0,external_node_os_.release)() &&
-        !(await inContainer());
-    if (!here || engine.rootDir === '')
-        return undefined;
-    try {
-        const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
-        return { free: bavail * bsize, used: (blocks - bfree) * bsize };
-    }
-    catch {
-        return undefined;
-    }
-}
-/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
-async function inContainer() {
-    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
-    const root = mounts
-        .split('\n')
-        .map((line) => line.split(' '))
-        .find((fields) => fields[4] === '/');
-    const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
-    const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_.existsSync);
-    return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
-}
-
-// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 10 modules
-var classic_schemas = __nccwpck_require__(3798);
-// EXTERNAL MODULE: ./src/units.ts + 1 modules
-var units = __nccwpck_require__(1065);
-// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
-var api = __nccwpck_require__(3759);
-;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
-
-
-function string(params) {
-    return core._coercedString(schemas.ZodString, params);
-}
-function number(params) {
-    return api/* _coercedNumber */.qG(classic_schemas/* ZodNumber */.rSt, params);
-}
-function coerce_boolean(params) {
-    return core._coercedBoolean(schemas.ZodBoolean, params);
-}
-function bigint(params) {
-    return core._coercedBigint(schemas.ZodBigInt, params);
-}
-function date(params) {
-    return core._coercedDate(schemas.ZodDate, params);
-}
-
-// EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
-var errors = __nccwpck_require__(7428);
-;// CONCATENATED MODULE: ./src/docker/schemas.ts
-
-
-
-// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional.
-function orElse(schema, fallback) {
-    return schema.nullish().transform((value) => value ?? fallback);
-}
-const schemas_text = orElse(classic_schemas/* string */.YjP(), '');
-const texts = orElse(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()), []);
-const flag = orElse(classic_schemas/* boolean */.zMY(), false);
-const size = orElse(classic_schemas/* number */.aig().nonnegative(), 0);
-const time = classic_schemas/* string */.YjP()
-    .nullish()
-    .transform((value) => (0,units/* parseTime */.pe)(value ?? ''));
-// Not z.record: that drops the key `__proto__`, which Docker takes for a label or a network like any other.
-const map = classic_schemas/* unknown */.L5J()
-    .optional()
-    .transform((value) => Object.fromEntries(entriesOf(value).map(([key, entry]) => [
-    key,
-    typeof entry === 'string' ? entry : ''
-])));
-const keys = classic_schemas/* unknown */.L5J()
-    .optional()
-    .transform((value) => entriesOf(value).map(([key]) => key));
-function entriesOf(value) {
-    return typeof value === 'object' && value !== null
-        ? Object.entries(value)
-        : [];
-}
-const infoSchema = classic_schemas/* object */.Ikc({
-    ID: schemas_text,
-    Name: schemas_text,
-    ServerVersion: schemas_text,
-    Driver: schemas_text,
-    DriverStatus: orElse(classic_schemas/* array */.YOg(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())), []),
-    DockerRootDir: schemas_text,
-    SystemTime: time,
-    KernelVersion: schemas_text,
-    ServerErrors: texts
-});
-const endpointSchema = classic_schemas/* object */.Ikc({ NetworkID: schemas_text }).nullish();
-const mountSchema = classic_schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
-const containerSchema = classic_schemas/* object */.Ikc({
-    Id: classic_schemas/* string */.YjP().min(1),
-    Name: schemas_text,
-    Created: time,
-    Image: schemas_text,
-    State: classic_schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
-        .nullish(),
-    Config: classic_schemas/* object */.Ikc({ Image: schemas_text, Labels: map }).nullish(),
-    HostConfig: classic_schemas/* object */.Ikc({
-        NetworkMode: schemas_text,
-        IpcMode: schemas_text,
-        PidMode: schemas_text,
-        Links: texts,
-        Mounts: orElse(classic_schemas/* array */.YOg(mountSchema), [])
-    })
-        .nullish(),
-    Mounts: orElse(classic_schemas/* array */.YOg(mountSchema), []),
-    NetworkSettings: classic_schemas/* object */.Ikc({
-        /** Names with the IDs of the networks; a container that never started has no IDs. */
-        Networks: classic_schemas/* unknown */.L5J()
-            .optional()
-            .transform((value) => entriesOf(value).map(([name, endpoint]) => ({
-            name,
-            id: endpointSchema.safeParse(endpoint).data?.NetworkID ?? ''
-        })))
-    })
-        .nullish(),
-    SizeRw: size
-});
-/** What `container ls` tells of a container that cannot be inspected. */
-const listedContainerSchema = classic_schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
-const imageSchema = classic_schemas/* object */.Ikc({
-    Id: classic_schemas/* string */.YjP().min(1),
-    RepoTags: texts,
-    RepoDigests: texts,
-    Parent: schemas_text,
-    Comment: schemas_text,
-    Created: time,
-    Size: size,
-    Metadata: classic_schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
-    RootFS: classic_schemas/* object */.Ikc({ Layers: texts }).nullish(),
-    Config: classic_schemas/* object */.Ikc({ Labels: map }).nullish()
-});
-const networkSchema = classic_schemas/* object */.Ikc({
-    Id: classic_schemas/* string */.YjP().min(1),
-    Name: classic_schemas/* string */.YjP().min(1),
-    Scope: schemas_text,
-    Created: time,
-    Labels: map,
-    Ingress: flag,
-    ConfigFrom: classic_schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
-    Containers: keys
-});
-const volumeSchema = classic_schemas/* object */.Ikc({
-    Name: classic_schemas/* string */.YjP().min(1),
-    Driver: schemas_text,
-    CreatedAt: time,
-    Labels: map,
-    Options: map,
-    Mountpoint: schemas_text
-});
-/** A line of `events`. */
-const eventSchema = classic_schemas/* object */.Ikc({
-    Type: schemas_text,
-    Action: schemas_text,
-    Actor: classic_schemas/* object */.Ikc({ ID: schemas_text, Attributes: map }).nullish(),
-    /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
-    timeNano: orElse(classic_schemas/* number */.aig(), 0)
-});
-/** A line of `image ls`. */
-const listedImageSchema = classic_schemas/* object */.Ikc({ ID: classic_schemas/* string */.YjP().min(1), Size: schemas_text });
-/** A line of `image history --human=false`. */
-const historySchema = classic_schemas/* object */.Ikc({
-    CreatedBy: schemas_text,
-    Size: number().nonnegative()
-});
-/** The parts of `system df -v` that are read; sizes are text for people. */
-const diskUsageSchema = classic_schemas/* object */.Ikc({
-    Volumes: orElse(classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
-    BuildCache: orElse(classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
-        CacheType: schemas_text,
-        InUse: schemas_text,
-        Shared: schemas_text,
-        Size: schemas_text,
-        CreatedAt: schemas_text,
-        LastUsedAt: schemas_text
-    })), [])
-});
-const contextSchema = classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
-    Name: schemas_text,
-    Endpoints: classic_schemas/* object */.Ikc({ docker: classic_schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
-        .nullish()
-}));
-/** Reads one JSON value that a command printed. Throws a DockerError that names the command. */
-function readJson(json, schema, command) {
-    let value;
-    try {
-        value = JSON.parse(json);
-    }
-    catch {
-        throw unreadable(command, `no JSON: ${json.slice(0, 200)}`);
-    }
-    const result = schema.safeParse(value);
-    if (!result.success)
-        throw unreadable(command, errors/* prettifyError */.S1(result.error));
-    return result.data;
-}
-/** Reads JSON that a command printed one value a line. Throws a DockerError that names the command. */
-function readJsonLines(lines, schema, command) {
-    return lines
-        .split('\n')
-        .filter((line) => line.trim() !== '')
-        .map((line) => readJson(line, schema, command));
-}
-function unreadable(command, why) {
-    return new cli/* DockerError */.Bi('failed', `The output of docker ${command} could not be read. ${why}`);
-}
-/** A size as Docker prints it for people; undefined where it is none (`N/A`). */
-function readSize(text) {
-    return (0,units/* parseSize */.DB)(text.trim());
-}
-
-;// CONCATENATED MODULE: ./src/policy/bytes.ts
-/**
- * What the removal of images frees, one after the other in the given order: a layer is freed with the last image that
- * has it (images share layers, so that their sizes must not be added up). Returns bytes by image ID.
- *
- * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
- * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain.
- */
-function freedBytes(images, removed, sizes = new Map()) {
-    const tops = growTree(images, sizes);
-    const byId = new Map(images.map((image) => [image.id, image]));
-    const freed = new Map();
-    for (const id of removed) {
-        const image = byId.get(id);
-        const top = tops.get(id);
-        if (image === undefined || top === undefined || freed.has(id))
-            continue;
-        const kept = release(top);
-        const rest = kept.bytes ?? kept.atMost;
-        freed.set(id, Math.max((top.bytes ?? image.bytes) - rest, 0));
-    }
-    return freed;
-}
-/** Takes one holder from the stack and all below it; returns the highest that others still hold. */
-function release(top) {
-    let kept = top;
-    for (let node = top; node; node = node.parent) {
-        node.holders -= 1;
-        if (node.holders === 0 && node.parent !== undefined)
-            kept = node.parent;
-    }
-    return kept;
-}
-/**
- * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
- * goes parts from another one above a stack of unknown size.
- */
-function imagesToMeasure(images, removed) {
-    const tops = growTree(images, new Map());
-    const asked = new Map();
-    for (const id of removed) {
-        const top = tops.get(id);
-        if (top === undefined)
-            continue;
-        for (let node = top; node; node = node.parent) {
-            const parts = node.children.size > 1;
-            if (parts && node.bytes === undefined && !asked.has(node))
-                asked.set(node, id);
-        }
-    }
-    return [...new Set(asked.values())];
-}
-function growTree(images, sizes) {
-    const root = createNode(undefined);
-    root.bytes = 0;
-    const tops = new Map();
-    for (const image of images) {
-        const layerSizes = sizes.get(image.id);
-        let node = root;
-        let stack = 0;
-        node.holders += 1;
-        for (const [index, layer] of image.layers.entries()) {
-            let child = node.children.get(layer);
-            if (child === undefined) {
-                child = createNode(node);
-                node.children.set(layer, child);
-            }
-            node = child;
-            node.holders += 1;
-            node.atMost = Math.min(node.atMost, image.bytes);
-            if (layerSizes !== undefined) {
-                stack += layerSizes[index] ?? 0;
-                node.bytes ??= stack;
-            }
-        }
-        if (image.layers.length > 0)
-            node.bytes ??= image.bytes;
-        tops.set(image.id, node);
-    }
-    return tops;
-}
-function createNode(parent) {
-    return {
-        parent,
-        children: new Map(),
-        holders: 0,
-        bytes: undefined,
-        atMost: Infinity
-    };
-}
-/**
- * The sizes of an image's layers, the lowest first, from its history (the newest entry first), which has lines without
- * a layer too. Undefined where the two do not fit together.
- */
-function layerSizesOf(history, layers) {
-    const withLayer = history.filter(({ createdBy, bytes }) => bytes > 0 || makesLayer(createdBy));
-    const filled = history.filter(({ bytes }) => bytes > 0);
-    const fitting = [withLayer, filled, history].find(({ length }) => length === layers);
-    return fitting?.map(({ bytes }) => bytes).reverse();
-}
-/** The instructions that make a layer even if it is empty, as BuildKit and as the classic builder write them. */
-function makesLayer(createdBy) {
-    return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
-}
-/**
- * Takes from the figures what the build cache may still hold: images that BuildKit built share their layers with its
- * records, and removing such an image frees nothing before the record goes. What remains is certain.
- */
-function withoutCached(freed, images, sharedBytes) {
-    const certain = new Map(freed);
-    let left = sharedBytes;
-    for (const { id } of images.filter(({ byBuildKit }) => byBuildKit)) {
-        const bytes = certain.get(id) ?? 0;
-        const cached = Math.min(bytes, left);
-        left -= cached;
-        if (cached > 0)
-            certain.set(id, bytes - cached);
-    }
-    return certain;
-}
-
-;// CONCATENATED MODULE: ./src/docker/inspect.ts
-
-
-/** As many IDs as stay far below the 32 KiB that a command line may have on Windows. */
-const idsPerCall = 100;
-/**
- * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
- * missing. Only what the engine says it does not have counts as gone.
- */
-async function inspect(docker, type, names, schema, { flags = [], ...options } = {}) {
-    const chunks = [];
-    for (let start = 0; start < names.length; start += idsPerCall)
-        chunks.push(names.slice(start, start + idsPerCall));
-    const inspected = await Promise.all(chunks.map(async (chunk) => {
-        const output = await docker([type, 'inspect', ...flags, '--', ...chunk], options);
-        if (output.stdout === '')
-            (0,cli/* succeed */.Py)(output, `${type} inspect`);
-        const found = readJson(output.stdout, schema.array(), `${type} inspect`);
-        if (output.exitCode === 0)
-            return { found, unreadable: [] };
-        const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]));
-        const missing = chunk.filter((name) => !known.has(name));
-        return {
-            found,
-            unreadable: missing.filter((name) => !saysAbsent(output, type, name))
-        };
-    }));
-    return {
-        found: inspected.flatMap(({ found }) => found),
-        unreadable: inspected.flatMap(({ unreadable }) => unreadable)
-    };
-}
-/**
- * Tells whether the engine said that it does not have a thing. It says so in several ways: `No such image: NAME`,
- * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
- */
-function saysAbsent({ stderr }, type, name) {
-    return stderr.split('\n').some((line) => {
-        const at = line.indexOf(name);
-        if (at < 0)
-            return false;
-        const around = `${line.slice(0, at)}NAME${line.slice(at + name.length)}`.trim();
-        return (new RegExp(`no such (?:${type}|object): NAME$`, 'i').test(around) ||
-            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around));
-    });
-}
-
-;// CONCATENATED MODULE: ./src/docker/sizes.ts
-
-
-
-
-/** Milliseconds for a figure that costs the engine much, and that can be left out. */
-const costlyLimit = 20_000;
-/** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
-async function measureContainers(docker, ids) {
-    const { found } = await inspect(docker, 'container', ids, containerSchema, {
-        flags: ['--size'],
-        limit: costlyLimit
-    });
-    return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]));
-}
-/** What volumes hold, in bytes by name, as far as the engine tells in time. */
-async function measureVolumes(docker) {
-    const usage = await readDiskUsage(docker);
-    return new Map(usage?.Volumes.flatMap(({ Name, Size }) => {
-        const bytes = readSize(Size);
-        return bytes === undefined ? [] : [[Name, bytes]];
-    }));
-}
-/** Everything that `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
-function readDiskUsage(docker) {
-    const args = ['system', 'df', '--verbose', '--format', '{{json .}}'];
-    return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
-}
-/** The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID. */
-async function measureLayers(docker, engine, images) {
-    const measured = await Promise.all(images.map(async ({ id, layers, bytes }) => {
-        const output = await docker([
-            'image',
-            'history',
-            '--no-trunc',
-            '--human=false',
-            '--format',
-            '{{json .}}',
-            id
-        ]);
-        if (output.exitCode !== 0)
-            return [];
-        const entries = readJsonLines(output.stdout, historySchema, 'image history');
-        const history = entries.map(({ CreatedBy, Size }) => ({
-            createdBy: CreatedBy,
-            bytes: Size
-        }));
-        const sizes = layerSizesOf(history, layers.length);
-        if (sizes === undefined)
-            return [];
-        if (engine.store !== 'containerd')
-            return [[id, sizes]];
-        // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-        const unpacked = sizes.reduce((sum, size) => sum + size, 0);
-        const scale = unpacked > 0 ? bytes / unpacked : 1;
-        return [[id, sizes.map((size) => Math.round(size * scale))]];
-    }));
-    return new Map(measured.flat());
-}
-
-;// CONCATENATED MODULE: ./src/docker/buildCache.ts
-
-
-
-
-
-
-
-/**
- * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
- * to another one all the same, and not find it: that says nothing about the engine.
- */
-function builderOptions(builder) {
-    return { env: { BUILDX_BUILDER: builder }, elsewhere: true };
-}
-/**
- * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
- * it there is only `system df`, which also measures every volume, and so is not waited for long.
- */
-async function listBuildCache(docker, engine, builder) {
-    const options = { limit: costlyLimit, ...builderOptions(builder) };
-    const output = await (0,cli/* orNothing */.bR)(docker(['builder', 'du', '--verbose'], options));
-    if (output === undefined)
-        return undefined;
-    if (output.exitCode === 0)
-        return readCacheRecords(output.stdout);
-    const usage = await readDiskUsage(docker);
-    return usage?.BuildCache.map((record) => {
-        const usedAt = readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt);
-        const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0);
-        return {
-            bytes: readSize(record.Size) ?? 0,
-            idle: { least: idle, most: idle },
-            inUse: record.InUse === 'true',
-            shared: record.Shared === 'true',
-            internal: isInternal(record.CacheType)
-        };
-    });
-}
-/** Reads `buildx du --verbose`: blocks of "Key: value" lines. Figures after the blocks are totals. */
-function readCacheRecords(text) {
-    return text.split(/\n\s*\n/).flatMap((block) => {
-        const fields = new Map(block.split('\n').map((line) => {
-            const [key = '', ...value] = line.split(':');
-            return [key.trim(), value.join(':').trim()];
-        }));
-        if (!fields.has('ID'))
-            return [];
-        const idle = (0,units/* parseHumanAge */.Ki)(fields.get('Last used') ?? '');
-        return [
-            {
-                bytes: readSize(fields.get('Size') ?? '') ?? 0,
-                idle: idle ?? { least: 0, most: Infinity },
-                inUse: fields.get('Reclaimable') === 'false',
-                shared: fields.get('Shared') === 'true',
-                internal: isInternal(fields.get('Type') ?? '')
-            }
-        ];
-    });
-}
-function isInternal(type) {
-    return type === 'internal' || type === 'frontend';
-}
-/** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
-function readLogTime(text) {
-    const [, date = '', time = '', zone = ''] = /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
-    return (0,units/* parseTime */.pe)(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
-}
-/**
- * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
- * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
- */
-function pruneArguments(until, keep) {
-    return [
-        'builder',
-        'prune',
-        '--force',
-        '--filter',
-        `until=${(until / 1_000).toFixed(3)}s`,
-        ...(keep > 0 ? ['--keep-storage', String(keep)] : [])
-    ];
-}
-/** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
-async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
-    // What was used since the listing is not in the plan.
-    const idle = until + Date.now() - lookedAt;
-    const output = await docker(pruneArguments(idle, keep), {
-        limit: Infinity,
-        ...builderOptions(builder)
-    });
-    const words = output.stderr.trim() || `exit code ${output.exitCode}`;
-    if (output.exitCode === 0) {
-        const freed = readTotal(output.stdout) ?? 0;
-        return freed > 0
-            ? {
-                outcome: 'removed',
-                freed,
-                detail: 'as many records as the builder found'
-            }
-            : { outcome: 'gone', detail: 'the builder found nothing to remove' };
-    }
-    if (/already running/i.test(words))
-        return changed('another prune is running');
-    if (await hasPruneFilters(configFolder))
-        return changed(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
-    return { outcome: 'failed', detail: words };
-}
-function changed(detail) {
-    return { outcome: 'kept', reason: 'changed', detail };
-}
-/** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
-function readTotal(text) {
-    const [, size] = /^Total(?: reclaimed space)?:(.+)$/m.exec(text) ?? [];
-    return size === undefined ? undefined : readSize(size);
-}
-const configSchema = classic_schemas/* object */.Ikc({ pruneFilters: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).min(1) });
-/** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
-async function hasPruneFilters(folder) {
-    try {
-        const text = await (0,promises_.readFile)((0,external_node_path_.join)(folder, 'config.json'), 'utf8');
-        return configSchema.safeParse(JSON.parse(text)).success;
-    }
-    catch {
-        return false;
-    }
-}
-
-;// CONCATENATED MODULE: ./src/docker/events.ts
-
-
-
-/**
- * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Empty where
- * it does not tell.
- */
-async function readEventLog(docker, engine) {
-    const until = (engine.now / 1_000).toFixed(3);
-    const args = ['events', '--since', '1', '--until', until];
-    const lines = await (0,cli/* orNothing */.bR)(docker([...args, '--format', '{{json .}}'], { limit: costlyLimit }).then((output) => (0,cli/* succeed */.Py)(output, 'events').stdout));
-    return readEvents(lines ?? '');
-}
-/** Reads events, one a line. */
-function readEvents(lines) {
-    return readJsonLines(lines, eventSchema, 'events').map((event) => ({
-        at: event.timeNano / 1e6,
-        type: event.Type,
-        action: event.Action,
-        id: event.Actor?.ID ?? '',
-        image: event.Actor?.Attributes['image'] ?? ''
-    }));
-}
-
-;// CONCATENATED MODULE: ./src/docker/inventory.ts
-
-
-
-
-
-/** How the containerd image store names itself in `docker info`. */
-const containerdDriver = 'io.containerd.snapshotter.v1';
-/** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
-async function lookAtEngine(docker, env) {
-    const output = (0,cli/* succeed */.Py)(await docker(['info', '--format', '{{json .}}'], { limit: 60_000 }), 'info');
-    const info = readJson(output.stdout, infoSchema, 'info');
-    // Old CLIs exit with 0 here although no engine answered.
-    const errors = info.ServerErrors.join('\n');
-    if (errors !== '')
-        throw (0,cli/* connectionError */.$t)(errors, env) ?? new cli/* DockerError */.Bi('no-engine', errors);
-    const containerd = info.DriverStatus.some(([key, value]) => key === 'driver-type' && value === containerdDriver);
-    return {
-        name: info.Name,
-        id: info.ID,
-        version: info.ServerVersion,
-        store: containerd ? 'containerd' : info.Driver,
-        now: info.SystemTime ?? Date.now(),
-        rootDir: info.DockerRootDir,
-        kernel: info.KernelVersion
-    };
-}
-/**
- * Lists all that the engine holds; the listings run side by side. The build cache is asked for only with the `builder`
- * that is the engine's own (see `findContext`): that can be costly, so it has a time limit, after which it is left out.
- */
-async function lookAtAll(docker, engine, builder) {
-    const [containers, images, networks, volumes, events, records] = await Promise.all([
-        listContainers(docker),
-        listImages(docker, engine),
-        listNetworks(docker),
-        listVolumes(docker),
-        readEventLog(docker, engine),
-        builder === undefined ? [] : listBuildCache(docker, engine, builder)
-    ]);
-    const unreadable = Object.entries({
-        image: images.unreadable,
-        network: networks.unreadable,
-        volume: volumes.unreadable
-    }).flatMap(([kind, names]) => names.map((name) => `${kind} ${name}`));
-    return {
-        engine,
-        containers,
-        images: images.found,
-        networks: networks.found,
-        volumes: volumes.found,
-        buildCache: { records },
-        events,
-        ledger: undefined,
-        remembers: false,
-        unreadable
-    };
-}
-async function listIds(docker, args) {
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), args.slice(0, 2).join(' '));
-    return [...new Set(stdout.split('\n').filter(Boolean))];
-}
-const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
-/** All containers, in every state. `ls` prints only IDs: as JSON it would have the engine measure each of them. */
-async function listContainers(docker) {
-    const ids = await listIds(docker, [...listAllContainers, '--quiet']);
-    const inspected = await inspect(docker, 'container', ids, containerSchema);
-    const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
-    return [...inspected.found.map(readContainer), ...others.flat()];
-}
-/**
- * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
- * is in no state that may be removed, and what it needs stays.
- */
-async function readFromListing(docker, id) {
-    const fields = ['Names', 'State', 'Image', 'Networks', 'Mounts'];
-    const format = `[${fields.map((field) => `{{json .${field}}}`).join(',')}]`;
-    const args = [
-        ...listAllContainers,
-        '--filter',
-        `id=${id}`,
-        '--format',
-        format
-    ];
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'container ls');
-    return readJsonLines(stdout, listedContainerSchema, 'container ls').map(([names, state, image, networks, mounts]) => ({
-        id,
-        name: names || id,
-        state: `${state}, and cannot be inspected`,
-        createdAt: undefined,
-        startedAt: undefined,
-        finishedAt: undefined,
-        labels: {},
-        image,
-        imageReference: image,
-        mountedImages: mounts.split(','),
-        networks: networks.split(','),
-        volumes: mounts.split(','),
-        binds: mounts.split(','),
-        joins: []
-    }));
-}
-function readContainer(raw) {
-    const { State: state, Config: config, HostConfig: host } = raw;
-    const networks = raw.NetworkSettings?.Networks ?? [];
-    const named = (type) => raw.Mounts.filter(({ Type }) => Type === type);
-    const asked = (host?.Mounts ?? []).filter(({ Type }) => Type === 'image');
-    const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode].flatMap((mode) => /^container:(.+)/.exec(mode ?? '')?.[1] ?? []);
-    // A link is written "/target:/me/alias".
-    const linked = (host?.Links ?? []).flatMap((link) => /^\/?([^:]+)/.exec(link)?.[1] ?? []);
-    return {
-        id: raw.Id,
-        name: raw.Name.replace(/^\//, '') || raw.Id,
-        state: state?.Status ?? '',
-        createdAt: raw.Created,
-        startedAt: state?.StartedAt,
-        finishedAt: state?.FinishedAt,
-        labels: config?.Labels ?? {},
-        image: raw.Image,
-        imageReference: config?.Image ?? '',
-        mountedImages: [
-            ...named('image').map(({ Name }) => Name),
-            ...asked.map(({ Source }) => Source)
-        ],
-        networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
-        volumes: named('volume').map(({ Name }) => Name),
-        binds: named('bind').map(({ Source }) => Source),
-        joins: [...joined, ...linked]
-    };
-}
-async function listImages(docker, engine) {
-    const args = ['image', 'ls', '--all', '--no-trunc', '--format', '{{json .}}'];
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'image ls');
-    const listed = readJsonLines(stdout, listedImageSchema, 'image ls');
-    const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]));
-    const images = await inspectImages(docker, engine, [...sizes.keys()]);
-    if (engine.store !== 'containerd')
-        return images;
-    // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
-    const found = images.found.map((image) => ({
-        ...image,
-        bytes: sizes.get(image.id) ?? image.bytes
-    }));
-    return { ...images, found };
-}
-/** Inspects images by ID or reference. */
-async function inspectImages(docker, engine, names) {
-    const inspected = await inspect(docker, 'image', names, imageSchema);
-    const found = inspected.found.map((raw) => readImage(raw, engine));
-    return { ...inspected, found };
-}
-function readImage(raw, engine) {
-    const real = (reference) => !reference.includes('<none>');
-    const tags = raw.RepoTags.filter(real);
-    const digests = raw.RepoDigests.filter(real);
-    // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
-    const madeUp = engine.store === 'containerd';
-    return {
-        id: raw.Id,
-        references: [...new Set(madeUp ? tags : [...tags, ...digests])],
-        digests,
-        parent: raw.Parent || undefined,
-        createdAt: raw.Created,
-        taggedAt: raw.Metadata?.LastTagTime,
-        labels: raw.Config?.Labels ?? {},
-        bytes: raw.Size,
-        layers: raw.RootFS?.Layers ?? [],
-        pulled: !madeUp && digests.length > 0,
-        byBuildKit: raw.Comment.startsWith('buildkit')
-    };
-}
-async function listNetworks(docker) {
-    const args = ['network', 'ls', '--quiet', '--no-trunc'];
-    return inspectNetworks(docker, await listIds(docker, args));
-}
-/** Inspects networks by ID. */
-async function inspectNetworks(docker, ids) {
-    const inspected = await inspect(docker, 'network', ids, networkSchema);
-    const found = inspected.found.map((raw) => ({
-        id: raw.Id,
-        name: raw.Name,
-        scope: raw.Scope,
-        createdAt: raw.Created,
-        labels: raw.Labels,
-        ingress: raw.Ingress,
-        configFrom: raw.ConfigFrom?.Network || undefined,
-        containers: raw.Containers
-    }));
-    return { ...inspected, found };
-}
-async function listVolumes(docker) {
-    const args = ['volume', 'ls', '--quiet'];
-    return inspectVolumes(docker, await listIds(docker, args));
-}
-/** Inspects volumes by name. */
-async function inspectVolumes(docker, names) {
-    const inspected = await inspect(docker, 'volume', names, volumeSchema);
-    const found = inspected.found.map((raw) => ({
-        name: raw.Name,
-        driver: raw.Driver,
-        createdAt: raw.CreatedAt,
-        labels: raw.Labels,
-        options: raw.Options,
-        mountpoint: raw.Mountpoint
-    }));
-    return { ...inspected, found };
-}
-/** Reads the context that the CLI uses. Reaches no engine. */
-async function findContext(docker) {
-    const output = await docker(['context', 'inspect']);
-    const [context] = output.exitCode === 0
-        ? readJson(output.stdout, contextSchema, 'context inspect')
-        : [];
-    return {
-        name: context?.Name || 'default',
-        endpoint: context?.Endpoints?.docker?.Host ?? ''
-    };
-}
-
-// EXTERNAL MODULE: ./src/policy/decision.ts
-var policy_decision = __nccwpck_require__(6614);
-;// CONCATENATED MODULE: ./src/policy/policy.ts
-/** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
-function untilDuration(policy, now) {
-    return 'duration' in policy.until
-        ? policy.until.duration
-        : Math.max(now - policy.until.time, 1);
-}
-
-;// CONCATENATED MODULE: ./src/policy/age.ts
-
-
-
-/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
-const earliestPlausible = Date.UTC(1980, 0, 3);
-/** Docker writes year 1 for "never", and build tools years that mean "none". */
-function plausible(instant) {
-    return instant !== undefined && instant >= earliestPlausible
-        ? instant
-        : undefined;
-}
-/**
- * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
- * `age-from: created` by Docker's own rule, the date of its making alone.
- */
-function ageOf(createdAt, evidence, { policy, now }) {
-    const created = { at: createdAt, of: 'created' };
-    const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence];
-    let latest;
-    for (const { at, of } of all) {
-        const instant = plausible(at);
-        if (instant !== undefined && (latest === undefined || instant > latest.at))
-            latest = { at: instant, of };
-    }
-    return latest === undefined
-        ? 'unknown'
-        : { idle: Math.max(now - latest.at, 0), of: latest.of };
-}
-/** What the end of containers shows of the networks and volumes that they used. */
-function endsOf(containers) {
-    return containers.map(({ finishedAt }) => ({
-        at: finishedAt,
-        of: 'last used by a container'
-    }));
-}
-function describeAge(age) {
-    return age === 'unknown'
-        ? 'nothing tells its age'
-        : `${age.of} ${(0,units/* formatDuration */.a3)(age.idle)} ago`;
-}
-/** Networks, volumes and containers that never started may be seconds away from their first use. */
-const firstMinutes = 10 * 60_000;
-/**
- * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
- * With `young`, the resource also stays for its first ten minutes.
- */
-function keepForAge(age, { policy, now, evidence }, young) {
-    const until = untilDuration(policy, now);
-    if (until === 0)
-        return undefined;
-    if (age === 'unknown')
-        return (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`);
-    if (age.idle < until)
-        return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
-    if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
-        return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
-    return undefined;
-}
-/** From when on something of unknown age may go, if this run's observation is kept. */
-function whenKnown(instant, { remembers }) {
-    const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ');
-    return remembers ? `; if it stays unused, it can go from ${day} UTC on` : '';
-}
-
-;// CONCATENATED MODULE: ./src/policy/evidence.ts
-
-
-/** What an image has been through, by the action of the event. Untagging and removal are no use. */
-const imageActions = {
-    pull: 'pulled',
-    load: 'loaded',
-    import: 'imported',
-    tag: 'tagged',
-    push: 'pushed',
-    save: 'saved'
-};
-const containerActions = new Set(['create', 'start', 'restart', 'die']);
-const otherActions = new Set([
-    'create',
-    'mount',
-    'unmount',
-    'connect',
-    'disconnect'
-]);
-/** Sorts what is known from before by what it is evidence for. */
-function indexEvidence(inventory) {
-    const { events, ledger, remembers } = inventory;
-    const inLog = usesInLog(inventory);
-    const entries = new Map(ledger?.map((entry) => [entry.id, entry]));
-    const times = events.map(({ at }) => at);
-    return {
-        of: (id) => {
-            const { since, arrived, usedAt } = entries.get(id) ?? {};
-            return [
-                ...inLog(id),
-                { at: usedAt, of: 'seen in use' },
-                // Of what was there at the first look, nobody knows since when.
-                { at: arrived ? since : undefined, of: 'first seen' }
-            ];
-        },
-        logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
-        watchedSince: (id) => entries.get(id)?.since,
-        remembers
-    };
-}
-/** What the engine's event log shows of the use of things, by their ID or name. */
-function usesInLog(inventory) {
-    const found = new Map();
-    const findImages = imageFinder(inventory.images);
-    const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
-    for (const event of inventory.events) {
-        const { ids, of } = readEvent(event, findImages, imageOf);
-        for (const id of ids)
-            found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
-    }
-    return (id) => found.get(id) ?? [];
-}
-/** What was used by an event, and how. */
-function readEvent({ type, action, id, image }, findImages, imageOf) {
-    const nothing = { ids: [], of: '' };
-    if (type === 'image') {
-        const of = imageActions[action];
-        // Of a pull or a push the ID is the reference.
-        return of === undefined ? nothing : { ids: findImages(id), of };
-    }
-    const of = 'last used by a container';
-    if (type === 'container')
-        return containerActions.has(action)
-            ? { ids: findImages(imageOf.get(id) ?? image), of }
-            : nothing;
-    return otherActions.has(action)
-        ? { ids: [id], of: action === 'create' ? 'created' : of }
-        : nothing;
-}
-
-// EXTERNAL MODULE: ./src/policy/match.ts
-var match = __nccwpck_require__(6563);
-;// CONCATENATED MODULE: ./src/policy/context.ts
-
-
-function createContext(policy, inventory) {
-    const labels = policy.protectedLabels.map((pattern) => ({
-        text: describePattern(pattern),
-        matches: (0,match/* labelMatcher */.LX)(pattern)
-    }));
-    const globs = policy.protectedImages.map((glob) => ({
-        text: glob,
-        matches: (0,match/* referenceMatcher */.yO)(glob)
-    }));
-    return {
-        policy,
-        now: inventory.engine.now,
-        evidence: indexEvidence(inventory),
-        protectedBy: (present) => {
-            const found = labels.find(({ matches }) => matches(present));
-            return found && `has the protected label ${found.text}`;
-        },
-        protectedReference: (references) => {
-            const found = globs.find(({ matches }) => references.some(matches));
-            return found && `protected by ${found.text}`;
-        }
-    };
-}
-function unmatchedPatterns({ containers, images, networks, volumes }, policy) {
-    const labelled = [...containers, ...images, ...networks, ...volumes];
-    const references = images.flatMap(namesOf);
-    return [
-        ...policy.protectedLabels
-            .filter((pattern) => {
-            const matches = (0,match/* labelMatcher */.LX)(pattern);
-            return !labelled.some(({ labels }) => matches(labels));
-        })
-            .map(describePattern)
-            .map((pattern) => ({ input: 'protected-labels', pattern })),
-        ...policy.protectedImages
-            .filter((glob) => !references.some((0,match/* referenceMatcher */.yO)(glob)))
-            .map((pattern) => ({ input: 'protected-images', pattern }))
-    ];
-}
-/** Everything that an image is known by: its references, and digests that the store makes up from them. */
-function namesOf({ references, digests }) {
-    return [...new Set([...references, ...digests])];
-}
-function describePattern({ key, value }) {
-    return value === undefined ? key : `${key}=${value}`;
-}
-
-;// CONCATENATED MODULE: ./src/policy/needs.ts
-
-
-
-
-/**
- * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
- * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
- */
-function needsOf(containers, all) {
-    const findImages = imageFinder(all.images);
-    const ids = containerIds(all.containers);
-    const needs = {
-        images: new Map(),
-        networks: new Map(),
-        volumes: new Map(),
-        binds: new Map(),
-        containers: new Map()
-    };
-    for (const container of containers) {
-        const byId = findImages(container.image);
-        const images = byId.length > 0 ? byId : findImages(container.imageReference);
-        const joined = container.joins.map((name) => ids.get(name) ?? name);
-        add(needs.images, [...images, ...container.mountedImages.flatMap(findImages)], container);
-        add(needs.networks, container.networks, container);
-        add(needs.volumes, container.volumes, container);
-        add(needs.binds, container.binds, container);
-        add(needs.containers, joined, container);
-    }
-    return needs;
-}
-function add(users, keys, container) {
-    for (const key of new Set(keys)) {
-        const known = users.get(key);
-        if (known === undefined)
-            users.set(key, [container]);
-        else
-            known.push(container);
-    }
-}
-/**
- * Finds the IDs of the images that a reference or an ID may mean now. Docker takes the start of an ID, too, and on the
- * containerd store a digest is an ID: where it could be several, all of them count.
- */
-function imageFinder(images) {
-    const ids = images.map(({ id }) => id);
-    const known = new Map(images.map(({ id }) => [id, id]));
-    for (const image of images)
-        for (const name of namesOf(image))
-            known.set(canonical(name), image.id);
-    return (name) => {
-        const exact = known.get(name) ?? known.get(canonical(name));
-        const { digest } = (0,match/* parseReference */.F2)(name);
-        const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1];
-        const found = [
-            exact,
-            known.get(digest ?? ''),
-            ...(start && exact !== name
-                ? ids.filter((id) => id.startsWith(`sha256:${start}`))
-                : [])
-        ];
-        return [...new Set(found)].filter((id) => id !== undefined);
-    };
-}
-function canonical(reference) {
-    const { repository, tag, digest } = (0,match/* parseReference */.F2)(reference);
-    return digest === undefined
-        ? `${repository}:${tag ?? 'latest'}`
-        : `${repository}@${digest}`;
-}
-/** The ID of each container, by its name and by its ID. */
-function containerIds(containers) {
-    return new Map([
-        ...containers.map(({ id, name }) => [name, id]),
-        ...containers.map(({ id }) => [id, id])
-    ]);
-}
-/** The containers that need a network, by its ID or, where they have never started, by its name. */
-function usersOfNetwork(network, needs) {
-    return [
-        ...new Set([
-            ...(needs.networks.get(network.id) ?? []),
-            ...(needs.networks.get(network.name) ?? [])
-        ])
-    ];
-}
-/** The containers that use a volume: by its name, or by a bind of its folder on the host. */
-function usersOfVolume(volume, needs) {
-    const users = new Set(needs.volumes.get(volume.name));
-    if (volume.mountpoint !== '')
-        for (const [folder, containers] of needs.binds)
-            if (`${folder}/`.startsWith(`${volume.mountpoint}/`))
-                for (const container of containers)
-                    users.add(container);
-    return [...users];
-}
-/** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
-function describeUsers(users, now) {
-    const [first] = users;
-    if (first === undefined)
-        return 'nothing';
-    const more = users.length > 1 ? `, and ${users.length - 1} more` : '';
-    return `container ${first.name}, ${describeState(first, now)}${more}`;
-}
-function describeState(container, now) {
-    const finished = plausible(container.finishedAt);
-    if (container.state === 'created')
-        return 'never started';
-    if (container.state !== 'exited' || finished === undefined)
-        return container.state;
-    return `stopped ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
-}
-
-;// CONCATENATED MODULE: ./src/policy/levels.ts
-
-/**
- * Puts what needs something before what it needs: containers before those that they join, images before their
- * parents. Each level can go at once.
- */
-function inLevels(items, { containers, images }) {
-    const ids = containerIds(containers);
-    const needs = new Map([
-        ...containers.map(({ id, joins }) => [id, joins.map((name) => ids.get(name) ?? name)]),
-        ...images.map(({ id, parent }) => [id, parent ? [parent] : []])
-    ]);
-    const levels = [];
-    for (let left = [...items]; left.length > 0;) {
-        const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []));
-        const free = left.filter(({ id }) => !needed.has(id));
-        // A circle cannot be; if there is one, the engine decides.
-        const level = free.length > 0 ? free : left;
-        levels.push(level);
-        left = free.length > 0 ? left.filter(({ id }) => needed.has(id)) : [];
-    }
-    return levels;
-}
-
-;// CONCATENATED MODULE: ./src/policy/recheck.ts
-
-/** A container must be as it was, and nothing may have come that joins it. */
-function recheckContainer(planned, { now, needs, containers }) {
-    const current = containers.get(planned.id);
-    if (current === undefined)
-        return 'gone';
-    if (current.state !== planned.state ||
-        current.startedAt !== planned.startedAt ||
-        current.finishedAt !== planned.finishedAt)
-        return { changed: `it was used meanwhile: it is ${current.state} now` };
-    return inUse(needs.containers.get(planned.id), now);
-}
-function recheckNetwork(planned, { now, needs, networks }) {
-    if (!networks.has(planned.id))
-        return 'gone';
-    return inUse(usersOfNetwork(planned, needs), now);
-}
-/**
- * An image must have the references that it had, but for those that this run has `takenOff`, and be tagged no later;
- * no container may need it, and no child of it may be left.
- */
-function recheckImage(planned, { now, needs, images }, takenOff, children) {
-    const current = images.get(planned.id);
-    if (current === undefined)
-        return 'gone';
-    const added = current.references.filter((one) => !planned.references.includes(one) || takenOff.includes(one));
-    // With the last tag of a repository the engine takes the digests of that repository, too.
-    const lost = takenOff.length === 0 &&
-        current.references.length < planned.references.length;
-    if (added.length > 0 || lost) {
-        const references = current.references.join(', ') || 'none';
-        return { changed: `its references are now: ${references}` };
-    }
-    if (takenOff.length === 0 && current.taggedAt !== planned.taggedAt)
-        return { changed: 'it was tagged or pulled again' };
-    const [child] = children;
-    if (child !== undefined)
-        return { changed: `parent of ${child.references[0] ?? child.id}` };
-    return inUse(needs.images.get(planned.id), now);
-}
-/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
-function recheckVolume(planned, { now, needs, volumes }) {
-    const current = volumes.get(planned.name);
-    if (current === undefined)
-        return 'gone';
-    if (current.createdAt !== planned.createdAt)
-        return { changed: 'it was made anew' };
-    return inUse(usersOfVolume(planned, needs), now);
-}
-function inUse(users, now) {
-    return users === undefined || users.length === 0
-        ? undefined
-        : { changed: `needed by ${describeUsers(users, now)}` };
-}
-
-;// CONCATENATED MODULE: ./src/docker/secondLook.ts
-
-
-
-/** Reads again what could speak against the removal of some things: all containers, and the things themselves. */
-async function lookAgain(docker, { engine, images: allImages }, kind, ids) {
-    const nothing = { found: [], unreadable: [] };
-    const [containers, networks, images, volumes] = await Promise.all([
-        listContainers(docker),
-        kind === 'network' ? inspectNetworks(docker, ids) : nothing,
-        kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
-        kind === 'volume' ? inspectVolumes(docker, ids) : nothing
-    ]);
-    const unreadable = new Set([networks, images, volumes].flatMap((one) => one.unreadable));
-    return {
-        now: engine.now,
-        needs: needsOf(containers, { containers, images: allImages }),
-        containers: byKey(containers, ({ id }) => id),
-        networks: byKey(networks.found, ({ id }) => id),
-        images: byKey(images.found, ({ id }) => id),
-        volumes: byKey(volumes.found, ({ name }) => name),
-        isUnreadable: (id) => unreadable.has(id)
-    };
-}
-/** A map of things by their ID, or by what else each of them is known by. */
-function byKey(things, key) {
-    return new Map(things.map((thing) => [key(thing), thing]));
-}
-
-;// CONCATENATED MODULE: ./src/docker/untag.ts
-
-
-// Without --no-prune the engine takes untagged parents along, protected ones too.
-const removeImage = ['image', 'rm', '--no-prune'];
-/**
- * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
- * engine lets go with its ID, that is one tag and the digests of the same repository.
- */
-function referencesToUntag({ decision }, references) {
-    if (decision.action === 'untag')
-        return decision.removedReferences;
-    const last = references.find((one) => !one.includes('@')) ?? references[0];
-    if (last === undefined)
-        return [];
-    const { repository } = (0,match/* parseReference */.F2)(last);
-    return references.filter((one) => one !== last &&
-        !(one.includes('@') && (0,match/* parseReference */.F2)(one).repository === repository));
-}
-/**
- * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns the engine's
- * words where it refused. The containerd store compares and deletes in one; on others the reference is read right
- * before, one at a time.
- */
-async function untag(docker, engine, { id }, references, done) {
-    const means = async (reference) => {
-        const { found } = await inspectImages(docker, engine, [reference]);
-        return found[0]?.id === id;
-    };
-    let words = '';
-    for (const reference of references) {
-        const compares = engine.store === 'containerd' && !reference.includes('@');
-        if (!compares && !(await means(reference)))
-            continue;
-        const name = compares ? `${reference}@${id}` : reference;
-        const output = await docker([...removeImage, '--', name]);
-        if (output.exitCode === 0)
-            done.push(reference);
-        else if (await means(reference))
-            words = output.stderr.trim();
-    }
-    return words;
-}
-
-;// CONCATENATED MODULE: ./src/docker/removal.ts
-
-
-
-
-
-
-/**
- * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
- * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
- * results, one for each item.
- */
-async function removeAll(items, options) {
-    const act = createAct(options);
-    for (const kind of ['container', 'network', 'image', 'volume']) {
-        const ofKind = items.filter((item) => item.kind === kind);
-        for (const level of inLevels(ofKind, options.inventory))
-            await act.removeInBatches(kind, level);
-    }
-    for (const item of items.filter(({ kind }) => kind === 'build-cache'))
-        await act.prune(item);
-    return act.finish(items);
-}
-/** How each kind is removed, and how its success reads on standard output. */
-const commands = {
-    container: { args: ['container', 'rm'], said: (id) => id },
-    network: { args: ['network', 'rm'], said: (id) => id },
-    image: { args: removeImage, said: (id) => `Deleted: ${id}` },
-    volume: { args: ['volume', 'rm'], said: (name) => name }
-};
-/** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
-const batchTime = 1_000;
-const firstBatch = 8;
-const largestBatch = 100;
-/** Characters; Windows takes 32,767 in a command line. */
-const longestCommand = 16_000;
-function createAct(options) {
-    const { inventory, concurrency, deadline, signal, onResult } = options;
-    // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
-    const docker = (args, more) => options.docker(args, { grace: true, ...more });
-    const recheck = createRecheck(inventory, {
-        isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
-        takenOff: (id) => takenOff.get(id) ?? []
-    });
-    const results = new Map();
-    /** What became of images, by ID. */
-    const fates = new Map();
-    /** References that are off an image already, whatever becomes of it. */
-    const takenOff = new Map();
-    let fatal;
-    const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
-    function settle(item, fate) {
-        if (results.has(item))
-            return;
-        const off = takenOff.get(item.id) ?? [];
-        const partly = off.length > 0 && fate.outcome !== 'removed';
-        const result = { item, ...fate, ...(partly && { removedReferences: off }) };
-        results.set(item, result);
-        if (item.kind === 'image')
-            fates.set(item.id, fate.outcome);
-        onResult(result);
-    }
-    async function removeInBatches(kind, items) {
-        const queue = [...items];
-        let size = firstBatch;
-        async function lane() {
-            while (queue.length > 0 && !stopped()) {
-                const batch = takeBatch(queue, size);
-                const start = Date.now();
-                try {
-                    await removeBatch(kind, batch);
-                }
-                catch (error) {
-                    fatal ??= asDockerError(error);
-                }
-                const pace = batch.length / Math.max(Date.now() - start, 1);
-                size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
-            }
-        }
-        await Promise.all(Array.from({ length: concurrency }, lane));
-    }
-    async function removeBatch(kind, batch) {
-        const going = await stillGoing(kind, batch);
-        const whole = kind === 'image' ? await untagFirst(going) : going;
-        if (whole.length === 0)
-            return;
-        await remove(kind, whole);
-        const unclear = whole.filter((item) => !results.has(item));
-        for (const item of await attempt(unclear, () => stillGoing(kind, unclear))) {
-            // Once more, alone: what the engine says now is about this one.
-            const output = await remove(kind, [item]);
-            const [left] = results.has(item)
-                ? []
-                : await attempt([item], () => stillGoing(kind, [item]));
-            if (left !== undefined)
-                settle(left, readRefusal(output));
-        }
-    }
-    /** Removes things with one call, and settles those that the engine says are gone by it. */
-    async function remove(kind, items) {
-        const { args, said } = commands[kind];
-        const read = (stdout) => {
-            const words = new Set(stdout.split('\n').map((line) => line.trim()));
-            for (const item of items)
-                if (words.has(said(item.id)))
-                    settle(item, { outcome: 'removed' });
-        };
-        const ids = items.map(({ id }) => id);
-        const output = await attempt(items, () => docker([...args, '--', ...ids]), read);
-        read(output.stdout);
-        return output;
-    }
-    /** Takes off what has to be taken off by name; returns those that are then to go as a whole. */
-    async function untagFirst(items) {
-        const whole = [];
-        for (const item of items) {
-            const done = [];
-            takenOff.set(item.id, done);
-            const references = referencesToUntag(item, item.references ?? []);
-            const words = await attempt([item], () => untag(docker, inventory.engine, item, references, done));
-            if (item.decision.action === 'remove')
-                whole.push(item);
-            else
-                settle(item, readUntagging(words, done));
-        }
-        return whole;
-    }
-    /** Runs a call that may change the items; if it breaks off, nobody knows what became of the others. */
-    async function attempt(items, change, read = () => undefined) {
-        try {
-            return await change();
-        }
-        catch (error) {
-            const { message, stdout } = asDockerError(error);
-            read(stdout);
-            const detail = `its removal broke off, it may be gone: ${message}`;
-            for (const item of items)
-                settle(item, { outcome: 'failed', detail });
-            throw error;
-        }
-    }
-    /** Looks again at the items and what could need them; settles those that are gone or have changed. */
-    async function stillGoing(kind, items) {
-        if (items.length === 0)
-            return [];
-        const ids = items.map(({ id }) => id);
-        const look = await lookAgain(docker, inventory, kind, ids);
-        return items.filter((item) => {
-            const change = recheck[kind](item.id, look);
-            if (change === 'gone')
-                settle(item, { outcome: 'gone' });
-            else if (change !== undefined)
-                settle(item, kept(change.changed));
-            return change === undefined;
-        });
-    }
-    async function prune(item) {
-        if (stopped())
-            return;
-        try {
-            settle(item, await pruneBuildCache({ docker, ...options.cache }));
-        }
-        catch (error) {
-            const broken = asDockerError(error);
-            const late = broken.kind === 'no-answer' && Date.now() >= deadline;
-            if (!late)
-                fatal ??= broken;
-            const detail = late
-                ? 'the engine was still removing records when the time was up'
-                : broken.message;
-            settle(item, late
-                ? { outcome: 'kept', reason: 'budget', detail }
-                : { outcome: 'failed', detail });
-        }
-    }
-    /** Settles what was not come to. */
-    function finish(items) {
-        const why = signal.aborted
-            ? 'the run was cancelled'
-            : fatal
-                ? 'the engine failed'
-                : 'the time was up';
-        for (const item of items)
-            settle(item, {
-                outcome: 'kept',
-                reason: 'budget',
-                detail: `not done: ${why}`
-            });
-        return { results: [...results.values()], fatal };
-    }
-    return { removeInBatches, prune, finish };
-}
-/** Makes the check of each kind against a second look. */
-function createRecheck({ containers, networks, images, volumes }, done) {
-    const children = Map.groupBy(images, ({ parent }) => parent);
-    function checking(planned, recheck) {
-        return (id, look) => {
-            const thing = planned.get(id);
-            if (thing === undefined)
-                throw new Error(`${id} is not in the inventory`);
-            return look.isUnreadable(id)
-                ? { changed: 'the engine cannot tell of it any more' }
-                : recheck(thing, look);
-        };
-    }
-    return {
-        container: checking(byKey(containers, ({ id }) => id), recheckContainer),
-        network: checking(byKey(networks, ({ id }) => id), recheckNetwork),
-        image: checking(byKey(images, ({ id }) => id), (image, look) => {
-            const left = (children.get(image.id) ?? []).filter(({ id }) => done.isLeft(id));
-            return recheckImage(image, look, done.takenOff(image.id), left);
-        }),
-        volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
-    };
-}
-function takeBatch(queue, size) {
-    let characters = 0;
-    let count = 0;
-    for (const { id } of queue.slice(0, size)) {
-        characters += id.length + 1;
-        if (count > 0 && characters > longestCommand)
-            break;
-        count += 1;
-    }
-    return queue.splice(0, count);
-}
-function kept(detail) {
-    return { outcome: 'kept', reason: 'changed', detail };
-}
-function readUntagging(words, done) {
-    if (words !== '')
-        return { outcome: 'failed', detail: words };
-    return done.length > 0
-        ? { outcome: 'untagged' }
-        : kept('its references mean other images now');
-}
-/** Words of the engine about a use that no listing shows yet. */
-const used = /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i;
-/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal({ stderr, exitCode }) {
-    const detail = stderr.trim() || `exit code ${exitCode}`;
-    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
-}
-function asDockerError(error) {
-    // Whatever went wrong, what was done until then is still to be reported.
-    return error instanceof cli/* DockerError */.Bi
-        ? error
-        : new cli/* DockerError */.Bi('failed', String(error));
-}
-
-// EXTERNAL MODULE: ./src/inputs.ts
-var inputs = __nccwpck_require__(8422);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
-// EXTERNAL MODULE: external "node:stream"
-var external_node_stream_ = __nccwpck_require__(7075);
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_async.js
-/* IMPORT */
-/* MAIN */
-const attemptifyAsync = (fn, options) => {
-    const { onError } = options;
-    return function attemptified(...args) {
-        return fn.apply(undefined, args).catch(onError);
-    }; //TSC
-};
-/* EXPORT */
-/* harmony default export */ const attemptify_async = (attemptifyAsync);
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_sync.js
-/* IMPORT */
-/* MAIN */
-const attemptifySync = (fn, options) => {
-    const { onError } = options;
-    return function attemptified(...args) {
-        try {
-            return fn.apply(undefined, args);
-        }
-        catch (error) {
-            return onError(error);
-        }
-    }; //TSC
-};
-/* EXPORT */
-/* harmony default export */ const attemptify_sync = (attemptifySync);
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/constants.js
-/* MAIN */
-const RETRY_INTERVAL = 250;
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_async.js
-/* IMPORT */
-
-/* MAIN */
-const retryifyAsync = (fn, options) => {
-    const { isRetriable } = options;
-    return function retryified(options) {
-        const { timeout } = options;
-        const interval = options.interval ?? RETRY_INTERVAL;
-        const timestamp = Date.now() + timeout;
-        return function attempt(...args) {
-            return fn.apply(undefined, args).catch((error) => {
-                if (!isRetriable(error))
-                    throw error;
-                if (Date.now() >= timestamp)
-                    throw error;
-                const delay = Math.round(interval * Math.random());
-                if (delay > 0) {
-                    const delayPromise = new Promise(resolve => setTimeout(resolve, delay));
-                    return delayPromise.then(() => attempt.apply(undefined, args));
-                }
-                else {
-                    return attempt.apply(undefined, args);
-                }
-            });
-        }; //TSC
-    };
-};
-/* EXPORT */
-/* harmony default export */ const retryify_async = (retryifyAsync);
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_sync.js
-/* IMPORT */
-/* MAIN */
-const retryifySync = (fn, options) => {
-    const { isRetriable } = options;
-    return function retryified(options) {
-        const { timeout } = options;
-        const timestamp = Date.now() + timeout;
-        return function attempt(...args) {
-            while (true) {
-                try {
-                    return fn.apply(undefined, args);
-                }
-                catch (error) {
-                    if (!isRetriable(error))
-                        throw error;
-                    if (Date.now() >= timestamp)
-                        throw error;
-                    continue;
-                }
-            }
-        }; //TSC
-    };
-};
-/* EXPORT */
-/* harmony default export */ const retryify_sync = (retryifySync);
-
-// EXTERNAL MODULE: external "node:process"
-var external_node_process_ = __nccwpck_require__(1708);
-;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/handlers.js
-/* IMPORT */
-
-/* MAIN */
-const Handlers = {
-    /* API */
-    isChangeErrorOk: (error) => {
-        if (!Handlers.isNodeError(error))
-            return false;
-        const { code } = error;
-        if (code === 'ENOSYS')
-            return true;
-        if (!IS_USER_ROOT && (code === 'EINVAL' || code === 'EPERM'))
-            return true;
-        return false;
-    },
-    isNodeError: (error) => {
-        return (error instanceof Error);
-    },
-    isRetriableError: (error) => {
-        if (!Handlers.isNodeError(error))
-            return false;
-        const { code } = error;
-        if (code === 'EMFILE' || code === 'ENFILE' || code === 'EAGAIN' || code === 'EBUSY' || code === 'EACCESS' || code === 'EACCES' || code === 'EACCS' || code === 'EPERM')
-            return true;
-        return false;
-    },
-    onChangeError: (error) => {
-        if (!Handlers.isNodeError(error))
-            throw error;
-        if (Handlers.isChangeErrorOk(error))
-            return;
-        throw error;
-    }
-};
-/* EXPORT */
-/* harmony default export */ const handlers = (Handlers);
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/constants.js
-/* IMPORT */
-
-
-/* MAIN */
-const ATTEMPTIFY_CHANGE_ERROR_OPTIONS = {
-    onError: handlers.onChangeError
-};
-const ATTEMPTIFY_NOOP_OPTIONS = {
-    onError: () => undefined
-};
-const IS_USER_ROOT = (external_node_process_.getuid ? !external_node_process_.getuid() : false);
-const RETRYIFY_OPTIONS = {
-    isRetriable: handlers.isRetriableError
-};
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/index.js
-/* IMPORT */
-
-
-
-
-
-/* MAIN */
-const FS = {
-    attempt: {
-        /* ASYNC */
-        chmod: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chmod), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
-        chown: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chown), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
-        close: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.close), ATTEMPTIFY_NOOP_OPTIONS),
-        fsync: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), ATTEMPTIFY_NOOP_OPTIONS),
-        mkdir: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.mkdir), ATTEMPTIFY_NOOP_OPTIONS),
-        realpath: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.realpath), ATTEMPTIFY_NOOP_OPTIONS),
-        stat: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.stat), ATTEMPTIFY_NOOP_OPTIONS),
-        unlink: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.unlink), ATTEMPTIFY_NOOP_OPTIONS),
-        /* SYNC */
-        chmodSync: attemptify_sync(external_node_fs_.chmodSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
-        chownSync: attemptify_sync(external_node_fs_.chownSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
-        closeSync: attemptify_sync(external_node_fs_.closeSync, ATTEMPTIFY_NOOP_OPTIONS),
-        existsSync: attemptify_sync(external_node_fs_.existsSync, ATTEMPTIFY_NOOP_OPTIONS),
-        fsyncSync: attemptify_sync(external_node_fs_.fsync, ATTEMPTIFY_NOOP_OPTIONS),
-        mkdirSync: attemptify_sync(external_node_fs_.mkdirSync, ATTEMPTIFY_NOOP_OPTIONS),
-        realpathSync: attemptify_sync(external_node_fs_.realpathSync, ATTEMPTIFY_NOOP_OPTIONS),
-        statSync: attemptify_sync(external_node_fs_.statSync, ATTEMPTIFY_NOOP_OPTIONS),
-        unlinkSync: attemptify_sync(external_node_fs_.unlinkSync, ATTEMPTIFY_NOOP_OPTIONS)
-    },
-    retry: {
-        /* ASYNC */
-        close: retryify_async((0,external_node_util_.promisify)(external_node_fs_.close), RETRYIFY_OPTIONS),
-        fsync: retryify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), RETRYIFY_OPTIONS),
-        open: retryify_async((0,external_node_util_.promisify)(external_node_fs_.open), RETRYIFY_OPTIONS),
-        readFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.readFile), RETRYIFY_OPTIONS),
-        rename: retryify_async((0,external_node_util_.promisify)(external_node_fs_.rename), RETRYIFY_OPTIONS),
-        stat: retryify_async((0,external_node_util_.promisify)(external_node_fs_.stat), RETRYIFY_OPTIONS),
-        write: retryify_async((0,external_node_util_.promisify)(external_node_fs_.write), RETRYIFY_OPTIONS),
-        writeFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.writeFile), RETRYIFY_OPTIONS),
-        /* SYNC */
-        closeSync: retryify_sync(external_node_fs_.closeSync, RETRYIFY_OPTIONS),
-        fsyncSync: retryify_sync(external_node_fs_.fsyncSync, RETRYIFY_OPTIONS),
-        openSync: retryify_sync(external_node_fs_.openSync, RETRYIFY_OPTIONS),
-        readFileSync: retryify_sync(external_node_fs_.readFileSync, RETRYIFY_OPTIONS),
-        renameSync: retryify_sync(external_node_fs_.renameSync, RETRYIFY_OPTIONS),
-        statSync: retryify_sync(external_node_fs_.statSync, RETRYIFY_OPTIONS),
-        writeSync: retryify_sync(external_node_fs_.writeSync, RETRYIFY_OPTIONS),
-        writeFileSync: retryify_sync(external_node_fs_.writeFileSync, RETRYIFY_OPTIONS)
-    }
-};
-/* EXPORT */
-/* harmony default export */ const dist = (FS);
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/constants.js
-/* IMPORT */
-
-/* MAIN */
-const constants_DEFAULT_ENCODING = 'utf8';
-const constants_DEFAULT_FILE_MODE = 0o666;
-const constants_DEFAULT_FOLDER_MODE = 0o777;
-const constants_DEFAULT_READ_OPTIONS = {};
-const constants_DEFAULT_WRITE_OPTIONS = {};
-const constants_DEFAULT_USER_UID = external_node_process_.geteuid ? external_node_process_.geteuid() : -1;
-const constants_DEFAULT_USER_GID = external_node_process_.getegid ? external_node_process_.getegid() : -1;
-const constants_DEFAULT_INTERVAL_ASYNC = 200;
-const constants_DEFAULT_TIMEOUT_ASYNC = 7500;
-const constants_DEFAULT_TIMEOUT_SYNC = 1000;
-const constants_IS_POSIX = !!external_node_process_.getuid;
-const constants_IS_USER_ROOT = external_node_process_.getuid ? !external_node_process_.getuid() : false;
-const LIMIT_BASENAME_LENGTH = 128; //TODO: Fetch the real limit from the filesystem //TODO: Fetch the whole-path length limit too
-const NOOP = () => { };
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/lang.js
-/* IMPORT */
-/* MAIN */
-const lang_isException = (value) => {
-    return (value instanceof Error) && ('code' in value);
-};
-const isFunction = (value) => {
-    return (typeof value === 'function');
-};
-const lang_isString = (value) => {
-    return (typeof value === 'string');
-};
-const lang_isUndefined = (value) => {
-    return (value === undefined);
-};
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/scheduler.js
-/* IMPORT */
-/* HELPERS */
-const Queues = {};
-/* MAIN */
-//TODO: Maybe publish this as a standalone package
-const Scheduler = {
-    /* API */
-    next: (id) => {
-        const queue = Queues[id];
-        if (!queue)
-            return;
-        queue.shift();
-        const job = queue[0];
-        if (job) {
-            job(() => Scheduler.next(id));
-        }
-        else {
-            delete Queues[id];
-        }
-    },
-    schedule: (id) => {
-        return new Promise(resolve => {
-            let queue = Queues[id];
-            if (!queue)
-                queue = Queues[id] = [];
-            queue.push(resolve);
-            if (queue.length > 1)
-                return;
-            resolve(() => Scheduler.next(id));
-        });
-    }
-};
-/* EXPORT */
-/* harmony default export */ const scheduler = (Scheduler);
-
-;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/constants.js
-/* IMPORT */
-
-/* MAIN */
-const IS_LINUX = (external_node_process_.platform === 'linux');
-const IS_WINDOWS = (external_node_process_.platform === 'win32');
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/signals.js
-/* IMPORT */
-
-/* MAIN */
-//URL: https://github.com/tapjs/signal-exit/blob/458776d9cf8be89712aa1f7b45bb2163ce15ef4a/src/signals.ts
-const Signals = ['SIGHUP', 'SIGINT', 'SIGTERM'];
-if (!IS_WINDOWS) {
-    Signals.push('SIGALRM', 'SIGABRT', 'SIGVTALRM', 'SIGXCPU', 'SIGXFSZ', 'SIGUSR2', 'SIGTRAP', 'SIGSYS', 'SIGQUIT', 'SIGIOT');
-}
-if (IS_LINUX) {
-    Signals.push('SIGIO', 'SIGPOLL', 'SIGPWR', 'SIGSTKFLT');
-}
-/* EXPORT */
-/* harmony default export */ const signals = (Signals);
-
-;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/interceptor.js
-/* IMPORT */
-
-
-
-/* MAIN */
-class Interceptor {
-    /* CONSTRUCTOR */
-    constructor() {
-        /* VARIABLES */
-        this.callbacks = new Set();
-        this.exited = false;
-        /* API */
-        this.exit = (signal) => {
-            if (this.exited)
-                return;
-            this.exited = true;
-            for (const callback of this.callbacks) {
-                callback();
-            }
-            if (signal) {
-                if (IS_WINDOWS && (signal !== 'SIGINT' && signal !== 'SIGTERM' && signal !== 'SIGKILL')) { // Windows doesn't support POSIX signals, but Node emulates these 3 signals for us
-                    external_node_process_.kill(external_node_process_.pid, 'SIGTERM');
-                }
-                else {
-                    external_node_process_.kill(external_node_process_.pid, signal);
-                }
-            }
-        };
-        this.hook = () => {
-            external_node_process_.once('exit', () => this.exit());
-            for (const signal of signals) {
-                try {
-                    external_node_process_.once(signal, () => this.exit(signal));
-                }
-                catch {
-                    // Sometimes "process.once" can throw...
-                }
-            }
-        };
-        this.register = (callback) => {
-            this.callbacks.add(callback);
-            return () => {
-                this.callbacks.delete(callback);
-            };
-        };
-        this.hook();
-    }
-}
-/* EXPORT */
-/* harmony default export */ const interceptor = (new Interceptor());
-
-;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/index.js
-/* IMPORT */
-
-/* MAIN */
-const whenExit = interceptor.register;
-/* EXPORT */
-/* harmony default export */ const node = (whenExit);
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/temp.js
-/* IMPORT */
-
-
-
-
-/* MAIN */
-//TODO: Maybe publish this as a standalone package
-const temp_Temp = {
-    /* VARIABLES */
-    store: {}, // filePath => purge
-    /* API */
-    create: (filePath) => {
-        const randomness = `000000${Math.floor(Math.random() * 16777215).toString(16)}`.slice(-6); // 6 random-enough hex characters
-        const timestamp = Date.now().toString().slice(-10); // 10 precise timestamp digits
-        const prefix = 'tmp-';
-        const suffix = `.${prefix}${timestamp}${randomness}`;
-        const tempPath = `${filePath}${suffix}`;
-        return tempPath;
-    },
-    get: (filePath, creator, purge = true) => {
-        const tempPath = temp_Temp.truncate(creator(filePath));
-        if (tempPath in temp_Temp.store)
-            return temp_Temp.get(filePath, creator, purge); // Collision found, try again
-        temp_Temp.store[tempPath] = purge;
-        const disposer = () => delete temp_Temp.store[tempPath];
-        return [tempPath, disposer];
-    },
-    purge: (filePath) => {
-        if (!temp_Temp.store[filePath])
-            return;
-        delete temp_Temp.store[filePath];
-        dist.attempt.unlink(filePath);
-    },
-    purgeSync: (filePath) => {
-        if (!temp_Temp.store[filePath])
-            return;
-        delete temp_Temp.store[filePath];
-        dist.attempt.unlinkSync(filePath);
-    },
-    purgeSyncAll: () => {
-        for (const filePath in temp_Temp.store) {
-            temp_Temp.purgeSync(filePath);
-        }
-    },
-    truncate: (filePath) => {
-        const basename = external_node_path_.basename(filePath);
-        if (basename.length <= LIMIT_BASENAME_LENGTH)
-            return filePath; //FIXME: Rough and quick attempt at detecting ok lengths
-        const truncable = /^(\.?)(.*?)((?:\.[^.]+)?(?:\.tmp-\d{10}[a-f0-9]{6})?)$/.exec(basename);
-        if (!truncable)
-            return filePath; //FIXME: No truncable part detected, can't really do much without also changing the parent path, which is unsafe, hoping for the best here
-        const truncationLength = basename.length - LIMIT_BASENAME_LENGTH;
-        return `${filePath.slice(0, -basename.length)}${truncable[1]}${truncable[2].slice(0, -truncationLength)}${truncable[3]}`; //FIXME: The truncable part might be shorter than needed here
-    }
-};
-/* INIT */
-node(temp_Temp.purgeSyncAll); // Ensuring purgeable temp files are purged on exit
-/* EXPORT */
-/* harmony default export */ const temp = (temp_Temp);
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/index.js
-/* IMPORT */
-
-
-
-
-
-
-
-
-
-function readFile(filePath, options = DEFAULT_READ_OPTIONS) {
-    if (isString(options))
-        return readFile(filePath, { encoding: options });
-    const timeout = options.timeout ?? DEFAULT_TIMEOUT_ASYNC;
-    const retryOptions = { timeout, interval: DEFAULT_INTERVAL_ASYNC };
-    return fs.retry.readFile(retryOptions)(filePath, options);
-}
-function readFileSync(filePath, options = DEFAULT_READ_OPTIONS) {
-    if (isString(options))
-        return readFileSync(filePath, { encoding: options });
-    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
-    const retryOptions = { timeout };
-    return fs.retry.readFileSync(retryOptions)(filePath, options);
-}
-function writeFile(filePath, data, options, callback) {
-    if (isFunction(options))
-        return writeFile(filePath, data, constants_DEFAULT_WRITE_OPTIONS, options);
-    const promise = writeFileAsync(filePath, data, options);
-    if (callback)
-        promise.then(callback, callback);
-    return promise;
-}
-async function writeFileAsync(filePath, data, options = constants_DEFAULT_WRITE_OPTIONS) {
-    if (lang_isString(options))
-        return writeFileAsync(filePath, data, { encoding: options });
-    const timeout = options.timeout ?? constants_DEFAULT_TIMEOUT_ASYNC;
-    const retryOptions = { timeout, interval: constants_DEFAULT_INTERVAL_ASYNC };
-    let schedulerCustomDisposer = null;
-    let schedulerDisposer = null;
-    let tempDisposer = null;
-    let tempPath = null;
-    let fd = null;
-    try {
-        if (options.schedule)
-            schedulerCustomDisposer = await options.schedule(filePath);
-        schedulerDisposer = await scheduler.schedule(filePath);
-        const filePathReal = await dist.attempt.realpath(filePath);
-        const filePathExists = !!filePathReal;
-        filePath = filePathReal || filePath;
-        [tempPath, tempDisposer] = temp.get(filePath, options.tmpCreate || temp.create, !(options.tmpPurge === false));
-        const useStatChown = constants_IS_POSIX && lang_isUndefined(options.chown);
-        const useStatMode = lang_isUndefined(options.mode);
-        if (filePathExists && (useStatChown || useStatMode)) {
-            const stats = await dist.attempt.stat(filePath);
-            if (stats) {
-                options = { ...options };
-                if (useStatChown) {
-                    options.chown = { uid: stats.uid, gid: stats.gid };
-                }
-                if (useStatMode) {
-                    options.mode = stats.mode;
-                }
-            }
-        }
-        if (!filePathExists) {
-            const parentPath = external_node_path_.dirname(filePath);
-            await dist.attempt.mkdir(parentPath, {
-                mode: constants_DEFAULT_FOLDER_MODE,
-                recursive: true
-            });
-        }
-        fd = await dist.retry.open(retryOptions)(tempPath, 'w', options.mode || constants_DEFAULT_FILE_MODE);
-        if (options.tmpCreated) {
-            options.tmpCreated(tempPath);
-        }
-        if (lang_isString(data)) {
-            await dist.retry.write(retryOptions)(fd, data, 0, options.encoding || constants_DEFAULT_ENCODING);
-        }
-        else if (data instanceof external_node_stream_.Readable) {
-            const writeStream = (0,external_node_fs_.createWriteStream)(tempPath, { fd, autoClose: false });
-            const finishPromise = (0,external_node_events_.once)(writeStream, 'finish');
-            data.pipe(writeStream);
-            await finishPromise;
-        }
-        else if (!lang_isUndefined(data)) {
-            await dist.retry.write(retryOptions)(fd, data, 0, data.length, 0);
-        }
-        if (options.fsync !== false) {
-            if (options.fsyncWait !== false) {
-                await dist.retry.fsync(retryOptions)(fd);
-            }
-            else {
-                dist.attempt.fsync(fd);
-            }
-        }
-        await dist.retry.close(retryOptions)(fd);
-        fd = null;
-        if (options.chown && (options.chown.uid !== constants_DEFAULT_USER_UID || options.chown.gid !== constants_DEFAULT_USER_GID)) {
-            await dist.attempt.chown(tempPath, options.chown.uid, options.chown.gid);
-        }
-        if (options.mode && options.mode !== constants_DEFAULT_FILE_MODE) {
-            await dist.attempt.chmod(tempPath, options.mode);
-        }
-        try {
-            await dist.retry.rename(retryOptions)(tempPath, filePath);
-        }
-        catch (error) {
-            if (!lang_isException(error))
-                throw error;
-            if (error.code !== 'ENAMETOOLONG')
-                throw error;
-            await dist.retry.rename(retryOptions)(tempPath, temp.truncate(filePath));
-        }
-        tempDisposer();
-        tempPath = null;
-    }
-    finally {
-        if (fd)
-            await dist.attempt.close(fd);
-        if (tempPath)
-            temp.purge(tempPath);
-        if (schedulerCustomDisposer)
-            schedulerCustomDisposer();
-        if (schedulerDisposer)
-            schedulerDisposer();
-    }
-}
-function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
-    if (isString(options))
-        return writeFileSync(filePath, data, { encoding: options });
-    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
-    const retryOptions = { timeout };
-    let tempDisposer = null;
-    let tempPath = null;
-    let fd = null;
-    try {
-        const filePathReal = fs.attempt.realpathSync(filePath);
-        const filePathExists = !!filePathReal;
-        filePath = filePathReal || filePath;
-        [tempPath, tempDisposer] = Temp.get(filePath, options.tmpCreate || Temp.create, !(options.tmpPurge === false));
-        const useStatChown = IS_POSIX && isUndefined(options.chown);
-        const useStatMode = isUndefined(options.mode);
-        if (filePathExists && (useStatChown || useStatMode)) {
-            const stats = fs.attempt.statSync(filePath);
-            if (stats) {
-                options = { ...options };
-                if (useStatChown) {
-                    options.chown = { uid: stats.uid, gid: stats.gid };
-                }
-                if (useStatMode) {
-                    options.mode = stats.mode;
-                }
-            }
-        }
-        if (!filePathExists) {
-            const parentPath = path.dirname(filePath);
-            fs.attempt.mkdirSync(parentPath, {
-                mode: DEFAULT_FOLDER_MODE,
-                recursive: true
-            });
-        }
-        fd = fs.retry.openSync(retryOptions)(tempPath, 'w', options.mode || DEFAULT_FILE_MODE);
-        if (options.tmpCreated) {
-            options.tmpCreated(tempPath);
-        }
-        if (isString(data)) {
-            fs.retry.writeSync(retryOptions)(fd, data, 0, options.encoding || DEFAULT_ENCODING);
-        }
-        else if (!isUndefined(data)) {
-            fs.retry.writeSync(retryOptions)(fd, data, 0, data.length, 0);
-        }
-        if (options.fsync !== false) {
-            if (options.fsyncWait !== false) {
-                fs.retry.fsyncSync(retryOptions)(fd);
-            }
-            else {
-                fs.attempt.fsync(fd);
-            }
-        }
-        fs.retry.closeSync(retryOptions)(fd);
-        fd = null;
-        if (options.chown && (options.chown.uid !== DEFAULT_USER_UID || options.chown.gid !== DEFAULT_USER_GID)) {
-            fs.attempt.chownSync(tempPath, options.chown.uid, options.chown.gid);
-        }
-        if (options.mode && options.mode !== DEFAULT_FILE_MODE) {
-            fs.attempt.chmodSync(tempPath, options.mode);
-        }
-        try {
-            fs.retry.renameSync(retryOptions)(tempPath, filePath);
-        }
-        catch (error) {
-            if (!isException(error))
-                throw error;
-            if (error.code !== 'ENAMETOOLONG')
-                throw error;
-            fs.retry.renameSync(retryOptions)(tempPath, Temp.truncate(filePath));
-        }
-        tempDisposer();
-        tempPath = null;
-    }
-    finally {
-        if (fd)
-            fs.attempt.closeSync(fd);
-        if (tempPath)
-            Temp.purge(tempPath);
-    }
-}
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./src/ledger.ts
-
-
-
-
-
-const instant = classic_schemas/* number */.aig().nonnegative();
-const ledgerSchema = classic_schemas/* object */.Ikc({
-    version: classic_schemas/* literal */.euz(1),
-    engine: classic_schemas/* object */.Ikc({
-        endpoint: classic_schemas/* string */.YjP(),
-        rootDir: classic_schemas/* string */.YjP(),
-        store: classic_schemas/* string */.YjP()
-    }),
-    entries: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
-        id: classic_schemas/* string */.YjP().min(1),
-        since: instant,
-        arrived: classic_schemas/* boolean */.zMY(),
-        usedAt: instant.optional()
-    }))
-});
-/** The file of an engine's ledger in the folder `state-dir`. */
-function ledgerFile(folder, key) {
-    const { endpoint, rootDir, store } = key;
-    const text = JSON.stringify([endpoint, rootDir, store]);
-    const name = (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex').slice(0, 16);
-    return (0,external_node_path_.join)(folder, `${name}.json`);
-}
-/**
- * What earlier runs have seen on an engine; undefined where there was none. A file that is broken, of another version
- * or of another engine is a problem to be told, and counts as none.
- */
-async function readLedger(folder, key) {
-    const file = ledgerFile(folder, key);
-    let text;
-    try {
-        text = await (0,promises_.readFile)(file, 'utf8');
-    }
-    catch (error) {
-        return isAbsent(error)
-            ? { entries: undefined }
-            : { entries: undefined, problem: String(error) };
-    }
-    const ledger = ledgerSchema.safeParse(parseJson(text));
-    if (!ledger.success)
-        return {
-            entries: undefined,
-            problem: `${file} is no ledger of this version`
-        };
-    const { engine, entries } = ledger.data;
-    return ledgerFile(folder, engine) === file
-        ? { entries }
-        : { entries: undefined, problem: `${file} is the ledger of another engine` };
-}
-/**
- * Writes what was seen, in one step: whoever reads meanwhile finds the old file or the new one. What another run wrote
- * since it was read is taken over. Returns what went wrong, if something did.
- */
-async function writeLedger(folder, key, entries) {
-    const { entries: others } = await readLedger(folder, key);
-    const known = new Map(others?.map((entry) => [entry.id, entry]));
-    const merged = entries.map((entry) => {
-        const other = known.get(entry.id) ?? entry;
-        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
-        const since = Math.min(entry.since, other.since);
-        return { ...entry, since, ...(usedAt > 0 && { usedAt }) };
-    });
-    const ledger = { version: 1, engine: key, entries: merged };
-    try {
-        await (0,promises_.mkdir)(folder, { recursive: true });
-        const file = ledgerFile(folder, key);
-        await writeFile(file, `${JSON.stringify(ledger)}\n`);
-        return undefined;
-    }
-    catch (error) {
-        return String(error);
-    }
-}
-function parseJson(text) {
-    try {
-        return JSON.parse(text);
-    }
-    catch {
-        return undefined;
-    }
-}
-function isAbsent(error) {
-    return (typeof error === 'object' &&
-        error !== null &&
-        'code' in error &&
-        error.code === 'ENOENT');
-}
-
-;// CONCATENATED MODULE: ./src/policy/ledger.ts
-
-
-
-/** States in which a container uses what it needs at this moment. */
-const running = new Set(['running', 'paused', 'restarting']);
-/**
- * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
- * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
- * the earlier runs.
- */
-function updateLedger(inventory) {
-    const { engine, containers, images, networks, volumes, ledger } = inventory;
-    const known = new Map(ledger?.map((entry) => [entry.id, entry]));
-    const needs = needsOf(containers, { containers, images });
-    const uses = usesInLog(inventory);
-    const seen = [
-        ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
-        ...networks.map((network) => ({
-            id: network.id,
-            users: usersOfNetwork(network, needs)
-        })),
-        ...volumes.map((volume) => ({
-            id: volume.name,
-            users: usersOfVolume(volume, needs)
-        }))
-    ];
-    return seen.map(({ id, users }) => {
-        const entry = known.get(id);
-        const times = [
-            entry?.usedAt,
-            ...users.map(({ state, finishedAt }) => running.has(state) ? engine.now : plausible(finishedAt)),
-            ...uses(id).map(({ at }) => at)
-        ].filter((at) => at !== undefined);
-        return {
-            id,
-            since: entry?.since ?? engine.now,
-            arrived: entry?.arrived ?? ledger !== undefined,
-            ...(times.length > 0 && { usedAt: Math.max(...times) })
-        };
-    });
-}
-
-;// CONCATENATED MODULE: ./src/policy/buildCache.ts
-
-
-
-/**
- * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
- * says what it will pick. A record that an image shares is passed over, unless that image goes first.
- */
-function decideBuildCache({ records }, imagesGo, { policy, now }) {
-    const until = untilDuration(policy, now);
-    const stays = (decision) => ({ decision, least: 0, most: 0 });
-    if (!policy.includeBuildCache)
-        return stays((0,policy_decision/* keep */.aC)('not-included', 'include-build-cache is false'));
-    if (records === undefined) {
-        const detail = `${describe(until)}; the engine did not list its records`;
-        return { decision: (0,policy_decision/* remove */.TF)('expired', detail), least: undefined, most: 0 };
-    }
-    const own = records.filter(({ inUse, internal, shared }) => !inUse && !internal && !shared);
-    const pool = records.filter(({ inUse, internal, shared }) => !inUse && !internal && (imagesGo || !shared));
-    const possible = pool.filter(({ idle }) => idle.most >= until);
-    const certain = own.filter(({ idle }) => idle.least >= until);
-    if (possible.length === 0)
-        return stays((0,policy_decision/* keep */.aC)('recent', records.length === 0
-            ? 'it is empty'
-            : `none of its ${records.length} records can go yet`));
-    const kept = policy.buildCacheKeep;
-    if (kept > 0 && total(pool) <= kept)
-        return stays((0,policy_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`));
-    const number = `${possible.length} of ${records.length} records`;
-    return {
-        decision: (0,policy_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
-        least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
-        // What an image shares counts with that image.
-        most: Math.min(total(possible.filter(({ shared }) => !shared)), Math.max(total(pool) - kept, 0))
-    };
-}
-function describe(until) {
-    return until === 0
-        ? 'whenever last used'
-        : `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
-}
-function total(records) {
-    return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
-}
-
-;// CONCATENATED MODULE: ./src/policy/runner.ts
-
-
-const day = 86_400_000;
-/**
- * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
- * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
- * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
- */
-function keepForRunner(owned, createdAt, evidence, { policy, now }) {
-    if (!owned)
-        return undefined;
-    const lastUsed = { ...policy, ageFrom: 'last-used' };
-    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
-    return age !== 'unknown' && age.idle >= day
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
-}
-/** The runner names the image of a container action after itself and the action. */
-function isRunnerImage({ references }) {
-    return references.some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
-}
-function isRunnerNetwork({ name, labels }) {
-    return name.startsWith('github_network_') || hasRunnerLabel(labels);
-}
-function isRunnerContainer({ labels }) {
-    return hasRunnerLabel(labels);
-}
-/** The runner's label is six digits of a hash of its own. */
-function hasRunnerLabel(labels) {
-    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
-}
-
-;// CONCATENATED MODULE: ./src/policy/containers.ts
-
-
-
-
-/** States in which a container can be removed without stopping it. */
-const removable = new Set(['created', 'exited', 'dead']);
-/** Decides every container: by itself first, then those that a staying one joins stay as well. */
-function decideContainers(containers, context) {
-    const decided = new Map(containers.map((container) => [container.id, decide(container, context)]));
-    let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
-    while (staying.length > 0) {
-        const { containers: joined } = needsOf(staying, { containers, images: [] });
-        staying = containers.filter(({ id }) => {
-            const users = describeUsers(joined.get(id) ?? [], context.now);
-            return joined.has(id) && (0,policy_decision/* keepAsWell */.Yf)(decided, id, `needed by ${users}`);
-        });
-    }
-    return decided;
-}
-function decide(container, context) {
-    const stopped = { at: container.finishedAt, of: 'stopped' };
-    const age = ageOf(container.createdAt, [stopped], context);
-    const started = plausible(container.startedAt) !== undefined;
-    const recent = started
-        ? keepForAge(age, context)
-        : keepForAge(age, context, container);
-    const decision = keepAnyway(container, context) ??
-        keepForRunner(isRunnerContainer(container), container.createdAt, [stopped], context) ??
-        recent ??
-        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
-}
-function keepAnyway({ state, labels }, { policy, protectedBy }) {
-    if (!removable.has(state))
-        return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
-    const label = protectedBy(labels);
-    if (label !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-label', label);
-    return policy.includeContainers
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('not-included', 'include-containers is false');
-}
-
-;// CONCATENATED MODULE: ./src/policy/images.ts
-
-
-
-
-
-
-
-/** Decides every image by its references; `staying` is what the staying containers need. */
-function decideImages(images, staying, context) {
-    const newest = newestByRepository(images, context);
-    const decided = new Map(images.map((image) => {
-        const age = ageOfImage(image, context);
-        const decision = images_keepAnyway(image, staying, context) ??
-            keepForRunner(isRunnerImage(image), image.pulled ? undefined : image.createdAt, evidenceOf(image, context), context) ??
-            decideByAge(image, age, newest, context);
-        return [image.id, { decision, age }];
-    }));
-    keepParents(images, decided);
-    return decided;
-}
-/**
- * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
- * is no evidence of anything on this engine. Where nothing else is known, it counts from when an earlier run saw it, or
- * from the beginning of the event log, if that goes back far enough.
- */
-function ageOfImage(image, context) {
-    const { policy, now } = context;
-    const docker = policy.ageFrom === 'created';
-    const createdAt = image.pulled && !docker ? undefined : image.createdAt;
-    const age = ageOf(createdAt, evidenceOf(image, context), context);
-    if (age !== 'unknown' || docker)
-        return age;
-    // Nothing tells when it came, but that it was here by then, and what has not been seen since.
-    const { logBegan, watchedSince } = context.evidence;
-    const log = { at: logBegan ?? now, of: 'in no event of the log, which began' };
-    const watched = { at: watchedSince(image.id) ?? now, of: 'first seen' };
-    const { at, of } = log.at < watched.at ? log : watched;
-    const idle = now - at;
-    const enough = at === watched.at || idle >= untilDuration(policy, now);
-    return idle > 0 && enough ? { idle, of } : age;
-}
-function evidenceOf({ id, taggedAt }, { evidence }) {
-    return [{ at: taggedAt, of: 'tagged' }, ...evidence.of(id)];
-}
-/** What keeps a whole image, with all its references. */
-function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedReference }) {
-    const users = staying.images.get(image.id);
-    if (users !== undefined)
-        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    const label = protectedBy(image.labels);
-    if (label !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-label', label);
-    const glob = protectedReference(namesOf(image));
-    if (glob !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-image', glob);
-    if (policy.includeImages === false)
-        return (0,policy_decision/* keep */.aC)('not-included', 'include-images is false');
-    return policy.includeImages === 'dangling' && image.references.length > 0
-        ? (0,policy_decision/* keep */.aC)('not-included', 'include-images takes dangling ones alone')
-        : undefined;
-}
-/** A reference goes with age, unless the image is among the newest of that repository. */
-function decideByAge(image, age, newest, context) {
-    const { references } = image;
-    const recent = keepForAge(age, context);
-    const kept = references.filter((reference) => newest.get(repositoryOf(reference))?.has(image.id));
-    if (kept.length === 0)
-        return (recent ??
-            (0,policy_decision/* remove */.TF)(references.length > 0 ? 'expired' : 'dangling', describeAge(age)));
-    const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(repositoryOf))]);
-    if (recent !== undefined || kept.length === references.length)
-        return (0,policy_decision/* keep */.aC)('keep-last', `among the newest ${context.policy.keepLast} of ${repositories}`);
-    return {
-        action: 'untag',
-        reason: 'expired',
-        detail: `${describeAge(age)}; stays as ${(0,policy_decision/* list */.p_)(kept)}`,
-        removedReferences: references.filter((one) => !kept.includes(one))
-    };
-}
-function repositoryOf(reference) {
-    return (0,match/* parseReference */.F2)(reference).repository;
-}
-/**
- * The newest images of each repository, `keep-last` of them. Images count, not tags. One of unknown age stays by
- * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last.
- */
-function newestByRepository(images, context) {
-    const { policy, now } = context;
-    const anyAge = untilDuration(policy, now) === 0;
-    const places = images
-        .map((image) => {
-        const { id, references, createdAt, taggedAt } = image;
-        const age = ageOfImage(image, context);
-        const arrival = age === 'unknown' ? 0 : now - age.idle;
-        const date = plausible(createdAt) ?? plausible(taggedAt) ?? arrival;
-        const names = new Set(references.map(repositoryOf));
-        return { id, names, arrival, date, counts: anyAge || age !== 'unknown' };
-    })
-        .filter(({ counts }) => counts)
-        // By the date of the build where it is one, else of the arrival; the ID makes the order the same every time.
-        .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,policy_decision/* compareText */.n6)(a.id, b.id))
-        .flatMap(({ id, names }) => [...names].map((name) => ({ name, id })));
-    return new Map([...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
-        const newest = members.slice(0, policy.keepLast);
-        return [name, new Set(newest.map(({ id }) => id))];
-    }));
-}
-/** An image that stays needs its parents (the classic builder leaves them): removing one would break its history. */
-function keepParents(images, decided) {
-    const byId = new Map(images.map((image) => [image.id, image]));
-    const left = images.filter(({ id }) => decided.get(id)?.decision.action !== 'remove');
-    for (let child = left.pop(); child !== undefined; child = left.pop()) {
-        const parent = byId.get(child.parent ?? '');
-        const name = child.references[0] ?? child.id;
-        if (parent && (0,policy_decision/* keepAsWell */.Yf)(decided, parent.id, `parent of ${name}`))
-            left.push(parent);
-    }
-}
-
-;// CONCATENATED MODULE: ./src/policy/networks.ts
-
-
-
-
-/** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
-const builtIn = new Set([
-    'bridge',
-    'host',
-    'none',
-    'ingress',
-    'docker_gwbridge',
-    'nat',
-    'podman'
-]);
-/** Decides every network. A network that another one takes its configuration from stays with it. */
-function decideNetworks(networks, needs, context) {
-    const decided = new Map(networks.map((network) => [network.id, networks_decide(network, needs, context)]));
-    const ids = new Map(networks.map(({ id, name }) => [name, id]));
-    for (const { id, name, configFrom = '' } of networks)
-        if (decided.get(id)?.decision.action === 'keep')
-            (0,policy_decision/* keepAsWell */.Yf)(decided, ids.get(configFrom) ?? '', `network ${name} is made from it`);
-    return decided;
-}
-function networks_decide(network, { staying, all }, context) {
-    const evidence = [
-        ...endsOf(usersOfNetwork(network, all)),
-        ...context.evidence.of(network.id)
-    ];
-    const age = ageOf(network.createdAt, evidence, context);
-    const decision = networks_keepAnyway(network, staying, context) ??
-        keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
-        keepForAge(age, context, network) ??
-        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
-}
-function networks_keepAnyway(network, staying, { policy, now, protectedBy }) {
-    if (builtIn.has(network.name) || network.ingress)
-        return (0,policy_decision/* keep */.aC)('built-in', 'made by Docker itself');
-    const users = usersOfNetwork(network, staying);
-    if (users.length > 0)
-        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    if (network.containers.length > 0)
-        return (0,policy_decision/* keep */.aC)('in-use', 'a running container is on it');
-    if (network.scope === 'swarm')
-        return (0,policy_decision/* keep */.aC)('in-use', 'a network of the swarm: other nodes may need it');
-    const label = protectedBy(network.labels);
-    if (label !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-label', label);
-    return policy.includeNetworks
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('not-included', 'include-networks is false');
-}
-
-;// CONCATENATED MODULE: ./src/policy/volumes.ts
-
-
-
-
-/** Decides every volume. */
-function decideVolumes(volumes, needs, context) {
-    return new Map(volumes.map((volume) => [volume.name, volumes_decide(volume, needs, context)]));
-}
-function volumes_decide(volume, { staying, all }, context) {
-    const evidence = [
-        ...endsOf(usersOfVolume(volume, all)),
-        ...context.evidence.of(volume.name)
-    ];
-    const age = ageOf(volume.createdAt, evidence, context);
-    const decision = volumes_keepAnyway(volume, staying, context) ??
-        keepByGuard(volume, context) ??
-        keepForAge(age, context, volume) ??
-        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
-}
-function volumes_keepAnyway(volume, staying, { now, protectedBy }) {
-    const users = usersOfVolume(volume, staying);
-    if (users.length > 0)
-        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    const label = protectedBy(volume.labels);
-    return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
-}
-function keepByGuard(volume, { policy, now, evidence }) {
-    if (policy.includeVolumes === 'none')
-        return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
-    // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
-    if (volume.driver !== 'local')
-        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${volume.driver}, not local`);
-    if (Object.keys(volume.options).length > 0)
-        return (0,policy_decision/* keep */.aC)('not-included', 'it has driver options');
-    if (isAnonymous(volume))
-        return undefined;
-    if (policy.includeVolumes !== 'all')
-        return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
-    // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
-    const until = untilDuration(policy, now);
-    const since = evidence.watchedSince(volume.name) ?? now;
-    return now - since >= until
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('unknown-age', `a named volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
-}
-/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
-function isAnonymous(volume) {
-    return ('com.docker.volume.anonymous' in volume.labels ||
-        /^[0-9a-f]{64}$/.test(volume.name));
-}
-
-;// CONCATENATED MODULE: ./src/policy/plan.ts
-
-
-
-
-
-
-
-
-
-
-/** The kinds of resources, in the order in which they go: what goes frees what it needed. */
-const kinds = [
-    'container',
-    'network',
-    'image',
-    'volume',
-    'build-cache'
-];
-/** The one resource that the build cache is: the builder itself picks its records. */
-const buildCacheId = 'build-cache';
-/**
- * Decides every resource of the inventory, each exactly once. Depends on nothing but its arguments; the order of the
- * inventory makes no difference. Figures of bytes come with `measurePlan`.
- */
-function makePlan(inventory, policy) {
-    const containers = sorted(inventory.containers, ({ name, id }) => name + id);
-    const networks = sorted(inventory.networks, ({ name, id }) => name + id);
-    const images = sorted(inventory.images, (image) => nameOf(image) + image.id);
-    const volumes = sorted(inventory.volumes, ({ name }) => name);
-    const context = createContext(policy, inventory);
-    const ofContainers = decideContainers(containers, context);
-    const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
-    const all = { containers, images };
-    const needs = {
-        staying: needsOf(staying, all),
-        all: needsOf(containers, all)
-    };
-    const ofNetworks = decideNetworks(networks, needs, context);
-    const ofImages = decideImages(images, needs.staying, context);
-    const ofVolumes = decideVolumes(volumes, needs, context);
-    const imagesGo = [...ofImages.values()].some(({ decision }) => decision.action === 'remove');
-    const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context);
-    const items = [
-        ...containers.map((one) => makeItem('container', one, ofContainers)),
-        ...networks.map((one) => makeItem('network', one, ofNetworks)),
-        ...images.map((image) => ({
-            ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
-            references: image.references
-        })),
-        ...volumes.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
-        makeCacheItem(ofCache)
-    ];
-    return { items, unmatched: unmatchedPatterns(inventory, policy) };
-}
-function sorted(items, key) {
-    return [...items].sort((a, b) => (0,policy_decision/* compareText */.n6)(key(a), key(b)));
-}
-function nameOf({ id, references }) {
-    return references[0] ?? id;
-}
-function makeItem(kind, { id, name }, all) {
-    const decided = all.get(id);
-    if (decided === undefined)
-        throw new Error(`no decision for ${kind} ${id}`);
-    const bytes = decided.decision.action === 'remove' ? undefined : 0;
-    return { kind, id, name, ...decided, bytes };
-}
-function makeCacheItem({ decision, least, most }) {
-    const item = { id: buildCacheId, name: 'build cache', decision };
-    return {
-        kind: 'build-cache',
-        ...item,
-        age: 'unknown',
-        bytes: least,
-        bytesAtMost: most
-    };
-}
-/** What of the plan is to go, or is to lose references. */
-function plannedItems(plan) {
-    return plan.items.filter(({ decision }) => decision.action !== 'keep');
-}
-/** The plan with what each removal frees. */
-function measurePlan(plan, inventory, sizes) {
-    const images = plan.items.filter(({ kind, decision }) => kind === 'image' && decision.action === 'remove');
-    // In the order of the removal: a layer counts with the last image that has it.
-    const order = inLevels(images, inventory).flat();
-    const ids = order.map(({ id }) => id);
-    const { certain, possible } = freedByImages(inventory, ids, sizes.layers);
-    const measure = {
-        container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
-        network: () => ({ bytes: 0 }),
-        image: ({ id }) => ({
-            bytes: certain.get(id) ?? 0,
-            bytesAtMost: possible.get(id) ?? 0
-        }),
-        volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
-        'build-cache': () => ({})
-    };
-    return {
-        ...plan,
-        items: plan.items.map((item) => item.decision.action === 'remove'
-            ? { ...item, ...measure[item.kind](item) }
-            : item)
-    };
-}
-/** What the removal of images frees, in this order: for certain, and at most, if the build cache has none of it. */
-function freedByImages({ images, buildCache }, removed, layers) {
-    const possible = freedBytes(images, removed, layers);
-    const shared = (buildCache.records ?? []).filter(({ shared }) => shared);
-    const sharedBytes = (0,policy_decision/* sum */.cz)(shared.map(({ bytes }) => bytes));
-    return { certain: withoutCached(possible, images, sharedBytes), possible };
-}
-
-// EXTERNAL MODULE: ./src/report/text.ts
-var report_text = __nccwpck_require__(5655);
-;// CONCATENATED MODULE: ./src/report/log.ts
-
-
-
-
-/** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
-function planLines(plan) {
-    const going = plannedItems(plan);
-    const kept = plan.items.filter(({ decision }) => decision.action === 'keep');
-    const reasons = Map.groupBy(kept, ({ kind, decision }) => `${kind}: ${decision.reason}`);
-    return [
-        ...going.map((item) => `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`),
-        ...(going.length === 0 ? ['nothing is to go'] : []),
-        ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
-    ];
-}
-function describeItem({ kind, name, references = [], decision }) {
-    const names = decision.action === 'untag'
-        ? decision.removedReferences
-        : references.length > 0
-            ? references
-            : [name];
-    return `${kind} ${names.join(', ')} (${decision.reason}: ${decision.detail})`;
-}
-function describeBytes({ decision, bytes, bytesAtMost = 0 }) {
-    if (decision.action !== 'remove' || bytes === undefined)
-        return '';
-    const most = bytesAtMost > bytes ? `, up to ${(0,units/* formatSize */.Xq)(bytesAtMost)}` : '';
-    return `, ${(0,units/* formatSize */.Xq)(bytes)}${most}`;
-}
-/** What became of one planned item, for the log. */
-function resultLine({ item, outcome, reason, detail, freed }) {
-    const done = outcome === 'removed';
-    const bytes = freed ?? item.bytes;
-    const size = done && bytes !== undefined ? `, ${(0,units/* formatSize */.Xq)(bytes)}` : '';
-    const why = detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`;
-    return `${outcome} ${describeItem(item)}${size}${why}`;
-}
-/** A sign of life during long work. Bytes as planned: what was really freed is counted at the end. */
-function progressLine(results, planned, elapsed) {
-    const removed = results.filter(({ outcome }) => outcome === 'removed');
-    const bytes = (0,policy_decision/* sum */.cz)(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0));
-    return (`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${(0,report_text/* count */.U9)(results.length, 'resource')} done, ` +
-        `${planned - results.length} left, ${(0,units/* formatSize */.Xq)(bytes)} so far`);
-}
-
-;// CONCATENATED MODULE: ./src/report/outputs.ts
-
-/** The outputs of the step, under their public names. What cannot be read is empty. */
-function makeOutputs({ totals }, reportFile) {
-    return {
-        'reclaimed-bytes': String(totals.reclaimedBytes),
-        reclaimed: (0,units/* formatSize */.Xq)(totals.reclaimedBytes),
-        'planned-bytes': String(totals.plannedBytes),
-        'removed-containers': String(totals.removedContainers),
-        'removed-images': String(totals.removedImages),
-        'untagged-references': String(totals.untaggedReferences),
-        'removed-networks': String(totals.removedNetworks),
-        'removed-volumes': String(totals.removedVolumes),
-        failed: String(totals.failed),
-        'free-bytes-before': String(totals.freeBytesBefore ?? ''),
-        'free-bytes-after': String(totals.freeBytesAfter ?? ''),
-        'report-file': reportFile,
-        skipped: String(totals.skipped)
-    };
-}
-
-;// CONCATENATED MODULE: ./src/report/report.ts
-
-
-
-
-const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
-const resourceSchema = classic_schemas/* object */.Ikc({
-    kind: classic_schemas/* enum */.k5n(kinds),
-    id: classic_schemas/* string */.YjP(),
-    name: classic_schemas/* string */.YjP(),
-    /** Images only: every tag and digest that it had. */
-    references: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).optional(),
-    action: classic_schemas/* enum */.k5n(['keep', 'remove', 'untag']),
-    outcome: classic_schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
-    reason: classic_schemas/* enum */.k5n(reasons),
-    detail: classic_schemas/* string */.YjP(),
-    /** What its removal freed, or would free in a dry run; null where that is not known. */
-    bytes: classic_schemas/* number */.aig().nullable(),
-    /** In a dry run, where more may be freed than is certain: at most this. */
-    bytesAtMost: classic_schemas/* number */.aig().optional(),
-    /** Milliseconds since its last use; null where nothing tells. */
-    idle: classic_schemas/* number */.aig().nullable(),
-    /** References that were taken off an image that is still there, or are to be in a dry run. */
-    removedReferences: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).optional()
-});
-/** The JSON report: the whole plan and what became of it. Sizes in bytes, times in RFC 3339. */
-const reportSchema = classic_schemas/* object */.Ikc({
-    version: classic_schemas/* literal */.euz(1),
-    dryRun: classic_schemas/* boolean */.zMY(),
-    engine: classic_schemas/* object */.Ikc({
-        name: classic_schemas/* string */.YjP(),
-        id: classic_schemas/* string */.YjP(),
-        version: classic_schemas/* string */.YjP(),
-        store: classic_schemas/* string */.YjP()
-    }),
-    startedAt: classic_schemas/* string */.YjP(),
-    finishedAt: classic_schemas/* string */.YjP(),
-    resources: classic_schemas/* array */.YOg(resourceSchema),
-    totals: classic_schemas/* object */.Ikc({
-        plannedBytes: classic_schemas/* number */.aig(),
-        reclaimedBytes: classic_schemas/* number */.aig(),
-        removedContainers: classic_schemas/* number */.aig(),
-        removedImages: classic_schemas/* number */.aig(),
-        untaggedReferences: classic_schemas/* number */.aig(),
-        removedNetworks: classic_schemas/* number */.aig(),
-        removedVolumes: classic_schemas/* number */.aig(),
-        failed: classic_schemas/* number */.aig(),
-        freeBytesBefore: classic_schemas/* number */.aig().nullable(),
-        freeBytesAfter: classic_schemas/* number */.aig().nullable(),
-        /** Nothing had to be done. */
-        skipped: classic_schemas/* boolean */.zMY()
-    })
-});
-function makeReport(facts) {
-    const { engine, plan, removal } = facts;
-    const results = new Map(removal?.results.map((result) => [result.item, result]));
-    const freed = freedByRemovedImages(facts);
-    const resources = plan.items.map((item) => removal === undefined
-        ? makePlanned(item)
-        : makeDone(item, results.get(item), freed));
-    return {
-        version: 1,
-        dryRun: removal === undefined,
-        engine: {
-            name: engine.name,
-            id: engine.id,
-            version: engine.version,
-            store: engine.store
-        },
-        startedAt: facts.startedAt.toISOString(),
-        finishedAt: facts.finishedAt.toISOString(),
-        resources,
-        totals: makeTotals(facts, resources)
-    };
-}
-function makeTotals({ plan, disk }, resources) {
-    const removed = resources.filter(({ outcome }) => outcome === 'removed');
-    const number = (kind) => removed.filter((one) => one.kind === kind).length;
-    const untagged = resources
-        .filter(({ outcome }) => outcome !== 'planned')
-        .map(({ removedReferences = [] }) => removedReferences.length);
-    return {
-        plannedBytes: (0,policy_decision/* sum */.cz)(plannedItems(plan).map(({ bytes = 0 }) => bytes)),
-        reclaimedBytes: (0,policy_decision/* sum */.cz)(removed.map(({ bytes }) => bytes ?? 0)),
-        removedContainers: number('container'),
-        removedImages: number('image'),
-        untaggedReferences: (0,policy_decision/* sum */.cz)(untagged),
-        removedNetworks: number('network'),
-        removedVolumes: number('volume'),
-        failed: resources.filter(({ outcome }) => outcome === 'failed').length,
-        freeBytesBefore: disk.before?.free ?? null,
-        freeBytesAfter: disk.after?.free ?? null,
-        // Whether the build cache has anything to remove, only the builder knows for certain.
-        skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
-    };
-}
-/** What the images that went have freed, in the order in which they went: a layer counts with the last that had it. */
-function freedByRemovedImages({ inventory, sizes, removal }) {
-    const gone = (removal?.results ?? []).filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
-    const ids = gone.map(({ item }) => item.id);
-    return freedByImages(inventory, ids, sizes.layers).certain;
-}
-function common({ kind, id, name, references, decision, age }) {
-    return {
-        kind,
-        id,
-        name,
-        ...(references && { references }),
-        action: decision.action,
-        reason: decision.reason,
-        detail: decision.detail,
-        idle: age === 'unknown' ? null : age.idle
-    };
-}
-function makePlanned(item) {
-    const { decision, bytes, bytesAtMost = 0 } = item;
-    return {
-        ...common(item),
-        outcome: decision.action === 'keep' ? 'kept' : 'planned',
-        bytes: bytes ?? null,
-        ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
-        ...(decision.action === 'untag' && {
-            removedReferences: decision.removedReferences
-        })
-    };
-}
-function makeDone(item, result, freed) {
-    const { outcome = 'kept', reason, detail, removedReferences } = result ?? {};
-    return {
-        ...common(item),
-        outcome,
-        ...(reason && { reason }),
-        ...(detail !== undefined && { detail }),
-        bytes: outcome === 'removed' ? freedBy(item, result, freed) : 0,
-        ...(removedReferences && { removedReferences })
-    };
-}
-function freedBy({ kind, id, bytes }, result, freed) {
-    if (kind === 'build-cache')
-        return result?.freed ?? null;
-    if (kind === 'image')
-        return freed.get(id) ?? null;
-    return bytes ?? null;
-}
-/** What the removal of all images that stay for a reason would free, in bytes. */
-function heldBytes({ images }, resources) {
-    const kept = resources.filter(({ kind, outcome }) => kind === 'image' && outcome === 'kept');
-    return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
-        const ids = group.map(({ id }) => id);
-        return [reason, (0,policy_decision/* sum */.cz)([...freedBytes(images, ids).values()])];
-    }));
-}
-
-// EXTERNAL MODULE: ./src/report/summary.ts
-var summary = __nccwpck_require__(7994);
-;// CONCATENATED MODULE: ./src/run.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
- * where it could not come to a plan: nothing has been removed then.
- */
-async function run(world) {
-    const startedAt = new Date();
-    const { policy, options, texts } = (0,inputs/* readInputs */.Ko)(world.getInput, {
-        now: startedAt.getTime(),
-        env: world.env
-    });
-    // Ends what is still under way where one call of several has failed.
-    const leave = new AbortController();
-    const deadline = startedAt.getTime() + options.timeout;
-    const docker = (0,cli/* createDocker */.hC)({
-        command: options.docker,
-        env: world.env,
-        concurrency: options.concurrency,
-        deadline,
-        signal: AbortSignal.any([world.signal, leave.signal])
-    });
-    try {
-        const step = { docker, policy, options, deadline, world };
-        const looked = await world.log.group('Look', () => look(step));
-        const { plan, sizes } = await world.log.group('Plan', () => run_decide(step, looked.inventory));
-        const removal = options.dryRun
-            ? undefined
-            : await world.log.group('Remove', () => act(step, plan, looked));
-        const { engine, inventory } = looked;
-        const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
-        const disk = { before: looked.disk, after };
-        const finishedAt = new Date();
-        const report = makeReport({
-            ...{ engine, inventory, plan, sizes, removal },
-            ...{ disk, startedAt, finishedAt }
-        });
-        const failure = describeFailure(report, removal, world.signal);
-        const warnings = collectWarnings(looked, plan, report, texts, failure);
-        for (const warning of warnings)
-            world.log.warning(warning);
-        world.log.info((0,summary/* headline */.Pl)({ report, disk }));
-        const held = heldBytes(inventory, report.resources);
-        return {
-            report,
-            reportFile: options.reportFile,
-            outputs: makeOutputs(report, options.reportFile),
-            summary: (0,summary/* renderSummary */.Br)({
-                ...{ report, inputs: texts, disk, held, warnings },
-                error: failure
-            }),
-            failure
-        };
-    }
-    catch (error) {
-        leave.abort();
-        throw error;
-    }
-}
-async function look({ docker, policy, options, world }) {
-    const { env, log, show } = world;
-    const lookedAt = Date.now();
-    const [engine, context] = await Promise.all([
-        lookAtEngine(docker, env),
-        findContext(docker)
-    ]);
-    show(options.docker, ['--version']);
-    const builder = policy.includeBuildCache ? context.name : undefined;
-    const listed = await withSignsOfLife(lookAtAll(docker, engine, builder), (elapsed) => {
-        log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
-    });
-    const inventory = await remember(listed, context, options.stateDir, log);
-    const { containers, images, networks, volumes } = inventory;
-    const held = [
-        (0,report_text/* count */.U9)(containers.length, 'container'),
-        (0,report_text/* count */.U9)(images.length, 'image'),
-        (0,report_text/* count */.U9)(networks.length, 'network'),
-        (0,report_text/* count */.U9)(volumes.length, 'volume')
-    ];
-    log.info(`Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
-    const disk = await readDisk(engine, context.endpoint);
-    return { engine, inventory, context, disk, lookedAt };
-}
-/** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
-async function remember(listed, { endpoint }, stateDir, log) {
-    if (stateDir === '')
-        return listed;
-    const { rootDir, store } = listed.engine;
-    const key = { endpoint, rootDir, store };
-    const { entries, problem } = await readLedger(stateDir, key);
-    const inventory = { ...listed, ledger: entries, remembers: true };
-    const failure = await writeLedger(stateDir, key, updateLedger(inventory));
-    for (const why of [problem, failure])
-        if (why !== undefined)
-            log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}`);
-    return { ...inventory, remembers: failure === undefined };
-}
-async function run_decide({ docker, policy, world }, inventory) {
-    const unmeasured = makePlan(inventory, policy);
-    const sizes = await measure(docker, inventory, unmeasured);
-    const plan = measurePlan(unmeasured, inventory, sizes);
-    for (const line of planLines(plan))
-        world.log.info(line);
-    return { plan, sizes };
-}
-/** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
-async function measure(docker, inventory, plan) {
-    const going = (kind) => plannedItems(plan)
-        .filter((item) => item.kind === kind && item.decision.action === 'remove')
-        .map(({ id }) => id);
-    const containers = going('container');
-    const apart = new Set(imagesToMeasure(inventory.images, going('image')));
-    const images = inventory.images.filter(({ id }) => apart.has(id));
-    const [ofContainers, ofVolumes, layers] = await Promise.all([
-        (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
-        going('volume').length > 0 ? measureVolumes(docker) : undefined,
-        (0,cli/* orNothing */.bR)(measureLayers(docker, inventory.engine, images))
-    ]);
-    return {
-        containers: ofContainers ?? new Map(),
-        volumes: ofVolumes ?? new Map(),
-        layers: layers ?? new Map()
-    };
-}
-const signOfLife = 5_000;
-/** Calls back every few seconds until the work is done. */
-async function withSignsOfLife(work, tell) {
-    const start = Date.now();
-    const timer = setInterval(() => {
-        tell(Date.now() - start);
-    }, signOfLife);
-    try {
-        return await work;
-    }
-    finally {
-        clearInterval(timer);
-    }
-}
-async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt }) {
-    const items = plannedItems(plan);
-    const results = [];
-    return withSignsOfLife(removeAll(items, {
-        docker,
-        inventory,
-        cache: {
-            builder: context.name,
-            lookedAt,
-            until: untilDuration(policy, engine.now),
-            keep: policy.buildCacheKeep,
-            configFolder: world.env['DOCKER_CONFIG'] ?? (0,external_node_path_.join)((0,external_node_os_.homedir)(), '.docker')
-        },
-        concurrency: options.concurrency,
-        deadline,
-        signal: world.signal,
-        onResult: (result) => {
-            results.push(result);
-            world.log.info(resultLine(result));
-        }
-    }), (elapsed) => {
-        world.log.info(progressLine(results, items.length, elapsed));
-    });
-}
-/** Why the step has to fail although a report was made, or undefined. */
-function describeFailure({ resources, totals }, removal, signal) {
-    if (signal.aborted)
-        return 'The run was cancelled: the summary says what was done until then.';
-    if (removal?.fatal !== undefined)
-        return `The engine failed during the removal: ${removal.fatal.message}`;
-    const first = resources.find(({ outcome }) => outcome === 'failed');
-    return (first &&
-        `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
-            `The first: ${first.kind} ${first.name}: ${first.detail}`);
-}
-function collectWarnings({ inventory }, { unmatched }, { resources }, texts, failure) {
-    const late = resources.filter(({ reason }) => reason === 'budget').length;
-    const cache = resources.find(({ kind }) => kind === 'build-cache');
-    return [
-        ...unmatched
-            // The default is there for whoever wants to use it, and most do not.
-            .filter(({ input }) => texts[input] !== inputs/* defaults */.NT[input])
-            .map(({ input, pattern }) => `${input}: nothing on this engine matches ${pattern}. Is it a typo that protects nothing?`),
-        ...inventory.unreadable.map((name) => `The engine cannot tell of ${name}: it is left alone.`),
-        ...(late > 0 && failure === undefined
-            ? [
-                `The time was up (timeout: ${texts.timeout}): ${(0,report_text/* count */.U9)(late, 'planned removal')} not done.`
-            ]
-            : []),
-        ...(cache?.reason === 'changed'
-            ? [`The build cache was left as it is: ${cache.detail}`]
-            : [])
-    ];
-}
-
-
-/***/ }),
-
-/***/ 1065:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  a3: () => (/* binding */ formatDuration),
-  Xq: () => (/* binding */ formatSize),
-  rP: () => (/* binding */ longestDuration),
-  E9: () => (/* binding */ parseDuration),
-  Ki: () => (/* binding */ parseHumanAge),
-  DB: () => (/* binding */ parseSize),
-  pe: () => (/* binding */ parseTime)
-});
-
-;// CONCATENATED MODULE: ./node_modules/pretty-bytes/index.js
-const BYTE_UNITS = [
-	'B',
-	'kB',
-	'MB',
-	'GB',
-	'TB',
-	'PB',
-	'EB',
-	'ZB',
-	'YB',
-];
-
-const BIBYTE_UNITS = [
-	'B',
-	'KiB',
-	'MiB',
-	'GiB',
-	'TiB',
-	'PiB',
-	'EiB',
-	'ZiB',
-	'YiB',
-];
-
-const BIT_UNITS = [
-	'b',
-	'kbit',
-	'Mbit',
-	'Gbit',
-	'Tbit',
-	'Pbit',
-	'Ebit',
-	'Zbit',
-	'Ybit',
-];
-
-const BIBIT_UNITS = [
-	'b',
-	'kibit',
-	'Mibit',
-	'Gibit',
-	'Tibit',
-	'Pibit',
-	'Eibit',
-	'Zibit',
-	'Yibit',
-];
-
-// Indexed by `bits` and then `binary`, so the four unit systems are picked in one step.
-const UNIT_SETS = [BYTE_UNITS, BIBYTE_UNITS, BIT_UNITS, BIBIT_UNITS];
-
-/*
-`Number#toString` switches to exponential notation outside the range [1e-6, 1e21) and `Intl.NumberFormat` drops every fraction digit past the 100 it accepts.
-Byte counts read as plain decimal numbers, so both losses are undone here. Expects a finite, non-negative number.
-*/
-const toDecimalString = number => {
-	if (number >= 1e-6 && number < 1e21) {
-		return String(number);
-	}
-
-	const [mantissa, exponentString] = number.toExponential().split('e');
-	const digits = mantissa.replace('.', '');
-	const pointPosition = Number(exponentString) + 1;
-	const isPositive = pointPosition > 0;
-	const padded = isPositive ? digits.padEnd(pointPosition, '0') : '0'.repeat(1 - pointPosition) + digits;
-	const integerPart = padded.slice(0, isPositive ? pointPosition : 1);
-	const fractionPart = padded.slice(isPositive ? pointPosition : 1).replace(/0+$/, '');
-
-	return fractionPart ? `${integerPart}.${fractionPart}` : integerPart;
-};
-
-/*
-Formats the given number using `Number#toLocaleString`.
-- If locale is a string or array, the value is expected to be a BCP 47 language tag or list of language tags (for example: `de`).
-- If locale is true, the system default locale is used for translation.
-- If locale is false or unspecified, formatting options are applied without localization; without options, the number is written out as plain digits.
-*/
-const toLocaleString = (number, locale, options) => {
-	if (typeof locale === 'string' || Array.isArray(locale) || locale === true) {
-		const locales = locale === true ? undefined : locale;
-
-		if (options !== undefined) {
-			return number.toLocaleString(locales, options);
-		}
-
-		// `Intl.NumberFormat` limits itself to 3 *fraction* digits while the default here is 3 *significant* digits, so the limit comes from the value.
-		const text = toDecimalString(number);
-		const pointIndex = text.indexOf('.');
-		const maximumFractionDigits = pointIndex === -1 ? 0 : text.length - pointIndex - 1;
-
-		// `Intl.NumberFormat` accepts at most 100 fraction digits. Rounding to 3 significant digits only needs more than that for absurdly small values, which are written out as plain digits instead.
-		if (maximumFractionDigits > 100) {
-			return text;
-		}
-
-		return number.toLocaleString(locales, {maximumFractionDigits});
-	}
-
-	if (options === undefined) {
-		return toDecimalString(number);
-	}
-
-	return number.toLocaleString('en-US', {...options, useGrouping: false});
-};
-
-const log10 = numberOrBigInt => {
-	if (typeof numberOrBigInt === 'number') {
-		return Math.log10(numberOrBigInt);
-	}
-
-	const string = numberOrBigInt.toString(10);
-
-	// A `number` only holds about 15 significant digits, so the remaining digits cannot move the magnitude. The result can still land exactly on a unit boundary, which the caller corrects for.
-	return string.length + Math.log10(`0.${string.slice(0, 15)}`);
-};
-
-const log = numberOrBigInt => {
-	if (typeof numberOrBigInt === 'number') {
-		return Math.log(numberOrBigInt);
-	}
-
-	return log10(numberOrBigInt) * Math.log(10);
-};
-
-/*
-A `bigint` that a `number` can hold exactly is divided the same way, so the output never depends on which type it was given as.
-`floor(a / b) + (a % b) / b` is a different double than `a / b`, which flips the rounding at ties like 1805 bytes.
-*/
-const divide = (numberOrBigInt, base, exponent) => {
-	const divisor = base ** exponent;
-
-	if (typeof numberOrBigInt === 'number' || numberOrBigInt <= Number.MAX_SAFE_INTEGER) {
-		return Number(numberOrBigInt) / divisor;
-	}
-
-	// `divisor` is not exact for every unit, as `1000 ** 8` is not `1e24`, so the exact divisor is rebuilt from the base and the exponent.
-	const bigintDivisor = BigInt(base) ** BigInt(exponent);
-	const integerPart = numberOrBigInt / bigintDivisor;
-	const remainder = numberOrBigInt % bigintDivisor;
-
-	return Number(integerPart) + (Number(remainder) / divisor);
-};
-
-/*
-The plain decimal digits of a scaled value that no `number` can hold. `Intl.NumberFormat` is not involved, so the output carries no grouping or localized separator, the same as the fallback for a value with more fraction digits than it accepts.
-*/
-const toUnrepresentableString = (number, base, exponent, localeOptions) => {
-	const scale = BigInt(base) ** BigInt(exponent);
-	const whole = number / scale;
-
-	// The 3 significant digit default never bites here: it only ever rounds to at least as many digits as the value has integers, and this one has far more than 3.
-	if (localeOptions === undefined) {
-		return whole.toString();
-	}
-
-	// The fraction digit options take over from that default, so the integer part stays exact and the fraction is truncated.
-	const minimumFractionDigits = localeOptions.minimumFractionDigits ?? 0;
-	const maximumFractionDigits = Math.max(localeOptions.maximumFractionDigits ?? 3, minimumFractionDigits);
-	const truncated = ((number % scale) * (10n ** BigInt(maximumFractionDigits)) / scale).toString().padStart(maximumFractionDigits, '0');
-	const fraction = truncated.replace(/0+$/, '').padEnd(minimumFractionDigits, '0');
-
-	return fraction ? `${whole}.${fraction}` : whole.toString();
-};
-
-/*
-The sign to print in front of the number. A difference of exactly zero gets a space instead of a plus sign, for better alignment. `0 === 0n` is `false`, so both are compared.
-*/
-const signOf = (number, signed) => {
-	if (number < 0) {
-		return '-';
-	}
-
-	if (!signed) {
-		return '';
-	}
-
-	return number === 0 || number === 0n ? ' ' : '+';
-};
-
-const assertFixedWidth = fixedWidth => {
-	if (fixedWidth !== undefined && (typeof fixedWidth !== 'number' || !Number.isSafeInteger(fixedWidth) || fixedWidth < 0)) {
-		throw new TypeError(`Expected fixedWidth to be a non-negative integer, got ${typeof fixedWidth}: ${fixedWidth}`);
-	}
-};
-
-/*
-`Intl.NumberFormat` silently truncates non-integers, so they are rejected here instead of quietly changing the output.
-*/
-const assertFractionDigits = (name, value) => {
-	if (value !== undefined && (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 100)) {
-		throw new TypeError(`Expected ${name} to be an integer between 0 and 100, got ${typeof value}: ${value}`);
-	}
-};
-
-const buildLocaleOptions = options => {
-	const {minimumFractionDigits, maximumFractionDigits} = options;
-
-	if (minimumFractionDigits === undefined && maximumFractionDigits === undefined) {
-		return undefined;
-	}
-
-	assertFractionDigits('minimumFractionDigits', minimumFractionDigits);
-	assertFractionDigits('maximumFractionDigits', maximumFractionDigits);
-
-	// Checked here rather than left to `Intl.NumberFormat`, which is skipped for a value past the number range.
-	if (minimumFractionDigits > maximumFractionDigits) {
-		throw new RangeError(`Expected minimumFractionDigits (${minimumFractionDigits}) to not be greater than maximumFractionDigits (${maximumFractionDigits})`);
-	}
-
-	return {
-		...(minimumFractionDigits !== undefined && {minimumFractionDigits}),
-		...(maximumFractionDigits !== undefined && {maximumFractionDigits}),
-		roundingMode: 'trunc',
-	};
-};
-
-function prettyBytes(number, options) {
-	if (typeof number !== 'bigint' && !Number.isFinite(number)) {
-		throw new TypeError(`Expected a finite number, got ${typeof number}: ${number}`);
-	}
-
-	options = {
-		bits: false,
-		binary: false,
-		space: true,
-		nonBreakingSpace: false,
-		...options,
-	};
-
-	assertFixedWidth(options.fixedWidth);
-	const localeOptions = buildLocaleOptions(options);
-
-	// Indexed by `bits` then `binary`, so the four combinations line up in one table.
-	const UNITS = UNIT_SETS[(options.bits ? 2 : 0) + (options.binary ? 1 : 0)];
-
-	const separator = options.space ? (options.nonBreakingSpace ? '\u00A0' : ' ') : '';
-
-	// Normalize `-0` to `0` so it never formats as `-0`.
-	if (Object.is(number, -0)) {
-		number = 0;
-	}
-
-	const prefix = signOf(number, options.signed);
-
-	if (number < 0) {
-		number = -number;
-	}
-
-	const base = options.binary ? 1024 : 1000;
-
-	let exponent = 0;
-	if (number >= 1) {
-		exponent = Math.min(Math.floor(options.binary ? log(number) / Math.log(base) : log10(number) / 3), UNITS.length - 1);
-	}
-
-	// A `number` always scales down to something a `number` can hold, and a `bigint` stops being able to once the quotient passes `Number.MAX_VALUE`, where `divide` overflows to `Infinity` and the exact quotient is formatted instead.
-	const scaled = divide(number, base, exponent);
-
-	let numberString;
-	if (Number.isFinite(scaled)) {
-		number = scaled;
-
-		// A value that sits just below a unit boundary, like `999999999999999` bytes, has a `log10` that rounds up to the boundary itself, so the exponent has to be corrected back.
-		if (number < 1 && exponent > 0) {
-			number *= base;
-			exponent -= 1;
-		}
-
-		if (!localeOptions) {
-			const minimumPrecision = Math.max(3, Math.floor(number).toString().length);
-			number = Number(number.toPrecision(minimumPrecision));
-
-			if (number >= base && exponent < UNITS.length - 1) {
-				number /= base;
-				exponent += 1;
-			}
-		}
-
-		numberString = toLocaleString(number, options.locale, localeOptions);
-	} else {
-		// The scaled value is past what a `number` can hold, so the exact quotient is written out instead.
-		numberString = toUnrepresentableString(number, base, exponent, localeOptions);
-	}
-
-	const result = prefix + numberString + separator + UNITS[exponent];
-	return result.padStart(options.fixedWidth ?? 0);
-}
-
-;// CONCATENATED MODULE: ./src/units.ts
-
-const millisecondsPer = {
-    ns: 1e-6,
-    us: 1e-3,
-    µs: 1e-3, // U+00B5, the micro sign
-    μs: 1e-3, // U+03BC, the Greek letter: Go takes both
-    ms: 1,
-    s: 1_000,
-    m: 60_000,
-    h: 3_600_000,
-    d: 86_400_000,
-    w: 604_800_000
-};
-/** Milliseconds: the longest duration that Docker can be given, 2^63 ns, is about 292 years. */
-const longestDuration = 2 ** 63 / 1e6;
-/**
- * A duration as Go writes it (`36h`, `1h30m`, `0s`), with `d` (24 h) and `w` (7 d) as well, in milliseconds.
- * Undefined where the text is none, is negative or is longer than Go can hold.
- */
-function parseDuration(text) {
-    if (text === '0')
-        return 0;
-    const parts = [
-        ...text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|[smhdw])/gy)
-    ];
-    if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
-        return undefined;
-    let total = 0;
-    for (const [, number = '', unit = ''] of parts)
-        total += Number(number) * (millisecondsPer[unit] ?? NaN);
-    return total < longestDuration ? total : undefined;
-}
-/**
- * A duration for people, from milliseconds, in its largest whole unit: `45 s`, `3 min`, `5 h`, `12 days`.
- * Cut, not rounded: what is said to be idle for a day is so for at least a day.
- */
-function formatDuration(milliseconds) {
-    const seconds = milliseconds / 1_000;
-    if (seconds < 120)
-        return `${Math.floor(seconds)} s`;
-    if (seconds < 7_200)
-        return `${Math.floor(seconds / 60)} min`;
-    if (seconds < 172_800)
-        return `${Math.floor(seconds / 3_600)} h`;
-    return `${Math.floor(seconds / 86_400)} days`;
-}
-/**
- * An instant that Docker or a person wrote in RFC 3339 (`2026-01-31T12:00:00.123456789Z`) or as a date, in
- * milliseconds since 1970, the part below a millisecond as a fraction: builds that follow each other within one
- * still have an order. Undefined where the text is no such time.
- */
-function parseTime(text) {
-    const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d))?$/i.exec(text);
-    if (match === null)
-        return undefined;
-    const [, date = '', time = '00:00:00', fraction = '0', zone = 'Z'] = match;
-    // Date.parse takes 30 February for 2 March.
-    const midnight = new Date(`${date}T00:00:00Z`);
-    const real = !Number.isNaN(midnight.getTime());
-    if (!real || midnight.toISOString().slice(0, 10) !== date)
-        return undefined;
-    const seconds = Date.parse(`${date}T${time}${zone.toUpperCase()}`);
-    return Number.isNaN(seconds) ? undefined : seconds + Number(fraction) * 1_000;
-}
-const bytesPer = {
-    b: 1,
-    kb: 1e3,
-    mb: 1e6,
-    gb: 1e9,
-    tb: 1e12,
-    pb: 1e15,
-    kib: 2 ** 10,
-    mib: 2 ** 20,
-    gib: 2 ** 30,
-    tib: 2 ** 40,
-    pib: 2 ** 50
-};
-/**
- * A size with its unit (`10GB`, `1.5 GiB`, `4.194MB` as Docker prints it) in bytes. Undefined where the text is none:
- * a number without a unit is, as nobody can tell what it meant, except 0.
- */
-function parseSize(text) {
-    const match = /^(\d+(?:\.\d+)?(?:e[+-]?\d+)?) ?([kmgtp]?i?b)?$/i.exec(text);
-    if (match === null)
-        return undefined;
-    const [, number = '', unit] = match;
-    if (unit === undefined)
-        return Number(number) === 0 ? 0 : undefined;
-    const factor = bytesPer[unit.toLowerCase()];
-    if (factor === undefined)
-        return undefined;
-    const bytes = Math.round(Number(number) * factor);
-    return Number.isSafeInteger(bytes) ? bytes : undefined;
-}
-/** Bytes for people, in decimal units as Docker prints them: `12.4 GB`. */
-function formatSize(bytes) {
-    return prettyBytes(bytes);
-}
-const humanUnits = {
-    second: 1_000,
-    minute: 60_000,
-    hour: 3_600_000,
-    day: 86_400_000,
-    week: 604_800_000,
-    month: 30 * 86_400_000,
-    year: 365 * 86_400_000
-};
-/**
- * How long ago something was, at least and at most, in milliseconds, from Docker's words for people
- * (`About an hour ago`, `3 weeks ago`). Undefined where they are none.
- */
-function parseHumanAge(text) {
-    if (text === 'Less than a second ago')
-        return { least: 0, most: 1_000 };
-    const match = /^(?:About an?|(\d+)) (second|minute|hour|day|week|month|year)s? ago$/.exec(text);
-    if (match === null)
-        return undefined;
-    const [, count = '1', name = ''] = match;
-    const unit = humanUnits[name] ?? NaN;
-    // Docker cuts some of these and rounds others: half a unit to the left is the widest.
-    return {
-        least: (Number(count) - 0.5) * unit,
-        most: (Number(count) + 1) * unit
-    };
-}
-
-
-/***/ }),
-
-/***/ 2613:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("assert");
-
-/***/ }),
-
-/***/ 4434:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("events");
-
-/***/ }),
-
-/***/ 9896:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("fs");
-
-/***/ }),
-
-/***/ 8611:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("http");
-
-/***/ }),
-
-/***/ 5692:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("https");
-
-/***/ }),
-
-/***/ 9278:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("net");
-
-/***/ }),
-
-/***/ 4589:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:assert");
-
-/***/ }),
-
-/***/ 6698:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:async_hooks");
-
-/***/ }),
-
-/***/ 4573:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:buffer");
-
-/***/ }),
-
-/***/ 7540:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:console");
-
-/***/ }),
-
-/***/ 7598:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
-
-/***/ }),
-
-/***/ 3053:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:diagnostics_channel");
-
-/***/ }),
-
-/***/ 610:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns");
-
-/***/ }),
-
-/***/ 8474:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
-
-/***/ }),
-
-/***/ 3024:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
-
-/***/ }),
-
-/***/ 1455:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs/promises");
-
-/***/ }),
-
-/***/ 7067:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http");
-
-/***/ }),
-
-/***/ 2467:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http2");
-
-/***/ }),
-
-/***/ 7030:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:net");
-
-/***/ }),
-
-/***/ 8161:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
-
-/***/ }),
-
-/***/ 6760:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
-
-/***/ }),
-
-/***/ 643:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:perf_hooks");
-
-/***/ }),
-
-/***/ 1708:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:process");
-
-/***/ }),
-
-/***/ 1792:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:querystring");
-
-/***/ }),
-
-/***/ 7075:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream");
-
-/***/ }),
-
-/***/ 1692:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:tls");
-
-/***/ }),
-
-/***/ 3136:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:url");
-
-/***/ }),
-
-/***/ 7975:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util");
-
-/***/ }),
-
-/***/ 3429:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util/types");
-
-/***/ }),
-
-/***/ 5919:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:worker_threads");
-
-/***/ }),
-
-/***/ 8522:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:zlib");
-
-/***/ }),
-
-/***/ 857:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
-
-/***/ }),
-
-/***/ 6928:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("path");
-
-/***/ }),
-
-/***/ 3193:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("string_decoder");
-
-/***/ }),
-
-/***/ 4756:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("tls");
-
-/***/ }),
-
-/***/ 9023:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
-
-/***/ }),
-
-/***/ 3360:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  Os: () => (/* binding */ group),
-  pq: () => (/* binding */ info),
-  C1: () => (/* binding */ setFailed),
-  uH: () => (/* binding */ setOutput),
-  z: () => (/* reexport */ summary),
-  $e: () => (/* binding */ warning)
-});
-
-// UNUSED EXPORTS: ExitCode, addPath, debug, endGroup, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, startGroup, toPlatformPath, toPosixPath, toWin32Path
-
-// EXTERNAL MODULE: external "os"
-var external_os_ = __nccwpck_require__(857);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-/**
- * Sanitizes an input into a string so it can be passed into issueCommand safely
- * @param input input to sanitize into a string
- */
-function utils_toCommandValue(input) {
-    if (input === null || input === undefined) {
-        return '';
-    }
-    else if (typeof input === 'string' || input instanceof String) {
-        return input;
-    }
-    return JSON.stringify(input);
-}
-/**
- *
- * @param annotationProperties
- * @returns The command properties to send with the actual annotation command
- * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
- */
-function utils_toCommandProperties(annotationProperties) {
-    if (!Object.keys(annotationProperties).length) {
-        return {};
-    }
-    return {
-        title: annotationProperties.title,
-        file: annotationProperties.file,
-        line: annotationProperties.startLine,
-        endLine: annotationProperties.endLine,
-        col: annotationProperties.startColumn,
-        endColumn: annotationProperties.endColumn
-    };
-}
-//# sourceMappingURL=utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
-
-
-/**
- * Issues a command to the GitHub Actions runner
- *
- * @param command - The command name to issue
- * @param properties - Additional properties for the command (key-value pairs)
- * @param message - The message to include with the command
- * @remarks
- * This function outputs a specially formatted string to stdout that the Actions
- * runner interprets as a command. These commands can control workflow behavior,
- * set outputs, create annotations, mask values, and more.
- *
- * Command Format:
- *   ::name key=value,key=value::message
- *
- * @example
- * ```typescript
- * // Issue a warning annotation
- * issueCommand('warning', {}, 'This is a warning message');
- * // Output: ::warning::This is a warning message
- *
- * // Set an environment variable
- * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
- * // Output: ::set-env name=MY_VAR::some value
- *
- * // Add a secret mask
- * issueCommand('add-mask', {}, 'secretValue123');
- * // Output: ::add-mask::secretValue123
- * ```
- *
- * @internal
- * This is an internal utility function that powers the public API functions
- * such as setSecret, warning, error, and exportVariable.
- */
-function command_issueCommand(command, properties, message) {
-    const cmd = new Command(command, properties, message);
-    process.stdout.write(cmd.toString() + external_os_.EOL);
-}
-function command_issue(name, message = '') {
-    command_issueCommand(name, {}, message);
-}
-const CMD_STRING = '::';
-class Command {
-    constructor(command, properties, message) {
-        if (!command) {
-            command = 'missing.command';
-        }
-        this.command = command;
-        this.properties = properties;
-        this.message = message;
-    }
-    toString() {
-        let cmdStr = CMD_STRING + this.command;
-        if (this.properties && Object.keys(this.properties).length > 0) {
-            cmdStr += ' ';
-            let first = true;
-            for (const key in this.properties) {
-                if (this.properties.hasOwnProperty(key)) {
-                    const val = this.properties[key];
-                    if (val) {
-                        if (first) {
-                            first = false;
-                        }
-                        else {
-                            cmdStr += ',';
-                        }
-                        cmdStr += `${key}=${escapeProperty(val)}`;
-                    }
-                }
-            }
-        }
-        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
-        return cmdStr;
-    }
-}
-function escapeData(s) {
-    return utils_toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A');
-}
-function escapeProperty(s) {
-    return utils_toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A')
-        .replace(/:/g, '%3A')
-        .replace(/,/g, '%2C');
-}
-//# sourceMappingURL=command.js.map
-;// CONCATENATED MODULE: external "crypto"
-const external_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("crypto");
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
-// For internal use, subject to change.
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-
-
-
-
-function file_command_issueFileCommand(command, message) {
-    const filePath = process.env[`GITHUB_${command}`];
-    if (!filePath) {
-        throw new Error(`Unable to find environment variable for file command ${command}`);
-    }
-    if (!external_fs_.existsSync(filePath)) {
-        throw new Error(`Missing file at path: ${filePath}`);
-    }
-    external_fs_.appendFileSync(filePath, `${utils_toCommandValue(message)}${external_os_.EOL}`, {
-        encoding: 'utf8'
-    });
-}
-function file_command_prepareKeyValueMessage(key, value) {
-    const delimiter = `ghadelimiter_${external_crypto_namespaceObject.randomUUID()}`;
-    const convertedValue = utils_toCommandValue(value);
-    // These should realistically never happen, but just in case someone finds a
-    // way to exploit uuid generation let's not allow keys or values that contain
-    // the delimiter.
-    if (key.includes(delimiter)) {
-        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
-    }
-    if (convertedValue.includes(delimiter)) {
-        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
-    }
-    return `${key}<<${delimiter}${external_os_.EOL}${convertedValue}${external_os_.EOL}${delimiter}`;
-}
-//# sourceMappingURL=file-command.js.map
-// EXTERNAL MODULE: external "path"
-var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: external "http"
-var external_http_ = __nccwpck_require__(8611);
-// EXTERNAL MODULE: external "https"
-var external_https_ = __nccwpck_require__(5692);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
-function getProxyUrl(reqUrl) {
-    const usingSsl = reqUrl.protocol === 'https:';
-    if (checkBypass(reqUrl)) {
-        return undefined;
-    }
-    const proxyVar = (() => {
-        if (usingSsl) {
-            return process.env['https_proxy'] || process.env['HTTPS_PROXY'];
-        }
-        else {
-            return process.env['http_proxy'] || process.env['HTTP_PROXY'];
-        }
-    })();
-    if (proxyVar) {
-        try {
-            return new DecodedURL(proxyVar);
-        }
-        catch (_a) {
-            if (!proxyVar.startsWith('http://') && !proxyVar.startsWith('https://'))
-                return new DecodedURL(`http://${proxyVar}`);
-        }
-    }
-    else {
-        return undefined;
-    }
-}
-function checkBypass(reqUrl) {
-    if (!reqUrl.hostname) {
-        return false;
-    }
-    const reqHost = reqUrl.hostname;
-    if (isLoopbackAddress(reqHost)) {
-        return true;
-    }
-    const noProxy = process.env['no_proxy'] || process.env['NO_PROXY'] || '';
-    if (!noProxy) {
-        return false;
-    }
-    // Determine the request port
-    let reqPort;
-    if (reqUrl.port) {
-        reqPort = Number(reqUrl.port);
-    }
-    else if (reqUrl.protocol === 'http:') {
-        reqPort = 80;
-    }
-    else if (reqUrl.protocol === 'https:') {
-        reqPort = 443;
-    }
-    // Format the request hostname and hostname with port
-    const upperReqHosts = [reqUrl.hostname.toUpperCase()];
-    if (typeof reqPort === 'number') {
-        upperReqHosts.push(`${upperReqHosts[0]}:${reqPort}`);
-    }
-    // Compare request host against noproxy
-    for (const upperNoProxyItem of noProxy
-        .split(',')
-        .map(x => x.trim().toUpperCase())
-        .filter(x => x)) {
-        if (upperNoProxyItem === '*' ||
-            upperReqHosts.some(x => x === upperNoProxyItem ||
-                x.endsWith(`.${upperNoProxyItem}`) ||
-                (upperNoProxyItem.startsWith('.') &&
-                    x.endsWith(`${upperNoProxyItem}`)))) {
-            return true;
-        }
-    }
-    return false;
-}
-function isLoopbackAddress(host) {
-    const hostLower = host.toLowerCase();
-    return (hostLower === 'localhost' ||
-        hostLower.startsWith('127.') ||
-        hostLower.startsWith('[::1]') ||
-        hostLower.startsWith('[0:0:0:0:0:0:0:1]'));
-}
-class DecodedURL extends URL {
-    constructor(url, base) {
-        super(url, base);
-        this._decodedUsername = decodeURIComponent(super.username);
-        this._decodedPassword = decodeURIComponent(super.password);
-    }
-    get username() {
-        return this._decodedUsername;
-    }
-    get password() {
-        return this._decodedPassword;
-    }
-}
-//# sourceMappingURL=proxy.js.map
-// EXTERNAL MODULE: ./node_modules/tunnel/index.js
-var node_modules_tunnel = __nccwpck_require__(770);
-// EXTERNAL MODULE: ./node_modules/undici/index.js
-var undici = __nccwpck_require__(6752);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
-/* eslint-disable @typescript-eslint/no-explicit-any */
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-var HttpCodes;
-(function (HttpCodes) {
-    HttpCodes[HttpCodes["OK"] = 200] = "OK";
-    HttpCodes[HttpCodes["MultipleChoices"] = 300] = "MultipleChoices";
-    HttpCodes[HttpCodes["MovedPermanently"] = 301] = "MovedPermanently";
-    HttpCodes[HttpCodes["ResourceMoved"] = 302] = "ResourceMoved";
-    HttpCodes[HttpCodes["SeeOther"] = 303] = "SeeOther";
-    HttpCodes[HttpCodes["NotModified"] = 304] = "NotModified";
-    HttpCodes[HttpCodes["UseProxy"] = 305] = "UseProxy";
-    HttpCodes[HttpCodes["SwitchProxy"] = 306] = "SwitchProxy";
-    HttpCodes[HttpCodes["TemporaryRedirect"] = 307] = "TemporaryRedirect";
-    HttpCodes[HttpCodes["PermanentRedirect"] = 308] = "PermanentRedirect";
-    HttpCodes[HttpCodes["BadRequest"] = 400] = "BadRequest";
-    HttpCodes[HttpCodes["Unauthorized"] = 401] = "Unauthorized";
-    HttpCodes[HttpCodes["PaymentRequired"] = 402] = "PaymentRequired";
-    HttpCodes[HttpCodes["Forbidden"] = 403] = "Forbidden";
-    HttpCodes[HttpCodes["NotFound"] = 404] = "NotFound";
-    HttpCodes[HttpCodes["MethodNotAllowed"] = 405] = "MethodNotAllowed";
-    HttpCodes[HttpCodes["NotAcceptable"] = 406] = "NotAcceptable";
-    HttpCodes[HttpCodes["ProxyAuthenticationRequired"] = 407] = "ProxyAuthenticationRequired";
-    HttpCodes[HttpCodes["RequestTimeout"] = 408] = "RequestTimeout";
-    HttpCodes[HttpCodes["Conflict"] = 409] = "Conflict";
-    HttpCodes[HttpCodes["Gone"] = 410] = "Gone";
-    HttpCodes[HttpCodes["TooManyRequests"] = 429] = "TooManyRequests";
-    HttpCodes[HttpCodes["InternalServerError"] = 500] = "InternalServerError";
-    HttpCodes[HttpCodes["NotImplemented"] = 501] = "NotImplemented";
-    HttpCodes[HttpCodes["BadGateway"] = 502] = "BadGateway";
-    HttpCodes[HttpCodes["ServiceUnavailable"] = 503] = "ServiceUnavailable";
-    HttpCodes[HttpCodes["GatewayTimeout"] = 504] = "GatewayTimeout";
-})(HttpCodes || (HttpCodes = {}));
-var Headers;
-(function (Headers) {
-    Headers["Accept"] = "accept";
-    Headers["ContentType"] = "content-type";
-})(Headers || (Headers = {}));
-var MediaTypes;
-(function (MediaTypes) {
-    MediaTypes["ApplicationJson"] = "application/json";
-})(MediaTypes || (MediaTypes = {}));
-/**
- * Returns the proxy URL, depending upon the supplied url and proxy environment variables.
- * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
- */
-function lib_getProxyUrl(serverUrl) {
-    const proxyUrl = pm.getProxyUrl(new URL(serverUrl));
-    return proxyUrl ? proxyUrl.href : '';
-}
-const HttpRedirectCodes = [
-    HttpCodes.MovedPermanently,
-    HttpCodes.ResourceMoved,
-    HttpCodes.SeeOther,
-    HttpCodes.TemporaryRedirect,
-    HttpCodes.PermanentRedirect
-];
-const HttpResponseRetryCodes = [
-    HttpCodes.BadGateway,
-    HttpCodes.ServiceUnavailable,
-    HttpCodes.GatewayTimeout
-];
-const RetryableHttpVerbs = (/* unused pure expression or super */ null && (['OPTIONS', 'GET', 'DELETE', 'HEAD']));
-const ExponentialBackoffCeiling = 10;
-const ExponentialBackoffTimeSlice = 5;
-class HttpClientError extends Error {
-    constructor(message, statusCode) {
-        super(message);
-        this.name = 'HttpClientError';
-        this.statusCode = statusCode;
-        Object.setPrototypeOf(this, HttpClientError.prototype);
-    }
-}
-class HttpClientResponse {
-    constructor(message) {
-        this.message = message;
-    }
-    readBody() {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
-                let output = Buffer.alloc(0);
-                this.message.on('data', (chunk) => {
-                    output = Buffer.concat([output, chunk]);
-                });
-                this.message.on('end', () => {
-                    resolve(output.toString());
-                });
-            }));
-        });
-    }
-    readBodyBuffer() {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
-                const chunks = [];
-                this.message.on('data', (chunk) => {
-                    chunks.push(chunk);
-                });
-                this.message.on('end', () => {
-                    resolve(Buffer.concat(chunks));
-                });
-            }));
-        });
-    }
-}
-function isHttps(requestUrl) {
-    const parsedUrl = new URL(requestUrl);
-    return parsedUrl.protocol === 'https:';
-}
-class lib_HttpClient {
-    constructor(userAgent, handlers, requestOptions) {
-        this._ignoreSslError = false;
-        this._allowRedirects = true;
-        this._allowRedirectDowngrade = false;
-        this._maxRedirects = 50;
-        this._allowRetries = false;
-        this._maxRetries = 1;
-        this._keepAlive = false;
-        this._disposed = false;
-        this.userAgent = this._getUserAgentWithOrchestrationId(userAgent);
-        this.handlers = handlers || [];
-        this.requestOptions = requestOptions;
-        if (requestOptions) {
-            if (requestOptions.ignoreSslError != null) {
-                this._ignoreSslError = requestOptions.ignoreSslError;
-            }
-            this._socketTimeout = requestOptions.socketTimeout;
-            if (requestOptions.allowRedirects != null) {
-                this._allowRedirects = requestOptions.allowRedirects;
-            }
-            if (requestOptions.allowRedirectDowngrade != null) {
-                this._allowRedirectDowngrade = requestOptions.allowRedirectDowngrade;
-            }
-            if (requestOptions.maxRedirects != null) {
-                this._maxRedirects = Math.max(requestOptions.maxRedirects, 0);
-            }
-            if (requestOptions.keepAlive != null) {
-                this._keepAlive = requestOptions.keepAlive;
-            }
-            if (requestOptions.allowRetries != null) {
-                this._allowRetries = requestOptions.allowRetries;
-            }
-            if (requestOptions.maxRetries != null) {
-                this._maxRetries = requestOptions.maxRetries;
-            }
-        }
-    }
-    options(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('OPTIONS', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    get(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('GET', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    del(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('DELETE', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    post(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('POST', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    patch(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('PATCH', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    put(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('PUT', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    head(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('HEAD', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    sendStream(verb, requestUrl, stream, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request(verb, requestUrl, stream, additionalHeaders);
-        });
-    }
-    /**
-     * Gets a typed object from an endpoint
-     * Be aware that not found returns a null.  Other errors (4xx, 5xx) reject the promise
-     */
-    getJson(requestUrl_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            const res = yield this.get(requestUrl, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    postJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.post(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    putJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.put(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    patchJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.patch(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    /**
-     * Makes a raw http request.
-     * All other methods such as get, post, patch, and request ultimately call this.
-     * Prefer get, del, post and patch
-     */
-    request(verb, requestUrl, data, headers) {
-        return __awaiter(this, void 0, void 0, function* () {
-            if (this._disposed) {
-                throw new Error('Client has already been disposed.');
-            }
-            const parsedUrl = new URL(requestUrl);
-            let info = this._prepareRequest(verb, parsedUrl, headers);
-            // Only perform retries on reads since writes may not be idempotent.
-            const maxTries = this._allowRetries && RetryableHttpVerbs.includes(verb)
-                ? this._maxRetries + 1
-                : 1;
-            let numTries = 0;
-            let response;
-            do {
-                response = yield this.requestRaw(info, data);
-                // Check if it's an authentication challenge
-                if (response &&
-                    response.message &&
-                    response.message.statusCode === HttpCodes.Unauthorized) {
-                    let authenticationHandler;
-                    for (const handler of this.handlers) {
-                        if (handler.canHandleAuthentication(response)) {
-                            authenticationHandler = handler;
-                            break;
-                        }
-                    }
-                    if (authenticationHandler) {
-                        return authenticationHandler.handleAuthentication(this, info, data);
-                    }
-                    else {
-                        // We have received an unauthorized response but have no handlers to handle it.
-                        // Let the response return to the caller.
-                        return response;
-                    }
-                }
-                let redirectsRemaining = this._maxRedirects;
-                while (response.message.statusCode &&
-                    HttpRedirectCodes.includes(response.message.statusCode) &&
-                    this._allowRedirects &&
-                    redirectsRemaining > 0) {
-                    const redirectUrl = response.message.headers['location'];
-                    if (!redirectUrl) {
-                        // if there's no location to redirect to, we won't
-                        break;
-                    }
-                    const parsedRedirectUrl = new URL(redirectUrl);
-                    if (parsedUrl.protocol === 'https:' &&
-                        parsedUrl.protocol !== parsedRedirectUrl.protocol &&
-                        !this._allowRedirectDowngrade) {
-                        throw new Error('Redirect from HTTPS to HTTP protocol. This downgrade is not allowed for security reasons. If you want to allow this behavior, set the allowRedirectDowngrade option to true.');
-                    }
-                    // we need to finish reading the response before reassigning response
-                    // which will leak the open socket.
-                    yield response.readBody();
-                    // strip authorization header if redirected to a different hostname
-                    if (parsedRedirectUrl.hostname !== parsedUrl.hostname) {
-                        for (const header in headers) {
-                            // header names are case insensitive
-                            if (header.toLowerCase() === 'authorization') {
-                                delete headers[header];
-                            }
-                        }
-                    }
-                    // let's make the request with the new redirectUrl
-                    info = this._prepareRequest(verb, parsedRedirectUrl, headers);
-                    response = yield this.requestRaw(info, data);
-                    redirectsRemaining--;
-                }
-                if (!response.message.statusCode ||
-                    !HttpResponseRetryCodes.includes(response.message.statusCode)) {
-                    // If not a retry code, return immediately instead of retrying
-                    return response;
-                }
-                numTries += 1;
-                if (numTries < maxTries) {
-                    yield response.readBody();
-                    yield this._performExponentialBackoff(numTries);
-                }
-            } while (numTries < maxTries);
-            return response;
-        });
-    }
-    /**
-     * Needs to be called if keepAlive is set to true in request options.
-     */
-    dispose() {
-        if (this._agent) {
-            this._agent.destroy();
-        }
-        this._disposed = true;
-    }
-    /**
-     * Raw request.
-     * @param info
-     * @param data
-     */
-    requestRaw(info, data) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve, reject) => {
-                function callbackForResult(err, res) {
-                    if (err) {
-                        reject(err);
-                    }
-                    else if (!res) {
-                        // If `err` is not passed, then `res` must be passed.
-                        reject(new Error('Unknown error'));
-                    }
-                    else {
-                        resolve(res);
-                    }
-                }
-                this.requestRawWithCallback(info, data, callbackForResult);
-            });
-        });
-    }
-    /**
-     * Raw request with callback.
-     * @param info
-     * @param data
-     * @param onResult
-     */
-    requestRawWithCallback(info, data, onResult) {
-        if (typeof data === 'string') {
-            if (!info.options.headers) {
-                info.options.headers = {};
-            }
-            info.options.headers['Content-Length'] = Buffer.byteLength(data, 'utf8');
-        }
-        let callbackCalled = false;
-        function handleResult(err, res) {
-            if (!callbackCalled) {
-                callbackCalled = true;
-                onResult(err, res);
-            }
-        }
-        const req = info.httpModule.request(info.options, (msg) => {
-            const res = new HttpClientResponse(msg);
-            handleResult(undefined, res);
-        });
-        let socket;
-        req.on('socket', sock => {
-            socket = sock;
-        });
-        // If we ever get disconnected, we want the socket to timeout eventually
-        req.setTimeout(this._socketTimeout || 3 * 60000, () => {
-            if (socket) {
-                socket.end();
-            }
-            handleResult(new Error(`Request timeout: ${info.options.path}`));
-        });
-        req.on('error', function (err) {
-            // err has statusCode property
-            // res should have headers
-            handleResult(err);
-        });
-        if (data && typeof data === 'string') {
-            req.write(data, 'utf8');
-        }
-        if (data && typeof data !== 'string') {
-            data.on('close', function () {
-                req.end();
-            });
-            data.pipe(req);
-        }
-        else {
-            req.end();
-        }
-    }
-    /**
-     * Gets an http agent. This function is useful when you need an http agent that handles
-     * routing through a proxy server - depending upon the url and proxy environment variables.
-     * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
-     */
-    getAgent(serverUrl) {
-        const parsedUrl = new URL(serverUrl);
-        return this._getAgent(parsedUrl);
-    }
-    getAgentDispatcher(serverUrl) {
-        const parsedUrl = new URL(serverUrl);
-        const proxyUrl = pm.getProxyUrl(parsedUrl);
-        const useProxy = proxyUrl && proxyUrl.hostname;
-        if (!useProxy) {
-            return;
-        }
-        return this._getProxyAgentDispatcher(parsedUrl, proxyUrl);
-    }
-    _prepareRequest(method, requestUrl, headers) {
-        const info = {};
-        info.parsedUrl = requestUrl;
-        const usingSsl = info.parsedUrl.protocol === 'https:';
-        info.httpModule = usingSsl ? https : http;
-        const defaultPort = usingSsl ? 443 : 80;
-        info.options = {};
-        info.options.host = info.parsedUrl.hostname;
-        info.options.port = info.parsedUrl.port
-            ? parseInt(info.parsedUrl.port)
-            : defaultPort;
-        info.options.path =
-            (info.parsedUrl.pathname || '') + (info.parsedUrl.search || '');
-        info.options.method = method;
-        info.options.headers = this._mergeHeaders(headers);
-        if (this.userAgent != null) {
-            info.options.headers['user-agent'] = this.userAgent;
-        }
-        info.options.agent = this._getAgent(info.parsedUrl);
-        // gives handlers an opportunity to participate
-        if (this.handlers) {
-            for (const handler of this.handlers) {
-                handler.prepareRequest(info.options);
-            }
-        }
-        return info;
-    }
-    _mergeHeaders(headers) {
-        if (this.requestOptions && this.requestOptions.headers) {
-            return Object.assign({}, lowercaseKeys(this.requestOptions.headers), lowercaseKeys(headers || {}));
-        }
-        return lowercaseKeys(headers || {});
-    }
-    /**
-     * Gets an existing header value or returns a default.
-     * Handles converting number header values to strings since HTTP headers must be strings.
-     * Note: This returns string | string[] since some headers can have multiple values.
-     * For headers that must always be a single string (like Content-Type), use the
-     * specialized _getExistingOrDefaultContentTypeHeader method instead.
-     */
-    _getExistingOrDefaultHeader(additionalHeaders, header, _default) {
-        let clientHeader;
-        if (this.requestOptions && this.requestOptions.headers) {
-            const headerValue = lowercaseKeys(this.requestOptions.headers)[header];
-            if (headerValue) {
-                clientHeader =
-                    typeof headerValue === 'number' ? headerValue.toString() : headerValue;
-            }
-        }
-        const additionalValue = additionalHeaders[header];
-        if (additionalValue !== undefined) {
-            return typeof additionalValue === 'number'
-                ? additionalValue.toString()
-                : additionalValue;
-        }
-        if (clientHeader !== undefined) {
-            return clientHeader;
-        }
-        return _default;
-    }
-    /**
-     * Specialized version of _getExistingOrDefaultHeader for Content-Type header.
-     * Always returns a single string (not an array) since Content-Type should be a single value.
-     * Converts arrays to comma-separated strings and numbers to strings to ensure type safety.
-     * This was split from _getExistingOrDefaultHeader to provide stricter typing for callers
-     * that assign the result to places expecting a string (e.g., additionalHeaders[Headers.ContentType]).
-     */
-    _getExistingOrDefaultContentTypeHeader(additionalHeaders, _default) {
-        let clientHeader;
-        if (this.requestOptions && this.requestOptions.headers) {
-            const headerValue = lowercaseKeys(this.requestOptions.headers)[Headers.ContentType];
-            if (headerValue) {
-                if (typeof headerValue === 'number') {
-                    clientHeader = String(headerValue);
-                }
-                else if (Array.isArray(headerValue)) {
-                    clientHeader = headerValue.join(', ');
-                }
-                else {
-                    clientHeader = headerValue;
-                }
-            }
-        }
-        const additionalValue = additionalHeaders[Headers.ContentType];
-        // Return the first non-undefined value, converting numbers or arrays to strings if necessary
-        if (additionalValue !== undefined) {
-            if (typeof additionalValue === 'number') {
-                return String(additionalValue);
-            }
-            else if (Array.isArray(additionalValue)) {
-                return additionalValue.join(', ');
-            }
-            else {
-                return additionalValue;
-            }
-        }
-        if (clientHeader !== undefined) {
-            return clientHeader;
-        }
-        return _default;
-    }
-    _getAgent(parsedUrl) {
-        let agent;
-        const proxyUrl = pm.getProxyUrl(parsedUrl);
-        const useProxy = proxyUrl && proxyUrl.hostname;
-        if (this._keepAlive && useProxy) {
-            agent = this._proxyAgent;
-        }
-        if (!useProxy) {
-            agent = this._agent;
-        }
-        // if agent is already assigned use that agent.
-        if (agent) {
-            return agent;
-        }
-        const usingSsl = parsedUrl.protocol === 'https:';
-        let maxSockets = 100;
-        if (this.requestOptions) {
-            maxSockets = this.requestOptions.maxSockets || http.globalAgent.maxSockets;
-        }
-        // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
-        if (proxyUrl && proxyUrl.hostname) {
-            const agentOptions = {
-                maxSockets,
-                keepAlive: this._keepAlive,
-                proxy: Object.assign(Object.assign({}, ((proxyUrl.username || proxyUrl.password) && {
-                    proxyAuth: `${proxyUrl.username}:${proxyUrl.password}`
-                })), { host: proxyUrl.hostname, port: proxyUrl.port })
-            };
-            let tunnelAgent;
-            const overHttps = proxyUrl.protocol === 'https:';
-            if (usingSsl) {
-                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
-            }
-            else {
-                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
-            }
-            agent = tunnelAgent(agentOptions);
-            this._proxyAgent = agent;
-        }
-        // if tunneling agent isn't assigned create a new agent
-        if (!agent) {
-            const options = { keepAlive: this._keepAlive, maxSockets };
-            agent = usingSsl ? new https.Agent(options) : new http.Agent(options);
-            this._agent = agent;
-        }
-        if (usingSsl && this._ignoreSslError) {
-            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
-            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
-            // we have to cast it to any and change it directly
-            agent.options = Object.assign(agent.options || {}, {
-                rejectUnauthorized: false
-            });
-        }
-        return agent;
-    }
-    _getProxyAgentDispatcher(parsedUrl, proxyUrl) {
-        let proxyAgent;
-        if (this._keepAlive) {
-            proxyAgent = this._proxyAgentDispatcher;
-        }
-        // if agent is already assigned use that agent.
-        if (proxyAgent) {
-            return proxyAgent;
-        }
-        const usingSsl = parsedUrl.protocol === 'https:';
-        proxyAgent = new ProxyAgent(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
-            token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
-        })));
-        this._proxyAgentDispatcher = proxyAgent;
-        if (usingSsl && this._ignoreSslError) {
-            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
-            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
-            // we have to cast it to any and change it directly
-            proxyAgent.options = Object.assign(proxyAgent.options.requestTls || {}, {
-                rejectUnauthorized: false
-            });
-        }
-        return proxyAgent;
-    }
-    _getUserAgentWithOrchestrationId(userAgent) {
-        const baseUserAgent = userAgent || 'actions/http-client';
-        const orchId = process.env['ACTIONS_ORCHESTRATION_ID'];
-        if (orchId) {
-            // Sanitize the orchestration ID to ensure it contains only valid characters
-            // Valid characters: 0-9, a-z, _, -, .
-            const sanitizedId = orchId.replace(/[^a-z0-9_.-]/gi, '_');
-            return `${baseUserAgent} actions_orchestration_id/${sanitizedId}`;
-        }
-        return baseUserAgent;
-    }
-    _performExponentialBackoff(retryNumber) {
-        return __awaiter(this, void 0, void 0, function* () {
-            retryNumber = Math.min(ExponentialBackoffCeiling, retryNumber);
-            const ms = ExponentialBackoffTimeSlice * Math.pow(2, retryNumber);
-            return new Promise(resolve => setTimeout(() => resolve(), ms));
-        });
-    }
-    _processResponse(res, options) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve, reject) => __awaiter(this, void 0, void 0, function* () {
-                const statusCode = res.message.statusCode || 0;
-                const response = {
-                    statusCode,
-                    result: null,
-                    headers: {}
-                };
-                // not found leads to null obj returned
-                if (statusCode === HttpCodes.NotFound) {
-                    resolve(response);
-                }
-                // get the result from the body
-                function dateTimeDeserializer(key, value) {
-                    if (typeof value === 'string') {
-                        const a = new Date(value);
-                        if (!isNaN(a.valueOf())) {
-                            return a;
-                        }
-                    }
-                    return value;
-                }
-                let obj;
-                let contents;
-                try {
-                    contents = yield res.readBody();
-                    if (contents && contents.length > 0) {
-                        if (options && options.deserializeDates) {
-                            obj = JSON.parse(contents, dateTimeDeserializer);
-                        }
-                        else {
-                            obj = JSON.parse(contents);
-                        }
-                        response.result = obj;
-                    }
-                    response.headers = res.message.headers;
-                }
-                catch (err) {
-                    // Invalid resource (contents not json);  leaving result obj null
-                }
-                // note that 3xx redirects are handled by the http layer.
-                if (statusCode > 299) {
-                    let msg;
-                    // if exception/error in body, attempt to get better error
-                    if (obj && obj.message) {
-                        msg = obj.message;
-                    }
-                    else if (contents && contents.length > 0) {
-                        // it may be the case that the exception is in the body message as string
-                        msg = contents;
-                    }
-                    else {
-                        msg = `Failed request: (${statusCode})`;
-                    }
-                    const err = new HttpClientError(msg, statusCode);
-                    err.result = response.result;
-                    reject(err);
-                }
-                else {
-                    resolve(response);
-                }
-            }));
-        });
-    }
-}
-const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
-//# sourceMappingURL=index.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
-var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-class BasicCredentialHandler {
-    constructor(username, password) {
-        this.username = username;
-        this.password = password;
-    }
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-class auth_BearerCredentialHandler {
-    constructor(token) {
-        this.token = token;
-    }
-    // currently implements pre-authorization
-    // TODO: support preAuth = false where it hooks on 401
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Bearer ${this.token}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-class PersonalAccessTokenCredentialHandler {
-    constructor(token) {
-        this.token = token;
-    }
-    // currently implements pre-authorization
-    // TODO: support preAuth = false where it hooks on 401
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Basic ${Buffer.from(`PAT:${this.token}`).toString('base64')}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-//# sourceMappingURL=auth.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/oidc-utils.js
-var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-class oidc_utils_OidcClient {
-    static createHttpClient(allowRetry = true, maxRetry = 10) {
-        const requestOptions = {
-            allowRetries: allowRetry,
-            maxRetries: maxRetry
-        };
-        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(oidc_utils_OidcClient.getRequestToken())], requestOptions);
-    }
-    static getRequestToken() {
-        const token = process.env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
-        if (!token) {
-            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_TOKEN env variable');
-        }
-        return token;
-    }
-    static getIDTokenUrl() {
-        const runtimeUrl = process.env['ACTIONS_ID_TOKEN_REQUEST_URL'];
-        if (!runtimeUrl) {
-            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_URL env variable');
-        }
-        return runtimeUrl;
-    }
-    static getCall(id_token_url) {
-        return oidc_utils_awaiter(this, void 0, void 0, function* () {
-            var _a;
-            const httpclient = oidc_utils_OidcClient.createHttpClient();
-            const res = yield httpclient
-                .getJson(id_token_url)
-                .catch(error => {
-                throw new Error(`Failed to get ID Token. \n 
-        Error Code : ${error.statusCode}\n 
-        Error Message: ${error.message}`);
-            });
-            const id_token = (_a = res.result) === null || _a === void 0 ? void 0 : _a.value;
-            if (!id_token) {
-                throw new Error('Response json body do not have ID Token field');
-            }
-            return id_token;
-        });
-    }
-    static getIDToken(audience) {
-        return oidc_utils_awaiter(this, void 0, void 0, function* () {
-            try {
-                // New ID Token is requested from action service
-                let id_token_url = oidc_utils_OidcClient.getIDTokenUrl();
-                if (audience) {
-                    const encodedAudience = encodeURIComponent(audience);
-                    id_token_url = `${id_token_url}&audience=${encodedAudience}`;
-                }
-                debug(`ID token url is ${id_token_url}`);
-                const id_token = yield oidc_utils_OidcClient.getCall(id_token_url);
-                setSecret(id_token);
-                return id_token;
-            }
-            catch (error) {
-                throw new Error(`Error message: ${error.message}`);
-            }
-        });
-    }
-}
-//# sourceMappingURL=oidc-utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/summary.js
-var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const { access, appendFile, writeFile } = external_fs_.promises;
-const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
-const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
-class Summary {
-    constructor() {
-        this._buffer = '';
-    }
-    /**
-     * Finds the summary file path from the environment, rejects if env var is not found or file does not exist
-     * Also checks r/w permissions.
-     *
-     * @returns step summary file path
-     */
-    filePath() {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            if (this._filePath) {
-                return this._filePath;
-            }
-            const pathFromEnv = process.env[SUMMARY_ENV_VAR];
-            if (!pathFromEnv) {
-                throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
-            }
-            try {
-                yield access(pathFromEnv, external_fs_.constants.R_OK | external_fs_.constants.W_OK);
-            }
-            catch (_a) {
-                throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
-            }
-            this._filePath = pathFromEnv;
-            return this._filePath;
-        });
-    }
-    /**
-     * Wraps content in an HTML tag, adding any HTML attributes
-     *
-     * @param {string} tag HTML tag to wrap
-     * @param {string | null} content content within the tag
-     * @param {[attribute: string]: string} attrs key-value list of HTML attributes to add
-     *
-     * @returns {string} content wrapped in HTML element
-     */
-    wrap(tag, content, attrs = {}) {
-        const htmlAttrs = Object.entries(attrs)
-            .map(([key, value]) => ` ${key}="${value}"`)
-            .join('');
-        if (!content) {
-            return `<${tag}${htmlAttrs}>`;
-        }
-        return `<${tag}${htmlAttrs}>${content}</${tag}>`;
-    }
-    /**
-     * Writes text in the buffer to the summary buffer file and empties buffer. Will append by default.
-     *
-     * @param {SummaryWriteOptions} [options] (optional) options for write operation
-     *
-     * @returns {Promise<Summary>} summary instance
-     */
-    write(options) {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            const overwrite = !!(options === null || options === void 0 ? void 0 : options.overwrite);
-            const filePath = yield this.filePath();
-            const writeFunc = overwrite ? writeFile : appendFile;
-            yield writeFunc(filePath, this._buffer, { encoding: 'utf8' });
-            return this.emptyBuffer();
-        });
-    }
-    /**
-     * Clears the summary buffer and wipes the summary file
-     *
-     * @returns {Summary} summary instance
-     */
-    clear() {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            return this.emptyBuffer().write({ overwrite: true });
-        });
-    }
-    /**
-     * Returns the current summary buffer as a string
-     *
-     * @returns {string} string of summary buffer
-     */
-    stringify() {
-        return this._buffer;
-    }
-    /**
-     * If the summary buffer is empty
-     *
-     * @returns {boolen} true if the buffer is empty
-     */
-    isEmptyBuffer() {
-        return this._buffer.length === 0;
-    }
-    /**
-     * Resets the summary buffer without writing to summary file
-     *
-     * @returns {Summary} summary instance
-     */
-    emptyBuffer() {
-        this._buffer = '';
-        return this;
-    }
-    /**
-     * Adds raw text to the summary buffer
-     *
-     * @param {string} text content to add
-     * @param {boolean} [addEOL=false] (optional) append an EOL to the raw text (default: false)
-     *
-     * @returns {Summary} summary instance
-     */
-    addRaw(text, addEOL = false) {
-        this._buffer += text;
-        return addEOL ? this.addEOL() : this;
-    }
-    /**
-     * Adds the operating system-specific end-of-line marker to the buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addEOL() {
-        return this.addRaw(external_os_.EOL);
-    }
-    /**
-     * Adds an HTML codeblock to the summary buffer
-     *
-     * @param {string} code content to render within fenced code block
-     * @param {string} lang (optional) language to syntax highlight code
-     *
-     * @returns {Summary} summary instance
-     */
-    addCodeBlock(code, lang) {
-        const attrs = Object.assign({}, (lang && { lang }));
-        const element = this.wrap('pre', this.wrap('code', code), attrs);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML list to the summary buffer
-     *
-     * @param {string[]} items list of items to render
-     * @param {boolean} [ordered=false] (optional) if the rendered list should be ordered or not (default: false)
-     *
-     * @returns {Summary} summary instance
-     */
-    addList(items, ordered = false) {
-        const tag = ordered ? 'ol' : 'ul';
-        const listItems = items.map(item => this.wrap('li', item)).join('');
-        const element = this.wrap(tag, listItems);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML table to the summary buffer
-     *
-     * @param {SummaryTableCell[]} rows table rows
-     *
-     * @returns {Summary} summary instance
-     */
-    addTable(rows) {
-        const tableBody = rows
-            .map(row => {
-            const cells = row
-                .map(cell => {
-                if (typeof cell === 'string') {
-                    return this.wrap('td', cell);
-                }
-                const { header, data, colspan, rowspan } = cell;
-                const tag = header ? 'th' : 'td';
-                const attrs = Object.assign(Object.assign({}, (colspan && { colspan })), (rowspan && { rowspan }));
-                return this.wrap(tag, data, attrs);
-            })
-                .join('');
-            return this.wrap('tr', cells);
-        })
-            .join('');
-        const element = this.wrap('table', tableBody);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds a collapsable HTML details element to the summary buffer
-     *
-     * @param {string} label text for the closed state
-     * @param {string} content collapsable content
-     *
-     * @returns {Summary} summary instance
-     */
-    addDetails(label, content) {
-        const element = this.wrap('details', this.wrap('summary', label) + content);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML image tag to the summary buffer
-     *
-     * @param {string} src path to the image you to embed
-     * @param {string} alt text description of the image
-     * @param {SummaryImageOptions} options (optional) addition image attributes
-     *
-     * @returns {Summary} summary instance
-     */
-    addImage(src, alt, options) {
-        const { width, height } = options || {};
-        const attrs = Object.assign(Object.assign({}, (width && { width })), (height && { height }));
-        const element = this.wrap('img', null, Object.assign({ src, alt }, attrs));
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML section heading element
-     *
-     * @param {string} text heading text
-     * @param {number | string} [level=1] (optional) the heading level, default: 1
-     *
-     * @returns {Summary} summary instance
-     */
-    addHeading(text, level) {
-        const tag = `h${level}`;
-        const allowedTag = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].includes(tag)
-            ? tag
-            : 'h1';
-        const element = this.wrap(allowedTag, text);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML thematic break (<hr>) to the summary buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addSeparator() {
-        const element = this.wrap('hr', null);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML line break (<br>) to the summary buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addBreak() {
-        const element = this.wrap('br', null);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML blockquote to the summary buffer
-     *
-     * @param {string} text quote text
-     * @param {string} cite (optional) citation url
-     *
-     * @returns {Summary} summary instance
-     */
-    addQuote(text, cite) {
-        const attrs = Object.assign({}, (cite && { cite }));
-        const element = this.wrap('blockquote', text, attrs);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML anchor tag to the summary buffer
-     *
-     * @param {string} text link text/content
-     * @param {string} href hyperlink
-     *
-     * @returns {Summary} summary instance
-     */
-    addLink(text, href) {
-        const element = this.wrap('a', text, { href });
-        return this.addRaw(element).addEOL();
-    }
-}
-const _summary = new Summary();
-/**
- * @deprecated use `core.summary`
- */
-const markdownSummary = (/* unused pure expression or super */ null && (_summary));
-const summary = _summary;
-//# sourceMappingURL=summary.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
-
-/**
- * toPosixPath converts the given path to the posix form. On Windows, \\ will be
- * replaced with /.
- *
- * @param pth. Path to transform.
- * @return string Posix path.
- */
-function toPosixPath(pth) {
-    return pth.replace(/[\\]/g, '/');
-}
-/**
- * toWin32Path converts the given path to the win32 form. On Linux, / will be
- * replaced with \\.
- *
- * @param pth. Path to transform.
- * @return string Win32 path.
- */
-function toWin32Path(pth) {
-    return pth.replace(/[/]/g, '\\');
-}
-/**
- * toPlatformPath converts the given path to a platform-specific path. It does
- * this by replacing instances of / and \ with the platform-specific path
- * separator.
- *
- * @param pth The path to platformize.
- * @return string The platform-specific path.
- */
-function toPlatformPath(pth) {
-    return pth.replace(/[/\\]/g, path.sep);
-}
-//# sourceMappingURL=path-utils.js.map
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 5 modules
-var lib_exec = __nccwpck_require__(2876);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
-var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout: version } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
-        silent: true
-    });
-    const { stdout: name } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
-        silent: true
-    });
-    return {
-        name: name.trim(),
-        version: version.trim()
-    };
-});
-const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    var _a, _b, _c, _d;
-    const { stdout } = yield exec.getExecOutput('sw_vers', undefined, {
-        silent: true
-    });
-    const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
-    const name = (_d = (_c = stdout.match(/ProductName:\s*(.+)/)) === null || _c === void 0 ? void 0 : _c[1]) !== null && _d !== void 0 ? _d : '';
-    return {
-        name,
-        version
-    };
-});
-const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout } = yield exec.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
-        silent: true
-    });
-    const [name, version] = stdout.trim().split('\n');
-    return {
-        name,
-        version
-    };
-});
-const platform = external_os_.platform();
-const arch = external_os_.arch();
-const isWindows = platform === 'win32';
-const isMacOS = platform === 'darwin';
-const isLinux = platform === 'linux';
-function getDetails() {
-    return platform_awaiter(this, void 0, void 0, function* () {
-        return Object.assign(Object.assign({}, (yield (isWindows
-            ? getWindowsInfo()
-            : isMacOS
-                ? getMacOsInfo()
-                : getLinuxInfo()))), { platform,
-            arch,
-            isWindows,
-            isMacOS,
-            isLinux });
-    });
-}
-//# sourceMappingURL=platform.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
-var core_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-/**
- * The code to exit an action
- */
-var ExitCode;
-(function (ExitCode) {
-    /**
-     * A code indicating that the action was successful
-     */
-    ExitCode[ExitCode["Success"] = 0] = "Success";
-    /**
-     * A code indicating that the action was a failure
-     */
-    ExitCode[ExitCode["Failure"] = 1] = "Failure";
-})(ExitCode || (ExitCode = {}));
-//-----------------------------------------------------------------------
-// Variables
-//-----------------------------------------------------------------------
-/**
- * Sets env variable for this action and future actions in the job
- * @param name the name of the variable to set
- * @param val the value of the variable. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function exportVariable(name, val) {
-    const convertedVal = toCommandValue(val);
-    process.env[name] = convertedVal;
-    const filePath = process.env['GITHUB_ENV'] || '';
-    if (filePath) {
-        return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
-    }
-    issueCommand('set-env', { name }, convertedVal);
-}
-/**
- * Registers a secret which will get masked from logs
- *
- * @param secret - Value of the secret to be masked
- * @remarks
- * This function instructs the Actions runner to mask the specified value in any
- * logs produced during the workflow run. Once registered, the secret value will
- * be replaced with asterisks (***) whenever it appears in console output, logs,
- * or error messages.
- *
- * This is useful for protecting sensitive information such as:
- * - API keys
- * - Access tokens
- * - Authentication credentials
- * - URL parameters containing signatures (SAS tokens)
- *
- * Note that masking only affects future logs; any previous appearances of the
- * secret in logs before calling this function will remain unmasked.
- *
- * @example
- * ```typescript
- * // Register an API token as a secret
- * const apiToken = "abc123xyz456";
- * setSecret(apiToken);
- *
- * // Now any logs containing this value will show *** instead
- * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
- * ```
- */
-function core_setSecret(secret) {
-    issueCommand('add-mask', {}, secret);
-}
-/**
- * Prepends inputPath to the PATH (for this action and future actions)
- * @param inputPath
- */
-function addPath(inputPath) {
-    const filePath = process.env['GITHUB_PATH'] || '';
-    if (filePath) {
-        issueFileCommand('PATH', inputPath);
-    }
-    else {
-        issueCommand('add-path', {}, inputPath);
-    }
-    process.env['PATH'] = `${inputPath}${path.delimiter}${process.env['PATH']}`;
-}
-/**
- * Gets the value of an input.
- * Unless trimWhitespace is set to false in InputOptions, the value is also trimmed.
- * Returns an empty string if the value is not defined.
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   string
- */
-function getInput(name, options) {
-    const val = process.env[`INPUT_${name.replace(/ /g, '_').toUpperCase()}`] || '';
-    if (options && options.required && !val) {
-        throw new Error(`Input required and not supplied: ${name}`);
-    }
-    if (options && options.trimWhitespace === false) {
-        return val;
-    }
-    return val.trim();
-}
-/**
- * Gets the values of an multiline input.  Each value is also trimmed.
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   string[]
- *
- */
-function getMultilineInput(name, options) {
-    const inputs = getInput(name, options)
-        .split('\n')
-        .filter(x => x !== '');
-    if (options && options.trimWhitespace === false) {
-        return inputs;
-    }
-    return inputs.map(input => input.trim());
-}
-/**
- * Gets the input value of the boolean type in the YAML 1.2 "core schema" specification.
- * Support boolean input list: `true | True | TRUE | false | False | FALSE` .
- * The return value is also in boolean type.
- * ref: https://yaml.org/spec/1.2/spec.html#id2804923
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   boolean
- */
-function getBooleanInput(name, options) {
-    const trueValue = ['true', 'True', 'TRUE'];
-    const falseValue = ['false', 'False', 'FALSE'];
-    const val = getInput(name, options);
-    if (trueValue.includes(val))
-        return true;
-    if (falseValue.includes(val))
-        return false;
-    throw new TypeError(`Input does not meet YAML 1.2 "Core Schema" specification: ${name}\n` +
-        `Support boolean input list: \`true | True | TRUE | false | False | FALSE\``);
-}
-/**
- * Sets the value of an output.
- *
- * @param     name     name of the output to set
- * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function setOutput(name, value) {
-    const filePath = process.env['GITHUB_OUTPUT'] || '';
-    if (filePath) {
-        return file_command_issueFileCommand('OUTPUT', file_command_prepareKeyValueMessage(name, value));
-    }
-    process.stdout.write(external_os_.EOL);
-    command_issueCommand('set-output', { name }, utils_toCommandValue(value));
-}
-/**
- * Enables or disables the echoing of commands into stdout for the rest of the step.
- * Echoing is disabled by default if ACTIONS_STEP_DEBUG is not set.
- *
- */
-function setCommandEcho(enabled) {
-    issue('echo', enabled ? 'on' : 'off');
-}
-//-----------------------------------------------------------------------
-// Results
-//-----------------------------------------------------------------------
-/**
- * Sets the action status to failed.
- * When the action exits it will be with an exit code of 1
- * @param message add error issue message
- */
-function setFailed(message) {
-    process.exitCode = ExitCode.Failure;
-    error(message);
-}
-//-----------------------------------------------------------------------
-// Logging Commands
-//-----------------------------------------------------------------------
-/**
- * Gets whether Actions Step Debug is on or not
- */
-function isDebug() {
-    return process.env['RUNNER_DEBUG'] === '1';
-}
-/**
- * Writes debug message to user log
- * @param message debug message
- */
-function core_debug(message) {
-    issueCommand('debug', {}, message);
-}
-/**
- * Adds an error issue
- * @param message error issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function error(message, properties = {}) {
-    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Adds a warning issue
- * @param message warning issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function warning(message, properties = {}) {
-    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Adds a notice issue
- * @param message notice issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function notice(message, properties = {}) {
-    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Writes info to log with console.log.
- * @param message info message
- */
-function info(message) {
-    process.stdout.write(message + external_os_.EOL);
-}
-/**
- * Begin an output group.
- *
- * Output until the next `groupEnd` will be foldable in this group
- *
- * @param name The name of the output group
- */
-function startGroup(name) {
-    command_issue('group', name);
-}
-/**
- * End an output group.
- */
-function endGroup() {
-    command_issue('endgroup');
-}
-/**
- * Wrap an asynchronous function call in a group.
- *
- * Returns the same type as the function itself.
- *
- * @param name The name of the group
- * @param fn The function to wrap in the group
- */
-function group(name, fn) {
-    return core_awaiter(this, void 0, void 0, function* () {
-        startGroup(name);
-        let result;
-        try {
-            result = yield fn();
-        }
-        finally {
-            endGroup();
-        }
-        return result;
-    });
-}
-//-----------------------------------------------------------------------
-// Wrapper action state
-//-----------------------------------------------------------------------
-/**
- * Saves state for current action, the state can only be retrieved by this action's post job execution.
- *
- * @param     name     name of the state to store
- * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function saveState(name, value) {
-    const filePath = process.env['GITHUB_STATE'] || '';
-    if (filePath) {
-        return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
-    }
-    issueCommand('save-state', { name }, toCommandValue(value));
-}
-/**
- * Gets the value of an state set by this action's main execution.
- *
- * @param     name     name of the state to get
- * @returns   string
- */
-function getState(name) {
-    return process.env[`STATE_${name}`] || '';
-}
-function getIDToken(aud) {
-    return core_awaiter(this, void 0, void 0, function* () {
-        return yield OidcClient.getIDToken(aud);
-    });
-}
-/**
- * Summary exports
- */
-
-/**
- * @deprecated use core.summary
- */
-
-/**
- * Path exports
- */
-
-/**
- * Platform utilities exports
- */
-
-//# sourceMappingURL=core.js.map
-
-/***/ }),
-
-/***/ 2876:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  m: () => (/* binding */ exec)
-});
-
-// UNUSED EXPORTS: getExecOutput
-
-// EXTERNAL MODULE: external "string_decoder"
-var external_string_decoder_ = __nccwpck_require__(3193);
-// EXTERNAL MODULE: external "os"
-var external_os_ = __nccwpck_require__(857);
-// EXTERNAL MODULE: external "events"
-var external_events_ = __nccwpck_require__(4434);
-;// CONCATENATED MODULE: external "child_process"
-const external_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("child_process");
-// EXTERNAL MODULE: external "path"
-var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: external "assert"
-var external_assert_ = __nccwpck_require__(2613);
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
-;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io-util.js
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
-// export const {open} = 'fs'
-const IS_WINDOWS = process.platform === 'win32';
-/**
- * Custom implementation of readlink to ensure Windows junctions
- * maintain trailing backslash for backward compatibility with Node.js < 24
- *
- * In Node.js 20, Windows junctions (directory symlinks) always returned paths
- * with trailing backslashes. Node.js 24 removed this behavior, which breaks
- * code that relied on this format for path operations.
- *
- * This implementation restores the Node 20 behavior by adding a trailing
- * backslash to all junction results on Windows.
- */
-function readlink(fsPath) {
-    return __awaiter(this, void 0, void 0, function* () {
-        const result = yield fs.promises.readlink(fsPath);
-        // On Windows, restore Node 20 behavior: add trailing backslash to all results
-        // since junctions on Windows are always directory links
-        if (IS_WINDOWS && !result.endsWith('\\')) {
-            return `${result}\\`;
-        }
-        return result;
-    });
-}
-// See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
-const UV_FS_O_EXLOCK = 0x10000000;
-const READONLY = external_fs_.constants.O_RDONLY;
-function exists(fsPath) {
-    return __awaiter(this, void 0, void 0, function* () {
-        try {
-            yield stat(fsPath);
-        }
-        catch (err) {
-            if (err.code === 'ENOENT') {
-                return false;
-            }
-            throw err;
-        }
-        return true;
-    });
-}
-function isDirectory(fsPath_1) {
-    return __awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
-        const stats = useStat ? yield stat(fsPath) : yield lstat(fsPath);
-        return stats.isDirectory();
-    });
-}
-/**
- * On OSX/Linux, true if path starts with '/'. On Windows, true for paths like:
- * \, \hello, \\hello\share, C:, and C:\hello (and corresponding alternate separator cases).
- */
-function isRooted(p) {
-    p = normalizeSeparators(p);
-    if (!p) {
-        throw new Error('isRooted() parameter "p" cannot be empty');
-    }
-    if (IS_WINDOWS) {
-        return (p.startsWith('\\') || /^[A-Z]:/i.test(p) // e.g. \ or \hello or \\hello
-        ); // e.g. C: or C:\hello
-    }
-    return p.startsWith('/');
-}
-/**
- * Best effort attempt to determine whether a file exists and is executable.
- * @param filePath    file path to check
- * @param extensions  additional file extensions to try
- * @return if file exists and is executable, returns the file path. otherwise empty string.
- */
-function tryGetExecutablePath(filePath, extensions) {
-    return __awaiter(this, void 0, void 0, function* () {
-        let stats = undefined;
-        try {
-            // test file exists
-            stats = yield stat(filePath);
-        }
-        catch (err) {
-            if (err.code !== 'ENOENT') {
-                // eslint-disable-next-line no-console
-                console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
-            }
-        }
-        if (stats && stats.isFile()) {
-            if (IS_WINDOWS) {
-                // on Windows, test for valid extension
-                const upperExt = external_path_.extname(filePath).toUpperCase();
-                if (extensions.some(validExt => validExt.toUpperCase() === upperExt)) {
-                    return filePath;
-                }
-            }
-            else {
-                if (isUnixExecutable(stats)) {
-                    return filePath;
-                }
-            }
-        }
-        // try each extension
-        const originalFilePath = filePath;
-        for (const extension of extensions) {
-            filePath = originalFilePath + extension;
-            stats = undefined;
-            try {
-                stats = yield stat(filePath);
-            }
-            catch (err) {
-                if (err.code !== 'ENOENT') {
-                    // eslint-disable-next-line no-console
-                    console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
-                }
-            }
-            if (stats && stats.isFile()) {
-                if (IS_WINDOWS) {
-                    // preserve the case of the actual file (since an extension was appended)
-                    try {
-                        const directory = external_path_.dirname(filePath);
-                        const upperName = external_path_.basename(filePath).toUpperCase();
-                        for (const actualName of yield readdir(directory)) {
-                            if (upperName === actualName.toUpperCase()) {
-                                filePath = external_path_.join(directory, actualName);
-                                break;
-                            }
-                        }
-                    }
-                    catch (err) {
-                        // eslint-disable-next-line no-console
-                        console.log(`Unexpected error attempting to determine the actual case of the file '${filePath}': ${err}`);
-                    }
-                    return filePath;
-                }
-                else {
-                    if (isUnixExecutable(stats)) {
-                        return filePath;
-                    }
-                }
-            }
-        }
-        return '';
-    });
-}
-function normalizeSeparators(p) {
-    p = p || '';
-    if (IS_WINDOWS) {
-        // convert slashes on Windows
-        p = p.replace(/\//g, '\\');
-        // remove redundant slashes
-        return p.replace(/\\\\+/g, '\\');
-    }
-    // remove redundant slashes
-    return p.replace(/\/\/+/g, '/');
-}
-// on Mac/Linux, test the execute bit
-//     R   W  X  R  W X R W X
-//   256 128 64 32 16 8 4 2 1
-function isUnixExecutable(stats) {
-    return ((stats.mode & 1) > 0 ||
-        ((stats.mode & 8) > 0 &&
-            process.getgid !== undefined &&
-            stats.gid === process.getgid()) ||
-        ((stats.mode & 64) > 0 &&
-            process.getuid !== undefined &&
-            stats.uid === process.getuid()));
-}
-// Get the path of cmd.exe in windows
-function getCmdPath() {
-    var _a;
-    return (_a = process.env['COMSPEC']) !== null && _a !== void 0 ? _a : `cmd.exe`;
-}
-//# sourceMappingURL=io-util.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io.js
-var io_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-/**
- * Copies a file or folder.
- * Based off of shelljs - https://github.com/shelljs/shelljs/blob/9237f66c52e5daa40458f94f9565e18e8132f5a6/src/cp.js
- *
- * @param     source    source path
- * @param     dest      destination path
- * @param     options   optional. See CopyOptions.
- */
-function cp(source_1, dest_1) {
-    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
-        const { force, recursive, copySourceDirectory } = readCopyOptions(options);
-        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
-        // Dest is an existing file, but not forcing
-        if (destStat && destStat.isFile() && !force) {
-            return;
-        }
-        // If dest is an existing directory, should copy inside.
-        const newDest = destStat && destStat.isDirectory() && copySourceDirectory
-            ? path.join(dest, path.basename(source))
-            : dest;
-        if (!(yield ioUtil.exists(source))) {
-            throw new Error(`no such file or directory: ${source}`);
-        }
-        const sourceStat = yield ioUtil.stat(source);
-        if (sourceStat.isDirectory()) {
-            if (!recursive) {
-                throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
-            }
-            else {
-                yield cpDirRecursive(source, newDest, 0, force);
-            }
-        }
-        else {
-            if (path.relative(source, newDest) === '') {
-                // a file cannot be copied to itself
-                throw new Error(`'${newDest}' and '${source}' are the same file`);
-            }
-            yield io_copyFile(source, newDest, force);
-        }
-    });
-}
-/**
- * Moves a path.
- *
- * @param     source    source path
- * @param     dest      destination path
- * @param     options   optional. See MoveOptions.
- */
-function mv(source_1, dest_1) {
-    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
-        if (yield ioUtil.exists(dest)) {
-            let destExists = true;
-            if (yield ioUtil.isDirectory(dest)) {
-                // If dest is directory copy src into dest
-                dest = path.join(dest, path.basename(source));
-                destExists = yield ioUtil.exists(dest);
-            }
-            if (destExists) {
-                if (options.force == null || options.force) {
-                    yield rmRF(dest);
-                }
-                else {
-                    throw new Error('Destination already exists');
-                }
-            }
-        }
-        yield mkdirP(path.dirname(dest));
-        yield ioUtil.rename(source, dest);
-    });
-}
-/**
- * Remove a path recursively with force
- *
- * @param inputPath path to remove
- */
-function rmRF(inputPath) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (ioUtil.IS_WINDOWS) {
-            // Check for invalid characters
-            // https://docs.microsoft.com/en-us/windows/win32/fileio/naming-a-file
-            if (/[*"<>|]/.test(inputPath)) {
-                throw new Error('File path must not contain `*`, `"`, `<`, `>` or `|` on Windows');
-            }
-        }
-        try {
-            // note if path does not exist, error is silent
-            yield ioUtil.rm(inputPath, {
-                force: true,
-                maxRetries: 3,
-                recursive: true,
-                retryDelay: 300
-            });
-        }
-        catch (err) {
-            throw new Error(`File was unable to be removed ${err}`);
-        }
-    });
-}
-/**
- * Make a directory.  Creates the full path with folders in between
- * Will throw if it fails
- *
- * @param   fsPath        path to create
- * @returns Promise<void>
- */
-function mkdirP(fsPath) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        ok(fsPath, 'a path argument must be provided');
-        yield ioUtil.mkdir(fsPath, { recursive: true });
-    });
-}
-/**
- * Returns path of a tool had the tool actually been invoked.  Resolves via paths.
- * If you check and the tool does not exist, it will throw.
- *
- * @param     tool              name of the tool
- * @param     check             whether to check if tool exists
- * @returns   Promise<string>   path to tool
- */
-function which(tool, check) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (!tool) {
-            throw new Error("parameter 'tool' is required");
-        }
-        // recursive when check=true
-        if (check) {
-            const result = yield which(tool, false);
-            if (!result) {
-                if (IS_WINDOWS) {
-                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also verify the file has a valid extension for an executable file.`);
-                }
-                else {
-                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also check the file mode to verify the file is executable.`);
-                }
-            }
-            return result;
-        }
-        const matches = yield findInPath(tool);
-        if (matches && matches.length > 0) {
-            return matches[0];
-        }
-        return '';
-    });
-}
-/**
- * Returns a list of all occurrences of the given tool on the system path.
- *
- * @returns   Promise<string[]>  the paths of the tool
- */
-function findInPath(tool) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (!tool) {
-            throw new Error("parameter 'tool' is required");
-        }
-        // build the list of extensions to try
-        const extensions = [];
-        if (IS_WINDOWS && process.env['PATHEXT']) {
-            for (const extension of process.env['PATHEXT'].split(external_path_.delimiter)) {
-                if (extension) {
-                    extensions.push(extension);
-                }
-            }
-        }
-        // if it's rooted, return it if exists. otherwise return empty.
-        if (isRooted(tool)) {
-            const filePath = yield tryGetExecutablePath(tool, extensions);
-            if (filePath) {
-                return [filePath];
-            }
-            return [];
-        }
-        // if any path separators, return empty
-        if (tool.includes(external_path_.sep)) {
-            return [];
-        }
-        // build the list of directories
-        //
-        // Note, technically "where" checks the current directory on Windows. From a toolkit perspective,
-        // it feels like we should not do this. Checking the current directory seems like more of a use
-        // case of a shell, and the which() function exposed by the toolkit should strive for consistency
-        // across platforms.
-        const directories = [];
-        if (process.env.PATH) {
-            for (const p of process.env.PATH.split(external_path_.delimiter)) {
-                if (p) {
-                    directories.push(p);
-                }
-            }
-        }
-        // find all matches
-        const matches = [];
-        for (const directory of directories) {
-            const filePath = yield tryGetExecutablePath(external_path_.join(directory, tool), extensions);
-            if (filePath) {
-                matches.push(filePath);
-            }
-        }
-        return matches;
-    });
-}
-function readCopyOptions(options) {
-    const force = options.force == null ? true : options.force;
-    const recursive = Boolean(options.recursive);
-    const copySourceDirectory = options.copySourceDirectory == null
-        ? true
-        : Boolean(options.copySourceDirectory);
-    return { force, recursive, copySourceDirectory };
-}
-function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        // Ensure there is not a run away recursive copy
-        if (currentDepth >= 255)
-            return;
-        currentDepth++;
-        yield mkdirP(destDir);
-        const files = yield ioUtil.readdir(sourceDir);
-        for (const fileName of files) {
-            const srcFile = `${sourceDir}/${fileName}`;
-            const destFile = `${destDir}/${fileName}`;
-            const srcFileStat = yield ioUtil.lstat(srcFile);
-            if (srcFileStat.isDirectory()) {
-                // Recurse
-                yield cpDirRecursive(srcFile, destFile, currentDepth, force);
-            }
-            else {
-                yield io_copyFile(srcFile, destFile, force);
-            }
-        }
-        // Change the mode for the newly created directory
-        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
-    });
-}
-// Buffered file copy
-function io_copyFile(srcFile, destFile, force) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
-            // unlink/re-link it
-            try {
-                yield ioUtil.lstat(destFile);
-                yield ioUtil.unlink(destFile);
-            }
-            catch (e) {
-                // Try to override file permission
-                if (e.code === 'EPERM') {
-                    yield ioUtil.chmod(destFile, '0666');
-                    yield ioUtil.unlink(destFile);
-                }
-                // other errors = it doesn't exist, no work to do
-            }
-            // Copy over symlink
-            const symlinkFull = yield ioUtil.readlink(srcFile);
-            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
-        }
-        else if (!(yield ioUtil.exists(destFile)) || force) {
-            yield ioUtil.copyFile(srcFile, destFile);
-        }
-    });
-}
-//# sourceMappingURL=io.js.map
-;// CONCATENATED MODULE: external "timers"
-const external_timers_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("timers");
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
-var toolrunner_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-
-/* eslint-disable @typescript-eslint/unbound-method */
-const toolrunner_IS_WINDOWS = process.platform === 'win32';
-/*
- * Class for running command line tools. Handles quoting and arg parsing in a platform agnostic way.
- */
-class ToolRunner extends external_events_.EventEmitter {
-    constructor(toolPath, args, options) {
-        super();
-        if (!toolPath) {
-            throw new Error("Parameter 'toolPath' cannot be null or empty.");
-        }
-        this.toolPath = toolPath;
-        this.args = args || [];
-        this.options = options || {};
-    }
-    _debug(message) {
-        if (this.options.listeners && this.options.listeners.debug) {
-            this.options.listeners.debug(message);
-        }
-    }
-    _getCommandString(options, noPrefix) {
-        const toolPath = this._getSpawnFileName();
-        const args = this._getSpawnArgs(options);
-        let cmd = noPrefix ? '' : '[command]'; // omit prefix when piped to a second tool
-        if (toolrunner_IS_WINDOWS) {
-            // Windows + cmd file
-            if (this._isCmdFile()) {
-                cmd += toolPath;
-                for (const a of args) {
-                    cmd += ` ${a}`;
-                }
-            }
-            // Windows + verbatim
-            else if (options.windowsVerbatimArguments) {
-                cmd += `"${toolPath}"`;
-                for (const a of args) {
-                    cmd += ` ${a}`;
-                }
-            }
-            // Windows (regular)
-            else {
-                cmd += this._windowsQuoteCmdArg(toolPath);
-                for (const a of args) {
-                    cmd += ` ${this._windowsQuoteCmdArg(a)}`;
-                }
-            }
-        }
-        else {
-            // OSX/Linux - this can likely be improved with some form of quoting.
-            // creating processes on Unix is fundamentally different than Windows.
-            // on Unix, execvp() takes an arg array.
-            cmd += toolPath;
-            for (const a of args) {
-                cmd += ` ${a}`;
-            }
-        }
-        return cmd;
-    }
-    _processLineBuffer(data, strBuffer, onLine) {
-        try {
-            let s = strBuffer + data.toString();
-            let n = s.indexOf(external_os_.EOL);
-            while (n > -1) {
-                const line = s.substring(0, n);
-                onLine(line);
-                // the rest of the string ...
-                s = s.substring(n + external_os_.EOL.length);
-                n = s.indexOf(external_os_.EOL);
-            }
-            return s;
-        }
-        catch (err) {
-            // streaming lines to console is best effort.  Don't fail a build.
-            this._debug(`error processing line. Failed with error ${err}`);
-            return '';
-        }
-    }
-    _getSpawnFileName() {
-        if (toolrunner_IS_WINDOWS) {
-            if (this._isCmdFile()) {
-                return process.env['COMSPEC'] || 'cmd.exe';
-            }
-        }
-        return this.toolPath;
-    }
-    _getSpawnArgs(options) {
-        if (toolrunner_IS_WINDOWS) {
-            if (this._isCmdFile()) {
-                let argline = `/D /S /C "${this._windowsQuoteCmdArg(this.toolPath)}`;
-                for (const a of this.args) {
-                    argline += ' ';
-                    argline += options.windowsVerbatimArguments
-                        ? a
-                        : this._windowsQuoteCmdArg(a);
-                }
-                argline += '"';
-                return [argline];
-            }
-        }
-        return this.args;
-    }
-    _endsWith(str, end) {
-        return str.endsWith(end);
-    }
-    _isCmdFile() {
-        const upperToolPath = this.toolPath.toUpperCase();
-        return (this._endsWith(upperToolPath, '.CMD') ||
-            this._endsWith(upperToolPath, '.BAT'));
-    }
-    _windowsQuoteCmdArg(arg) {
-        // for .exe, apply the normal quoting rules that libuv applies
-        if (!this._isCmdFile()) {
-            return this._uvQuoteCmdArg(arg);
-        }
-        // otherwise apply quoting rules specific to the cmd.exe command line parser.
-        // the libuv rules are generic and are not designed specifically for cmd.exe
-        // command line parser.
-        //
-        // for a detailed description of the cmd.exe command line parser, refer to
-        // http://stackoverflow.com/questions/4094699/how-does-the-windows-command-interpreter-cmd-exe-parse-scripts/7970912#7970912
-        // need quotes for empty arg
-        if (!arg) {
-            return '""';
-        }
-        // determine whether the arg needs to be quoted
-        const cmdSpecialChars = [
-            ' ',
-            '\t',
-            '&',
-            '(',
-            ')',
-            '[',
-            ']',
-            '{',
-            '}',
-            '^',
-            '=',
-            ';',
-            '!',
-            "'",
-            '+',
-            ',',
-            '`',
-            '~',
-            '|',
-            '<',
-            '>',
-            '"'
-        ];
-        let needsQuotes = false;
-        for (const char of arg) {
-            if (cmdSpecialChars.some(x => x === char)) {
-                needsQuotes = true;
-                break;
-            }
-        }
-        // short-circuit if quotes not needed
-        if (!needsQuotes) {
-            return arg;
-        }
-        // the following quoting rules are very similar to the rules that by libuv applies.
-        //
-        // 1) wrap the string in quotes
-        //
-        // 2) double-up quotes - i.e. " => ""
-        //
-        //    this is different from the libuv quoting rules. libuv replaces " with \", which unfortunately
-        //    doesn't work well with a cmd.exe command line.
-        //
-        //    note, replacing " with "" also works well if the arg is passed to a downstream .NET console app.
-        //    for example, the command line:
-        //          foo.exe "myarg:""my val"""
-        //    is parsed by a .NET console app into an arg array:
-        //          [ "myarg:\"my val\"" ]
-        //    which is the same end result when applying libuv quoting rules. although the actual
-        //    command line from libuv quoting rules would look like:
-        //          foo.exe "myarg:\"my val\""
-        //
-        // 3) double-up slashes that precede a quote,
-        //    e.g.  hello \world    => "hello \world"
-        //          hello\"world    => "hello\\""world"
-        //          hello\\"world   => "hello\\\\""world"
-        //          hello world\    => "hello world\\"
-        //
-        //    technically this is not required for a cmd.exe command line, or the batch argument parser.
-        //    the reasons for including this as a .cmd quoting rule are:
-        //
-        //    a) this is optimized for the scenario where the argument is passed from the .cmd file to an
-        //       external program. many programs (e.g. .NET console apps) rely on the slash-doubling rule.
-        //
-        //    b) it's what we've been doing previously (by deferring to node default behavior) and we
-        //       haven't heard any complaints about that aspect.
-        //
-        // note, a weakness of the quoting rules chosen here, is that % is not escaped. in fact, % cannot be
-        // escaped when used on the command line directly - even though within a .cmd file % can be escaped
-        // by using %%.
-        //
-        // the saving grace is, on the command line, %var% is left as-is if var is not defined. this contrasts
-        // the line parsing rules within a .cmd file, where if var is not defined it is replaced with nothing.
-        //
-        // one option that was explored was replacing % with ^% - i.e. %var% => ^%var^%. this hack would
-        // often work, since it is unlikely that var^ would exist, and the ^ character is removed when the
-        // variable is used. the problem, however, is that ^ is not removed when %* is used to pass the args
-        // to an external program.
-        //
-        // an unexplored potential solution for the % escaping problem, is to create a wrapper .cmd file.
-        // % can be escaped within a .cmd file.
-        let reverse = '"';
-        let quoteHit = true;
-        for (let i = arg.length; i > 0; i--) {
-            // walk the string in reverse
-            reverse += arg[i - 1];
-            if (quoteHit && arg[i - 1] === '\\') {
-                reverse += '\\'; // double the slash
-            }
-            else if (arg[i - 1] === '"') {
-                quoteHit = true;
-                reverse += '"'; // double the quote
-            }
-            else {
-                quoteHit = false;
-            }
-        }
-        reverse += '"';
-        return reverse.split('').reverse().join('');
-    }
-    _uvQuoteCmdArg(arg) {
-        // Tool runner wraps child_process.spawn() and needs to apply the same quoting as
-        // Node in certain cases where the undocumented spawn option windowsVerbatimArguments
-        // is used.
-        //
-        // Since this function is a port of quote_cmd_arg from Node 4.x (technically, lib UV,
-        // see https://github.com/nodejs/node/blob/v4.x/deps/uv/src/win/process.c for details),
-        // pasting copyright notice from Node within this function:
-        //
-        //      Copyright Joyent, Inc. and other Node contributors. All rights reserved.
-        //
-        //      Permission is hereby granted, free of charge, to any person obtaining a copy
-        //      of this software and associated documentation files (the "Software"), to
-        //      deal in the Software without restriction, including without limitation the
-        //      rights to use, copy, modify, merge, publish, distribute, sublicense, and/or
-        //      sell copies of the Software, and to permit persons to whom the Software is
-        //      furnished to do so, subject to the following conditions:
-        //
-        //      The above copyright notice and this permission notice shall be included in
-        //      all copies or substantial portions of the Software.
-        //
-        //      THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-        //      IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-        //      FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-        //      AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-        //      LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
-        //      FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
-        //      IN THE SOFTWARE.
-        if (!arg) {
-            // Need double quotation for empty argument
-            return '""';
-        }
-        if (!arg.includes(' ') && !arg.includes('\t') && !arg.includes('"')) {
-            // No quotation needed
-            return arg;
-        }
-        if (!arg.includes('"') && !arg.includes('\\')) {
-            // No embedded double quotes or backslashes, so I can just wrap
-            // quote marks around the whole thing.
-            return `"${arg}"`;
-        }
-        // Expected input/output:
-        //   input : hello"world
-        //   output: "hello\"world"
-        //   input : hello""world
-        //   output: "hello\"\"world"
-        //   input : hello\world
-        //   output: hello\world
-        //   input : hello\\world
-        //   output: hello\\world
-        //   input : hello\"world
-        //   output: "hello\\\"world"
-        //   input : hello\\"world
-        //   output: "hello\\\\\"world"
-        //   input : hello world\
-        //   output: "hello world\\" - note the comment in libuv actually reads "hello world\"
-        //                             but it appears the comment is wrong, it should be "hello world\\"
-        let reverse = '"';
-        let quoteHit = true;
-        for (let i = arg.length; i > 0; i--) {
-            // walk the string in reverse
-            reverse += arg[i - 1];
-            if (quoteHit && arg[i - 1] === '\\') {
-                reverse += '\\';
-            }
-            else if (arg[i - 1] === '"') {
-                quoteHit = true;
-                reverse += '\\';
-            }
-            else {
-                quoteHit = false;
-            }
-        }
-        reverse += '"';
-        return reverse.split('').reverse().join('');
-    }
-    _cloneExecOptions(options) {
-        options = options || {};
-        const result = {
-            cwd: options.cwd || process.cwd(),
-            env: options.env || process.env,
-            silent: options.silent || false,
-            windowsVerbatimArguments: options.windowsVerbatimArguments || false,
-            failOnStdErr: options.failOnStdErr || false,
-            ignoreReturnCode: options.ignoreReturnCode || false,
-            delay: options.delay || 10000
-        };
-        result.outStream = options.outStream || process.stdout;
-        result.errStream = options.errStream || process.stderr;
-        return result;
-    }
-    _getSpawnOptions(options, toolPath) {
-        options = options || {};
-        const result = {};
-        result.cwd = options.cwd;
-        result.env = options.env;
-        result['windowsVerbatimArguments'] =
-            options.windowsVerbatimArguments || this._isCmdFile();
-        if (options.windowsVerbatimArguments) {
-            result.argv0 = `"${toolPath}"`;
-        }
-        return result;
-    }
-    /**
-     * Exec a tool.
-     * Output will be streamed to the live console.
-     * Returns promise with return code
-     *
-     * @param     tool     path to tool to exec
-     * @param     options  optional exec options.  See ExecOptions
-     * @returns   number
-     */
-    exec() {
-        return toolrunner_awaiter(this, void 0, void 0, function* () {
-            // root the tool path if it is unrooted and contains relative pathing
-            if (!isRooted(this.toolPath) &&
-                (this.toolPath.includes('/') ||
-                    (toolrunner_IS_WINDOWS && this.toolPath.includes('\\')))) {
-                // prefer options.cwd if it is specified, however options.cwd may also need to be rooted
-                this.toolPath = external_path_.resolve(process.cwd(), this.options.cwd || process.cwd(), this.toolPath);
-            }
-            // if the tool is only a file name, then resolve it from the PATH
-            // otherwise verify it exists (add extension on Windows if necessary)
-            this.toolPath = yield which(this.toolPath, true);
-            return new Promise((resolve, reject) => toolrunner_awaiter(this, void 0, void 0, function* () {
-                this._debug(`exec tool: ${this.toolPath}`);
-                this._debug('arguments:');
-                for (const arg of this.args) {
-                    this._debug(`   ${arg}`);
-                }
-                const optionsNonNull = this._cloneExecOptions(this.options);
-                if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_.EOL);
-                }
-                const state = new ExecState(optionsNonNull, this.toolPath);
-                state.on('debug', (message) => {
-                    this._debug(message);
-                });
-                if (this.options.cwd && !(yield exists(this.options.cwd))) {
-                    return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
-                }
-                const fileName = this._getSpawnFileName();
-                const cp = external_child_process_namespaceObject.spawn(fileName, this._getSpawnArgs(optionsNonNull), this._getSpawnOptions(this.options, fileName));
-                let stdbuffer = '';
-                if (cp.stdout) {
-                    cp.stdout.on('data', (data) => {
-                        if (this.options.listeners && this.options.listeners.stdout) {
-                            this.options.listeners.stdout(data);
-                        }
-                        if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                            optionsNonNull.outStream.write(data);
-                        }
-                        stdbuffer = this._processLineBuffer(data, stdbuffer, (line) => {
-                            if (this.options.listeners && this.options.listeners.stdline) {
-                                this.options.listeners.stdline(line);
-                            }
-                        });
-                    });
-                }
-                let errbuffer = '';
-                if (cp.stderr) {
-                    cp.stderr.on('data', (data) => {
-                        state.processStderr = true;
-                        if (this.options.listeners && this.options.listeners.stderr) {
-                            this.options.listeners.stderr(data);
-                        }
-                        if (!optionsNonNull.silent &&
-                            optionsNonNull.errStream &&
-                            optionsNonNull.outStream) {
-                            const s = optionsNonNull.failOnStdErr
-                                ? optionsNonNull.errStream
-                                : optionsNonNull.outStream;
-                            s.write(data);
-                        }
-                        errbuffer = this._processLineBuffer(data, errbuffer, (line) => {
-                            if (this.options.listeners && this.options.listeners.errline) {
-                                this.options.listeners.errline(line);
-                            }
-                        });
-                    });
-                }
-                cp.on('error', (err) => {
-                    state.processError = err.message;
-                    state.processExited = true;
-                    state.processClosed = true;
-                    state.CheckComplete();
-                });
-                cp.on('exit', (code) => {
-                    state.processExitCode = code;
-                    state.processExited = true;
-                    this._debug(`Exit code ${code} received from tool '${this.toolPath}'`);
-                    state.CheckComplete();
-                });
-                cp.on('close', (code) => {
-                    state.processExitCode = code;
-                    state.processExited = true;
-                    state.processClosed = true;
-                    this._debug(`STDIO streams have closed for tool '${this.toolPath}'`);
-                    state.CheckComplete();
-                });
-                state.on('done', (error, exitCode) => {
-                    if (stdbuffer.length > 0) {
-                        this.emit('stdline', stdbuffer);
-                    }
-                    if (errbuffer.length > 0) {
-                        this.emit('errline', errbuffer);
-                    }
-                    cp.removeAllListeners();
-                    if (error) {
-                        reject(error);
-                    }
-                    else {
-                        resolve(exitCode);
-                    }
-                });
-                if (this.options.input) {
-                    if (!cp.stdin) {
-                        throw new Error('child process missing stdin');
-                    }
-                    cp.stdin.end(this.options.input);
-                }
-            }));
-        });
-    }
-}
-/**
- * Convert an arg string to an array of args. Handles escaping
- *
- * @param    argString   string of arguments
- * @returns  string[]    array of arguments
- */
-function argStringToArray(argString) {
-    const args = [];
-    let inQuotes = false;
-    let escaped = false;
-    let arg = '';
-    function append(c) {
-        // we only escape double quotes.
-        if (escaped && c !== '"') {
-            arg += '\\';
-        }
-        arg += c;
-        escaped = false;
-    }
-    for (let i = 0; i < argString.length; i++) {
-        const c = argString.charAt(i);
-        if (c === '"') {
-            if (!escaped) {
-                inQuotes = !inQuotes;
-            }
-            else {
-                append(c);
-            }
-            continue;
-        }
-        if (c === '\\' && escaped) {
-            append(c);
-            continue;
-        }
-        if (c === '\\' && inQuotes) {
-            escaped = true;
-            continue;
-        }
-        if (c === ' ' && !inQuotes) {
-            if (arg.length > 0) {
-                args.push(arg);
-                arg = '';
-            }
-            continue;
-        }
-        append(c);
-    }
-    if (arg.length > 0) {
-        args.push(arg.trim());
-    }
-    return args;
-}
-class ExecState extends external_events_.EventEmitter {
-    constructor(options, toolPath) {
-        super();
-        this.processClosed = false; // tracks whether the process has exited and stdio is closed
-        this.processError = '';
-        this.processExitCode = 0;
-        this.processExited = false; // tracks whether the process has exited
-        this.processStderr = false; // tracks whether stderr was written to
-        this.delay = 10000; // 10 seconds
-        this.done = false;
-        this.timeout = null;
-        if (!toolPath) {
-            throw new Error('toolPath must not be empty');
-        }
-        this.options = options;
-        this.toolPath = toolPath;
-        if (options.delay) {
-            this.delay = options.delay;
-        }
-    }
-    CheckComplete() {
-        if (this.done) {
-            return;
-        }
-        if (this.processClosed) {
-            this._setResult();
-        }
-        else if (this.processExited) {
-            this.timeout = (0,external_timers_namespaceObject.setTimeout)(ExecState.HandleTimeout, this.delay, this);
-        }
-    }
-    _debug(message) {
-        this.emit('debug', message);
-    }
-    _setResult() {
-        // determine whether there is an error
-        let error;
-        if (this.processExited) {
-            if (this.processError) {
-                error = new Error(`There was an error when attempting to execute the process '${this.toolPath}'. This may indicate the process failed to start. Error: ${this.processError}`);
-            }
-            else if (this.processExitCode !== 0 && !this.options.ignoreReturnCode) {
-                error = new Error(`The process '${this.toolPath}' failed with exit code ${this.processExitCode}`);
-            }
-            else if (this.processStderr && this.options.failOnStdErr) {
-                error = new Error(`The process '${this.toolPath}' failed because one or more lines were written to the STDERR stream`);
-            }
-        }
-        // clear the timeout
-        if (this.timeout) {
-            clearTimeout(this.timeout);
-            this.timeout = null;
-        }
-        this.done = true;
-        this.emit('done', error, this.processExitCode);
-    }
-    static HandleTimeout(state) {
-        if (state.done) {
-            return;
-        }
-        if (!state.processClosed && state.processExited) {
-            const message = `The STDIO streams did not close within ${state.delay / 1000} seconds of the exit event from process '${state.toolPath}'. This may indicate a child process inherited the STDIO streams and has not yet exited.`;
-            state._debug(message);
-        }
-        state._setResult();
-    }
-}
-//# sourceMappingURL=toolrunner.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
-var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-/**
- * Exec a command.
- * Output will be streamed to the live console.
- * Returns promise with return code
- *
- * @param     commandLine        command to execute (can include additional args). Must be correctly escaped.
- * @param     args               optional arguments for tool. Escaping is handled by the lib.
- * @param     options            optional exec options.  See ExecOptions
- * @returns   Promise<number>    exit code
- */
-function exec(commandLine, args, options) {
-    return exec_awaiter(this, void 0, void 0, function* () {
-        const commandArgs = argStringToArray(commandLine);
-        if (commandArgs.length === 0) {
-            throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
-        }
-        // Path to tool to execute should be first arg
-        const toolPath = commandArgs[0];
-        args = commandArgs.slice(1).concat(args || []);
-        const runner = new ToolRunner(toolPath, args, options);
-        return runner.exec();
-    });
-}
-/**
- * Exec a command and get the output.
- * Output will be streamed to the live console.
- * Returns promise with the exit code and collected stdout and stderr
- *
- * @param     commandLine           command to execute (can include additional args). Must be correctly escaped.
- * @param     args                  optional arguments for tool. Escaping is handled by the lib.
- * @param     options               optional exec options.  See ExecOptions
- * @returns   Promise<ExecOutput>   exit code, stdout, and stderr
- */
-function getExecOutput(commandLine, args, options) {
-    return exec_awaiter(this, void 0, void 0, function* () {
-        var _a, _b;
-        let stdout = '';
-        let stderr = '';
-        //Using string decoder covers the case where a mult-byte character is split
-        const stdoutDecoder = new StringDecoder('utf8');
-        const stderrDecoder = new StringDecoder('utf8');
-        const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
-        const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
-        const stdErrListener = (data) => {
-            stderr += stderrDecoder.write(data);
-            if (originalStdErrListener) {
-                originalStdErrListener(data);
-            }
-        };
-        const stdOutListener = (data) => {
-            stdout += stdoutDecoder.write(data);
-            if (originalStdoutListener) {
-                originalStdoutListener(data);
-            }
-        };
-        const listeners = Object.assign(Object.assign({}, options === null || options === void 0 ? void 0 : options.listeners), { stdout: stdOutListener, stderr: stdErrListener });
-        const exitCode = yield exec(commandLine, args, Object.assign(Object.assign({}, options), { listeners }));
-        //flush any remaining characters
-        stdout += stdoutDecoder.end();
-        stderr += stderrDecoder.end();
-        return {
-            exitCode,
-            stdout,
-            stderr
-        };
-    });
-}
-//# sourceMappingURL=exec.js.map
 
 /***/ }),
 

@@ -14,6 +14,7 @@ import {
   measureLayers,
   measureVolumes
 } from './docker/sizes.ts'
+import { watchEngine, type Watch } from './docker/watch.ts'
 import {
   defaults,
   readInputs,
@@ -76,7 +77,7 @@ export async function run(world: World): Promise<Ending> {
     now: startedAt.getTime(),
     env: world.env
   })
-  // Ends what is still under way where one call of several has failed.
+  // Ends what is still under way: the watch, and where one call of several has failed, the others.
   const leave = new AbortController()
   const deadline = startedAt.getTime() + options.timeout
   const docker = createDocker({
@@ -87,7 +88,14 @@ export async function run(world: World): Promise<Ending> {
     signal: AbortSignal.any([world.signal, leave.signal])
   })
   try {
-    const step = { docker, policy, options, deadline, world }
+    const step = {
+      docker,
+      policy,
+      options,
+      deadline,
+      world,
+      leave: leave.signal
+    }
     const looked = await world.log.group('Look', () => look(step))
     const { plan, sizes } = await world.log.group('Plan', () =>
       decide(step, looked.inventory)
@@ -119,9 +127,8 @@ export async function run(world: World): Promise<Ending> {
       }),
       failure
     }
-  } catch (error) {
+  } finally {
     leave.abort()
-    throw error
   }
 }
 
@@ -133,6 +140,8 @@ type Step = {
   /** Milliseconds, as Date.now() counts. */
   deadline: number
   world: World
+  /** Aborts when the step is over. */
+  leave: AbortSignal
 }
 
 type Looked = {
@@ -142,15 +151,32 @@ type Looked = {
   disk: Disk | undefined
   /** Milliseconds, as Date.now() counts, when the listing began. */
   lookedAt: number
+  watch: Watch
 }
 
-async function look({ docker, policy, options, world }: Step): Promise<Looked> {
+async function look({
+  docker,
+  policy,
+  options,
+  world,
+  leave
+}: Step): Promise<Looked> {
   const { env, log, show } = world
   const lookedAt = Date.now()
   const [engine, context] = await Promise.all([
     lookAtEngine(docker, env),
     findContext(docker)
   ])
+  const watch = watchEngine(engine, {
+    command: options.docker,
+    env,
+    signal: leave,
+    onBroken: () => {
+      log.info(
+        "The stream of the engine's events broke off: what changes meanwhile, only the listings tell."
+      )
+    }
+  })
   show(options.docker, ['--version'])
   const builder = policy.includeBuildCache ? context.name : undefined
   const listed = await withSignsOfLife(
@@ -171,7 +197,7 @@ async function look({ docker, policy, options, world }: Step): Promise<Looked> {
     `Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`
   )
   const disk = await readDisk(engine, context.endpoint)
-  return { engine, inventory, context, disk, lookedAt }
+  return { engine, inventory, context, disk, lookedAt, watch }
 }
 
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
@@ -252,7 +278,7 @@ async function withSignsOfLife<T>(
 async function act(
   { docker, policy, options, deadline, world }: Step,
   plan: Plan,
-  { engine, inventory, context, lookedAt }: Looked
+  { engine, inventory, context, lookedAt, watch }: Looked
 ): Promise<Removal> {
   const items = plannedItems(plan)
   const results: Result[] = []
@@ -260,6 +286,7 @@ async function act(
     removeAll(items, {
       docker,
       inventory,
+      watch,
       cache: {
         builder: context.name,
         lookedAt,

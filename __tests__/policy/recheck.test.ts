@@ -32,6 +32,7 @@ function look(
     networks: new Map([['n', planned.network]]),
     images: new Map([['sha256:i', planned.image]]),
     volumes: new Map([['v', planned.volume]]),
+    usedSince: () => undefined,
     isUnreadable: () => false,
     ...parts
   }

@@ -12,6 +12,7 @@ import {
 import { DockerError, type Docker, type Output } from './cli.ts'
 import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
 import { byKey, lookAgain } from './secondLook.ts'
+import type { Watch } from './watch.ts'
 import { referencesToUntag, removeImage, untag } from './untag.ts'
 
 /** What became of a planned removal. */
@@ -31,6 +32,8 @@ export type Result = Fate & { item: PlanItem }
 export type RemovalOptions = {
   docker: Docker
   inventory: Inventory
+  /** What happens on the engine since the listing. */
+  watch: Watch
   /** What to do about the build cache. */
   cache: Omit<PruneOptions, 'docker'>
   /** Batches at once. */
@@ -86,7 +89,7 @@ const largestBatch = 100
 const longestCommand = 16_000
 
 function createAct(options: RemovalOptions) {
-  const { inventory, concurrency, deadline, signal, onResult } = options
+  const { inventory, watch, concurrency, deadline, signal, onResult } = options
   // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
   const docker: Docker = (args, more) =>
     options.docker(args, { grace: true, ...more })
@@ -218,7 +221,7 @@ function createAct(options: RemovalOptions) {
   ): Promise<PlanItem[]> {
     if (items.length === 0) return []
     const ids = items.map(({ id }) => id)
-    const look = await lookAgain(docker, inventory, kind, ids)
+    const look = await lookAgain(docker, inventory, watch, kind, ids)
     return items.filter((item) => {
       const change = recheck[kind](item.id, look)
       if (change === 'gone') settle(item, { outcome: 'gone' })
@@ -284,9 +287,13 @@ function createRecheck(
     return (id: string, look: SecondLook) => {
       const thing = planned.get(id)
       if (thing === undefined) throw new Error(`${id} is not in the inventory`)
-      return look.isUnreadable(id)
-        ? { changed: 'the engine cannot tell of it any more' }
-        : recheck(thing, look)
+      if (look.isUnreadable(id))
+        return { changed: 'the engine cannot tell of it any more' }
+      const change = recheck(thing, look)
+      const used = look.usedSince(id)
+      return change === undefined && used !== undefined
+        ? { changed: `meanwhile it was ${used}` }
+        : change
     }
   }
   return {

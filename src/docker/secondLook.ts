@@ -1,7 +1,9 @@
 import type { Inventory } from '../policy/inventory.ts'
+import { usesInLog } from '../policy/evidence.ts'
 import { needsOf } from '../policy/needs.ts'
 import type { SecondLook } from '../policy/recheck.ts'
 import type { Docker } from './cli.ts'
+import type { Watch } from './watch.ts'
 import { type Inspectable, type Inspected } from './inspect.ts'
 import {
   inspectImages,
@@ -13,10 +15,12 @@ import {
 /** Reads again what could speak against the removal of some things: all containers, and the things themselves. */
 export async function lookAgain(
   docker: Docker,
-  { engine, images: allImages }: Inventory,
+  inventory: Inventory,
+  watch: Watch,
   kind: Inspectable,
   ids: readonly string[]
 ): Promise<SecondLook> {
+  const { engine, images: allImages } = inventory
   const nothing = { found: [], unreadable: [] }
   const [containers, networks, images, volumes] = await Promise.all([
     listContainers(docker),
@@ -29,6 +33,7 @@ export async function lookAgain(
       (one: Inspected<unknown>) => one.unreadable
     )
   )
+  const uses = usesInLog({ ...inventory, events: watch.events() })
   return {
     now: engine.now,
     needs: needsOf(containers, { containers, images: allImages }),
@@ -36,6 +41,7 @@ export async function lookAgain(
     networks: byKey(networks.found, ({ id }) => id),
     images: byKey(images.found, ({ id }) => id),
     volumes: byKey(volumes.found, ({ name }) => name),
+    usedSince: (id) => uses(id).at(-1)?.of,
     isUnreadable: (id) => unreadable.has(id)
   }
 }

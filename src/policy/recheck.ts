@@ -17,6 +17,8 @@ export type SecondLook = {
   networks: ReadonlyMap<string, Network>
   images: ReadonlyMap<string, Image>
   volumes: ReadonlyMap<string, Volume>
+  /** What the engine's events say of the use of something since the listing: `pulled`, `last used by a container`. */
+  usedSince: (id: string) => string | undefined
   /** The engine has it, but does not tell of it. */
   isUnreadable: (id: string) => boolean
 }

@@ -1,0 +1,298 @@
+import {
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { startEngine } from '../../scripts/engine.ts'
+import { createCli } from '../../scripts/fixtures.ts'
+import { runStep, type Step } from '../../scripts/step.ts'
+import { resource, useEngine } from './harness.ts'
+
+// What other jobs do on the same engine while the step is at work.
+
+const { docker, engine, load, build, step, contents } = useEngine()
+const everything = {
+  'keep-last': '0',
+  until: '0s',
+  'protected-images': 'busybox',
+  'include-build-cache': 'false'
+}
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'world-'))
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true })
+})
+
+function old(name: string) {
+  return {
+    references: [`${name}:1`],
+    created: '2024-05-01T12:00:00Z',
+    layers: [{ name, bytes: 1_000 }]
+  }
+}
+
+/** A docker that sleeps before it removes images, so that others can come in between; the first time it leaves a mark. */
+async function slowDocker(name: string, hook = ''): Promise<string> {
+  const path = join(folder, name)
+  const slow = `"image rm") : >${folder}/removing-${name}; sleep 0.5 ;;`
+  await writeFile(
+    path,
+    `#!/bin/sh\ndocker=${engine().docker}\n${hook}\ncase "$1 $2" in ${slow} esac\nexec $docker "$@"\n`,
+    { mode: 0o755 }
+  )
+  return path
+}
+
+/** Waits until the runs with these dockers have listed everything, and remove. */
+async function untilRemoving(...names: string[]): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt += 1) {
+    const left = await readdir(folder)
+    if (names.every((name) => left.includes(`removing-${name}`))) return
+    await sleep(50)
+  }
+  throw new Error('the runs did not begin to remove')
+}
+
+const ids = async (...references: string[]) =>
+  (
+    await docker('image', 'inspect', '--format', '{{.Id}}', ...references)
+  ).split('\n')
+
+test('nothing that another process renews while 200 images are removed is lost, and no step fails', async () => {
+  const names = Array.from({ length: 200 }, (_, index) => `app-${index}`)
+  await load(names.map(old))
+  const before = new Map(
+    (await ids(...names.map((name) => `${name}:1`))).map((id, index) => [
+      names[index] ?? '',
+      id
+    ])
+  )
+  let done: Step | undefined
+  const running = Promise.all([
+    step({
+      ...everything,
+      concurrency: '1',
+      docker: await slowDocker('first')
+    }).then((ended) => (done = ended)),
+    step({
+      ...everything,
+      concurrency: '1',
+      docker: await slowDocker('second')
+    })
+  ])
+
+  await untilRemoving('first', 'second')
+
+  // Again and again: a new tag, a tag on another image, a container. What succeeds must last.
+  const tagged: [string, string][] = []
+  const containers: string[] = []
+  const moved: string[] = []
+  for (let index = 199; index >= 0 && done === undefined; index -= 1) {
+    const name = `app-${index}`
+    const attempts = {
+      tag: async () => {
+        await docker('tag', `${name}:1`, `renewed-${index}:1`)
+        tagged.push([`renewed-${index}:1`, before.get(name) ?? ''])
+      },
+      container: async () => {
+        await docker(
+          'create',
+          '--network',
+          'none',
+          '--name',
+          name,
+          `${name}:1`,
+          'true'
+        )
+        containers.push(name)
+      },
+      move: async () => {
+        await docker('tag', 'busybox:1', `${name}:1`)
+        moved.push(`${name}:1`)
+      }
+    }
+    const kind = (['tag', 'container', 'move'] as const)[index % 3] ?? 'tag'
+    // The image may be gone already: then there is nothing to renew.
+    await attempts[kind]().catch(() => undefined)
+  }
+  const ended = await running
+
+  expect(ended.map(({ exitCode }) => exitCode)).toEqual([0, 0])
+  expect(tagged.length + containers.length).toBeGreaterThan(20)
+  for (const [reference, id] of tagged)
+    expect(await ids(reference)).toEqual([id])
+  const [busybox] = await ids('busybox:1')
+  for (const reference of moved) expect(await ids(reference)).toEqual([busybox])
+  for (const name of containers) {
+    const image = await docker(
+      'container',
+      'inspect',
+      '--format',
+      '{{.Image}}',
+      name
+    )
+    expect(await ids(image)).toEqual([image])
+  }
+}, 180_000)
+
+test('builds that go on all the while find what they built', async () => {
+  await load(Array.from({ length: 60 }, (_, index) => old(`app-${index}`)))
+  let done: Step | undefined
+  const running = step({
+    ...everything,
+    concurrency: '1',
+    docker: await slowDocker('docker')
+  }).then((ended) => (done = ended))
+  await untilRemoving('docker')
+  const built: [string, string][] = []
+  for (let index = 0; done === undefined; index += 1) {
+    const tag = `built-${index}:1`
+    // With BuildKit, of whose builds Docker 20.10 makes no event, and with the classic builder.
+    const id = await build(`FROM busybox:1\nLABEL build=${index}\n`, {
+      tag,
+      buildKit: index % 2 === 0
+    })
+    built.push([tag, id])
+  }
+  expect((await running).exitCode).toBe(0)
+  expect(built.length).toBeGreaterThan(3)
+  for (const [tag, id] of built) expect(await ids(tag)).toEqual([id])
+}, 120_000)
+
+test('a planned image that is built again, or used by a container that is gone, stays: the events tell', async () => {
+  await load([old('used'), old('other')])
+  // After the listing, and before the first batch is looked at again.
+  const hook = `case "$1 $2" in "image history"|"container ls") echo >>${folder}/calls
+    [ "$(wc -l <${folder}/calls)" = 2 ] && $docker create --network none --name short used:1 true >/dev/null && $docker container rm short >/dev/null; sleep 0.3 ;; esac`
+
+  const done = await step({
+    ...everything,
+    docker: await slowDocker('docker', hook)
+  })
+
+  expect(resource(done, 'used:1')).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect(resource(done, 'used:1').detail).toBe(
+    'meanwhile it was last used by a container'
+  )
+  expect(resource(done, 'other:1').outcome).toBe('removed')
+})
+
+test('without the stream of events the listing alone goes on, and the log says so', async () => {
+  await load([old('app')])
+  const done = await step({
+    ...everything,
+    docker: await slowDocker(
+      'docker',
+      'case "$*" in "events "*"--until"*) ;; events*) exit 1 ;; esac'
+    )
+  })
+  expect(done.exitCode).toBe(0)
+  expect(done.stdout).toContain('events broke off')
+  expect((await contents()).references).toEqual(['busybox:1'])
+})
+
+test('a named volume that a container unmounted a minute ago stays, however old; an idle one that was watched goes', async () => {
+  await docker('volume', 'create', 'used')
+  await docker('volume', 'create', 'idle')
+  // Their age cannot be made: what the engine says of it is written a day back on its way, and so is the ledger.
+  const yesterday = new Date(Date.now() - 25 * 3_600_000).toISOString()
+  const path = join(folder, 'docker')
+  await writeFile(
+    path,
+    `#!/bin/sh\nif [ "$1 $2" = "volume inspect" ]; then ${engine().docker} "$@" | sed 's/"CreatedAt": "[^"]*"/"CreatedAt": "${yesterday}"/'; else exec ${engine().docker} "$@"; fi\n`,
+    { mode: 0o755 }
+  )
+  const state = join(folder, 'state')
+  const inputs = {
+    ...everything,
+    until: '24h',
+    'include-volumes': 'all',
+    'state-dir': state,
+    docker: path
+  }
+  await step(inputs)
+  const [name = ''] = await readdir(state)
+  const ledger = JSON.parse(await readFile(join(state, name), 'utf8')) as {
+    entries: object[]
+  }
+  const dayBack = {
+    since: Date.parse(yesterday),
+    usedAt: Date.parse(yesterday)
+  }
+  const entries = ledger.entries.map((entry) => ({ ...entry, ...dayBack }))
+  await writeFile(join(state, name), JSON.stringify({ ...ledger, entries }))
+  // The log knows that they were made a moment ago: it has room for 256 events.
+  await load(
+    Array.from({ length: 260 }, (_, index) => ({
+      ...old('filler'),
+      references: [`filler:${index}`],
+      layers: [{ name: 'filler', bytes: index + 1 }]
+    }))
+  )
+  await docker(
+    'run',
+    '--rm',
+    '--network',
+    'none',
+    '--volume',
+    'used:/data',
+    'busybox:1',
+    'true'
+  )
+
+  const done = await step(inputs)
+
+  expect(resource(done, 'used')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  expect(resource(done, 'idle')).toMatchObject({ outcome: 'removed' })
+  expect((await contents()).volumes).toEqual(['used'])
+})
+
+test('two engines on one machine have ledgers of their own, also with the same ID', async () => {
+  const root = process.env['ENGINE_ROOT']
+  const other = await startEngine({ ...(root && { root }) })
+  try {
+    const state = join(folder, 'state')
+    await createCli(other)('volume', 'create', 'data')
+    await docker('volume', 'create', 'data')
+    const inputs = {
+      'dry-run': 'true',
+      'include-volumes': 'all',
+      until: '1s',
+      'state-dir': state
+    }
+    await step(inputs)
+    await sleep(1_500)
+    await symlink(other.docker, join(folder, 'docker'))
+    const done = await runStep(inputs, {
+      DOCKER_HOST: other.host,
+      PATH: `${folder}:${process.env['PATH'] ?? ''}`
+    })
+    expect(dirname(other.docker)).not.toBe('')
+    // On the first engine it has been watched; on this one it has not.
+    expect(resource(done, 'data')).toMatchObject({
+      action: 'keep',
+      reason: 'unknown-age'
+    })
+    expect(resource(await step(inputs), 'data')).toMatchObject({
+      action: 'keep',
+      reason: 'recent'
+    })
+  } finally {
+    await other.stop()
+  }
+})

@@ -1,0 +1,57 @@
+import { execa } from 'execa'
+import type { Engine, EngineEvent } from '../policy/inventory.ts'
+import { readEvents } from './events.ts'
+
+/** A stream of the engine's events, as they happen. */
+export type Watch = {
+  /** Everything that has happened since the watch began, the oldest first. */
+  events: () => EngineEvent[]
+}
+
+/**
+ * Watches an engine from the moment of its clock at which it was asked who it is: no later than the listing. Events
+ * that do not come for a while are only less to go by; that the stream broke off is told once, and nothing fails.
+ */
+export function watchEngine(
+  { now }: Engine,
+  {
+    command,
+    env,
+    signal,
+    onBroken
+  }: {
+    command: string
+    env: Record<string, string | undefined>
+    /** Ends the watch. */
+    signal: AbortSignal
+    onBroken: () => void
+  }
+): Watch {
+  const events: EngineEvent[] = []
+  const since = (now / 1_000).toFixed(6)
+  const stream = execa(
+    command,
+    ['events', '--since', since, '--format', '{{json .}}'],
+    {
+      env,
+      extendEnv: false,
+      stdin: 'ignore',
+      stderr: 'ignore',
+      buffer: false,
+      reject: false,
+      cancelSignal: signal,
+      killDescendants: true,
+      forceKillAfterDelay: 1_000
+    }
+  )
+  const read = async () => {
+    for await (const line of stream) events.push(...readEvents(line))
+  }
+  read()
+    .catch(() => undefined)
+    .then(() => {
+      if (!signal.aborted) onBroken()
+    })
+    .catch(() => undefined)
+  return { events: () => events }
+}
