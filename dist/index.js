@@ -35224,14 +35224,17 @@ async function look({ docker, policy, options, world, leave }) {
         lookAtEngine(docker, env),
         findContext(docker)
     ]);
-    const watch = watchEngine(engine, {
-        command: options.docker,
-        env,
-        signal: leave,
-        onBroken: () => {
-            log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
-        }
-    });
+    const onBroken = () => {
+        log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
+    };
+    const watch = options.dryRun
+        ? { events: () => [] }
+        : watchEngine(engine, {
+            command: options.docker,
+            env,
+            signal: leave,
+            onBroken
+        });
     show(options.docker, ['--version']);
     const builder = policy.includeBuildCache ? context.name : undefined;
     const listed = await withSignsOfLife(lookAtAll(docker, engine, builder), (elapsed) => {

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startRegistry, type Registry } from '../../scripts/registry.ts'
 import { resource, useEngine } from './harness.ts'
@@ -35,11 +38,11 @@ function images(prefix: string) {
 }
 
 /** Makes the engine forget what happened: its log has room for 256 events. */
-async function fillLog(): Promise<void> {
+async function fillLog(name = 'filler'): Promise<void> {
   const fillers = Array.from({ length: 260 }, (_, index) => ({
-    references: [`filler:${index}`],
+    references: [`${name}:${index}`],
     created: '2024-05-01T12:00:00Z',
-    layers: [{ name: `filler-${index}`, bytes: 10 }]
+    layers: [{ name: `${name}-${index}`, bytes: 10 }]
   }))
   await load(fillers)
 }
@@ -124,6 +127,46 @@ test('what was pulled before the event log began is of unknown age, and said to 
       resource(await step({ ...dryRun, ...inputs }), reference)
     ).toMatchObject({ outcome: 'planned' })
   await docker('image', 'prune', '--all', '--force')
+})
+
+test('what was pulled before the event log began is known from an earlier run on', async () => {
+  const reference = `${registry.address}/known:1`
+  await load([
+    {
+      references: [reference],
+      created: '2024-05-01T12:00:00Z',
+      layers: [{ name: 'known', bytes: 1_000 }]
+    }
+  ])
+  await docker('push', reference)
+  await docker('image', 'rm', reference)
+  await docker('pull', reference)
+  await fillLog()
+  const state = await mkdtemp(join(tmpdir(), 'state-'))
+  try {
+    const dryRun = { ...everything, 'dry-run': 'true' }
+    await step({ ...dryRun, 'state-dir': state })
+    const seen = Date.now()
+    await sleep(3_000)
+    await fillLog('again')
+    // Longer than the log goes back, shorter than the ledger.
+    const until = `${Date.now() - seen - 500}ms`
+
+    const known = await step({ ...dryRun, until, 'state-dir': state })
+    const unknown = await step({ ...dryRun, until, 'state-dir': '' })
+
+    expect(resource(known, reference)).toMatchObject({ outcome: 'planned' })
+    if (known.report?.engine.store !== 'containerd') {
+      expect(resource(known, reference).detail).toMatch(/^first seen/)
+      expect(resource(unknown, reference)).toMatchObject({
+        action: 'keep',
+        reason: 'unknown-age'
+      })
+    }
+  } finally {
+    await rm(state, { recursive: true })
+    await docker('image', 'prune', '--all', '--force')
+  }
 })
 
 test('an image that a container used outlives a younger one that nothing used', async () => {
