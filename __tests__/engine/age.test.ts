@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startRegistry, type Registry } from '../../scripts/registry.ts'
-import { resource, useEngine } from './harness.ts'
+import { fillers, oldImage, resource, useEngine } from './harness.ts'
 
 const { docker, load, step, contents } = useEngine()
 const everything = {
@@ -35,16 +35,6 @@ function images(prefix: string) {
     created,
     layers: [{ name, bytes: 1_000 }]
   }))
-}
-
-/** Makes the engine forget what happened: its log has room for 256 events. */
-async function fillLog(name = 'filler'): Promise<void> {
-  const fillers = Array.from({ length: 260 }, (_, index) => ({
-    references: [`${name}:${index}`],
-    created: '2024-05-01T12:00:00Z',
-    layers: [{ name: `${name}-${index}`, bytes: 10 }]
-  }))
-  await load(fillers)
 }
 
 test('images of any date stay that were just loaded; Docker’s own prune goes by that date', async () => {
@@ -98,17 +88,11 @@ test('images of any date stay that were just pulled, by tag or by digest', async
 
 test('what was pulled before the event log began is of unknown age, and said to be', async () => {
   const reference = `${registry.address}/app:1`
-  await load([
-    {
-      references: [reference],
-      created: '2024-05-01T12:00:00Z',
-      layers: [{ name: 'app', bytes: 1_000 }]
-    }
-  ])
+  await load([{ ...oldImage('app'), references: [reference] }])
   await docker('push', reference)
   await docker('image', 'rm', reference)
   await docker('pull', reference)
-  await fillLog()
+  await load(fillers())
   await sleep(1_500)
   const dryRun = { ...everything, 'dry-run': 'true' }
 
@@ -131,24 +115,18 @@ test('what was pulled before the event log began is of unknown age, and said to 
 
 test('what was pulled before the event log began is known from an earlier run on', async () => {
   const reference = `${registry.address}/known:1`
-  await load([
-    {
-      references: [reference],
-      created: '2024-05-01T12:00:00Z',
-      layers: [{ name: 'known', bytes: 1_000 }]
-    }
-  ])
+  await load([{ ...oldImage('known'), references: [reference] }])
   await docker('push', reference)
   await docker('image', 'rm', reference)
   await docker('pull', reference)
-  await fillLog()
+  await load(fillers())
   const state = await mkdtemp(join(tmpdir(), 'state-'))
   try {
     const dryRun = { ...everything, 'dry-run': 'true' }
     await step({ ...dryRun, 'state-dir': state })
     const seen = Date.now()
     await sleep(3_000)
-    await fillLog('again')
+    await load(fillers('again'))
     // Longer than the log goes back, shorter than the ledger.
     const until = `${Date.now() - seen - 500}ms`
 

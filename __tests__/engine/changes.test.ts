@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { resource, useEngine } from './harness.ts'
+import { oldImage, resource, useEngine } from './harness.ts'
 
 const { docker, engine, load, build, step, contents } = useEngine()
 const everything = {
@@ -39,14 +39,8 @@ exec "$docker" "$@"
   return path
 }
 
-const old = (name: string) => ({
-  references: [`${name}:1`],
-  created: '2024-05-01T12:00:00Z',
-  layers: [{ name, bytes: 1_000 }]
-})
-
 test('an image that gets another tag at the last moment stays', async () => {
-  await load([old('app'), old('other')])
+  await load([oldImage('app'), oldImage('other')])
   const command = await dockerThat(
     'case "$1 $2" in "image rm") once $docker tag app:1 app:release ;; esac'
   )
@@ -68,7 +62,7 @@ test('an image that gets another tag at the last moment stays', async () => {
 })
 
 test('a tag that moves to a new image at the last moment stays there', async () => {
-  await load([old('app')])
+  await load([oldImage('app')])
   const command = await dockerThat(
     'case "$1 $2" in "image rm") once $docker tag busybox:1 app:1 ;; esac'
   )
@@ -80,7 +74,7 @@ test('a tag that moves to a new image at the last moment stays there', async () 
 })
 
 test('a tag of several that moves before it is taken off stays where it is', async () => {
-  await load([old('app')])
+  await load([oldImage('app')])
   await docker('tag', 'app:1', 'mirror:1')
   const command = await dockerThat(
     'case "$1 $2" in "image rm"|"image inspect") [ "$(count calls)" = 3 ] && $docker tag busybox:1 mirror:1 ;; esac'
@@ -97,7 +91,7 @@ test('a tag of several that moves before it is taken off stays where it is', asy
 })
 
 test('what a new container needs stays: image, network and volumes', async () => {
-  await load([old('app')])
+  await load([oldImage('app')])
   await docker('network', 'create', 'net')
   await docker('volume', 'create', 'data')
   // After the listing of the plan, before the one right before the first batch.
@@ -163,7 +157,7 @@ test('a container that is started meanwhile stays, and all that it needs', async
 })
 
 test('what somebody else removed meanwhile is gone, and no failure', async () => {
-  await load([old('app')])
+  await load([oldImage('app')])
   await docker('network', 'create', 'net')
   const command = await dockerThat(
     'case "$1 $2" in "image rm") once $docker image rm app:1 ;; "network rm") $docker network rm net >/dev/null ;; esac'
@@ -178,7 +172,7 @@ test('what somebody else removed meanwhile is gone, and no failure', async () =>
 })
 
 test('a removal that fails for no known reason fails the step, after all others were done', async () => {
-  await load([old('app'), old('cursed'), old('other')])
+  await load([oldImage('app'), oldImage('cursed'), oldImage('other')])
   const id = await docker('image', 'inspect', '--format', '{{.Id}}', 'cursed:1')
   // The engine itself cannot be made to fail like that: the words are those of a broken layer store.
   const command = await dockerThat(`
@@ -200,7 +194,7 @@ esac`)
 })
 
 test('when the time is up the step stops cleanly, and says what was not done', async () => {
-  await load(Array.from({ length: 40 }, (_, index) => old(`app-${index}`)))
+  await load(Array.from({ length: 40 }, (_, index) => oldImage(`app-${index}`)))
   const command = await dockerThat(
     'case "$1 $2" in "image rm") sleep 1.5 ;; esac'
   )
@@ -228,7 +222,7 @@ test('when the time is up the step stops cleanly, and says what was not done', a
 })
 
 test('a cancelled run stops, and still says what it did', async () => {
-  await load(Array.from({ length: 40 }, (_, index) => old(`app-${index}`)))
+  await load(Array.from({ length: 40 }, (_, index) => oldImage(`app-${index}`)))
   // The runner sends SIGINT to the process of the step.
   const command = await dockerThat(
     'case "$1 $2" in "image rm") [ "$(count calls)" = 2 ] && kill -INT $PPID; sleep 0.3 ;; esac'
@@ -249,7 +243,7 @@ test('a cancelled run stops, and still says what it did', async () => {
 
 /** The first call of `container inspect` for the plan is let through; then one container cannot be inspected. */
 test('a container that cannot be inspected stays, with all that it needs', async () => {
-  await load([old('app')])
+  await load([oldImage('app')])
   await docker('network', 'create', 'net')
   await docker('volume', 'create', 'data')
   await docker(
@@ -288,7 +282,7 @@ test('a container that cannot be inspected stays, with all that it needs', async
 })
 
 test('an image that cannot be inspected is left alone, and said to be', async () => {
-  await load([old('app'), old('broken')])
+  await load([oldImage('app'), oldImage('broken')])
   const id = await docker('image', 'inspect', '--format', '{{.Id}}', 'broken:1')
   const command = await dockerThat(`case "$1 $2 $*" in "image inspect "*${id}*)
     $docker image inspect $(for one in "$@"; do case $one in sha256:*) [ $one = ${id} ] || echo $one ;; esac; done)
@@ -333,7 +327,7 @@ test('a parent stays where its child stays after all', async () => {
 })
 
 test('an image that cannot be removed after its other tags are off is a failure, and so are words of another error', async () => {
-  await load([old('app'), old('other')])
+  await load([oldImage('app'), oldImage('other')])
   await docker('tag', 'app:1', 'mirror:1')
   const id = await docker('image', 'inspect', '--format', '{{.Id}}', 'app:1')
   const command = await dockerThat(`case "$1 $2 $*" in "image rm "*" ${id}"*)
@@ -354,7 +348,7 @@ test('an image that cannot be removed after its other tags are off is a failure,
 })
 
 test('what a call had removed before it was cut off is removed, and only the rest has failed', async () => {
-  await load(Array.from({ length: 8 }, (_, index) => old(`app-${index}`)))
+  await load(Array.from({ length: 8 }, (_, index) => oldImage(`app-${index}`)))
   const command = await dockerThat(
     'case "$1 $2" in "image rm") shift 4; $docker image rm --no-prune $1 $2 $3; kill -INT $PPID; sleep 20 ;; esac'
   )
@@ -366,7 +360,7 @@ test('what a call had removed before it was cut off is removed, and only the res
 })
 
 test('a build cache that takes too long to list is left to the builder, and a version that hangs is not waited for', async () => {
-  await load([old('app')])
+  await load([oldImage('app')])
   const command = await dockerThat(
     `case "$1 $2" in "builder du") sleep 60 ;; "--version ") sleep 300 ;; esac`
   )
@@ -384,7 +378,7 @@ test('a build cache that takes too long to list is left to the builder, and a ve
 })
 
 test('long work shows signs of life', async () => {
-  await load([old('app')])
+  await load([oldImage('app')])
   const command = await dockerThat(
     'case "$1 $2" in "image rm") sleep 6 ;; esac'
   )

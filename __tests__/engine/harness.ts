@@ -20,6 +20,23 @@ import {
 import { runStep, type Step } from '../../scripts/step.ts'
 import type { Resource } from '../../src/report/report.ts'
 
+/** An image of 2024, with one layer of its own. */
+export function oldImage(name: string, bytes = 1_000): ImageFixture {
+  return {
+    references: [`${name}:1`],
+    created: '2024-05-01T12:00:00Z',
+    layers: [{ name, bytes }]
+  }
+}
+
+/** More images than the engine's event log has room for (256 events): it forgets what happened before. */
+export function fillers(name = 'filler'): ImageFixture[] {
+  return Array.from({ length: 260 }, (_, index) => ({
+    ...oldImage(name, index + 1),
+    references: [`${name}:${index}`]
+  }))
+}
+
 /** An engine for the tests of one file, empty but for `busybox:1` before each of them. */
 export type TestEngine = {
   engine: () => ThrowawayEngine

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { ledgerFile } from '../../src/ledger.ts'
-import { resource, useEngine } from './harness.ts'
+import { fillers, oldImage, resource, useEngine } from './harness.ts'
 
 const { docker, engine, load, step, contents } = useEngine()
 const everything = {
@@ -69,13 +69,7 @@ test('a named volume goes only once a ledger has watched it idle for until', asy
 })
 
 test('what the engine’s log has forgotten, the ledger remembers', async () => {
-  await load(
-    ['used', 'unused'].map((name) => ({
-      references: [`${name}:1`],
-      created: '2024-05-01T12:00:00Z',
-      layers: [{ name, bytes: 1_000 }]
-    }))
-  )
+  await load([oldImage('used'), oldImage('unused')])
   await docker('run', '--rm', '--network', 'none', 'busybox:1', 'true')
   await docker(
     'create',
@@ -94,13 +88,7 @@ test('what the engine’s log has forgotten, the ledger remembers', async () => 
     'dry-run': 'true'
   }
   await step(inputs)
-  await load(
-    Array.from({ length: 260 }, (_, index) => ({
-      references: [`filler:${index}`],
-      created: '2024-05-01T12:00:00Z',
-      layers: [{ name: 'filler', bytes: index + 1 }]
-    }))
-  )
+  await load(fillers())
 
   const done = await step(inputs)
   const store = done.report?.engine.store

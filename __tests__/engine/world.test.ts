@@ -13,7 +13,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { startEngine } from '../../scripts/engine.ts'
 import { createCli } from '../../scripts/fixtures.ts'
 import { runStep, type Step } from '../../scripts/step.ts'
-import { resource, useEngine } from './harness.ts'
+import { fillers, oldImage, resource, useEngine } from './harness.ts'
 
 // What other jobs do on the same engine while the step is at work.
 
@@ -31,14 +31,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await rm(folder, { recursive: true })
 })
-
-function old(name: string) {
-  return {
-    references: [`${name}:1`],
-    created: '2024-05-01T12:00:00Z',
-    layers: [{ name, bytes: 1_000 }]
-  }
-}
 
 /** A docker that sleeps before it removes images, so that others can come in between; the first time it leaves a mark. */
 async function slowDocker(name: string, hook = ''): Promise<string> {
@@ -69,7 +61,7 @@ const ids = async (...references: string[]) =>
 
 test('nothing that another process renews while 200 images are removed is lost, and no step fails', async () => {
   const names = Array.from({ length: 200 }, (_, index) => `app-${index}`)
-  await load(names.map(old))
+  await load(names.map((name) => oldImage(name)))
   const before = new Map(
     (await ids(...names.map((name) => `${name}:1`))).map((id, index) => [
       names[index] ?? '',
@@ -145,7 +137,7 @@ test('nothing that another process renews while 200 images are removed is lost, 
 }, 180_000)
 
 test('builds that go on all the while find what they built', async () => {
-  await load(Array.from({ length: 60 }, (_, index) => old(`app-${index}`)))
+  await load(Array.from({ length: 60 }, (_, index) => oldImage(`app-${index}`)))
   let done: Step | undefined
   const running = step({
     ...everything,
@@ -169,7 +161,7 @@ test('builds that go on all the while find what they built', async () => {
 }, 120_000)
 
 test('a planned image that is built again, or used by a container that is gone, stays: the events tell', async () => {
-  await load([old('used'), old('other')])
+  await load([oldImage('used'), oldImage('other')])
   // After the listing, and before the first batch is looked at again.
   const hook = `case "$1 $2" in "image history"|"container ls") echo >>${folder}/calls
     [ "$(wc -l <${folder}/calls)" = 2 ] && $docker create --network none --name short used:1 true >/dev/null && $docker container rm short >/dev/null; sleep 0.3 ;; esac`
@@ -190,7 +182,7 @@ test('a planned image that is built again, or used by a container that is gone, 
 })
 
 test('without the stream of events the listing alone goes on, and the log says so', async () => {
-  await load([old('app')])
+  await load([oldImage('app')])
   const done = await step({
     ...everything,
     docker: await slowDocker(
@@ -234,13 +226,7 @@ test('a named volume that a container unmounted a minute ago stays, however old;
   const entries = ledger.entries.map((entry) => ({ ...entry, ...dayBack }))
   await writeFile(join(state, name), JSON.stringify({ ...ledger, entries }))
   // The log knows that they were made a moment ago: it has room for 256 events.
-  await load(
-    Array.from({ length: 260 }, (_, index) => ({
-      ...old('filler'),
-      references: [`filler:${index}`],
-      layers: [{ name: 'filler', bytes: index + 1 }]
-    }))
-  )
+  await load(fillers())
   await docker(
     'run',
     '--rm',
