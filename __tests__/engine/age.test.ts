@@ -54,8 +54,10 @@ test('images of any date stay that were just loaded; Docker’s own prune goes b
 
   await docker('image', 'prune', '--all', '--force', '--filter', 'until=24h')
   const { references } = await contents()
-  const kept = done.report?.engine.store === 'containerd' ? loaded : []
-  expect(references.filter((one) => loaded.includes(one))).toEqual(kept)
+  // What has no date at all, newer engines leave alone.
+  const dated = loaded.filter((one) => one !== 'none:1')
+  const kept = done.report?.engine.store === 'containerd' ? dated : []
+  expect(references.filter((one) => dated.includes(one))).toEqual(kept)
 })
 
 test('images of any date stay that were just pulled, by tag or by digest', async () => {
