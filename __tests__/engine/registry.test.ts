@@ -1,8 +1,11 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { startRegistry, type Registry } from '../../scripts/registry.ts'
 import { resource, useEngine } from './harness.ts'
 
-const { docker, load, step } = useEngine()
+const { docker, engine, load, step } = useEngine()
 let registry: Registry
 
 beforeAll(async () => {
@@ -103,4 +106,42 @@ test('a glob with the digest protects an image that also has a tag', async () =>
     action: 'keep',
     reason: 'protected-image'
   })
+})
+
+test('an image that is pulled again to the same ID after the listing stays: the events tell', async () => {
+  const [pinned = ''] = await pullByDigest([8])
+  const [other = ''] = await pullByDigest([9])
+  const folder = await mkdtemp(join(tmpdir(), 'pull-'))
+  try {
+    // Before the second listing of the containers, which is the one right before the first batch.
+    const command = join(folder, 'docker')
+    const real = engine().docker
+    await writeFile(
+      command,
+      `#!/bin/sh
+if [ "$1 $2" = "container ls" ]; then
+  echo >>${folder}/calls
+  [ "$(wc -l <${folder}/calls)" = 2 ] && ${real} pull --quiet ${pinned} >/dev/null && sleep 0.5
+fi
+exec ${real} "$@"
+`,
+      { mode: 0o755 }
+    )
+
+    const done = await step({
+      'keep-last': '0',
+      until: '0s',
+      docker: command
+    })
+
+    expect(done.exitCode).toBe(0)
+    expect(resource(done, pinned)).toMatchObject({
+      outcome: 'kept',
+      reason: 'changed'
+    })
+    expect(resource(done, other).outcome).toBe('removed')
+    await docker('image', 'inspect', pinned)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
