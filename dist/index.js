@@ -31527,8 +31527,8 @@ class InputError extends Error {
     name = 'InputError';
 }
 /**
- * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad one, the value it got
- * and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
+ * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad
+ * one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
  */
 function readInputs(getInput, { now, env }) {
     const texts = { ...defaults };
@@ -32664,16 +32664,15 @@ async function hasPruneFilters(folder) {
 ;// CONCATENATED MODULE: ./src/docker/events.ts
 
 
-
 /**
- * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Empty where
- * it does not tell.
+ * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Throws a
+ * DockerError where it does not tell: without them, what was pulled or loaded a moment ago would pass for old.
  */
 async function readEventLog(docker, engine) {
     const until = (engine.now / 1_000).toFixed(3);
     const args = ['events', '--since', '1', '--until', until];
-    const lines = await (0,cli/* orNothing */.bR)(docker([...args, '--format', '{{json .}}'], { limit: costlyLimit }).then((output) => (0,cli/* succeed */.Py)(output, 'events').stdout));
-    return readEvents(lines ?? '');
+    const output = await docker([...args, '--format', '{{json .}}']);
+    return readEvents((0,cli/* succeed */.Py)(output, 'events').stdout);
 }
 /** Reads events, one a line. */
 function readEvents(lines) {

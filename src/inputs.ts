@@ -159,8 +159,8 @@ export class InputError extends Error {
 }
 
 /**
- * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad one, the value it got
- * and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
+ * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad
+ * one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
  */
 export function readInputs(
   getInput: (name: string) => string | undefined,

@@ -195,6 +195,21 @@ test('without the stream of events the listing alone goes on, and the log says s
   expect((await contents()).references).toEqual(['busybox:1'])
 })
 
+test('without the event log nothing goes: what was loaded a moment ago would pass for old', async () => {
+  await load([oldImage('app')])
+  const hook = 'case "$*" in "events "*"--until"*) exit 1 ;; esac'
+
+  const done = await step({
+    ...everything,
+    until: '24h',
+    docker: await slowDocker('docker', hook)
+  })
+
+  expect(done.exitCode).toBe(1)
+  expect(done.stdout).toMatch(/^::error::docker events failed/m)
+  expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
+})
+
 test('a named volume that a container unmounted a minute ago stays, however old; an idle one that was watched goes', async () => {
   await docker('volume', 'create', 'used')
   await docker('volume', 'create', 'idle')

@@ -1,11 +1,10 @@
 import type { Engine, EngineEvent } from '../policy/inventory.ts'
-import { orNothing, succeed, type Docker } from './cli.ts'
+import { succeed, type Docker } from './cli.ts'
 import { eventSchema, readJsonLines } from './schemas.ts'
-import { costlyLimit } from './sizes.ts'
 
 /**
- * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Empty where
- * it does not tell.
+ * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Throws a
+ * DockerError where it does not tell: without them, what was pulled or loaded a moment ago would pass for old.
  */
 export async function readEventLog(
   docker: Docker,
@@ -13,12 +12,8 @@ export async function readEventLog(
 ): Promise<EngineEvent[]> {
   const until = (engine.now / 1_000).toFixed(3)
   const args = ['events', '--since', '1', '--until', until]
-  const lines = await orNothing(
-    docker([...args, '--format', '{{json .}}'], { limit: costlyLimit }).then(
-      (output) => succeed(output, 'events').stdout
-    )
-  )
-  return readEvents(lines ?? '')
+  const output = await docker([...args, '--format', '{{json .}}'])
+  return readEvents(succeed(output, 'events').stdout)
 }
 
 /** Reads events, one a line. */
