@@ -37,16 +37,18 @@ type Programs = { env: Record<string, string>; docker: string; root: string }
  * this process ends in whatever way. Throws an Error that says what is needed where it cannot start one.
  *
  * @param options.flags more options for dockerd
+ * @param options.store the image store, instead of the one that dockerd prefers
  * @param options.root a folder with a system to run it in, instead of this one
- * @param options.path where programs are looked for
  * @param options.path where programs are looked for
  */
 export async function startEngine({
   flags = [],
+  store,
   root = '/',
   path = defaultPath
 }: {
   flags?: readonly string[]
+  store?: string | undefined
   root?: string
   path?: string
 } = {}): Promise<ThrowawayEngine> {
@@ -75,6 +77,7 @@ export async function startEngine({
     programs.root,
     '--group',
     String(group),
+    ...storeFlags(store),
     ...flags
   ]
   const child = spawn(command, args, {
@@ -96,6 +99,14 @@ export async function startEngine({
     await stop()
     throw error
   }
+}
+
+/** An image store as options of dockerd: a storage driver, or `containerd` for the containerd image store. */
+function storeFlags(store: string | undefined): string[] {
+  if (store === undefined) return []
+  return store === 'containerd'
+    ? ['--feature', 'containerd-snapshotter=true']
+    : ['--storage-driver', store]
 }
 
 async function rootPrefix(path: string): Promise<string[]> {

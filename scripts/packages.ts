@@ -26,24 +26,62 @@ export async function unpackPackages(
     suite
   }: { optional?: readonly string[]; suite?: string } = {}
 ): Promise<string> {
-  const cache = join(
-    process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
-    'docker-reclaim'
-  )
-  const root = join(cache, [suite ?? 'own', ...names].join('-'))
-  if (await exists(root)) return root
-
-  await mkdir(cache, { recursive: true })
-  const work = await mkdtemp(join(cache, 'unpack-'))
-  try {
+  const key = [suite ?? 'own', ...names].join('-')
+  return inCache(key, async (work) => {
     const apt = await privateApt(work, suite)
     await apt('update')
     await apt('download', ...names)
     for (const name of optional)
       await apt('download', name).catch(() => undefined)
-    for (const file of await readdir(work))
-      if (file.endsWith('.deb'))
-        await execa('dpkg', ['-x', join(work, file), join(work, 'root')])
+    await unpack(work, join(work, 'root'))
+  })
+}
+
+/**
+ * The same with all that the packages depend on, for a system that the programs of another release can be run in with
+ * `chroot`. Nothing of it is configured.
+ */
+export async function unpackSystem(
+  suite: string,
+  names: readonly string[]
+): Promise<string> {
+  return inCache(['system', suite, ...names].join('-'), async (work) => {
+    const root = join(work, 'root')
+    const apt = await privateApt(work, suite)
+    await apt('update')
+    // This one makes the links that the others unpack into.
+    await apt('download', 'base-files')
+    await unpack(work, root)
+    const nothingInstalled = join(work, 'status')
+    await writeFile(nothingInstalled, '')
+    await apt(
+      'install',
+      '--download-only',
+      '--yes',
+      '--no-install-recommends',
+      ...['-o', `Dir::State::status=${nothingInstalled}`],
+      ...names
+    )
+    await unpack(join(work, 'cache', 'archives'), root)
+  })
+}
+
+/** Has a folder of the cache filled, as `root` in a folder for the work, where it is not there already. */
+async function inCache(
+  key: string,
+  fill: (work: string) => Promise<void>
+): Promise<string> {
+  const cache = join(
+    process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
+    'docker-reclaim'
+  )
+  const root = join(cache, key)
+  if (await exists(root)) return root
+
+  await mkdir(cache, { recursive: true })
+  const work = await mkdtemp(join(cache, 'unpack-'))
+  try {
+    await fill(work)
     // Whoever comes second finds the folder of the first.
     await rename(join(work, 'root'), root).catch(async (error: unknown) => {
       if (!(await exists(root))) throw error
@@ -52,6 +90,13 @@ export async function unpackPackages(
     await rm(work, { recursive: true, force: true })
   }
   return root
+}
+
+/** Unpacks all packages of a folder. */
+async function unpack(folder: string, root: string): Promise<void> {
+  for (const file of await readdir(folder))
+    if (file.endsWith('.deb'))
+      await execa('dpkg', ['-x', join(folder, file), root])
 }
 
 /** Makes the caller of an apt that keeps all its state in a folder of ours. */

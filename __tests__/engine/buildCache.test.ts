@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { unpackPackages } from '../../scripts/packages.ts'
-import { makeDockerConfig, resource, useEngine } from './harness.ts'
+import {
+  findOtherClis,
+  makeDockerConfig,
+  resource,
+  useEngine,
+  type OtherClis
+} from './harness.ts'
 
 const { docker, engine, build, step } = useEngine()
 const cacheOnly = {
@@ -13,18 +18,11 @@ const cacheOnly = {
   'include-networks': 'false'
 }
 let folder: string
-/** A newer CLI than the engine's, and the buildx plugin for it. */
-let newer: { path: string; plugin: string }
+let clis: OtherClis
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'config-'))
-  const root = await unpackPackages(['docker-cli', 'docker-buildx'], {
-    suite: 'trixie'
-  })
-  newer = {
-    path: `${root}/usr/bin`,
-    plugin: `${root}/usr/libexec/docker/cli-plugins/docker-buildx`
-  }
+  clis = await findOtherClis()
 }, 120_000)
 afterAll(async () => {
   await rm(folder, { recursive: true })
@@ -58,23 +56,24 @@ async function environments(): Promise<Record<string, Record<string, string>>> {
   const own = `${dirname(engine().docker)}:${path}`
   return {
     'the engine’s own CLI': { PATH: own },
-    'a newer CLI with buildx': {
-      PATH: `${newer.path}:${path}`,
+    'an old CLI': { PATH: `${dirname(clis.old)}:${path}` },
+    'a new CLI with buildx': {
+      PATH: `${dirname(clis.new)}:${path}`,
       DOCKER_CONFIG: await makeDockerConfig(join(folder, 'buildx'), {
-        plugin: newer.plugin
+        plugin: clis.buildx
       }),
       BUILDX_BUILDER: 'somebody-elses'
     },
-    'a newer CLI with buildx in the place of builder': {
-      PATH: `${newer.path}:${path}`,
+    'a new CLI with buildx in the place of builder': {
+      PATH: `${dirname(clis.new)}:${path}`,
       DOCKER_CONFIG: await makeDockerConfig(join(folder, 'alias'), {
-        plugin: newer.plugin,
+        plugin: clis.buildx,
         config: { aliases: { builder: 'buildx' } }
       }),
       BUILDX_BUILDER: 'somebody-elses'
     },
-    'a newer CLI without buildx': {
-      PATH: `${newer.path}:${path}`,
+    'a new CLI without buildx': {
+      PATH: `${dirname(clis.new)}:${path}`,
       DOCKER_CONFIG: await makeDockerConfig(join(folder, 'plain'), {})
     }
   }

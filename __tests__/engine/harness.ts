@@ -17,6 +17,7 @@ import {
   type Cli,
   type ImageFixture
 } from '../../scripts/fixtures.ts'
+import { exists, unpackPackages } from '../../scripts/packages.ts'
 import { runStep, type Step } from '../../scripts/step.ts'
 import type { Resource } from '../../src/report/report.ts'
 
@@ -71,14 +72,12 @@ export type Contents = {
 export function useEngine(): TestEngine {
   let running: ThrowawayEngine | undefined
   const root = process.env['ENGINE_ROOT']
-  const store = process.env['ENGINE_STORE']
+  const store = process.env['ENGINE_STORE'] || undefined
 
   beforeAll(async () => {
     running = await startEngine({
       ...(root && { root }),
-      flags: store
-        ? ['--feature', `containerd-snapshotter=${store === 'containerd'}`]
-        : []
+      store
     })
   }, 120_000)
   beforeEach(async () => {
@@ -107,7 +106,7 @@ export function useEngine(): TestEngine {
         const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
         const cli = createCli(engine(), {
           DOCKER_BUILDKIT: buildKit ? '1' : '0',
-          ...(root && {
+          ...((await exists(plugin)) && {
             DOCKER_CONFIG: await makeDockerConfig(join(folder, '.docker'), {
               plugin
             })
@@ -214,4 +213,20 @@ export async function makeDockerConfig(
       { mode: 0o755 }
     )
   return folder
+}
+
+/** CLIs of other versions than the engine's, and the buildx plugin for the new one. */
+export type OtherClis = { old: string; new: string; buildx: string }
+
+/** Finds the CLIs of the oldest and of the newest engine that the tests run on. */
+export async function findOtherClis(): Promise<OtherClis> {
+  const [old, newest] = await Promise.all([
+    unpackPackages(['docker.io'], { suite: 'bookworm' }),
+    unpackPackages(['docker-cli', 'docker-buildx'], { suite: 'sid' })
+  ])
+  return {
+    old: `${old}/usr/bin/docker`,
+    new: `${newest}/usr/bin/docker`,
+    buildx: `${newest}/usr/libexec/docker/cli-plugins/docker-buildx`
+  }
 }

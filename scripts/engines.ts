@@ -1,0 +1,137 @@
+/**
+ * Runs the tests on real engines against each engine of a matrix, two at a time, and prints a table of what passed.
+ * Needs Debian, root, and for the first time its packages. Arguments go to jest (names of test files).
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import pLimit from 'p-limit'
+import { z } from 'zod'
+import { startEngine } from './engine.ts'
+import { createCli } from './fixtures.ts'
+import { unpackSystem } from './packages.ts'
+
+const project = join(import.meta.dirname, '..')
+const withBuildx = ['docker.io', 'docker-cli', 'docker-buildx']
+
+/** The engines: the Debian release that has each, its packages, and the major version that is expected of it. */
+const matrix = [
+  { suite: 'bookworm', packages: ['docker.io'], major: 20, store: 'overlay2' },
+  { suite: 'trixie', packages: withBuildx, major: 26, store: 'overlay2' },
+  { suite: 'sid', packages: withBuildx, major: 28, store: 'overlay2' },
+  { suite: 'sid', packages: withBuildx, major: 28, store: 'containerd' }
+] as const
+
+type Row = (typeof matrix)[number]
+
+/** An engine of the matrix that was started once, to see which version it is. */
+type Prepared = Row & { root: string; version: string }
+
+type Outcome = Prepared & {
+  passed: number
+  failed: number
+  skipped: number
+  seconds: number
+}
+
+/** What of jest's own report is read. */
+const jestReport = z.object({
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  numFailedTestSuites: z.number(),
+  numPendingTests: z.number(),
+  numTodoTests: z.number()
+})
+
+async function prepare(row: Row): Promise<Prepared> {
+  const { suite, packages, major, store } = row
+  const root = await unpackSystem(suite, packages)
+  const engine = await startEngine({ root, store })
+  try {
+    const docker = createCli(engine)
+    const version = await docker('version', '--format', '{{.Server.Version}}')
+    if (!version.startsWith(`${major}.`))
+      throw new Error(
+        `${suite} has Docker ${version} (in ${root}), and the matrix says ${major}: test that one, and change the row.`
+      )
+    return { ...row, root, version }
+  } finally {
+    await engine.stop()
+  }
+}
+
+/** Runs the tests against one engine; what jest printed is shown where something failed. */
+async function runTests(
+  prepared: Prepared,
+  args: readonly string[]
+): Promise<Outcome> {
+  const folder = await mkdtemp(join(tmpdir(), 'engines-'))
+  try {
+    const output = join(folder, 'report.json')
+    const start = Date.now()
+    const { all, exitCode } = await execa(
+      'npm',
+      [
+        ...['run', 'jest', '--', '--json', '--outputFile', output],
+        ...(args.length > 0 ? args : ['__tests__/engine/'])
+      ],
+      {
+        cwd: project,
+        env: { ENGINE_ROOT: prepared.root, ENGINE_STORE: prepared.store },
+        stdout: 'ignore',
+        all: true,
+        reject: false
+      }
+    )
+    const report = jestReport.parse(JSON.parse(await readFile(output, 'utf8')))
+    if (exitCode !== 0) console.log(`${name(prepared)}\n${all}`)
+    const outcome = {
+      ...prepared,
+      passed: report.numPassedTests,
+      // A file that could not be run has no failed test.
+      failed: report.numFailedTests || report.numFailedTestSuites,
+      skipped: report.numPendingTests + report.numTodoTests,
+      seconds: Math.round((Date.now() - start) / 1_000)
+    }
+    console.log(tableRow(outcome))
+    return outcome
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+function name({ version, store }: Prepared): string {
+  return `Docker ${version} · ${store}`
+}
+
+function tableRow(outcome: Outcome): string {
+  const { version, suite, store, passed, failed, skipped, seconds } = outcome
+  const cells = [
+    `Docker ${version}`.padEnd(24),
+    suite.padEnd(8),
+    store.padEnd(10),
+    ...[passed, failed, skipped].map((count) => String(count).padStart(7)),
+    `${seconds} s`.padStart(7)
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+const header = [
+  '| engine                   | Debian   | store      |  passed |  failed | skipped |    time |',
+  '| ------------------------ | -------- | ---------- | ------: | ------: | ------: | ------: |'
+]
+
+const prepared = []
+for (const row of matrix) prepared.push(await prepare(row))
+const atOnce = pLimit(availableParallelism())
+const outcomes = await Promise.all(
+  prepared.map((row) => atOnce(() => runTests(row, process.argv.slice(2))))
+)
+console.log(['', ...header, ...outcomes.map(tableRow), ''].join('\n'))
+const total = (key: 'passed' | 'failed' | 'skipped') =>
+  outcomes.reduce((sum, outcome) => sum + outcome[key], 0)
+console.log(`${total('passed')} passed, ${total('failed')} failed`)
+// An engine whose tests did not run at all has failed, too.
+process.exitCode =
+  total('failed') > 0 || outcomes.some(({ passed }) => passed === 0) ? 1 : 0
