@@ -36,6 +36,14 @@ test('without inputs the defaults hold', () => {
   })
 })
 
+test.each(['$RUNNER_TEMP/r.json', '$RUNNER_TEMP\\r.json'])(
+  'the folders of the runner stand in paths, written as on every system: %s',
+  (path) => {
+    const { options } = read({ 'report-file': path })
+    expect(options.reportFile).toBe(path.replace('$RUNNER_TEMP', '/temp'))
+  }
+)
+
 test('lists take one item a line, or commas', () => {
   const { policy } = read({
     'protected-images': 'node:*\n  ghcr.io/acme/** ,, redis\n',

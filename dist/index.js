@@ -30882,6 +30882,7 @@ module.exports = {
 __nccwpck_require__.d(__webpack_exports__, {
   Bi: () => (/* binding */ DockerError),
   $t: () => (/* binding */ connectionError),
+  n$: () => (/* binding */ countForOneCall),
   hC: () => (/* binding */ createDocker),
   bR: () => (/* binding */ orNothing),
   Py: () => (/* binding */ succeed)
@@ -31239,6 +31240,20 @@ function connectionError(stderr, env) {
     const where = set.length > 0 ? ` (${set.join(', ')})` : '';
     return new DockerError('no-engine', `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${words}`);
 }
+/** Characters of a command line: Windows takes 32,767, with the path of the CLI, quotes and other arguments. */
+const longestCommand = 16_000;
+/** How many of the first names go into one call: as many as fit into a command line, no more than `most`, at least one. */
+function countForOneCall(names, most) {
+    let characters = 0;
+    let count = 0;
+    for (const name of names.slice(0, most)) {
+        characters += name.length + 1;
+        if (count > 0 && characters > longestCommand)
+            break;
+        count += 1;
+    }
+    return count;
+}
 /** The start of a call, for messages. */
 function describeCall(command, args) {
     const shown = args.slice(0, 4).join(' ');
@@ -31574,7 +31589,7 @@ function readInputs(getInput, { now, env }) {
 }
 /** Puts in the folder that a path begins with, as the defaults of action.yml do. */
 function expand(path, folders) {
-    return path.replace(/^\$(\w+)(?=\/|$)/, (text, name) => folders[name] ?? text);
+    return path.replace(/^\$(\w+)(?=[/\\]|$)/, (text, name) => folders[name] ?? text);
 }
 /** Where the user's programs keep what they remember. */
 function userState(env) {
@@ -32087,8 +32102,10 @@ var promises_ = __nccwpck_require__(1455);
  * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
  * on another host or in a virtual machine, or this process in a container.
  */
-async function readDisk(engine, endpoint) {
-    const here = process.platform === 'linux' &&
+async function readDisk(engine, endpoint, platform = process.platform) {
+    const here = 
+    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
+    platform === 'linux' &&
         endpoint.startsWith('unix://') &&
         engine.kernel === (0,external_node_os_.release)() &&
         !(await inContainer());
@@ -32430,16 +32447,17 @@ function withoutCached(freed, images, sharedBytes) {
 ;// CONCATENATED MODULE: ./src/docker/inspect.ts
 
 
-/** As many IDs as stay far below the 32 KiB that a command line may have on Windows. */
-const idsPerCall = 100;
+/** So many in a call that the next ones are asked side by side. */
+const mostPerCall = 100;
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
  * missing. Only what the engine says it does not have counts as gone.
  */
 async function inspect(docker, type, names, schema, { flags = [], ...options } = {}) {
     const chunks = [];
-    for (let start = 0; start < names.length; start += idsPerCall)
-        chunks.push(names.slice(start, start + idsPerCall));
+    const left = [...names];
+    while (left.length > 0)
+        chunks.push(left.splice(0, (0,cli/* countForOneCall */.n$)(left, mostPerCall)));
     const inspected = await Promise.all(chunks.map(async (chunk) => {
         const output = await docker([type, 'inspect', ...flags, '--', ...chunk], options);
         if (output.stdout === '')
@@ -33193,10 +33211,16 @@ function usersOfVolume(volume, needs) {
     const users = new Set(needs.volumes.get(volume.name));
     if (volume.mountpoint !== '')
         for (const [folder, containers] of needs.binds)
-            if (`${folder}/`.startsWith(`${volume.mountpoint}/`))
+            if (comparable(folder).startsWith(comparable(volume.mountpoint)))
                 for (const container of containers)
                     users.add(container);
     return [...users];
+}
+/** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
+function comparable(folder) {
+    const windows = /^[a-z]:/i.test(folder);
+    const path = windows ? folder.replaceAll('\\', '/').toLowerCase() : folder;
+    return path.endsWith('/') ? path : `${path}/`;
 }
 /** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
 function describeUsers(users, now) {
@@ -33406,8 +33430,6 @@ const commands = {
 const batchTime = 1_000;
 const firstBatch = 8;
 const largestBatch = 100;
-/** Characters; Windows takes 32,767 in a command line. */
-const longestCommand = 16_000;
 function createAct(options) {
     const { inventory, watch, concurrency, deadline, signal, onResult } = options;
     // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
@@ -33439,7 +33461,8 @@ function createAct(options) {
         let size = firstBatch;
         async function lane() {
             while (queue.length > 0 && !stopped()) {
-                const batch = takeBatch(queue, size);
+                const ids = queue.slice(0, size).map(({ id }) => id);
+                const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, size));
                 const start = Date.now();
                 try {
                     await removeBatch(kind, batch);
@@ -33590,17 +33613,6 @@ function createRecheck({ containers, networks, images, volumes }, done) {
         }),
         volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
     };
-}
-function takeBatch(queue, size) {
-    let characters = 0;
-    let count = 0;
-    for (const { id } of queue.slice(0, size)) {
-        characters += id.length + 1;
-        if (count > 0 && characters > longestCommand)
-            break;
-        count += 1;
-    }
-    return queue.splice(0, count);
 }
 function kept(detail) {
     return { outcome: 'kept', reason: 'changed', detail };

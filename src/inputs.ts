@@ -213,7 +213,7 @@ export function readInputs(
 /** Puts in the folder that a path begins with, as the defaults of action.yml do. */
 function expand(path: string, folders: Record<string, string>): string {
   return path.replace(
-    /^\$(\w+)(?=\/|$)/,
+    /^\$(\w+)(?=[/\\]|$)/,
     (text, name: string) => folders[name] ?? text
   )
 }

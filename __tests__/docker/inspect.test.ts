@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { DockerError, type Docker } from '../../src/docker/cli.ts'
 import { inspect, saysAbsent } from '../../src/docker/inspect.ts'
-import { imageSchema } from '../../src/docker/schemas.ts'
+import { imageSchema, volumeSchema } from '../../src/docker/schemas.ts'
 
 test.each([
   ['container', 'Error: No such container: abc', true],
@@ -61,7 +61,7 @@ test('an inspection that answers nothing is an error', async () => {
   ).toEqual({ found: [], unreadable: [] })
 })
 
-test('many names take several calls', async () => {
+test('many names and long ones take several calls', async () => {
   const sizes: number[] = []
   const docker: Docker = (args) => {
     sizes.push(args.length - 3)
@@ -74,4 +74,9 @@ test('many names take several calls', async () => {
     imageSchema
   )
   expect(sizes).toEqual([100, 100, 50])
+  sizes.length = 0
+  // The longest name that a filesystem takes; on Windows a command line has no more than 32,767 characters.
+  const long = Array.from({ length: 200 }, () => 'n'.repeat(255))
+  await inspect(docker, 'volume', long, volumeSchema)
+  expect(sizes).toEqual([62, 62, 62, 14])
 })

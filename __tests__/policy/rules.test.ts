@@ -205,6 +205,21 @@ test.each([
   ).toMatchObject(removed)
 })
 
+test('on Windows one folder can be written in several ways', () => {
+  const mountpoint = 'C:\\ProgramData\\Docker\\volumes\\v\\_data'
+  const binds = ['c:/programdata/docker/volumes/v/_data']
+  expect(
+    decisionOf(
+      'v',
+      {
+        volumes: [volume('v', { mountpoint })],
+        containers: [container('c', { state: 'running', binds })]
+      },
+      { until: { duration: 0 } }
+    )
+  ).toMatchObject({ reason: 'in-use' })
+})
+
 test.each([
   ['its ID', 'sha256:abcd1234', true],
   ['the start of its ID', 'abcd', true],

@@ -196,6 +196,24 @@ export function connectionError(
   )
 }
 
+/** Characters of a command line: Windows takes 32,767, with the path of the CLI, quotes and other arguments. */
+const longestCommand = 16_000
+
+/** How many of the first names go into one call: as many as fit into a command line, no more than `most`, at least one. */
+export function countForOneCall(
+  names: readonly string[],
+  most: number
+): number {
+  let characters = 0
+  let count = 0
+  for (const name of names.slice(0, most)) {
+    characters += name.length + 1
+    if (count > 0 && characters > longestCommand) break
+    count += 1
+  }
+  return count
+}
+
 /** The start of a call, for messages. */
 function describeCall(command: string, args: readonly string[]): string {
   const shown = args.slice(0, 4).join(' ')

@@ -12,10 +12,12 @@ export type Disk = { free: number; used: number }
  */
 export async function readDisk(
   engine: Engine,
-  endpoint: string
+  endpoint: string,
+  platform: string = process.platform
 ): Promise<Disk | undefined> {
   const here =
-    process.platform === 'linux' &&
+    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
+    platform === 'linux' &&
     endpoint.startsWith('unix://') &&
     engine.kernel === release() &&
     !(await inContainer())

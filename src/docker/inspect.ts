@@ -1,5 +1,11 @@
 import type { z } from 'zod'
-import { succeed, type CallOptions, type Docker, type Output } from './cli.ts'
+import {
+  countForOneCall,
+  succeed,
+  type CallOptions,
+  type Docker,
+  type Output
+} from './cli.ts'
 import { readJson } from './schemas.ts'
 
 export type Inspectable = 'container' | 'image' | 'network' | 'volume'
@@ -7,8 +13,8 @@ export type Inspectable = 'container' | 'image' | 'network' | 'volume'
 /** What was inspected, and the names of what the engine has but could not tell of. What has gone is in neither. */
 export type Inspected<T> = { found: T[]; unreadable: string[] }
 
-/** As many IDs as stay far below the 32 KiB that a command line may have on Windows. */
-const idsPerCall = 100
+/** So many in a call that the next ones are asked side by side. */
+const mostPerCall = 100
 
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
@@ -22,8 +28,9 @@ export async function inspect<T>(
   { flags = [], ...options }: CallOptions & { flags?: readonly string[] } = {}
 ): Promise<Inspected<T>> {
   const chunks: string[][] = []
-  for (let start = 0; start < names.length; start += idsPerCall)
-    chunks.push(names.slice(start, start + idsPerCall))
+  const left = [...names]
+  while (left.length > 0)
+    chunks.push(left.splice(0, countForOneCall(left, mostPerCall)))
   const inspected = await Promise.all(
     chunks.map(async (chunk) => {
       const output = await docker(

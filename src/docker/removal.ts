@@ -9,7 +9,12 @@ import {
   type Change,
   type SecondLook
 } from '../policy/recheck.ts'
-import { DockerError, type Docker, type Output } from './cli.ts'
+import {
+  countForOneCall,
+  DockerError,
+  type Docker,
+  type Output
+} from './cli.ts'
 import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
 import { byKey, lookAgain } from './secondLook.ts'
 import type { Watch } from './watch.ts'
@@ -85,8 +90,6 @@ const commands = {
 const batchTime = 1_000
 const firstBatch = 8
 const largestBatch = 100
-/** Characters; Windows takes 32,767 in a command line. */
-const longestCommand = 16_000
 
 function createAct(options: RemovalOptions) {
   const { inventory, watch, concurrency, deadline, signal, onResult } = options
@@ -125,7 +128,8 @@ function createAct(options: RemovalOptions) {
     let size = firstBatch
     async function lane(): Promise<void> {
       while (queue.length > 0 && !stopped()) {
-        const batch = takeBatch(queue, size)
+        const ids = queue.slice(0, size).map(({ id }) => id)
+        const batch = queue.splice(0, countForOneCall(ids, size))
         const start = Date.now()
         try {
           await removeBatch(kind, batch)
@@ -319,17 +323,6 @@ function createRecheck(
       recheckVolume
     )
   }
-}
-
-function takeBatch(queue: PlanItem[], size: number): PlanItem[] {
-  let characters = 0
-  let count = 0
-  for (const { id } of queue.slice(0, size)) {
-    characters += id.length + 1
-    if (count > 0 && characters > longestCommand) break
-    count += 1
-  }
-  return queue.splice(0, count)
 }
 
 function kept(detail: string): Fate {

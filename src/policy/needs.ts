@@ -122,9 +122,16 @@ export function usersOfVolume(volume: Volume, needs: Needs): Container[] {
   const users = new Set(needs.volumes.get(volume.name))
   if (volume.mountpoint !== '')
     for (const [folder, containers] of needs.binds)
-      if (`${folder}/`.startsWith(`${volume.mountpoint}/`))
+      if (comparable(folder).startsWith(comparable(volume.mountpoint)))
         for (const container of containers) users.add(container)
   return [...users]
+}
+
+/** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
+function comparable(folder: string): string {
+  const windows = /^[a-z]:/i.test(folder)
+  const path = windows ? folder.replaceAll('\\', '/').toLowerCase() : folder
+  return path.endsWith('/') ? path : `${path}/`
 }
 
 /** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
