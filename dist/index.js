@@ -30885,11 +30885,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   n$: () => (/* binding */ countForOneCall),
   hC: () => (/* binding */ createDocker),
   bR: () => (/* binding */ orNothing),
-  Py: () => (/* binding */ succeed)
+  Py: () => (/* binding */ succeed),
+  Z9: () => (/* binding */ wordsOf)
 });
 
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 143 modules
-var execa = __nccwpck_require__(4878);
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 142 modules
+var execa = __nccwpck_require__(9902);
 ;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
 /*
 How it works:
@@ -31229,7 +31230,7 @@ function connectionError(stderr, env) {
         .trim();
     if (/permission denied while trying to connect/i.test(words))
         return new DockerError('no-permission', 'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
-            `root, or a member of the group docker (the runner has to be started again after that).\n${words}`);
+            `root, or a member of the group docker (the runner has to be started again after that).\n${cut(words)}`);
     const unreachable = /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i;
     if (!unreachable.test(words))
         return undefined;
@@ -31238,7 +31239,7 @@ function connectionError(stderr, env) {
         .filter(([, value]) => value)
         .map(([name, value]) => `${name} is ${JSON.stringify(value)}`);
     const where = set.length > 0 ? ` (${set.join(', ')})` : '';
-    return new DockerError('no-engine', `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${words}`);
+    return new DockerError('no-engine', `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${cut(words)}`);
 }
 /** Characters of a command line: Windows takes 32,767, with the path of the CLI, quotes and other arguments. */
 const longestCommand = 16_000;
@@ -31263,7 +31264,21 @@ function describeCall(command, args) {
 function succeed(output, what) {
     if (output.exitCode === 0)
         return output;
-    throw new DockerError('failed', `docker ${what} failed with exit code ${output.exitCode}: ${output.stderr.trim() || 'it said nothing'}`);
+    throw new DockerError('failed', describeExit(output, what));
+}
+/** The words of a call that failed; of one that said nothing, how it ended. */
+function wordsOf(output, what) {
+    return cut(output.stderr) || describeExit(output, what);
+}
+function describeExit({ exitCode, stderr }, what) {
+    return `docker ${what} failed with exit code ${exitCode}: ${cut(stderr) || 'it said nothing'}`;
+}
+/** As much of a text as somebody reads: its start and its end. */
+function cut(text) {
+    const trimmed = text.trim();
+    return trimmed.length > 4_000
+        ? `${trimmed.slice(0, 2_000)}\n…\n${trimmed.slice(-2_000)}`
+        : trimmed;
 }
 /** A figure that may be left out: undefined where the engine did not give it, for whatever reason but a cancel. */
 async function orNothing(figure) {
@@ -31284,17 +31299,23 @@ async function orNothing(figure) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2876);
-/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5106);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7994);
-/* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(7429);
+/* harmony import */ var node_child_process__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1421);
+/* harmony import */ var node_child_process__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_child_process__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3053);
+/* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_3__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3360);
+/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2876);
+/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5106);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(7994);
+/* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(7429);
+
+
 
 
 
@@ -31306,26 +31327,28 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 
 const log = {
     info: (text) => {
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(text));
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLine */ .BP)(text));
     },
     warning: (text) => {
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(text));
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLine */ .BP)(text));
     },
-    group: _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .group */ .Os
+    group: _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .group */ .Os
 };
-let shown = 0;
+/** Every process that was started: `exec` hands out none of its own, so Node has to tell. */
+const children = [];
+(0,node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__.subscribe)('child_process', (message) => {
+    if (typeof message !== 'object' || message === null)
+        return;
+    if ('process' in message && message.process instanceof node_child_process__WEBPACK_IMPORTED_MODULE_0__.ChildProcess)
+        children.push(message.process);
+});
 /** Only for the log: whether Docker works, the listing tells. */
 function show(command, args) {
-    shown += 1;
-    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_3__/* .exec */ .m)(`"${command}"`, args)
-        .catch(() => undefined)
-        .finally(() => {
-        shown -= 1;
-    });
+    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_5__/* .exec */ .m)(`"${command}"`, args).catch(() => undefined);
 }
 async function main() {
     try {
-        await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_7__/* .run */ .e)({
+        await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_9__/* .run */ .e)({
             getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
             env: process.env,
             log,
@@ -31335,7 +31358,7 @@ async function main() {
     }
     catch (error) {
         const message = describe(error);
-        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_6__/* .renderFailure */ .zt)(message));
+        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_8__/* .renderFailure */ .zt)(message));
         fail(message);
     }
 }
@@ -31349,61 +31372,81 @@ function cancellation() {
     return controller.signal;
 }
 async function finish({ report, reportFile, outputs, summary, failure }) {
-    let problem = '';
-    try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(reportFile), { recursive: true });
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)(reportFile, `${JSON.stringify(report, null, 2)}\n`);
-    }
-    catch (error) {
-        problem = `The report could not be written: ${describe(error)}`;
-        log.warning(problem);
-    }
-    await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .code */ .aY)(problem)}\n` : summary);
+    const problem = await writeReport(report, reportFile);
+    await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .code */ .aY)(problem)}\n` : summary);
     writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
     if (failure !== undefined)
         fail(failure);
 }
+/** Writes the report, or prints it where that fails; returns what went wrong, if something did. */
+async function writeReport(report, file) {
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_3__.dirname)(file), { recursive: true });
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.writeFile)(file, `${JSON.stringify(report, null, 2)}\n`);
+        return '';
+    }
+    catch (error) {
+        const problem = `The report could not be written: ${describe(error)}`;
+        log.warning(problem);
+        const { resources, ...rest } = report;
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .startGroup */ .Oh('Report');
+        for (const part of [rest, ...resources])
+            log.info(JSON.stringify(part));
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .endGroup */ .N4();
+        return problem;
+    }
+}
 async function writeSummary(summary) {
     if (process.env['GITHUB_STEP_SUMMARY']) {
         try {
-            await _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .summary */ .z.addRaw(summary).write();
+            await _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .summary */ .z.addRaw(summary).write();
             return;
         }
         catch (error) {
             log.warning(`The job summary could not be written: ${describe(error)}`);
         }
     }
-    for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLines */ .OG)(summary))
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(line);
+    for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLines */ .OG)(summary))
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .info */ .pq(line);
 }
 function writeOutputs(outputs) {
-    try {
-        for (const [name, value] of Object.entries(outputs))
-            // Without the file, core would print a command that the runner no longer knows.
-            if (process.env['GITHUB_OUTPUT'])
-                _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setOutput */ .uH(name, value);
-            else
-                _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(`${name}=${value}`));
+    // Without the file, core would print a command that the runner no longer knows.
+    if (process.env['GITHUB_OUTPUT']) {
+        try {
+            for (const [name, value] of Object.entries(outputs))
+                _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .setOutput */ .uH(name, value);
+            return;
+        }
+        catch (error) {
+            log.warning(`The outputs could not be written: ${describe(error)}`);
+        }
     }
-    catch (error) {
-        log.warning(`The outputs could not be written: ${describe(error)}`);
-    }
+    for (const [name, value] of Object.entries(outputs))
+        log.info(`${name}=${value}`);
 }
 function fail(message) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLines */ .OG)(message).join('\n'));
+    _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLines */ .OG)(message).join('\n'));
+}
+/**
+ * Ends a command that is only shown and hangs: it has no time limit, and some CLIs ask the engine even for their own
+ * version. All others end by themselves, with a moment for those that were told to end.
+ */
+function endWhatIsShown() {
+    for (const child of children)
+        if (child.exitCode === null && child.spawnargs.at(-1) === '--version')
+            child.kill('SIGKILL');
+    setTimeout(() => process.exit(), 2_000).unref();
 }
 /** What a person can act on; of a fault of our own, the stack as well. */
 function describe(error) {
-    if (error instanceof _inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .dz || error instanceof _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__/* .DockerError */ .Bi)
+    if (error instanceof _inputs_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .dz || error instanceof _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__/* .DockerError */ .Bi)
         return error.message;
     if (!(error instanceof Error))
         return String(error);
     return 'code' in error ? error.message : (error.stack ?? error.message);
 }
 await main();
-// A command that is only shown has no time limit: the step does not wait for one that hangs.
-if (shown > 0)
-    process.exit();
+endWhatIsShown();
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
@@ -32315,6 +32358,13 @@ function readJsonLines(lines, schema, command) {
         .filter((line) => line.trim() !== '')
         .map((line) => readJson(line, schema, command));
 }
+/** Reads a line that is to be an ID. Throws a DockerError that names the command. */
+function readId(line, command) {
+    // Those of a swarm's networks are no hexadecimal digits.
+    if (/^[0-9a-z]+$/.test(line))
+        return line;
+    throw unreadable(command, `no ID: ${line.slice(0, 200)}`);
+}
 function unreadable(command, why) {
     return new cli/* DockerError */.Bi('failed', `The output of docker ${command} could not be read. ${why}`);
 }
@@ -32642,7 +32692,7 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
         limit: Infinity,
         ...builderOptions(builder)
     });
-    const words = output.stderr.trim() || `exit code ${output.exitCode}`;
+    const words = (0,cli/* wordsOf */.Z9)(output, 'builder prune');
     if (output.exitCode === 0) {
         const freed = readTotal(output.stdout) ?? 0;
         return freed > 0
@@ -32761,7 +32811,13 @@ async function lookAtAll(docker, engine, builder) {
         unreadable
     };
 }
+/** Lists the IDs of things. Any other line would be taken for one that has gone meanwhile, and so is an error. */
 async function listIds(docker, args) {
+    const command = args.slice(0, 2).join(' ');
+    const lines = await listLines(docker, args);
+    return lines.map((line) => readId(line, command));
+}
+async function listLines(docker, args) {
     const { stdout } = (0,cli/* succeed */.Py)(await docker(args), args.slice(0, 2).join(' '));
     return [...new Set(stdout.split('\n').filter(Boolean))];
 }
@@ -32895,7 +32951,7 @@ async function inspectNetworks(docker, ids) {
 }
 async function listVolumes(docker) {
     const args = ['volume', 'ls', '--quiet'];
-    return inspectVolumes(docker, await listIds(docker, args));
+    return inspectVolumes(docker, await listLines(docker, args));
 }
 /** Inspects volumes by name. */
 async function inspectVolumes(docker, names) {
@@ -33355,6 +33411,8 @@ function byKey(things, key) {
 ;// CONCATENATED MODULE: ./src/docker/untag.ts
 
 
+
+
 // Without --no-prune the engine takes untagged parents along, protected ones too.
 const removeImage = ['image', 'rm', '--no-prune'];
 /**
@@ -33377,21 +33435,27 @@ function referencesToUntag({ decision }, references) {
  * before, one at a time.
  */
 async function untag(docker, engine, { id }, references, done) {
-    const means = async (reference) => {
+    const read = async (reference) => {
         const { found } = await inspectImages(docker, engine, [reference]);
-        return found[0]?.id === id;
+        return found[0]?.id;
     };
     let words = '';
     for (const reference of references) {
         const compares = engine.store === 'containerd' && !reference.includes('@');
-        if (!compares && !(await means(reference)))
+        if (!compares && (await read(reference)) !== id)
             continue;
         const name = compares ? `${reference}@${id}` : reference;
         const output = await docker([...removeImage, '--', name]);
         if (output.exitCode === 0)
             done.push(reference);
-        else if (await means(reference))
-            words = output.stderr.trim();
+        else {
+            const meant = await read(reference);
+            if (meant === id)
+                words = (0,cli/* wordsOf */.Z9)(output, 'image rm');
+            // It is off, although the engine has no room to write that down.
+            else if (meant === undefined && !saysAbsent(output, 'image', name))
+                done.push(reference);
+        }
     }
     return words;
 }
@@ -33483,14 +33547,14 @@ function createAct(options) {
             return;
         await remove(kind, whole);
         const unclear = whole.filter((item) => !results.has(item));
-        for (const item of await attempt(unclear, () => stillGoing(kind, unclear))) {
+        for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {
             // Once more, alone: what the engine says now is about this one.
             const output = await remove(kind, [item]);
             const [left] = results.has(item)
                 ? []
-                : await attempt([item], () => stillGoing(kind, [item]));
+                : await attempt([item], () => stillGoing(kind, [item], noteLost));
             if (left !== undefined)
-                settle(left, readRefusal(output));
+                settle(left, readRefusal(kind, output));
         }
     }
     /** Removes things with one call, and settles those that the engine says are gone by it. */
@@ -33537,11 +33601,12 @@ function createAct(options) {
         }
     }
     /** Looks again at the items and what could need them; settles those that are gone or have changed. */
-    async function stillGoing(kind, items) {
+    async function stillGoing(kind, items, note = () => undefined) {
         if (items.length === 0)
             return [];
         const ids = items.map(({ id }) => id);
         const look = await lookAgain(docker, inventory, watch, kind, ids);
+        note(items, look);
         return items.filter((item) => {
             const change = recheck[kind](item.id, look);
             if (change === 'gone')
@@ -33550,6 +33615,17 @@ function createAct(options) {
                 settle(item, kept(change.changed));
             return change === undefined;
         });
+    }
+    /**
+     * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
+     * it deletes, and they stay off where it then has no room to write that down.
+     */
+    function noteLost(items, { images }) {
+        for (const { id, references = [] } of items) {
+            const left = images.get(id)?.references ?? references;
+            const lost = references.filter((one) => !left.includes(one));
+            takenOff.set(id, [...new Set([...(takenOff.get(id) ?? []), ...lost])]);
+        }
     }
     async function prune(item) {
         if (stopped())
@@ -33627,8 +33703,8 @@ function readUntagging(words, done) {
 /** Words of the engine about a use that no listing shows yet. */
 const used = /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i;
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal({ stderr, exitCode }) {
-    const detail = stderr.trim() || `exit code ${exitCode}`;
+function readRefusal(kind, output) {
+    const detail = (0,cli/* wordsOf */.Z9)(output, `${kind} rm`);
     return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
 }
 function asDockerError(error) {
@@ -33638,14 +33714,15 @@ function asDockerError(error) {
         : new cli/* DockerError */.Bi('failed', String(error));
 }
 
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 143 modules
-var execa = __nccwpck_require__(4878);
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 142 modules
+var execa = __nccwpck_require__(9902);
 ;// CONCATENATED MODULE: ./src/docker/watch.ts
 
 
 /**
  * Watches an engine from the moment of its clock at which it was asked who it is: no later than the listing. Events
- * that do not come for a while are only less to go by; that the stream broke off is told once, and nothing fails.
+ * that do not come for a while are only less to go by; that the stream broke off or cannot be read is told once, and
+ * nothing fails.
  */
 function watchEngine({ now }, { command, env, signal, onBroken }) {
     const events = [];
@@ -33661,17 +33738,23 @@ function watchEngine({ now }, { command, env, signal, onBroken }) {
         killDescendants: true,
         forceKillAfterDelay: 1_000
     });
+    let told = false;
+    const tell = () => {
+        if (!told && !signal.aborted)
+            onBroken();
+        told = true;
+    };
     const read = async () => {
         for await (const line of stream)
-            events.push(...readEvents(line));
+            try {
+                events.push(...readEvents(line));
+            }
+            catch {
+                // The next lines may be read again; and a stream that nobody reads would block.
+                tell();
+            }
     };
-    read()
-        .catch(() => undefined)
-        .then(() => {
-        if (!signal.aborted)
-            onBroken();
-    })
-        .catch(() => undefined);
+    read().then(tell, tell);
     return { events: () => events };
 }
 
@@ -33679,10 +33762,10 @@ function watchEngine({ now }, { command, env, signal, onBroken }) {
 var inputs = __nccwpck_require__(8422);
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_async.js
@@ -34327,6 +34410,7 @@ function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
 
 
 
+
 const instant = classic_schemas/* number */.aig().nonnegative();
 const ledgerSchema = classic_schemas/* object */.Ikc({
     version: classic_schemas/* literal */.euz(1),
@@ -34342,6 +34426,8 @@ const ledgerSchema = classic_schemas/* object */.Ikc({
         usedAt: instant.optional()
     }))
 });
+/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
+const retryTime = 500;
 /** The file of an engine's ledger in the folder `state-dir`. */
 function ledgerFile(folder, key) {
     const { endpoint, rootDir, store } = key;
@@ -34392,7 +34478,9 @@ async function writeLedger(folder, key, entries) {
     try {
         await (0,promises_.mkdir)(folder, { recursive: true });
         const file = ledgerFile(folder, key);
-        await writeFile(file, `${JSON.stringify(ledger)}\n`);
+        // A string would be cut off without a word where the disk is full; a stream is an error then.
+        const text = external_node_stream_.Readable.from([`${JSON.stringify(ledger)}\n`]);
+        await writeFile(file, text, { timeout: retryTime });
         return undefined;
     }
     catch (error) {
@@ -35874,6 +35962,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:buffer"
 
 /***/ }),
 
+/***/ 1421:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+
+/***/ }),
+
 /***/ 7540:
 /***/ ((module) => {
 
@@ -36069,15 +36164,17 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  N4: () => (/* binding */ endGroup),
   Os: () => (/* binding */ group),
   pq: () => (/* binding */ info),
   C1: () => (/* binding */ setFailed),
   uH: () => (/* binding */ setOutput),
+  Oh: () => (/* binding */ startGroup),
   z: () => (/* reexport */ summary),
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, addPath, debug, endGroup, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, startGroup, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, addPath, debug, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);
@@ -39049,7 +39146,7 @@ function getExecOutput(commandLine, args, options) {
 
 /***/ }),
 
-/***/ 4878:
+/***/ 9902:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -39141,8 +39238,8 @@ const normalizeParameters = (rawFile, rawArguments = [], rawOptions, ...rawExtra
 	return [filePath, normalizedArguments, {__proto__: null, ...options}];
 };
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+// EXTERNAL MODULE: external "node:child_process"
+var external_node_child_process_ = __nccwpck_require__(1421);
 // EXTERNAL MODULE: external "node:process"
 var external_node_process_ = __nccwpck_require__(1708);
 // EXTERNAL MODULE: external "node:util"
@@ -39517,7 +39614,7 @@ const parseExpression = expression => {
 		return getSubprocessResult(expression);
 	}
 
-	if (expression instanceof external_node_child_process_namespaceObject.ChildProcess || Object.prototype.toString.call(expression) === '[object Promise]') {
+	if (expression instanceof external_node_child_process_.ChildProcess || Object.prototype.toString.call(expression) === '[object Promise]') {
 		// eslint-disable-next-line no-template-curly-in-string
 		throw new TypeError('Unexpected subprocess in template expression. Please use ${await subprocess} instead of ${subprocess}.');
 	}
@@ -40437,7 +40534,7 @@ function pathKey(options = {}) {
 
 
 
-const execFileOriginal = (0,external_node_util_.promisify)(external_node_child_process_namespaceObject.execFile);
+const execFileOriginal = (0,external_node_util_.promisify)(external_node_child_process_.execFile);
 
 function toPath(urlOrPath) {
 	return urlOrPath instanceof URL ? (0,external_node_url_.fileURLToPath)(urlOrPath) : urlOrPath;
@@ -46245,7 +46342,7 @@ const runSubprocessSync = ({file, commandArguments, options, command, escapedCom
 		addInputOptionsSync(fileDescriptors, options);
 		const normalizedOptions = normalizeSpawnSyncOptions(options);
 		// Keep the null prototype, otherwise a polluted `Object.prototype.failed` would make the result look like an early error
-		return {__proto__: null, ...(0,external_node_child_process_namespaceObject.spawnSync)(...concatenateShell(file, commandArguments, normalizedOptions))};
+		return {__proto__: null, ...(0,external_node_child_process_.spawnSync)(...concatenateShell(file, commandArguments, normalizedOptions))};
 	} catch (error) {
 		return makeEarlyError({
 			error,
@@ -46571,7 +46668,7 @@ const getIpcMethods = (anyProcess, isSubprocess, ipc, waitProcess = anyProcess) 
 const handleEarlyError = ({error, command, escapedCommand, fileDescriptors, options, startTime, verboseInfo}) => {
 	cleanupCustomStreams(fileDescriptors);
 
-	const subprocess = new external_node_child_process_namespaceObject.ChildProcess();
+	const subprocess = new external_node_child_process_.ChildProcess();
 	// The subprocess never spawned, so there is no process to signal.
 	// `ChildProcess.prototype.kill()` would signal the current process group instead, since its process id is `0`.
 	subprocess.kill = () => false;
@@ -47248,7 +47345,7 @@ const killDescendantsWindows = (subprocess, signal) => {
 	}
 
 	// This is best-effort: if `taskkill` fails, still try the direct subprocess.
-	(0,external_node_child_process_namespaceObject.execFile)(taskkillFile, ['/pid', `${subprocess.pid}`, '/T', '/F'], error => {
+	(0,external_node_child_process_.execFile)(taskkillFile, ['/pid', `${subprocess.pid}`, '/T', '/F'], error => {
 		if (error) {
 			subprocess.kill(signal);
 		}
@@ -49609,7 +49706,7 @@ const handleAsyncOptions = ({timeout, signal, ...options}) => ({__proto__: null,
 const spawnSubprocessAsync = ({file, commandArguments, options, startTime, verboseInfo, command, escapedCommand, fileDescriptors}) => {
 	let subprocess;
 	try {
-		subprocess = (0,external_node_child_process_namespaceObject.spawn)(...concatenateShell(file, commandArguments, getSpawnOptions(options)));
+		subprocess = (0,external_node_child_process_.spawn)(...concatenateShell(file, commandArguments, getSpawnOptions(options)));
 	} catch (error) {
 		return handleEarlyError({
 			error,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { CacheRecord, Engine } from '../policy/inventory.ts'
 import { parseHumanAge, parseTime } from '../units.ts'
-import { orNothing, type CallOptions, type Docker } from './cli.ts'
+import { orNothing, wordsOf, type CallOptions, type Docker } from './cli.ts'
 import type { Fate } from './removal.ts'
 import { readSize } from './schemas.ts'
 import { costlyLimit, readDiskUsage } from './sizes.ts'
@@ -124,7 +124,7 @@ export async function pruneBuildCache({
     limit: Infinity,
     ...builderOptions(builder)
   })
-  const words = output.stderr.trim() || `exit code ${output.exitCode}`
+  const words = wordsOf(output, 'builder prune')
   if (output.exitCode === 0) {
     const freed = readTotal(output.stdout) ?? 0
     return freed > 0

@@ -19,6 +19,7 @@ import {
   listedContainerSchema,
   listedImageSchema,
   networkSchema,
+  readId,
   readJson,
   readJsonLines,
   readSize,
@@ -93,7 +94,17 @@ export async function lookAtAll(
   }
 }
 
+/** Lists the IDs of things. Any other line would be taken for one that has gone meanwhile, and so is an error. */
 async function listIds(
+  docker: Docker,
+  args: readonly string[]
+): Promise<string[]> {
+  const command = args.slice(0, 2).join(' ')
+  const lines = await listLines(docker, args)
+  return lines.map((line) => readId(line, command))
+}
+
+async function listLines(
   docker: Docker,
   args: readonly string[]
 ): Promise<string[]> {
@@ -260,7 +271,7 @@ export async function inspectNetworks(
 
 async function listVolumes(docker: Docker): Promise<Inspected<Volume>> {
   const args = ['volume', 'ls', '--quiet']
-  return inspectVolumes(docker, await listIds(docker, args))
+  return inspectVolumes(docker, await listLines(docker, args))
 }
 
 /** Inspects volumes by name. */

@@ -198,6 +198,13 @@ export function readJsonLines<T>(
     .map((line) => readJson(line, schema, command))
 }
 
+/** Reads a line that is to be an ID. Throws a DockerError that names the command. */
+export function readId(line: string, command: string): string {
+  // Those of a swarm's networks are no hexadecimal digits.
+  if (/^[0-9a-z]+$/.test(line)) return line
+  throw unreadable(command, `no ID: ${line.slice(0, 200)}`)
+}
+
 function unreadable(command: string, why: string): DockerError {
   return new DockerError(
     'failed',
