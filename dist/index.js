@@ -28947,15 +28947,30 @@ function input(takes, parse) {
 function listInput(takes, parse) {
     return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
         const items = text.split(/[\n,]/).map((item) => item.trim());
-        return items.filter(Boolean).flatMap((item) => {
+        const bad = [];
+        const values = items.filter(Boolean).flatMap((item) => {
             const parsed = parse(item);
             if ('value' in parsed)
                 return [parsed.value];
-            const message = `it takes ${takes}, not ${JSON.stringify(item)}: ${parsed.problem}`;
-            context.addIssue({ code: 'custom', message });
+            bad.push(`${quote(item)} (${parsed.problem})`);
             return [];
         });
+        const shown = bad.slice(0, mostItems);
+        if (bad.length > mostItems)
+            shown.push(`${bad.length - mostItems} more`);
+        if (bad.length > 0)
+            context.addIssue({
+                code: 'custom',
+                message: `it takes ${takes}, not ${shown.join(', ')}`
+            });
+        return values;
     });
+}
+/** Bad items of a list that are shown. */
+const mostItems = 10;
+/** A value for a message: the start of it, where it is long. */
+function quote(text) {
+    return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 function choiceInput(choices) {
     return input(orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
@@ -29036,6 +29051,19 @@ function readInputs(getInput, { now, env }) {
     const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
     if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
         problems.push(['until', 'it takes a time in the past 292 years']);
+    const paths = {
+        stateDir: expand(texts['state-dir'], {
+            RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
+        }),
+        reportFile: expand(texts['report-file'], {
+            RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
+        })
+    };
+    if (paths.stateDir !== '' && isWithin(paths.stateDir, paths.reportFile))
+        problems.push([
+            'report-file',
+            `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
+        ]);
     if (!result.success || problems.length > 0)
         throw new InputError(describeProblems(problems, texts));
     const inputs = result.data;
@@ -29058,12 +29086,7 @@ function readInputs(getInput, { now, env }) {
             timeout: inputs.timeout,
             concurrency: inputs.concurrency,
             docker: inputs.docker,
-            stateDir: expand(inputs['state-dir'], {
-                RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
-            }),
-            reportFile: expand(inputs['report-file'], {
-                RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
-            })
+            ...paths
         },
         texts
     };
@@ -29072,6 +29095,10 @@ function readInputs(getInput, { now, env }) {
 function expand(path, folders) {
     return path.replace(/^\$(\w+)(?=\/|$)/, (text, name) => folders[name] ?? text);
 }
+function isWithin(path, folder) {
+    const way = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.relative)(folder, path);
+    return !/^\.\.(?:[\\/]|$)/.test(way) && !(0,node_path__WEBPACK_IMPORTED_MODULE_1__.isAbsolute)(way);
+}
 /** Where the user's programs keep what they remember. */
 function userState(env) {
     const home = env['HOME'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.homedir)();
@@ -29079,11 +29106,7 @@ function userState(env) {
 }
 const inputNames = Object.keys(defaults).filter((name) => name in defaults);
 function describeProblems(problems, texts) {
-    const lines = problems.map(([name, problem]) => {
-        const text = texts[name] ?? '';
-        const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-        return `${name}: got ${JSON.stringify(shown)}; ${problem}.`;
-    });
+    const lines = problems.map(([name, problem]) => `${name}: got ${quote(texts[name] ?? '')}; ${problem}.`);
     const count = new Set(problems.map(([name]) => name)).size;
     const what = count === 1 ? 'An input is' : `${count} inputs are`;
     return [

@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { findDocker } from '../../scripts/engine.ts'
 import { runStep, type Step } from '../../scripts/step.ts'
+import { defaults, readInputs } from '../../src/inputs.ts'
+import { neutralise } from '../../src/report/text.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -87,6 +90,68 @@ test('several bad inputs are named in one message', async () => {
     '"!c"'
   ])
     expect(message).toContain(part)
+  expect(await docker.calls()).toBe('')
+})
+
+/** Tells which of some inputs are bad, each by itself. */
+function badOf(inputs: Record<string, string>): [string, string][] {
+  return Object.entries(inputs).filter(([name, value]) => {
+    try {
+      readInputs((asked) => (asked === name ? value.trim() : undefined), {
+        now: Date.now(),
+        env: {}
+      })
+      return false
+    } catch {
+      return true
+    }
+  })
+}
+
+test('whatever bad is written into inputs, one message names them all, and nothing is looked at', async () => {
+  const docker = await recordingDocker()
+  // No variable can hold a NUL or half a character.
+  const text = fc
+    .oneof(
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom(
+        '%0A::error::x',
+        '\r::set-env name=X::y',
+        '\u2028##[add-mask]z',
+        '\u001b[31mred\u202e',
+        '\n- a: "b"\n',
+        '!'.repeat(100_000),
+        '!,'.repeat(50_000),
+        'node:['
+      )
+    )
+    .map((value) => value.toWellFormed().replaceAll('\0', ''))
+  const inputs = fc
+    .dictionary(
+      fc.constantFrom(
+        ...Object.keys(defaults).filter((name) => name !== 'docker')
+      ),
+      text,
+      { maxKeys: 4 }
+    )
+    .filter((some) => badOf(some).length > 0)
+  await fc.assert(
+    fc.asyncProperty(inputs, async (inputs) => {
+      const done = await runStep({ docker: docker.path, ...inputs })
+      expect(done.exitCode).toBe(1)
+      const [message = '', ...more] = errors(done)
+      expect(more).toEqual([])
+      for (const [name, value] of badOf(inputs)) {
+        const quoted = JSON.stringify(value.trim().slice(0, 200)).slice(0, -1)
+        expect(message).toContain(neutralise(`${name}: got ${quoted}`))
+      }
+      expect(done.stdout.split('\n')).toHaveLength(1)
+      expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
+      expect(done.summary).toContain('Nothing was removed')
+    }),
+    { numRuns: 40, endOnFailure: true }
+  )
   expect(await docker.calls()).toBe('')
 })
 
