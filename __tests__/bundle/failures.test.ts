@@ -10,6 +10,12 @@ import { findDocker } from '../../scripts/engine.ts'
 import { runStep, type Step } from '../../scripts/step.ts'
 import { defaults, readInputs } from '../../src/inputs.ts'
 import { neutralise } from '../../src/report/text.ts'
+import {
+  foreignCommands,
+  foreignMarkup,
+  hostileTexts,
+  oddCharacters
+} from '../hostile.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -227,22 +233,30 @@ test('an engine that does not answer is given up at the end of the time, and no 
   for (const pid of pids) expect(() => process.kill(Number(pid), 0)).toThrow()
 })
 
-test('what an engine says is no command to the runner', async () => {
-  const path = join(folder, 'docker')
-  await writeFile(
-    path,
-    `#!/bin/sh\nprintf '%s\\n' 'Error response from daemon: bad' '::set-env name=X::y' '##[add-mask]z' >&2\nexit 1\n`,
-    { mode: 0o755 }
-  )
-  const done = await runStep({ docker: path })
-  expect(done.exitCode).toBe(1)
-  const lines = done.stdout.split('\n')
-  expect(
-    lines.filter(
-      (line) =>
-        /^\s*::/.test(line) && !/^::(error::|group::|endgroup::)/.test(line)
-    )
-  ).toEqual([])
-  expect(done.stdout).not.toContain('##[')
-  expect(errors(done)[0]).toContain('##\\u{5b}add-mask]z')
-})
+test.each(['stderr', 'stdout'])(
+  'what an engine says on %s is no command to the runner, and no markup',
+  async (stream) => {
+    const path = join(folder, 'docker')
+    const words = join(folder, 'words')
+    for (const text of [
+      hostileTexts.join('\n'),
+      'Error response from daemon: bad\r::set-env name=evil::y\n##[add-mask]z',
+      JSON.stringify({ ServerErrors: hostileTexts })
+    ]) {
+      await writeFile(words, text)
+      await writeFile(
+        path,
+        `#!/bin/sh\ncat ${words} >&${stream === 'stderr' ? '2; exit 1' : '1'}\n`,
+        { mode: 0o755 }
+      )
+      const done = await runStep({ docker: path })
+      expect(done.exitCode).toBe(1)
+      expect(errors(done)).toEqual([expect.stringContaining('evil')])
+      for (const printed of [done.stdout, done.stderr, done.summary]) {
+        expect(foreignCommands(printed)).toEqual([])
+        expect(oddCharacters(printed)).toEqual([])
+      }
+      expect(foreignMarkup(done.summary)).toEqual([])
+    }
+  }
+)
