@@ -18,6 +18,7 @@ const project = join(import.meta.dirname, '..')
 export type Step = {
   exitCode: number | undefined
   stdout: string
+  stderr: string
   summary: string
   outputs: Record<string, string>
   /** Undefined where the step could not come to a plan. */
@@ -82,6 +83,7 @@ export async function runStep(
     return {
       exitCode: result.exitCode,
       stdout: result.stdout,
+      stderr: result.stderr,
       summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
       outputs,
       report:

@@ -1,10 +1,13 @@
 import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { defaults } from '../../src/inputs.ts'
 import {
   headline,
   renderFailure,
   renderSummary
 } from '../../src/report/summary.ts'
 import { day, facts, makeTestReport, resource } from '../builders.ts'
+import { foreignMarkup, hostileTexts, oddCharacters } from '../hostile.ts'
 
 const disk = { before: { free: 9, used: 91 }, after: { free: 36, used: 64 } }
 
@@ -143,4 +146,65 @@ test('a failure before the plan is all that the summary says', () => {
   const summary = renderFailure('An input is not valid.\nuntil: got "`<x>|"')
   expect(summary).toContain('**Nothing was removed.**')
   expect(summary).toContain('``until: got "`<x>\\|"``')
+})
+
+/** Other people's text everywhere in a summary where it can be. */
+function renderHostile(text: string): string {
+  const names = { id: text, name: text, detail: text, references: [text, text] }
+  const resources = [
+    resource(names),
+    resource({ ...names, kind: 'volume', bytes: null }),
+    resource({ ...names, outcome: 'failed' }),
+    resource({ ...names, action: 'untag', removedReferences: [text] }),
+    ...(['protected-label', 'protected-image', 'recent'] as const).map(
+      (reason) =>
+        resource({ ...names, action: 'keep', outcome: 'kept', reason })
+    )
+  ]
+  const engine = { name: text, id: text, version: text, store: text }
+  const inputs = Object.fromEntries(
+    Object.keys(defaults).map((name) => [name, text])
+  ) as typeof defaults
+  return renderSummary(
+    facts(resources, {
+      report: { ...makeTestReport(resources), engine },
+      ...{ inputs, warnings: [text, text], error: text }
+    })
+  )
+}
+
+test('a renderer finds nothing in a summary that other people wrote, but code', () => {
+  // The check finds what it is there for.
+  expect(foreignMarkup('evil `evil` <b>x</b>')).toEqual([
+    'evil ',
+    '<b>',
+    '</b>'
+  ])
+  expect(
+    foreignMarkup('|  | name | why |\n|-|-|-|\n| image | `a | b` | c |')
+  ).not.toEqual([])
+  for (const text of hostileTexts) {
+    for (const summary of [renderHostile(text), renderFailure(text)]) {
+      expect([text, foreignMarkup(summary)]).toEqual([text, []])
+      expect([text, oddCharacters(summary)]).toEqual([text, []])
+    }
+  }
+})
+
+test('nor where other people’s text is put together from bad parts', () => {
+  const parts = [
+    ...hostileTexts,
+    ...['`', '``', '|', '\\', '\\|', '\n', ' ', '*', '_', '[', ']', '(', ')'],
+    ...['<', '>', '&', '!', '#', '\t', '\u00a0', '\ud83d', '\ude00']
+  ]
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom(...parts), { maxLength: 12 }),
+      (text) => {
+        expect(foreignMarkup(renderHostile(`${text.join('')}evil`))).toEqual([])
+        expect(foreignMarkup(renderHostile(text.join('')))).toEqual([])
+      }
+    ),
+    { numRuns: 500 }
+  )
 })
