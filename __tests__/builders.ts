@@ -89,10 +89,12 @@ export function volume(name: string, parts: Partial<Volume> = {}): Volume {
 
 export function cacheRecord(parts: Partial<CacheRecord> = {}): CacheRecord {
   return {
+    id: 'record',
     bytes: 100,
     idle: { least: day, most: day },
     inUse: false,
     shared: false,
+    base: false,
     internal: false,
     ...parts
   }

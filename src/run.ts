@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { listBuildCache } from './docker/buildCache.ts'
 import { createDocker, orNothing, type Docker } from './docker/cli.ts'
 import { readDisk, type Disk } from './docker/disk.ts'
 import {
@@ -154,13 +155,7 @@ type Looked = {
   watch: Watch
 }
 
-async function look({
-  docker,
-  policy,
-  options,
-  world,
-  leave
-}: Step): Promise<Looked> {
+async function look({ docker, options, world, leave }: Step): Promise<Looked> {
   const { env, log, show } = world
   const lookedAt = Date.now()
   const [engine, context] = await Promise.all([
@@ -181,9 +176,8 @@ async function look({
         onBroken
       })
   show(options.docker, ['--version'])
-  const builder = policy.includeBuildCache ? context.name : undefined
   const listed = await withSignsOfLife(
-    lookAtAll(docker, engine, builder),
+    lookAtAll(docker, engine, context.name),
     (elapsed) => {
       log.info(`… ${formatDuration(elapsed)}: the engine is still listing`)
     }
@@ -297,6 +291,7 @@ async function act(
         keep: policy.buildCacheKeep,
         configFolder: world.env['DOCKER_CONFIG'] ?? join(homedir(), '.docker')
       },
+      listCache: (docker) => listBuildCache(docker, engine, context.name),
       concurrency: options.concurrency,
       deadline,
       signal: world.signal,

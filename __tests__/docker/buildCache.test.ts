@@ -93,6 +93,8 @@ test('the records of buildx du', () => {
   const hour = 3_600_000
   expect(readCacheRecords(text)).toEqual([
     {
+      id: 'abc',
+      base: false,
       bytes: 4_194_000,
       idle: { least: 1.5 * hour, most: 3 * hour },
       inUse: false,
@@ -100,6 +102,8 @@ test('the records of buildx du', () => {
       internal: false
     },
     {
+      id: 'def',
+      base: false,
       bytes: 12,
       idle: { least: 0, most: Infinity },
       inUse: true,

@@ -1,10 +1,9 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import {
-  freedBytes,
+  freedByRemoval,
   imagesToMeasure,
-  layerSizesOf,
-  withoutCached
+  layerSizesOf
 } from '../../src/policy/bytes.ts'
 import type { Image } from '../../src/policy/inventory.ts'
 
@@ -27,6 +26,8 @@ function image(id: string, ...layers: string[]): Image {
 const sizeOf = (layer: string) => Number(layer.slice(1))
 const sizesOf = (images: readonly Image[]) =>
   new Map(images.map(({ id, layers }) => [id, layers.map(sizeOf)]))
+const freedBytes = (...args: Parameters<typeof freedByRemoval>) =>
+  new Map([...freedByRemoval(...args)].map(([id, { bytes }]) => [id, bytes]))
 const sum = (freed: ReadonlyMap<string, number>) =>
   [...freed.values()].reduce((total, bytes) => total + bytes, 0)
 
@@ -116,19 +117,4 @@ test('history lines without a layer are told from layers that are empty', () => 
   expect(layerSizesOf(history, 4)).toEqual([20, 0, 0, 7])
   expect(layerSizesOf(history, 2)).toEqual([20, 7])
   expect(layerSizesOf(history, 3)).toBeUndefined()
-})
-
-test('what the build cache may hold is not claimed', () => {
-  const images = [
-    image('1', 'a20'),
-    { ...image('2', 'b30'), byBuildKit: false },
-    image('3', 'c40')
-  ]
-  const freed = freedBytes(images, ['1', '2', '3'])
-  expect([...withoutCached(freed, images, 50)]).toEqual([
-    ['1', 0],
-    ['2', 30],
-    ['3', 10]
-  ])
-  expect(sum(withoutCached(freed, images, 0))).toBe(90)
 })

@@ -158,6 +158,8 @@ const volumes: fc.Arbitrary<Volume[]> = fc
   )
 
 const cacheRecord = fc.record({
+  id: fc.string({ minLength: 1 }),
+  base: fc.boolean(),
   bytes: fc.nat({ max: 1_000_000 }),
   idle: fc
     .nat({ max: 30 * day })

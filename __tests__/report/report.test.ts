@@ -31,7 +31,11 @@ function report(items: PlanItem[], removal: Removal | undefined) {
     finishedAt: new Date(1_000)
   })
 }
-const done = (...results: Result[]): Removal => ({ results, fatal: undefined })
+const done = (...results: Result[]): Removal => ({
+  results,
+  fatal: undefined,
+  cacheAfter: undefined
+})
 
 test('references count as untagged only once they are off', () => {
   expect(report([untagging], undefined).resources[0]).toMatchObject({

@@ -46,6 +46,7 @@ export async function listBuildCache(
           inUse: record.InUse,
           shared: record.Shared,
           type: record.CacheType,
+          description: record.Description,
           idle: idle === undefined ? undefined : { least: idle, most: idle }
         })
       })
@@ -60,6 +61,7 @@ function makeRecord({
   inUse,
   shared,
   type,
+  description,
   idle = { least: 0, most: Infinity }
 }: {
   id: string
@@ -67,16 +69,19 @@ function makeRecord({
   inUse: string
   shared: string
   type: string
+  description: string
   idle: CacheRecord['idle'] | undefined
 }): CacheRecord | undefined {
   const bytes = readSize(size)
   const understood = [inUse, shared].every((one) => /^(true|false)$/.test(one))
   if (id === '' || bytes === undefined || !understood) return undefined
   return {
+    id,
     bytes,
     idle,
     inUse: inUse === 'true',
     shared: shared === 'true',
+    base: isBase(type, description),
     internal: type === 'internal' || type === 'frontend'
   }
 }
@@ -107,6 +112,7 @@ export function readCacheRecords(text: string): CacheRecord[] | undefined {
         inUse: { true: 'false', false: 'true' }[field('Reclaimable')] ?? '',
         shared: field('Shared'),
         type: field('Type'),
+        description: field('Description'),
         idle: parseHumanAge(field('Last used'))
       })
     )
@@ -121,8 +127,8 @@ export function readCacheRecords(text: string): CacheRecord[] | undefined {
 /** Reads the fields of a block; one that it has more than once is empty. */
 function fieldReader(block: string): (name: string) => string {
   const lines = block
-    // Free text stands here, up to the next field.
-    .replace(/^Description:[^]*?(?=\nUsage count:)/m, '')
+    // Free text stands here, up to the next field: only its first line is taken.
+    .replace(/^(Description:.*)[^]*?(?=\nUsage count:)/m, '$1')
     .split('\n')
     .map((line) => /^([^:]*):(.*)$/.exec(line) ?? [])
   const fields = Map.groupBy(lines, ([, name = '']) => name)
@@ -130,6 +136,11 @@ function fieldReader(block: string): (name: string) => string {
     const [line, ...more] = fields.get(name) ?? []
     return more.length === 0 ? (line?.[2] ?? '').trim() : ''
   }
+}
+
+/** Records of what a build made say what made them; those of an image that it began with say where that came from, or nothing. */
+function isBase(type: string, description: string): boolean {
+  return type === 'regular' && /^(?:$|from local|pulled from)/.test(description)
 }
 
 /** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
@@ -186,13 +197,15 @@ export async function pruneBuildCache({
   const words = wordsOf(output, 'builder prune')
   if (output.exitCode === 0) {
     const freed = readTotal(output.stdout)
-    if (freed === 0)
+    const removedRecords = readPruned(output.stdout)
+    if (freed === 0 && removedRecords.length === 0)
       return { outcome: 'gone', detail: 'the builder found nothing to remove' }
     return freed === undefined
       ? { outcome: 'removed', detail: 'the builder did not say how much' }
       : {
           outcome: 'removed',
           freed,
+          removedRecords,
           detail: 'as many records as the builder found'
         }
   }
@@ -206,6 +219,13 @@ export async function pruneBuildCache({
 
 function changed(detail: string): Fate {
   return { outcome: 'kept', reason: 'changed', detail }
+}
+
+/** The IDs of the records that a prune says it removed: one at the start of each line. */
+export function readPruned(text: string): string[] {
+  return text
+    .split('\n')
+    .flatMap((line) => /^[a-z0-9]{20,}(?=\*?(?:\s|$))/.exec(line) ?? [])
 }
 
 /** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */

@@ -57,13 +57,13 @@ export async function lookAtEngine(
 }
 
 /**
- * Lists all that the engine holds; the listings run side by side. The build cache is asked for only with the `builder`
- * that is the engine's own (see `findContext`): that can be costly, so it has a time limit, after which it is left out.
+ * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
+ * (see `findContext`); it can be costly, so it has a time limit, after which it is left out.
  */
 export async function lookAtAll(
   docker: Docker,
   engine: Engine,
-  builder: string | undefined
+  builder: string
 ): Promise<Inventory> {
   const [containers, images, networks, volumes, events, records] =
     await Promise.all([
@@ -72,7 +72,7 @@ export async function lookAtAll(
       listNetworks(docker),
       listVolumes(docker),
       readEventLog(docker, engine),
-      builder === undefined ? [] : listBuildCache(docker, engine, builder)
+      listBuildCache(docker, engine, builder)
     ])
   const unreadable = Object.entries({
     image: images.unreadable,
@@ -207,7 +207,8 @@ async function listImages(
   // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
   const found = images.found.map((image) => ({
     ...image,
-    bytes: sizes.get(image.id) ?? image.bytes
+    bytes: sizes.get(image.id) ?? image.bytes,
+    packedBytes: image.bytes
   }))
   return { ...images, found }
 }

@@ -1,4 +1,4 @@
-import type { Inventory } from '../policy/inventory.ts'
+import type { CacheRecord, Inventory } from '../policy/inventory.ts'
 import { inLevels } from '../policy/levels.ts'
 import type { Kind, PlanItem } from '../policy/plan.ts'
 import {
@@ -12,6 +12,7 @@ import {
 import {
   countForOneCall,
   DockerError,
+  orNothing,
   wordsOf,
   type Docker,
   type Output
@@ -31,6 +32,8 @@ export type Fate = {
   removedReferences?: string[]
   /** Bytes that the engine said it freed. */
   freed?: number
+  /** IDs of the records of the build cache that went. */
+  removedRecords?: string[]
 }
 
 export type Result = Fate & { item: PlanItem }
@@ -42,6 +45,8 @@ export type RemovalOptions = {
   watch: Watch
   /** What to do about the build cache. */
   cache: Omit<PruneOptions, 'docker'>
+  /** Lists the build cache; undefined where it does not tell. */
+  listCache: (docker: Docker) => Promise<CacheRecord[] | undefined>
   /** Batches at once. */
   concurrency: number
   /** Milliseconds, as Date.now() counts, after which no new work begins. */
@@ -51,8 +56,14 @@ export type RemovalOptions = {
   onResult: (result: Result) => void
 }
 
-/** Everything that the act did, in order; and the error that ended it early, if one did. */
-export type Removal = { results: Result[]; fatal: DockerError | undefined }
+/** Everything that the act did, in order. */
+export type Removal = {
+  results: Result[]
+  /** The error that ended it early, if one did. */
+  fatal: DockerError | undefined
+  /** The records of the build cache once the images had gone; undefined where nobody looked, or it did not tell. */
+  cacheAfter: CacheRecord[] | undefined
+}
 
 /**
  * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
@@ -69,6 +80,7 @@ export async function removeAll(
     for (const level of inLevels(ofKind, options.inventory))
       await act.removeInBatches(kind, level)
   }
+  await act.lookAtCache()
   for (const item of items.filter(({ kind }) => kind === 'build-cache'))
     await act.prune(item)
   return act.finish(items)
@@ -107,6 +119,7 @@ function createAct(options: RemovalOptions) {
   /** References that are off an image already, whatever becomes of it. */
   const takenOff = new Map<string, string[]>()
   let fatal: DockerError | undefined
+  let cacheAfter: CacheRecord[] | undefined
 
   const stopped = () =>
     fatal !== undefined || signal.aborted || Date.now() >= deadline
@@ -238,6 +251,13 @@ function createAct(options: RemovalOptions) {
     })
   }
 
+  /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
+  async function lookAtCache(): Promise<void> {
+    const shares = inventory.buildCache.records?.some(({ shared }) => shared)
+    if (shares && [...fates.values()].includes('removed') && !stopped())
+      cacheAfter = await orNothing(options.listCache(docker))
+  }
+
   /**
    * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
    * it deletes, and they stay off where it then has no room to write that down.
@@ -283,10 +303,10 @@ function createAct(options: RemovalOptions) {
         reason: 'budget',
         detail: `not done: ${why}`
       })
-    return { results: [...results.values()], fatal }
+    return { results: [...results.values()], fatal, cacheAfter }
   }
 
-  return { removeInBatches, prune, finish }
+  return { removeInBatches, lookAtCache, prune, finish }
 }
 
 /** Makes the check of each kind against a second look. */

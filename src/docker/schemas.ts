@@ -162,6 +162,7 @@ export const diskUsageSchema = z.object({
       z.object({
         ID: text,
         CacheType: text,
+        Description: text,
         InUse: text,
         Shared: text,
         Size: text,

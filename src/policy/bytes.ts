@@ -8,46 +8,67 @@ type Node = {
   holders: number
   /** The size of the stack in bytes, where an image or a history tells it. */
   bytes: number | undefined
+  /** That size is from a history. */
+  measured: boolean
   /** The smallest image that holds it: the stack is no larger. */
   atMost: number
 }
 
 export type LayerSizes = ReadonlyMap<string, readonly number[]>
 
+/** What the removal of one image frees. */
+export type Freed = {
+  bytes: number
+  /** How many layers. */
+  layers: number
+  /** The figure may be somewhat off: an image has to be told from what it has in common with others. */
+  estimated: boolean
+}
+
 /**
- * What the removal of images frees, one after the other in the given order: a layer is freed with the last image that
- * has it (images share layers, so that their sizes must not be added up). Returns bytes by image ID.
+ * What the removal of images frees, one after the other in the given order, by image ID: a layer is freed with the
+ * last image that has it (images share layers, so that their sizes must not be added up).
  *
  * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
- * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain.
+ * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain. On a store with packed
+ * layers, no command tells the size of one: there the stack's is in proportion, and the figure an estimate.
  */
-export function freedBytes(
+export function freedByRemoval(
   images: readonly Image[],
   removed: readonly string[],
   sizes: LayerSizes = new Map()
-): Map<string, number> {
+): Map<string, Freed> {
   const tops = growTree(images, sizes)
   const byId = new Map(images.map((image) => [image.id, image]))
-  const freed = new Map<string, number>()
+  const freed = new Map<string, Freed>()
   for (const id of removed) {
     const image = byId.get(id)
     const top = tops.get(id)
     if (image === undefined || top === undefined || freed.has(id)) continue
-    const kept = release(top)
+    const { kept, layers } = release(top)
     const rest = kept.bytes ?? kept.atMost
-    freed.set(id, Math.max((top.bytes ?? image.bytes) - rest, 0))
+    freed.set(id, {
+      bytes: Math.max((top.bytes ?? image.bytes) - rest, 0),
+      layers,
+      estimated:
+        kept.bytes === undefined ||
+        (kept.measured && image.packedBytes !== undefined)
+    })
   }
   return freed
 }
 
-/** Takes one holder from the stack and all below it; returns the highest that others still hold. */
-function release(top: Node): Node {
+/** Takes one holder from the stack and all below it; returns the highest that others still hold, and how many it freed. */
+function release(top: Node): { kept: Node; layers: number } {
   let kept: Node = top
+  let layers = 0
   for (let node: Node | undefined = top; node; node = node.parent) {
     node.holders -= 1
-    if (node.holders === 0 && node.parent !== undefined) kept = node.parent
+    if (node.holders > 0 || node.parent === undefined) continue
+    kept = node.parent
+    layers += 1
   }
-  return kept
+  return { kept, layers }
 }
 
 /**
@@ -95,10 +116,18 @@ function growTree(
       node.atMost = Math.min(node.atMost, image.bytes)
       if (layerSizes !== undefined) {
         stack += layerSizes[index] ?? 0
+        node.measured ||= node.bytes === undefined
         node.bytes ??= stack
       }
     }
-    if (image.layers.length > 0) node.bytes ??= image.bytes
+    // What an image says of itself is better than what a history adds up to.
+    if (
+      image.layers.length > 0 &&
+      (node.bytes === undefined || node.measured)
+    ) {
+      node.bytes = image.bytes
+      node.measured = false
+    }
     tops.set(image.id, node)
   }
   return tops
@@ -110,6 +139,7 @@ function createNode(parent: Node | undefined): Node {
     children: new Map(),
     holders: 0,
     bytes: undefined,
+    measured: false,
     atMost: Infinity
   }
 }
@@ -142,24 +172,4 @@ function makesLayer(createdBy: string): boolean {
       createdBy
     ) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy)
   )
-}
-
-/**
- * Takes from the figures what the build cache may still hold: images that BuildKit built share their layers with its
- * records, and removing such an image frees nothing before the record goes. What remains is certain.
- */
-export function withoutCached(
-  freed: ReadonlyMap<string, number>,
-  images: readonly Image[],
-  sharedBytes: number
-): Map<string, number> {
-  const certain = new Map(freed)
-  let left = sharedBytes
-  for (const { id } of images.filter(({ byBuildKit }) => byBuildKit)) {
-    const bytes = certain.get(id) ?? 0
-    const cached = Math.min(bytes, left)
-    left -= cached
-    if (cached > 0) certain.set(id, bytes - cached)
-  }
-  return certain
 }

@@ -66,6 +66,8 @@ export type Image = {
   labels: Labels
   /** What it takes with all its layers, also those that others have. */
   bytes: number
+  /** How much of that are packed layers; only the containerd store has them beside the unpacked ones. */
+  packedBytes?: number
   /** The layers' content IDs, the lowest first. */
   layers: string[]
   /** It came from a registry (as far as the store tells). */
@@ -123,12 +125,15 @@ export type EngineEvent = {
 export type BuildCache = { records: CacheRecord[] | undefined }
 
 export type CacheRecord = {
+  id: string
   bytes: number
   /** How long ago it was last used, at least and at most: some commands print "About an hour ago". */
   idle: { least: number; most: number }
   inUse: boolean
   /** An image has the same data: removing the record frees nothing as long as the image stays. */
   shared: boolean
+  /** It is a layer of an image that something was built on. */
+  base: boolean
   /** Docker's prune passes these over unless it is told `--all`. */
   internal: boolean
 }

@@ -1,11 +1,12 @@
 import type { Age } from './age.ts'
 import { decideBuildCache, type CachePlan } from './buildCache.ts'
-import { freedBytes, withoutCached, type LayerSizes } from './bytes.ts'
+import { freedByRemoval, type LayerSizes } from './bytes.ts'
+import { heldByCache, ownOfShared, type Held } from './cached.ts'
 import { decideContainers } from './containers.ts'
 import { createContext, unmatchedPatterns, type Unmatched } from './context.ts'
-import { compareText, sum, type Decided, type Decision } from './decision.ts'
+import { compareText, type Decided, type Decision } from './decision.ts'
 import { decideImages } from './images.ts'
-import type { Image, Inventory } from './inventory.ts'
+import type { CacheRecord, Image, Inventory } from './inventory.ts'
 import { inLevels } from './levels.ts'
 import { needsOf } from './needs.ts'
 import { decideNetworks } from './networks.ts'
@@ -35,6 +36,8 @@ export type PlanItem = {
   bytes: number | undefined
   /** What its removal may free, where that is more. */
   bytesAtMost?: number
+  /** The figures may be somewhat off. */
+  estimated?: boolean
 }
 
 export type Plan = { items: PlanItem[]; unmatched: Unmatched[] }
@@ -139,16 +142,18 @@ export function measurePlan(
   // In the order of the removal: a layer counts with the last image that has it.
   const order = inLevels(images, inventory).flat()
   const ids = order.map(({ id }) => id)
-  const { certain, possible } = freedByImages(inventory, ids, sizes.layers)
+  const { records } = inventory.buildCache
+  const sharing = records?.filter(({ shared }) => shared)
+  const { figures } = freedByImages(inventory, ids, sizes.layers, sharing)
+  const going = inventory.images.filter(({ id }) => figures.has(id))
   const measure: Record<Kind, (item: PlanItem) => Partial<PlanItem>> = {
     container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
     network: () => ({ bytes: 0 }),
-    image: ({ id }) => ({
-      bytes: certain.get(id) ?? 0,
-      bytesAtMost: possible.get(id) ?? 0
-    }),
+    image: ({ id }) => figures.get(id) ?? { bytes: 0 },
     volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
-    'build-cache': () => ({})
+    'build-cache': ({ bytesAtMost = 0 }) => ({
+      bytesAtMost: bytesAtMost + ownOfShared(going, records ?? [])
+    })
   }
   return {
     ...plan,
@@ -160,14 +165,35 @@ export function measurePlan(
   }
 }
 
-/** What the removal of images frees, in this order: for certain, and at most, if the build cache has none of it. */
+/** What the removal of one image frees, in bytes: for certain, and at most, if the build cache has none of it. */
+export type ImageFigures = {
+  bytes: number
+  bytesAtMost: number
+  estimated: boolean
+}
+
+/**
+ * What the removal of images frees, in this order, where the cache has the given records in common with them
+ * (undefined: nobody knows which); and what these hold of it.
+ */
 export function freedByImages(
-  { images, buildCache }: Inventory,
+  { images }: Pick<Inventory, 'images'>,
   removed: readonly string[],
-  layers: LayerSizes
-): { certain: Map<string, number>; possible: Map<string, number> } {
-  const possible = freedBytes(images, removed, layers)
-  const shared = (buildCache.records ?? []).filter(({ shared }) => shared)
-  const sharedBytes = sum(shared.map(({ bytes }) => bytes))
-  return { certain: withoutCached(possible, images, sharedBytes), possible }
+  layers: LayerSizes,
+  sharing: readonly CacheRecord[] | undefined
+): { figures: Map<string, ImageFigures>; held: Held } {
+  const freed = freedByRemoval(images, removed, layers)
+  const held = heldByCache(freed, images, sharing)
+  const figures = new Map(
+    [...freed].map(([id, { bytes, estimated }]) => {
+      const cached = held.byImage.get(id) ?? 0
+      const figure = {
+        bytes: Math.round(bytes - cached),
+        bytesAtMost: bytes,
+        estimated: estimated || (cached > 0 && held.estimated)
+      }
+      return [id, figure] as const
+    })
+  )
+  return { figures, held }
 }

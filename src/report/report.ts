@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Disk } from '../docker/disk.ts'
 import type { Removal, Result } from '../docker/removal.ts'
-import { freedBytes } from '../policy/bytes.ts'
+import { freedByRemoval } from '../policy/bytes.ts'
+import { freedWithBases, recordsLeftBehind } from '../policy/cached.ts'
 import { keepReasons, removeReasons, sum } from '../policy/decision.ts'
 import type { Engine, Inventory } from '../policy/inventory.ts'
 import {
@@ -9,6 +10,7 @@ import {
   kinds,
   plannedItems,
   type Plan,
+  type ImageFigures,
   type PlanItem,
   type Sizes
 } from '../policy/plan.ts'
@@ -31,6 +33,8 @@ const resourceSchema = z.object({
   bytes: z.number().nullable(),
   /** In a dry run, where more may be freed than is certain: at most this. */
   bytesAtMost: z.number().optional(),
+  /** The figure of bytes may be somewhat off. */
+  estimated: z.boolean().optional(),
   /** Milliseconds since its last use; null where nothing tells. */
   idle: z.number().nullable(),
   /** References that were taken off an image that is still there, or are to be in a dry run. */
@@ -86,7 +90,7 @@ export function makeReport(facts: ReportFacts): Report {
   const results = new Map(
     removal?.results.map((result) => [result.item, result])
   )
-  const freed = freedByRemovedImages(facts)
+  const freed = freedInAll(facts)
   const resources = plan.items.map((item) =>
     removal === undefined
       ? makePlanned(item)
@@ -137,18 +141,29 @@ function makeTotals(
   }
 }
 
-/** What the images that went have freed, in the order in which they went: a layer counts with the last that had it. */
-function freedByRemovedImages({
-  inventory,
-  sizes,
-  removal
-}: ReportFacts): Map<string, number> {
-  const gone = (removal?.results ?? []).filter(
+/** What the images and the records of the build cache that went have freed. */
+type FreedBytes = {
+  images: Map<string, ImageFigures>
+  /** Bytes that went with records of the cache, beyond what the builder tells. */
+  withBases: number
+}
+
+/** Counts in the order in which the images went: a layer goes with the last that had it, or stays with the cache. */
+function freedInAll({ inventory, sizes, removal }: ReportFacts): FreedBytes {
+  const { results = [], cacheAfter } = removal ?? {}
+  const gone = results.filter(
     ({ item, outcome }) =>
       item.kind === 'image' && (outcome === 'removed' || outcome === 'gone')
   )
   const ids = gone.map(({ item }) => item.id)
-  return freedByImages(inventory, ids, sizes.layers).certain
+  const { records } = inventory.buildCache
+  const sharing = records?.filter(({ shared }) => shared)
+  const left =
+    sharing && cacheAfter ? recordsLeftBehind(sharing, cacheAfter) : sharing
+  const { figures, held } = freedByImages(inventory, ids, sizes.layers, left)
+  const pruned = results.flatMap(({ removedRecords = [] }) => removedRecords)
+  const withBases = freedWithBases(held, left ?? [], new Set(pruned))
+  return { images: figures, withBases }
 }
 
 function common({ kind, id, name, references, decision, age }: PlanItem) {
@@ -165,12 +180,13 @@ function common({ kind, id, name, references, decision, age }: PlanItem) {
 }
 
 function makePlanned(item: PlanItem): Resource {
-  const { decision, bytes, bytesAtMost = 0 } = item
+  const { decision, bytes, bytesAtMost = 0, estimated } = item
   return {
     ...common(item),
     outcome: decision.action === 'keep' ? 'kept' : 'planned',
     bytes: bytes ?? null,
     ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
+    ...(estimated && { estimated }),
     ...(decision.action === 'untag' && {
       removedReferences: decision.removedReferences
     })
@@ -180,7 +196,7 @@ function makePlanned(item: PlanItem): Resource {
 function makeDone(
   item: PlanItem,
   result: Result | undefined,
-  freed: ReadonlyMap<string, number>
+  freed: FreedBytes
 ): Resource {
   const { outcome = 'kept', reason, detail, removedReferences } = result ?? {}
   return {
@@ -188,7 +204,7 @@ function makeDone(
     outcome,
     ...(reason && { reason }),
     ...(detail !== undefined && { detail }),
-    bytes: outcome === 'removed' ? freedBy(item, result, freed) : 0,
+    ...(outcome === 'removed' ? freedBy(item, result, freed) : { bytes: 0 }),
     ...(removedReferences && { removedReferences })
   }
 }
@@ -196,11 +212,23 @@ function makeDone(
 function freedBy(
   { kind, id, bytes }: PlanItem,
   result: Result | undefined,
-  freed: ReadonlyMap<string, number>
-): number | null {
-  if (kind === 'build-cache') return result?.freed ?? null
-  if (kind === 'image') return freed.get(id) ?? null
-  return bytes ?? null
+  { images, withBases }: FreedBytes
+): Pick<Resource, 'bytes' | 'estimated'> {
+  if (kind === 'image') {
+    const figure = images.get(id)
+    return {
+      bytes: figure?.bytes ?? null,
+      ...(figure?.estimated && { estimated: true })
+    }
+  }
+  if (kind !== 'build-cache') return { bytes: bytes ?? null }
+  const told = result?.freed
+  return told === undefined
+    ? { bytes: null }
+    : {
+        bytes: Math.round(told + withBases),
+        ...(withBases > 0 && { estimated: true })
+      }
 }
 
 /** What the removal of all images that stay for a reason would free, in bytes. */
@@ -214,7 +242,8 @@ export function heldBytes(
   return new Map(
     [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
       const ids = group.map(({ id }) => id)
-      return [reason, sum([...freedBytes(images, ids).values()])]
+      const freed = freedByRemoval(images, ids)
+      return [reason, sum([...freed.values()].map(({ bytes }) => bytes))]
     })
   )
 }
