@@ -28809,7 +28809,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(7994);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4499);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(8453);
 
 
 
@@ -29669,7 +29669,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 4499:
+/***/ 8453:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29682,55 +29682,16 @@ __nccwpck_require__.d(__webpack_exports__, {
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./src/docker/cli.ts + 2 modules
-var cli = __nccwpck_require__(5106);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
-;// CONCATENATED MODULE: ./src/docker/disk.ts
-
-
-
-/**
- * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
- * on another host or in a virtual machine, or this process in a container.
- */
-async function readDisk(engine, endpoint, platform = process.platform) {
-    const here = 
-    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
-    platform === 'linux' &&
-        endpoint.startsWith('unix://') &&
-        engine.kernel === (0,external_node_os_.release)() &&
-        !(await inContainer());
-    if (!here || engine.rootDir === '')
-        return undefined;
-    try {
-        const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
-        return { free: bavail * bsize, used: (blocks - bfree) * bsize };
-    }
-    catch {
-        return undefined;
-    }
-}
-/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
-async function inContainer() {
-    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
-    const root = mounts
-        .split('\n')
-        .map((line) => line.split(' '))
-        .find((fields) => fields[4] === '/');
-    const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
-    const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_.existsSync);
-    return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
-}
-
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 14 modules
 var schemas = __nccwpck_require__(5586);
 // EXTERNAL MODULE: ./src/policy/decision.ts
 var policy_decision = __nccwpck_require__(6614);
 // EXTERNAL MODULE: ./src/units.ts + 1 modules
 var units = __nccwpck_require__(1065);
+// EXTERNAL MODULE: ./src/docker/cli.ts + 2 modules
+var cli = __nccwpck_require__(5106);
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
 var errors = __nccwpck_require__(7428);
 ;// CONCATENATED MODULE: ./src/docker/schemas.ts
@@ -29876,6 +29837,7 @@ const diskUsageSchema = schemas/* object */.Ikc({
     BuildCache: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({
         ID: schemas_text,
         CacheType: schemas_text,
+        Description: schemas_text,
         InUse: schemas_text,
         Shared: schemas_text,
         Size: schemas_text,
@@ -29919,13 +29881,14 @@ function readSize(text) {
 
 ;// CONCATENATED MODULE: ./src/policy/bytes.ts
 /**
- * What the removal of images frees, one after the other in the given order: a layer is freed with the last image that
- * has it (images share layers, so that their sizes must not be added up). Returns bytes by image ID.
+ * What the removal of images frees, one after the other in the given order, by image ID: a layer is freed with the
+ * last image that has it (images share layers, so that their sizes must not be added up).
  *
  * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
- * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain.
+ * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain. On a store with packed
+ * layers, no command tells the size of one: there the stack's is in proportion, and the figure an estimate.
  */
-function freedBytes(images, removed, sizes = new Map()) {
+function freedByRemoval(images, removed, sizes = new Map()) {
     const tops = growTree(images, sizes);
     const byId = new Map(images.map((image) => [image.id, image]));
     const freed = new Map();
@@ -29934,21 +29897,29 @@ function freedBytes(images, removed, sizes = new Map()) {
         const top = tops.get(id);
         if (image === undefined || top === undefined || freed.has(id))
             continue;
-        const kept = release(top);
+        const { kept, layers } = release(top);
         const rest = kept.bytes ?? kept.atMost;
-        freed.set(id, Math.max((top.bytes ?? image.bytes) - rest, 0));
+        freed.set(id, {
+            bytes: Math.max((top.bytes ?? image.bytes) - rest, 0),
+            layers,
+            estimated: kept.bytes === undefined ||
+                (kept.measured && image.packedBytes !== undefined)
+        });
     }
     return freed;
 }
-/** Takes one holder from the stack and all below it; returns the highest that others still hold. */
+/** Takes one holder from the stack and all below it; returns the highest that others still hold, and how many it freed. */
 function release(top) {
     let kept = top;
+    let layers = 0;
     for (let node = top; node; node = node.parent) {
         node.holders -= 1;
-        if (node.holders === 0 && node.parent !== undefined)
-            kept = node.parent;
+        if (node.holders > 0 || node.parent === undefined)
+            continue;
+        kept = node.parent;
+        layers += 1;
     }
-    return kept;
+    return { kept, layers };
 }
 /**
  * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
@@ -29989,11 +29960,16 @@ function growTree(images, sizes) {
             node.atMost = Math.min(node.atMost, image.bytes);
             if (layerSizes !== undefined) {
                 stack += layerSizes[index] ?? 0;
+                node.measured ||= node.bytes === undefined;
                 node.bytes ??= stack;
             }
         }
-        if (image.layers.length > 0)
-            node.bytes ??= image.bytes;
+        // What an image says of itself is better than what a history adds up to.
+        if (image.layers.length > 0 &&
+            (node.bytes === undefined || node.measured)) {
+            node.bytes = image.bytes;
+            node.measured = false;
+        }
         tops.set(image.id, node);
     }
     return tops;
@@ -30004,6 +29980,7 @@ function createNode(parent) {
         children: new Map(),
         holders: 0,
         bytes: undefined,
+        measured: false,
         atMost: Infinity
     };
 }
@@ -30020,22 +29997,6 @@ function layerSizesOf(history, layers) {
 /** The instructions that make a layer even if it is empty, as BuildKit and as the classic builder write them. */
 function makesLayer(createdBy) {
     return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
-}
-/**
- * Takes from the figures what the build cache may still hold: images that BuildKit built share their layers with its
- * records, and removing such an image frees nothing before the record goes. What remains is certain.
- */
-function withoutCached(freed, images, sharedBytes) {
-    const certain = new Map(freed);
-    let left = sharedBytes;
-    for (const { id } of images.filter(({ byBuildKit }) => byBuildKit)) {
-        const bytes = certain.get(id) ?? 0;
-        const cached = Math.min(bytes, left);
-        left -= cached;
-        if (cached > 0)
-            certain.set(id, bytes - cached);
-    }
-    return certain;
 }
 
 ;// CONCATENATED MODULE: ./src/docker/inspect.ts
@@ -30194,21 +30155,24 @@ async function listBuildCache(docker, engine, builder) {
                 inUse: record.InUse,
                 shared: record.Shared,
                 type: record.CacheType,
+                description: record.Description,
                 idle: idle === undefined ? undefined : { least: idle, most: idle }
             });
         })));
 }
 /** One record from what a command says of it; undefined where that is not understood. */
-function makeRecord({ id, size, inUse, shared, type, idle = { least: 0, most: Infinity } }) {
+function makeRecord({ id, size, inUse, shared, type, description, idle = { least: 0, most: Infinity } }) {
     const bytes = readSize(size);
     const understood = [inUse, shared].every((one) => /^(true|false)$/.test(one));
     if (id === '' || bytes === undefined || !understood)
         return undefined;
     return {
+        id,
         bytes,
         idle,
         inUse: inUse === 'true',
         shared: shared === 'true',
+        base: isBase(type, description),
         internal: type === 'internal' || type === 'frontend'
     };
 }
@@ -30234,6 +30198,7 @@ function readCacheRecords(text) {
         inUse: { true: 'false', false: 'true' }[field('Reclaimable')] ?? '',
         shared: field('Shared'),
         type: field('Type'),
+        description: field('Description'),
         idle: (0,units/* parseHumanAge */.Ki)(field('Last used'))
     })));
     const added = (0,policy_decision/* sum */.cz)(records?.map(({ bytes }) => bytes) ?? []);
@@ -30245,8 +30210,8 @@ function readCacheRecords(text) {
 /** Reads the fields of a block; one that it has more than once is empty. */
 function fieldReader(block) {
     const lines = block
-        // Free text stands here, up to the next field.
-        .replace(/^Description:[^]*?(?=\nUsage count:)/m, '')
+        // Free text stands here, up to the next field: only its first line is taken.
+        .replace(/^(Description:.*)[^]*?(?=\nUsage count:)/m, '$1')
         .split('\n')
         .map((line) => /^([^:]*):(.*)$/.exec(line) ?? []);
     const fields = Map.groupBy(lines, ([, name = '']) => name);
@@ -30254,6 +30219,10 @@ function fieldReader(block) {
         const [line, ...more] = fields.get(name) ?? [];
         return more.length === 0 ? (line?.[2] ?? '').trim() : '';
     };
+}
+/** Records of what a build made say what made them; those of an image that it began with say where that came from, or nothing. */
+function isBase(type, description) {
+    return type === 'regular' && /^(?:$|from local|pulled from)/.test(description);
 }
 /** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
 function readLogTime(text) {
@@ -30285,13 +30254,15 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
     const words = (0,cli/* wordsOf */.Z9)(output, 'builder prune');
     if (output.exitCode === 0) {
         const freed = readTotal(output.stdout);
-        if (freed === 0)
+        const removedRecords = readPruned(output.stdout);
+        if (freed === 0 && removedRecords.length === 0)
             return { outcome: 'gone', detail: 'the builder found nothing to remove' };
         return freed === undefined
             ? { outcome: 'removed', detail: 'the builder did not say how much' }
             : {
                 outcome: 'removed',
                 freed,
+                removedRecords,
                 detail: 'as many records as the builder found'
             };
     }
@@ -30303,6 +30274,12 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
 }
 function changed(detail) {
     return { outcome: 'kept', reason: 'changed', detail };
+}
+/** The IDs of the records that a prune says it removed: one at the start of each line. */
+function readPruned(text) {
+    return text
+        .split('\n')
+        .flatMap((line) => /^[a-z0-9]{20,}(?=\*?(?:\s|$))/.exec(line) ?? []);
 }
 /** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
 function readTotal(text) {
@@ -30319,6 +30296,45 @@ async function hasPruneFilters(folder) {
     catch {
         return false;
     }
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+;// CONCATENATED MODULE: ./src/docker/disk.ts
+
+
+
+/**
+ * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
+ * on another host or in a virtual machine, or this process in a container.
+ */
+async function readDisk(engine, endpoint, platform = process.platform) {
+    const here = 
+    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
+    platform === 'linux' &&
+        endpoint.startsWith('unix://') &&
+        engine.kernel === (0,external_node_os_.release)() &&
+        !(await inContainer());
+    if (!here || engine.rootDir === '')
+        return undefined;
+    try {
+        const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
+        return { free: bavail * bsize, used: (blocks - bfree) * bsize };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
+async function inContainer() {
+    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
+    const root = mounts
+        .split('\n')
+        .map((line) => line.split(' '))
+        .find((fields) => fields[4] === '/');
+    const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
+    const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_.existsSync);
+    return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
 }
 
 ;// CONCATENATED MODULE: ./src/docker/events.ts
@@ -30374,8 +30390,8 @@ async function lookAtEngine(docker, env) {
     };
 }
 /**
- * Lists all that the engine holds; the listings run side by side. The build cache is asked for only with the `builder`
- * that is the engine's own (see `findContext`): that can be costly, so it has a time limit, after which it is left out.
+ * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
+ * (see `findContext`); it can be costly, so it has a time limit, after which it is left out.
  */
 async function lookAtAll(docker, engine, builder) {
     const [containers, images, networks, volumes, events, records] = await Promise.all([
@@ -30384,7 +30400,7 @@ async function lookAtAll(docker, engine, builder) {
         listNetworks(docker),
         listVolumes(docker),
         readEventLog(docker, engine),
-        builder === undefined ? [] : listBuildCache(docker, engine, builder)
+        listBuildCache(docker, engine, builder)
     ]);
     const unreadable = Object.entries({
         image: images.unreadable,
@@ -30494,7 +30510,8 @@ async function listImages(docker, engine) {
     // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
     const found = images.found.map((image) => ({
         ...image,
-        bytes: sizes.get(image.id) ?? image.bytes
+        bytes: sizes.get(image.id) ?? image.bytes,
+        packedBytes: image.bytes
     }));
     return { ...images, found };
 }
@@ -31071,6 +31088,7 @@ async function removeAll(items, options) {
         for (const level of inLevels(ofKind, options.inventory))
             await act.removeInBatches(kind, level);
     }
+    await act.lookAtCache();
     for (const item of items.filter(({ kind }) => kind === 'build-cache'))
         await act.prune(item);
     return act.finish(items);
@@ -31100,6 +31118,7 @@ function createAct(options) {
     /** References that are off an image already, whatever becomes of it. */
     const takenOff = new Map();
     let fatal;
+    let cacheAfter;
     const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
     function settle(item, fate) {
         if (results.has(item))
@@ -31208,6 +31227,12 @@ function createAct(options) {
             return change === undefined;
         });
     }
+    /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
+    async function lookAtCache() {
+        const shares = inventory.buildCache.records?.some(({ shared }) => shared);
+        if (shares && [...fates.values()].includes('removed') && !stopped())
+            cacheAfter = await (0,cli/* orNothing */.bR)(options.listCache(docker));
+    }
     /**
      * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
      * it deletes, and they stay off where it then has no room to write that down.
@@ -31251,9 +31276,9 @@ function createAct(options) {
                 reason: 'budget',
                 detail: `not done: ${why}`
             });
-        return { results: [...results.values()], fatal };
+        return { results: [...results.values()], fatal, cacheAfter };
     }
-    return { removeInBatches, prune, finish };
+    return { removeInBatches, lookAtCache, prune, finish };
 }
 /** Makes the check of each kind against a second look. */
 function createRecheck({ containers, networks, images, volumes }, done) {
@@ -32182,6 +32207,88 @@ function total(records) {
     return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
 }
 
+;// CONCATENATED MODULE: ./src/policy/cached.ts
+
+/**
+ * What the build cache keeps of images that go, given the records that share with them: of the layers that BuildKit built, and of those that it built on.
+ * The engine does not tell which record shares with which image, so this is the most that the records can hold; where
+ * it did not list them, everything that BuildKit built.
+ *
+ * With a storage driver a record is the layer itself, and one of a base image has no size of its own. On the
+ * containerd store a record has the packed layer in common with the image, and a base image its unpacked one as well.
+ */
+function heldByCache(freed, images, records) {
+    const going = images.filter(({ id }) => (freed.get(id)?.bytes ?? 0) > 0);
+    const byBuildKit = going.filter((image) => image.byBuildKit);
+    if (records === undefined) {
+        const all = byBuildKit.map(({ id }) => [id, freed.get(id)?.bytes ?? 0]);
+        return { byImage: new Map(all), byBases: 0, estimated: true };
+    }
+    const share = packedShare(going);
+    const bases = records.filter(({ base }) => base);
+    const built = records.filter(({ base }) => !base);
+    const byImage = new Map();
+    const left = ({ id }) => (freed.get(id)?.bytes ?? 0) - (byImage.get(id) ?? 0);
+    const hold = (image, bytes) => {
+        byImage.set(image.id, (byImage.get(image.id) ?? 0) + bytes);
+    };
+    let bytes = cached_total(built) * (share ?? 1);
+    for (const image of byBuildKit) {
+        const held = Math.min(bytes, left(image));
+        bytes -= held;
+        hold(image, held);
+    }
+    let byBases = 0;
+    let layers = bases.length;
+    let baseBytes = share === undefined ? Infinity : cached_total(bases) / share;
+    for (const image of going.toSorted((a, b) => left(b) - left(a))) {
+        if (layers <= 0)
+            break;
+        const held = Math.min(left(image), baseBytes);
+        const own = image.byBuildKit ? built.length : 0;
+        layers -= Math.max((freed.get(image.id)?.layers ?? 0) - own, 1);
+        baseBytes -= held;
+        byBases += held;
+        hold(image, held);
+    }
+    const estimated = byBases > 0 || share !== undefined;
+    return { byImage, byBases, estimated };
+}
+/** The records that images shared, and now share no more: they keep what those images had. */
+function recordsLeftBehind(before, after) {
+    const now = new Map(after.map((record) => [record.id, record]));
+    return before.filter(({ id, shared }) => shared && now.get(id)?.shared === false);
+}
+/**
+ * What the removal of records frees beyond their own sizes: a record of a base image keeps more than it tells, and
+ * that goes with it. `left` are the records that the images left behind, `removed` the IDs of those that went.
+ */
+function freedWithBases({ byBases }, left, removed) {
+    const bases = left.filter(({ base }) => base);
+    const gone = bases.filter(({ id }) => removed.has(id));
+    if (gone.length === 0)
+        return 0;
+    const held = (byBases * gone.length) / bases.length;
+    return Math.max(held - cached_total(gone), 0);
+}
+/** What records hold apart from the images that share them, in bytes: their own unpacked layers. */
+function ownOfShared(images, records) {
+    const share = packedShare(images);
+    const built = records.filter(({ base, shared }) => shared && !base);
+    return share === undefined ? 0 : cached_total(built) * (1 - share);
+}
+/** How much of images is packed layers; undefined where the store has none. */
+function packedShare(images) {
+    const packed = images.filter(({ packedBytes }) => packedBytes !== undefined);
+    if (packed.length === 0)
+        return undefined;
+    const all = (0,policy_decision/* sum */.cz)(packed.map(({ bytes }) => bytes));
+    return ((0,policy_decision/* sum */.cz)(packed.map(({ packedBytes = 0 }) => packedBytes)) / Math.max(all, 1));
+}
+function cached_total(records) {
+    return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
+}
+
 ;// CONCATENATED MODULE: ./src/policy/runner.ts
 
 
@@ -32497,6 +32604,7 @@ function isAnonymous(volume) {
 
 
 
+
 /** The kinds of resources, in the order in which they go: what goes frees what it needed. */
 const kinds = [
     'container',
@@ -32574,16 +32682,18 @@ function measurePlan(plan, inventory, sizes) {
     // In the order of the removal: a layer counts with the last image that has it.
     const order = inLevels(images, inventory).flat();
     const ids = order.map(({ id }) => id);
-    const { certain, possible } = freedByImages(inventory, ids, sizes.layers);
+    const { records } = inventory.buildCache;
+    const sharing = records?.filter(({ shared }) => shared);
+    const { figures } = freedByImages(inventory, ids, sizes.layers, sharing);
+    const going = inventory.images.filter(({ id }) => figures.has(id));
     const measure = {
         container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
         network: () => ({ bytes: 0 }),
-        image: ({ id }) => ({
-            bytes: certain.get(id) ?? 0,
-            bytesAtMost: possible.get(id) ?? 0
-        }),
+        image: ({ id }) => figures.get(id) ?? { bytes: 0 },
         volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
-        'build-cache': () => ({})
+        'build-cache': ({ bytesAtMost = 0 }) => ({
+            bytesAtMost: bytesAtMost + ownOfShared(going, records ?? [])
+        })
     };
     return {
         ...plan,
@@ -32592,12 +32702,23 @@ function measurePlan(plan, inventory, sizes) {
             : item)
     };
 }
-/** What the removal of images frees, in this order: for certain, and at most, if the build cache has none of it. */
-function freedByImages({ images, buildCache }, removed, layers) {
-    const possible = freedBytes(images, removed, layers);
-    const shared = (buildCache.records ?? []).filter(({ shared }) => shared);
-    const sharedBytes = (0,policy_decision/* sum */.cz)(shared.map(({ bytes }) => bytes));
-    return { certain: withoutCached(possible, images, sharedBytes), possible };
+/**
+ * What the removal of images frees, in this order, where the cache has the given records in common with them
+ * (undefined: nobody knows which); and what these hold of it.
+ */
+function freedByImages({ images }, removed, layers, sharing) {
+    const freed = freedByRemoval(images, removed, layers);
+    const held = heldByCache(freed, images, sharing);
+    const figures = new Map([...freed].map(([id, { bytes, estimated }]) => {
+        const cached = held.byImage.get(id) ?? 0;
+        const figure = {
+            bytes: Math.round(bytes - cached),
+            bytesAtMost: bytes,
+            estimated: estimated || (cached > 0 && held.estimated)
+        };
+        return [id, figure];
+    }));
+    return { figures, held };
 }
 
 // EXTERNAL MODULE: ./src/report/text.ts
@@ -32674,6 +32795,7 @@ function makeOutputs({ totals }, reportFile) {
 
 
 
+
 const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
 const resourceSchema = schemas/* object */.Ikc({
     kind: schemas/* enum */.k5n(kinds),
@@ -32689,6 +32811,8 @@ const resourceSchema = schemas/* object */.Ikc({
     bytes: schemas/* number */.aig().nullable(),
     /** In a dry run, where more may be freed than is certain: at most this. */
     bytesAtMost: schemas/* number */.aig().optional(),
+    /** The figure of bytes may be somewhat off. */
+    estimated: schemas/* boolean */.zMY().optional(),
     /** Milliseconds since its last use; null where nothing tells. */
     idle: schemas/* number */.aig().nullable(),
     /** References that were taken off an image that is still there, or are to be in a dry run. */
@@ -32725,7 +32849,7 @@ const reportSchema = schemas/* object */.Ikc({
 function makeReport(facts) {
     const { engine, plan, removal } = facts;
     const results = new Map(removal?.results.map((result) => [result.item, result]));
-    const freed = freedByRemovedImages(facts);
+    const freed = freedInAll(facts);
     const resources = plan.items.map((item) => removal === undefined
         ? makePlanned(item)
         : makeDone(item, results.get(item), freed));
@@ -32765,11 +32889,18 @@ function makeTotals({ plan, disk }, resources) {
         skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
     };
 }
-/** What the images that went have freed, in the order in which they went: a layer counts with the last that had it. */
-function freedByRemovedImages({ inventory, sizes, removal }) {
-    const gone = (removal?.results ?? []).filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
+/** Counts in the order in which the images went: a layer goes with the last that had it, or stays with the cache. */
+function freedInAll({ inventory, sizes, removal }) {
+    const { results = [], cacheAfter } = removal ?? {};
+    const gone = results.filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
     const ids = gone.map(({ item }) => item.id);
-    return freedByImages(inventory, ids, sizes.layers).certain;
+    const { records } = inventory.buildCache;
+    const sharing = records?.filter(({ shared }) => shared);
+    const left = sharing && cacheAfter ? recordsLeftBehind(sharing, cacheAfter) : sharing;
+    const { figures, held } = freedByImages(inventory, ids, sizes.layers, left);
+    const pruned = results.flatMap(({ removedRecords = [] }) => removedRecords);
+    const withBases = freedWithBases(held, left ?? [], new Set(pruned));
+    return { images: figures, withBases };
 }
 function common({ kind, id, name, references, decision, age }) {
     return {
@@ -32784,12 +32915,13 @@ function common({ kind, id, name, references, decision, age }) {
     };
 }
 function makePlanned(item) {
-    const { decision, bytes, bytesAtMost = 0 } = item;
+    const { decision, bytes, bytesAtMost = 0, estimated } = item;
     return {
         ...common(item),
         outcome: decision.action === 'keep' ? 'kept' : 'planned',
         bytes: bytes ?? null,
         ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
+        ...(estimated && { estimated }),
         ...(decision.action === 'untag' && {
             removedReferences: decision.removedReferences
         })
@@ -32802,29 +32934,42 @@ function makeDone(item, result, freed) {
         outcome,
         ...(reason && { reason }),
         ...(detail !== undefined && { detail }),
-        bytes: outcome === 'removed' ? freedBy(item, result, freed) : 0,
+        ...(outcome === 'removed' ? freedBy(item, result, freed) : { bytes: 0 }),
         ...(removedReferences && { removedReferences })
     };
 }
-function freedBy({ kind, id, bytes }, result, freed) {
-    if (kind === 'build-cache')
-        return result?.freed ?? null;
-    if (kind === 'image')
-        return freed.get(id) ?? null;
-    return bytes ?? null;
+function freedBy({ kind, id, bytes }, result, { images, withBases }) {
+    if (kind === 'image') {
+        const figure = images.get(id);
+        return {
+            bytes: figure?.bytes ?? null,
+            ...(figure?.estimated && { estimated: true })
+        };
+    }
+    if (kind !== 'build-cache')
+        return { bytes: bytes ?? null };
+    const told = result?.freed;
+    return told === undefined
+        ? { bytes: null }
+        : {
+            bytes: Math.round(told + withBases),
+            ...(withBases > 0 && { estimated: true })
+        };
 }
 /** What the removal of all images that stay for a reason would free, in bytes. */
 function heldBytes({ images }, resources) {
     const kept = resources.filter(({ kind, outcome }) => kind === 'image' && outcome === 'kept');
     return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
         const ids = group.map(({ id }) => id);
-        return [reason, (0,policy_decision/* sum */.cz)([...freedBytes(images, ids).values()])];
+        const freed = freedByRemoval(images, ids);
+        return [reason, (0,policy_decision/* sum */.cz)([...freed.values()].map(({ bytes }) => bytes))];
     }));
 }
 
 // EXTERNAL MODULE: ./src/report/summary.ts
 var summary = __nccwpck_require__(7994);
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 
@@ -32908,7 +33053,7 @@ async function run(world) {
         leave.abort();
     }
 }
-async function look({ docker, policy, options, world, leave }) {
+async function look({ docker, options, world, leave }) {
     const { env, log, show } = world;
     const lookedAt = Date.now();
     const [engine, context] = await Promise.all([
@@ -32927,8 +33072,7 @@ async function look({ docker, policy, options, world, leave }) {
             onBroken
         });
     show(options.docker, ['--version']);
-    const builder = policy.includeBuildCache ? context.name : undefined;
-    const listed = await withSignsOfLife(lookAtAll(docker, engine, builder), (elapsed) => {
+    const listed = await withSignsOfLife(lookAtAll(docker, engine, context.name), (elapsed) => {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
     });
     const inventory = await remember(listed, context, options.stateDir, log);
@@ -33012,6 +33156,7 @@ async function act({ docker, policy, options, deadline, world }, plan, { engine,
             keep: policy.buildCacheKeep,
             configFolder: world.env['DOCKER_CONFIG'] ?? (0,external_node_path_.join)((0,external_node_os_.homedir)(), '.docker')
         },
+        listCache: (docker) => listBuildCache(docker, engine, context.name),
         concurrency: options.concurrency,
         deadline,
         signal: world.signal,

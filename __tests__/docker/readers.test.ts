@@ -296,7 +296,8 @@ function honest(printed: (command: string) => string, changed: string) {
       bytes: unpacked ?? bytes,
       layers: texts(raw, 'RootFS', 'Layers'),
       pulled: !containerd && digests.length > 0,
-      byBuildKit: text(raw, 'Comment').startsWith('buildkit')
+      byBuildKit: text(raw, 'Comment').startsWith('buildkit'),
+      ...(containerd && { packedBytes: bytes })
     }
   })
   const networks = inspected('network', listing('network')).map((raw) => ({
