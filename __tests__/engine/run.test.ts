@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { resource, useEngine } from './harness.ts'
+import { podman, resource, useEngine } from './harness.ts'
 
 const { docker, engine, load, build, step, contents } = useEngine()
 
@@ -69,7 +69,8 @@ test('a dry run changes nothing, and the same inputs without it remove exactly w
   const planned = plan.report?.resources.filter(
     ({ outcome }) => outcome === 'planned'
   )
-  expect(new Set(planned?.map(({ kind }) => kind)).size).toBe(5)
+  // Podman has no build cache.
+  expect(new Set(planned?.map(({ kind }) => kind)).size).toBe(podman ? 4 : 5)
 
   const done = await step(everything)
 
@@ -214,7 +215,8 @@ test('other people’s text reaches neither the runner’s commands nor the summ
       'busybox:1',
       'true'
     )
-  expect(made.length).toBeGreaterThan(3)
+  // Podman takes none of these names, but all of the labels.
+  if (!podman) expect(made.length).toBeGreaterThan(3)
 
   const done = await step({
     'keep-last': '0',

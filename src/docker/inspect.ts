@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { succeed, type CallOptions, type Docker, type Output } from './cli.ts'
+import { podmanSaysAbsent, saysAllAbsent } from './podman.ts'
 import { readJson } from './schemas.ts'
 
 export type Inspectable = 'container' | 'image' | 'network' | 'volume'
@@ -56,7 +57,9 @@ export function saysAbsent(
   type: Inspectable,
   name: string
 ): boolean {
-  return stderr.split('\n').some((line) => {
+  const lines = stderr.split('\n').filter(Boolean)
+  if (type === 'volume' && saysAllAbsent(lines)) return true
+  return lines.some((line) => {
     const at = line.indexOf(name)
     if (at < 0) return false
     const around =
@@ -66,7 +69,8 @@ export function saysAbsent(
       new RegExp(
         `(?:${type}|get) NAME:? (?:not found|no such ${type})$`,
         'i'
-      ).test(around)
+      ).test(around) ||
+      podmanSaysAbsent(around, type)
     )
   })
 }

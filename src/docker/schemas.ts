@@ -49,6 +49,12 @@ export const infoSchema = z.object({
   ServerErrors: texts
 })
 
+export const versionSchema = z.object({
+  Server: z
+    .object({ Components: orElse(z.array(z.object({ Name: text })), []) })
+    .nullish()
+})
+
 const endpointSchema = z.object({ NetworkID: text }).nullish()
 const mountSchema = z.object({ Type: text, Name: text, Source: text })
 

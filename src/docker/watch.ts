@@ -13,7 +13,7 @@ export type Watch = {
  * that do not come for a while are only less to go by; that the stream broke off is told once, and nothing fails.
  */
 export function watchEngine(
-  { now }: Engine,
+  engine: Engine,
   {
     command,
     env,
@@ -28,7 +28,7 @@ export function watchEngine(
   }
 ): Watch {
   const events: EngineEvent[] = []
-  const since = (now / 1_000).toFixed(6)
+  const since = (engine.now / 1_000).toFixed(6)
   const stream = execa(
     command,
     ['events', '--since', since, '--format', '{{json .}}'],
@@ -45,7 +45,7 @@ export function watchEngine(
     }
   )
   const read = async () => {
-    for await (const line of stream) events.push(...readEvents(line))
+    for await (const line of stream) events.push(...readEvents(line, engine))
   }
   read()
     .catch(() => undefined)
