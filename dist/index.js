@@ -28809,7 +28809,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(7994);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4499);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(6060);
 
 
 
@@ -29443,13 +29443,14 @@ function usedShare({ free, used }) {
 }
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
 function renderSummary(facts) {
-    const { report, disk, warnings, error } = facts;
+    const { report, disk, warnings, podman, error } = facts;
     const { resources, dryRun, engine } = report;
     const sections = [
         '## Docker Reclaim',
         `**${headline(facts)}**`,
         error === undefined ? '' : renderError(error),
         renderWarnings(warnings),
+        podman === undefined ? '' : `> [!NOTE]\n> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(podman, 1_000)}`,
         renderKinds(resources, dryRun),
         renderList('Failed', resources.filter(({ outcome }) => outcome === 'failed'), true),
         renderList(dryRun ? 'Would go' : 'Went', resources
@@ -29457,7 +29458,7 @@ function renderSummary(facts) {
             .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)), true),
         renderReasons(facts),
         renderList('All that stays', resources.filter(({ outcome }) => outcome === 'kept'), false),
-        `Engine ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.name)}, Docker ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.version)}, image store ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.store)}.` +
+        `Engine ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.version)}, image store ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.store)}.` +
             (disk.before && disk.after
                 ? ` Free disk before: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.before.free)}, after: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.after.free)}.`
                 : '')
@@ -29669,7 +29670,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 4499:
+/***/ 6060:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29793,6 +29794,10 @@ const infoSchema = schemas/* object */.Ikc({
     SystemTime: time,
     KernelVersion: schemas_text,
     ServerErrors: texts
+});
+const versionSchema = schemas/* object */.Ikc({
+    Server: schemas/* object */.Ikc({ Components: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text })), []) })
+        .nullish()
 });
 const mountSchema = schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
 const containerSchema = schemas/* object */.Ikc({
@@ -30038,7 +30043,101 @@ function withoutCached(freed, images, sharedBytes) {
     return certain;
 }
 
+// EXTERNAL MODULE: ./src/policy/match.ts
+var match = __nccwpck_require__(6563);
+;// CONCATENATED MODULE: ./src/docker/podman.ts
+
+
+// What Podman does otherwise than Docker behind the same API; seen on 4.3.1 and 5.4.2 where nothing else is said.
+/** Tells Podman from Docker by what `version` lists of the server's parts. */
+function isPodman(components) {
+    return components.some(({ Name }) => Name === 'Podman Engine');
+}
+/** Podman 4 takes untagged parents along for all that `--no-prune` says; Podman 5 does not. */
+function takesParents(version) {
+    return Number.parseInt(version, 10) < 5;
+}
+/** What is left alone on Podman, said once. */
+function podmanNote({ version, takesParents }) {
+    return (`This engine is Podman ${version}. Left alone are pods with all their containers, and named volumes. ` +
+        'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
+        'A build at the same time can fail while images are removed.' +
+        (takesParents
+            ? ' An image whose untagged parent stays is left alone, too: this version would take the parent along.'
+            : ''));
+}
+/** IDs of images come without `sha256:` in events, of parents, and in what a removal prints. */
+function imageId(id) {
+    return /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
+}
+/**
+ * The names by which the store holds an image, in the order of what people call them. The digests that it lists are made up from all of them; one of a
+ * repository without a tag is a name of its own.
+ */
+function podmanReferences(tags, digests) {
+    const tagged = new Set(tags.map((tag) => (0,match/* parseReference */.F2)(tag).repository));
+    return [
+        ...tags,
+        ...digests.filter((one) => !tagged.has((0,match/* parseReference */.F2)(one).repository))
+    ].sort((a, b) => (0,policy_decision/* compareText */.n6)(shortName(a), shortName(b)));
+}
+function shortName(reference) {
+    return reference.replace(/^(?:docker\.io(?:\/library)?|localhost)\//, '');
+}
+/** What was built or loaded without a registry's name is `localhost/app`, and `app` for whoever asks for it. */
+function podmanAliases(references) {
+    return references.filter((one) => one.startsWith('localhost/')).map(shortName);
+}
+/** Events in Docker's words: some have a name in the place of the ID, and a load is another word. */
+function podmanEvent(event, name) {
+    const id = event.id || name;
+    return {
+        ...event,
+        action: event.action === 'loadfromarchive' ? 'load' : event.action,
+        id: event.type === 'image' ? imageId(id) : id
+    };
+}
+/** Milliseconds: longer than it takes to read a whole log (1 MB at most, where it is a file). */
+const readingTime = 3_000;
+/**
+ * Until when to ask for the event log. A log that is a file stops being read at that moment, at whatever event it had
+ * come to, and without an error: what is asked for until now comes back in part, or empty.
+ */
+function podmanLogEnd(now) {
+    return now + readingTime;
+}
+/**
+ * Containers of a pod are in no state that may be removed: they make up a whole that can be started again. The one
+ * that holds the pod together the engine removes only with the pod, and the others join its network. Nothing else that
+ * Docker's API has tells of pods.
+ */
+function markPods(containers) {
+    const infra = new Set(containers.filter(holdsPodTogether).map(({ id }) => id));
+    return containers.map((container) => infra.has(container.id) || container.joins.some((id) => infra.has(id))
+        ? { ...container, state: `${container.state}, and part of a pod` }
+        : container);
+}
+function holdsPodTogether({ name, imageReference }) {
+    return (/^[0-9a-f]{12}-infra$/.test(name) ||
+        /(?:^|\/)(?:podman-)?pause[:@]/.test(imageReference));
+}
+/** Tells whether a line of an error says that the thing called NAME is not there. */
+function podmanSaysAbsent(line, type) {
+    return [
+        `no ${type} with name(?: or ID)? "NAME" found: no such ${type}`,
+        `${type} with name NAME not found: no such ${type}`,
+        `failed to find ${type} NAME: .*: no such ${type}`,
+        `unable to find ${type} with name or ID NAME: ${type} not found`
+    ].some((words) => new RegExp(`: ${words}$`, 'i').test(line));
+}
+/** Podman 5 leaves out the name of a volume that is not there: if that is all it says, it is said of each. */
+function saysAllAbsent(lines) {
+    const nameless = 'Error response from daemon: no such volume';
+    return lines.length > 0 && lines.every((line) => line.trim() === nameless);
+}
+
 ;// CONCATENATED MODULE: ./src/docker/inspect.ts
+
 
 
 /** So many in a call that the next ones are asked side by side. */
@@ -30084,13 +30183,17 @@ function findMissing(type, names, found) {
  * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
  */
 function saysAbsent({ stderr }, type, name) {
-    return stderr.split('\n').some((line) => {
+    const lines = stderr.split('\n').filter(Boolean);
+    if (type === 'volume' && saysAllAbsent(lines))
+        return true;
+    return lines.some((line) => {
         const at = line.indexOf(name);
         if (at < 0)
             return false;
         const around = `${line.slice(0, at)}NAME${line.slice(at + name.length)}`.trim();
         return (new RegExp(`no such (?:${type}|object): NAME$`, 'i').test(around) ||
-            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around));
+            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around) ||
+            podmanSaysAbsent(around, type));
     });
 }
 
@@ -30324,28 +30427,36 @@ async function hasPruneFilters(folder) {
 ;// CONCATENATED MODULE: ./src/docker/events.ts
 
 
+
 /**
  * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Throws a
  * DockerError where it does not tell: without them, what was pulled or loaded a moment ago would pass for old.
  */
 async function readEventLog(docker, engine) {
-    const until = (engine.now / 1_000).toFixed(3);
+    const { kind, now } = engine;
+    const end = kind === 'podman' ? podmanLogEnd(now) : now;
+    const until = (end / 1_000).toFixed(3);
     const args = ['events', '--since', '1', '--until', until];
     const output = await docker([...args, '--format', '{{json .}}']);
-    return readEvents((0,cli/* succeed */.Py)(output, 'events').stdout);
+    return readEvents((0,cli/* succeed */.Py)(output, 'events').stdout, engine);
 }
 /** Reads events, one a line. */
-function readEvents(lines) {
-    return readJsonLines(lines, eventSchema, 'events').map((event) => ({
-        at: event.timeNano / 1e6,
-        type: event.Type,
-        action: event.Action,
-        id: event.Actor.ID,
-        image: event.Actor.Attributes['image'] ?? ''
-    }));
+function readEvents(lines, { kind }) {
+    return readJsonLines(lines, eventSchema, 'events').map((raw) => {
+        const { image = '', name = '' } = raw.Actor.Attributes;
+        const event = {
+            at: raw.timeNano / 1e6,
+            type: raw.Type,
+            action: raw.Action,
+            id: raw.Actor.ID,
+            image
+        };
+        return kind === 'podman' ? podmanEvent(event, name) : event;
+    });
 }
 
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
 
 
 
@@ -30356,21 +30467,30 @@ function readEvents(lines) {
 const containerdDriver = 'io.containerd.snapshotter.v1';
 /** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
 async function lookAtEngine(docker, env) {
-    const output = (0,cli/* succeed */.Py)(await docker(['info', '--format', '{{json .}}'], { limit: 60_000 }), 'info');
-    const info = readJson(output.stdout, infoSchema, 'info');
+    const ask = async (command) => {
+        const args = [command, '--format', '{{json .}}'];
+        return (0,cli/* succeed */.Py)(await docker(args, { limit: 60_000 }), command).stdout;
+    };
+    const [facts, parts] = await Promise.all([ask('info'), ask('version')]);
+    const info = readJson(facts, infoSchema, 'info');
     // Old CLIs exit with 0 here although no engine answered.
     const errors = info.ServerErrors.join('\n');
     if (errors !== '')
         throw (0,cli/* connectionError */.$t)(errors, env) ?? new cli/* DockerError */.Bi('no-engine', errors);
     const containerd = info.DriverStatus.some(([key, value]) => key === 'driver-type' && value === containerdDriver);
+    const { Server: server } = readJson(parts, versionSchema, 'version');
+    const version = info.ServerVersion;
+    const podman = isPodman(server?.Components ?? []);
     return {
+        kind: podman ? 'podman' : 'docker',
         name: info.Name,
         id: info.ID,
-        version: info.ServerVersion,
+        version,
         store: containerd ? 'containerd' : info.Driver,
         now: info.SystemTime ?? Date.now(),
         rootDir: info.DockerRootDir,
-        kernel: info.KernelVersion
+        kernel: info.KernelVersion,
+        takesParents: podman && takesParents(version)
     };
 }
 /**
@@ -30379,12 +30499,15 @@ async function lookAtEngine(docker, env) {
  */
 async function lookAtAll(docker, engine, builder) {
     const [containers, images, networks, volumes, events, records] = await Promise.all([
-        listContainers(docker),
+        listContainers(docker, engine),
         listImages(docker, engine),
-        listNetworks(docker),
+        listNetworks(docker, engine),
         listVolumes(docker),
         readEventLog(docker, engine),
-        builder === undefined ? [] : listBuildCache(docker, engine, builder)
+        // Podman has none but the untagged parents of images.
+        builder === undefined || engine.kind === 'podman'
+            ? []
+            : listBuildCache(docker, engine, builder)
     ]);
     const unreadable = Object.entries({
         image: images.unreadable,
@@ -30412,7 +30535,7 @@ async function listIds(docker, args) {
 }
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
 /** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
-async function listContainers(docker) {
+async function listContainers(docker, { kind }) {
     const ids = await listIds(docker, [
         ...listAllContainers,
         '--format',
@@ -30420,7 +30543,8 @@ async function listContainers(docker) {
     ]);
     const inspected = await inspect(docker, 'container', ids, containerSchema);
     const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
-    return [...inspected.found.map(readContainer), ...others.flat()];
+    const found = inspected.found.map(readContainer);
+    return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()];
 }
 /**
  * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
@@ -30474,7 +30598,8 @@ function readContainer(raw) {
         image: raw.Image,
         imageReference: config?.Image ?? '',
         mountedImages: [
-            ...named('image').map(({ Name }) => Name),
+            // Docker names it, Podman gives it as the source.
+            ...named('image').flatMap(({ Name, Source }) => [Name, Source]),
             ...asked.map(({ Source }) => Source)
         ],
         networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
@@ -30510,26 +30635,33 @@ function readImage(raw, engine) {
     const digests = raw.RepoDigests.filter(real);
     // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
     const madeUp = engine.store === 'containerd';
+    const podman = engine.kind === 'podman';
+    const references = podman
+        ? podmanReferences(tags, digests)
+        : madeUp
+            ? tags
+            : [...tags, ...digests];
     return {
         id: raw.Id,
-        references: [...new Set(madeUp ? tags : [...tags, ...digests])],
+        references: [...new Set(references)],
         digests,
-        parent: raw.Parent || undefined,
+        aliases: podman ? podmanAliases(references) : [],
+        parent: imageId(raw.Parent) || undefined,
         createdAt: raw.Created,
         taggedAt: raw.Metadata?.LastTagTime,
         labels: raw.Config?.Labels ?? {},
         bytes: raw.Size,
         layers: raw.RootFS?.Layers ?? [],
-        pulled: !madeUp && digests.length > 0,
+        pulled: podman || (!madeUp && digests.length > 0),
         byBuildKit: raw.Comment.startsWith('buildkit')
     };
 }
-async function listNetworks(docker) {
+async function listNetworks(docker, engine) {
     const args = ['network', 'ls', '--no-trunc', '--format', '{{json .ID}}'];
-    return inspectNetworks(docker, await listIds(docker, args));
+    return inspectNetworks(docker, engine, await listIds(docker, args));
 }
 /** Inspects networks by ID. */
-async function inspectNetworks(docker, ids) {
+async function inspectNetworks(docker, { kind }, ids) {
     const inspected = await inspect(docker, 'network', ids, networkSchema);
     const found = inspected.found.map((raw) => ({
         id: raw.Id,
@@ -30539,7 +30671,8 @@ async function inspectNetworks(docker, ids) {
         labels: raw.Labels,
         ingress: raw.Ingress,
         configFrom: raw.ConfigFrom?.Network || undefined,
-        containers: raw.Containers
+        // Podman 4 lists stopped ones, too; it removes no network that any container has.
+        containers: kind === 'podman' ? [] : raw.Containers
     }));
     return { ...inspected, found };
 }
@@ -30650,6 +30783,7 @@ function whenKnown(instant, { remembers }) {
 
 /** What an image has been through, by the action of the event. Untagging and removal are no use. */
 const imageActions = {
+    build: 'built',
     pull: 'pulled',
     load: 'loaded',
     import: 'imported',
@@ -30667,7 +30801,7 @@ const otherActions = new Set([
 ]);
 /** Sorts what is known from before by what it is evidence for. */
 function indexEvidence(inventory) {
-    const { events, ledger, remembers } = inventory;
+    const { engine, events, ledger, remembers } = inventory;
     const inLog = usesInLog(inventory);
     const entries = new Map(ledger?.map((entry) => [entry.id, entry]));
     const times = events.map(({ at }) => at);
@@ -30681,7 +30815,10 @@ function indexEvidence(inventory) {
                 { at: arrived ? since : undefined, of: 'first seen' }
             ];
         },
-        logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+        // Other tools fill Podman's store as well (buildah, skopeo), and its log knows nothing of that.
+        logBegan: engine.kind === 'podman'
+            ? undefined
+            : plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
         watchedSince: (id) => entries.get(id)?.since,
         remembers
     };
@@ -30716,8 +30853,6 @@ function readEvent({ type, action, id, image }, findImages, imageOf) {
         : nothing;
 }
 
-// EXTERNAL MODULE: ./src/policy/match.ts
-var match = __nccwpck_require__(6563);
 ;// CONCATENATED MODULE: ./src/policy/context.ts
 
 
@@ -30733,6 +30868,7 @@ function createContext(policy, inventory) {
     return {
         policy,
         now: inventory.engine.now,
+        engine: inventory.engine,
         evidence: indexEvidence(inventory),
         protectedBy: (present) => {
             const found = labels.find(({ matches }) => matches(present));
@@ -30760,9 +30896,9 @@ function unmatchedPatterns({ containers, images, networks, volumes }, policy) {
             .map((pattern) => ({ input: 'protected-images', pattern }))
     ];
 }
-/** Everything that an image is known by: its references, and digests that the store makes up from them. */
-function namesOf({ references, digests }) {
-    return [...new Set([...references, ...digests])];
+/** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
+function namesOf({ references, digests, aliases }) {
+    return [...new Set([...references, ...digests, ...aliases])];
 }
 function describePattern({ key, value }) {
     return value === undefined ? key : `${key}=${value}`;
@@ -30814,22 +30950,22 @@ function add(users, keys, container) {
  */
 function imageFinder(images) {
     const ids = images.map(({ id }) => id);
-    const known = new Map(images.map(({ id }) => [id, id]));
+    const known = new Map(images.map(({ id }) => [id, [id]]));
     for (const image of images)
-        for (const name of namesOf(image))
-            known.set(canonical(name), image.id);
+        for (const name of namesOf(image).map(canonical))
+            known.set(name, [...(known.get(name) ?? []), image.id]);
     return (name) => {
-        const exact = known.get(name) ?? known.get(canonical(name));
+        const exact = known.get(name) ?? known.get(canonical(name)) ?? [];
         const { digest } = (0,match/* parseReference */.F2)(name);
         const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1];
         const found = [
-            exact,
-            known.get(digest ?? ''),
-            ...(start && exact !== name
+            ...exact,
+            ...(known.get(digest ?? '') ?? []),
+            ...(start && !exact.includes(name)
                 ? ids.filter((id) => id.startsWith(`sha256:${start}`))
                 : [])
         ];
-        return [...new Set(found)].filter((id) => id !== undefined);
+        return [...new Set(found)];
     };
 }
 function canonical(reference) {
@@ -30977,8 +31113,8 @@ async function lookAgain(docker, inventory, watch, kind, ids) {
     const { engine, images: allImages } = inventory;
     const nothing = { found: [], unreadable: [] };
     const [containers, networks, images, volumes] = await Promise.all([
-        listContainers(docker),
-        kind === 'network' ? inspectNetworks(docker, ids) : nothing,
+        listContainers(docker, engine),
+        kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
         kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
         kind === 'volume' ? inspectVolumes(docker, ids) : nothing
     ]);
@@ -31059,6 +31195,7 @@ async function untag(docker, engine, { id }, references, done) {
 
 
 
+
 /**
  * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
  * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
@@ -31082,6 +31219,14 @@ const commands = {
     image: { args: removeImage, said: (id) => `Deleted: ${id}` },
     volume: { args: ['volume', 'rm'], said: (name) => name }
 };
+/** A line that a removal printed. */
+function readWord(line) {
+    const deleted = 'Deleted: ';
+    const word = line.trim();
+    return word.startsWith(deleted)
+        ? deleted + imageId(word.slice(deleted.length))
+        : word;
+}
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000;
 const firstBatch = 8;
@@ -31099,6 +31244,8 @@ function createAct(options) {
     const fates = new Map();
     /** References that are off an image already, whatever becomes of it. */
     const takenOff = new Map();
+    /** All that the engine said of its removals: what it took along with something is not asked for again. */
+    const everSaid = new Set();
     let fatal;
     const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
     function settle(item, fate) {
@@ -31153,7 +31300,9 @@ function createAct(options) {
     async function remove(kind, items) {
         const { args, said } = commands[kind];
         const read = (stdout) => {
-            const words = new Set(stdout.split('\n').map((line) => line.trim()));
+            const words = new Set(stdout.split('\n').map(readWord));
+            for (const word of words)
+                everSaid.add(word);
             for (const item of items)
                 if (words.has(said(item.id)))
                     settle(item, { outcome: 'removed' });
@@ -31200,9 +31349,12 @@ function createAct(options) {
         const look = await lookAgain(docker, inventory, watch, kind, ids);
         note(items, look);
         return items.filter((item) => {
-            const change = recheck[kind](item.id, look);
+            const { id } = item;
+            const change = recheck[kind](id, look);
             if (change === 'gone')
-                settle(item, { outcome: 'gone' });
+                settle(item, {
+                    outcome: everSaid.has(commands[kind].said(id)) ? 'removed' : 'gone'
+                });
             else if (change !== undefined)
                 settle(item, kept(change.changed));
             return change === undefined;
@@ -31293,7 +31445,7 @@ function readUntagging(words, done) {
         : kept('its references mean other images now');
 }
 /** Words of the engine about a use that no listing shows yet. */
-const used = /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i;
+const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i;
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
 function readRefusal(kind, output) {
     const detail = (0,cli/* wordsOf */.Z9)(output, `${kind} rm`);
@@ -31316,9 +31468,9 @@ var execa = __nccwpck_require__(9902);
  * that do not come for a while are only less to go by; that the stream broke off or cannot be read is told once, and
  * nothing fails.
  */
-function watchEngine({ now }, { command, env, signal, onBroken }) {
+function watchEngine(engine, { command, env, signal, onBroken }) {
     const events = [];
-    const since = (now / 1_000).toFixed(6);
+    const since = (engine.now / 1_000).toFixed(6);
     const stream = (0,execa/* execa */.Ho)(command, ['events', '--since', since, '--format', '{{json .}}'], {
         env,
         extendEnv: false,
@@ -31339,7 +31491,7 @@ function watchEngine({ now }, { command, env, signal, onBroken }) {
     const read = async () => {
         for await (const line of stream)
             try {
-                events.push(...readEvents(line));
+                events.push(...readEvents(line, engine));
             }
             catch {
                 // The next lines may be read again; and a stream that nobody reads would block.
@@ -32278,6 +32430,8 @@ function decideImages(images, staying, context) {
         return [image.id, { decision, age }];
     }));
     keepParents(images, decided);
+    if (context.engine.takesParents)
+        keepOfStayingParents(images, decided);
     return decided;
 }
 /**
@@ -32378,6 +32532,20 @@ function keepParents(images, decided) {
             left.push(parent);
     }
 }
+/** Keeps what would take a parent along that is to stay: the last child of an untagged one. */
+function keepOfStayingParents(images, decided) {
+    const goes = ({ id }) => decided.get(id)?.decision.action === 'remove';
+    const children = Map.groupBy(images, ({ parent }) => parent);
+    const staying = images.filter((one) => !goes(one) && one.references.length === 0);
+    for (let parent = staying.pop(); parent !== undefined; parent = staying.pop()) {
+        const [child, ...others] = children.get(parent.id) ?? [];
+        if (child === undefined || ![child, ...others].every(goes))
+            continue;
+        (0,policy_decision/* keepAsWell */.Yf)(decided, child.id, `its parent stays, and would go with it`);
+        if (child.references.length === 0)
+            staying.push(child);
+    }
+}
 
 ;// CONCATENATED MODULE: ./src/policy/networks.ts
 
@@ -32461,7 +32629,8 @@ function volumes_keepAnyway(volume, staying, { now, protectedBy }) {
     const label = protectedBy(volume.labels);
     return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
 }
-function keepByGuard(volume, { policy, now, evidence }) {
+function keepByGuard(volume, { policy, now, engine, evidence }) {
+    const podman = engine.kind === 'podman';
     if (policy.includeVolumes === 'none')
         return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
     // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
@@ -32469,16 +32638,21 @@ function keepByGuard(volume, { policy, now, evidence }) {
         return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${volume.driver}, not local`);
     if (Object.keys(volume.options).length > 0)
         return (0,policy_decision/* keep */.aC)('not-included', 'it has driver options');
-    if (isAnonymous(volume))
+    const anonymous = isAnonymous(volume);
+    // Podman takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+    if (podman && !anonymous)
+        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
+    // Its log has no mounts, either.
+    if (anonymous && !podman)
         return undefined;
-    if (policy.includeVolumes !== 'all')
+    if (!anonymous && policy.includeVolumes !== 'all')
         return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
     // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
     const until = untilDuration(policy, now);
     const since = evidence.watchedSince(volume.name) ?? now;
     return now - since >= until
         ? undefined
-        : (0,policy_decision/* keep */.aC)('unknown-age', `a named volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
+        : (0,policy_decision/* keep */.aC)('unknown-age', `${anonymous ? 'on Podman a' : 'a named'} volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
 }
 /** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
 function isAnonymous(volume) {
@@ -32845,6 +33019,7 @@ var summary = __nccwpck_require__(7994);
 
 
 
+
 /**
  * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
  * where it could not come to a plan: nothing has been removed then.
@@ -32899,6 +33074,7 @@ async function run(world) {
             outputs: makeOutputs(report, options.reportFile),
             summary: (0,summary/* renderSummary */.Br)({
                 ...{ report, inputs: texts, disk, held, warnings },
+                podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
                 error: failure
             }),
             failure
@@ -32939,7 +33115,9 @@ async function look({ docker, policy, options, world, leave }) {
         (0,report_text/* count */.U9)(networks.length, 'network'),
         (0,report_text/* count */.U9)(volumes.length, 'volume')
     ];
-    log.info(`Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
+    log.info(`Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
+    if (engine.kind === 'podman')
+        log.info(podmanNote(engine));
     const disk = await readDisk(engine, context.endpoint);
     return { engine, inventory, context, disk, lookedAt, watch };
 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { resource, useEngine } from './harness.ts'
+import { onlyOnDocker, podman, resource, useEngine } from './harness.ts'
 
 const { docker, engine, step, contents } = useEngine()
 const everything = {
@@ -46,7 +46,8 @@ test.each([
   ['false', { named: true, anonymous: true }],
   ['anonymous', { named: true, anonymous: false }],
   ['true', { named: true, anonymous: false }],
-  ['all', { named: false, anonymous: false }]
+  // Podman's named volumes stay, whatever the guard says.
+  ['all', { named: podman, anonymous: false }]
 ])('include-volumes: %s', async (guard, stays) => {
   const anonymous = await makeVolumes()
 
@@ -124,61 +125,67 @@ test('a volume goes in the same run as the container that used it', async () => 
   expect((await contents()).volumes).toEqual([])
 })
 
-test('a named volume stays while until asks for an age, and an anonymous one for its first ten minutes', async () => {
-  const anonymous = await makeVolumes()
-  const done = await step({
-    ...everything,
-    until: '1ms',
-    'include-volumes': 'all'
-  })
-  expect(resource(done, 'data')).toMatchObject({
-    action: 'keep',
-    reason: 'unknown-age'
-  })
-  expect(resource(done, anonymous)).toMatchObject({
-    action: 'keep',
-    reason: 'recent'
-  })
-})
-
-test('a volume of another driver, or with driver options, stays', async () => {
-  const folder = join(engine().folder, 'bind')
-  await mkdir(folder, { recursive: true })
-  await docker(
-    'volume',
-    'create',
-    '--opt',
-    'type=none',
-    '--opt',
-    'o=bind',
-    '--opt',
-    `device=${folder}`,
-    'bind'
-  )
-  await docker(
-    'volume',
-    'create',
-    '--opt',
-    'type=tmpfs',
-    '--opt',
-    'device=tmpfs',
-    'memory'
-  )
-  const plugin = await startVolumePlugin(
-    join(engine().folder, 'plugins/elsewhere.sock')
-  )
-  try {
-    await docker('volume', 'create', '--driver', 'elsewhere', 'remote')
-
-    const done = await step({ ...everything, 'include-volumes': 'all' })
-
-    expect((await contents()).volumes).toEqual(['bind', 'memory', 'remote'])
-    expect(resource(done, 'remote').detail).toContain('elsewhere')
-    await docker('volume', 'rm', 'remote')
-  } finally {
-    await plugin.stop()
+onlyOnDocker('mounts in its log')(
+  'a named volume stays while until asks for an age, and an anonymous one for its first ten minutes',
+  async () => {
+    const anonymous = await makeVolumes()
+    const done = await step({
+      ...everything,
+      until: '1ms',
+      'include-volumes': 'all'
+    })
+    expect(resource(done, 'data')).toMatchObject({
+      action: 'keep',
+      reason: 'unknown-age'
+    })
+    expect(resource(done, anonymous)).toMatchObject({
+      action: 'keep',
+      reason: 'recent'
+    })
   }
-})
+)
+
+onlyOnDocker('volume plugins of no configuration')(
+  'a volume of another driver, or with driver options, stays',
+  async () => {
+    const folder = join(engine().folder, 'bind')
+    await mkdir(folder, { recursive: true })
+    await docker(
+      'volume',
+      'create',
+      '--opt',
+      'type=none',
+      '--opt',
+      'o=bind',
+      '--opt',
+      `device=${folder}`,
+      'bind'
+    )
+    await docker(
+      'volume',
+      'create',
+      '--opt',
+      'type=tmpfs',
+      '--opt',
+      'device=tmpfs',
+      'memory'
+    )
+    const plugin = await startVolumePlugin(
+      join(engine().folder, 'plugins/elsewhere.sock')
+    )
+    try {
+      await docker('volume', 'create', '--driver', 'elsewhere', 'remote')
+
+      const done = await step({ ...everything, 'include-volumes': 'all' })
+
+      expect((await contents()).volumes).toEqual(['bind', 'memory', 'remote'])
+      expect(resource(done, 'remote').detail).toContain('elsewhere')
+      await docker('volume', 'rm', 'remote')
+    } finally {
+      await plugin.stop()
+    }
+  }
+)
 
 /** A volume driver as Docker's plugin protocol has it: JSON over HTTP on a socket. */
 async function startVolumePlugin(socket: string) {
