@@ -8,6 +8,7 @@ import {
   fillers,
   oldImage,
   onlyOnDocker,
+  podman,
   resource,
   useEngine
 } from './harness.ts'
@@ -52,8 +53,13 @@ test('images of any date stay that were just loaded; Docker’s own prune goes b
     .map((name) => `${name}:1`)
     .sort()
   expect((await contents()).references).toEqual(['busybox:1', ...loaded].sort())
+  // Podman 4 does not say what it loaded, and does not understand Docker's prune either.
+  const silent = podman && done.report?.engine.version.startsWith('4')
   for (const name of loaded)
-    expect(resource(done, name)).toMatchObject({ reason: 'recent' })
+    expect(resource(done, name)).toMatchObject({
+      reason: silent ? 'unknown-age' : 'recent'
+    })
+  if (silent) return
   expect(resource(done, 'epoch:1').detail).toMatch(
     /^(?:loaded|tagged) \d s ago$/
   )
@@ -171,6 +177,8 @@ test('an image that a container used outlives a younger one that nothing used', 
     old('used', '2023-05-01T12:00:00Z'),
     old('unused', '2024-05-01T12:00:00Z')
   ])
+  // Podman 4 does not say what it loaded.
+  if (podman) await docker('tag', 'unused:1', 'unused:2')
   await sleep(3_000)
   await docker(
     'create',
