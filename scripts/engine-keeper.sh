@@ -74,6 +74,7 @@ finish() {
 } 2>/dev/null
 if [ "$kind" = podman ]; then
   finish "$engine"
+  (own_podman unpause --all) >/dev/null 2>&1 </dev/null
   (own_podman pod rm --all --force --time 0) >/dev/null 2>&1 </dev/null
   (own_podman rm --all --force --time 0) >/dev/null 2>&1 </dev/null
   find "$root/sys/fs/cgroup/" -depth -type d -path '*/libpod_parent*' -exec rmdir {} \; 2>/dev/null
