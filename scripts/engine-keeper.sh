@@ -93,8 +93,10 @@ finish() {
 kill -CONT "$engine" 2>/dev/null
 if [ "$kind" = podman ]; then
   finish "$engine"
+  (own_podman unpause --all) >/dev/null 2>&1 </dev/null
   (own_podman pod rm --all --force --time 0) >/dev/null 2>&1 </dev/null
-  (own_podman rm --all --force --time 0) >/dev/null 2>&1 </dev/null
+  # Podman 4 removes a container that others have joined only once these have gone.
+  for _ in 1 2 3; do (own_podman rm --all --force --time 0) >/dev/null 2>&1 </dev/null; done
   find "$root/sys/fs/cgroup/" -depth -type d -path '*/libpod_parent*' -exec rmdir {} \; 2>/dev/null
 else
   # Networks are devices of the host: dockerd takes its own back, and what one that was killed left goes by its name.

@@ -8,11 +8,14 @@ import {
   fillers,
   oldImage,
   onlyOnDocker,
+  podman,
   resource,
   useEngine
 } from './harness.ts'
 
 const { docker, engine, load, step, contents } = useEngine()
+// Podman has no log that forgets soon.
+const it = onlyOnDocker('log that forgets soon')
 const everything = {
   'keep-last': '0',
   'protected-images': 'busybox',
@@ -52,8 +55,13 @@ test('images of any date stay that were just loaded; Docker’s own prune goes b
     .map((name) => `${name}:1`)
     .sort()
   expect((await contents()).references).toEqual(['busybox:1', ...loaded].sort())
+  // Podman 4 does not say what it loaded, and does not understand Docker's prune either.
+  const silent = podman && done.report?.engine.version.startsWith('4')
   for (const name of loaded)
-    expect(resource(done, name)).toMatchObject({ reason: 'recent' })
+    expect(resource(done, name)).toMatchObject({
+      reason: silent ? 'unknown-age' : 'recent'
+    })
+  if (silent) return
   expect(resource(done, 'epoch:1').detail).toMatch(
     /^(?:loaded|tagged) \d s ago$/
   )
@@ -94,72 +102,66 @@ test('images of any date stay that were just pulled, by tag or by digest', async
     })
 })
 
-onlyOnDocker('a log that forgets soon')(
-  'what was pulled before the event log began is of unknown age, and said to be',
-  async () => {
-    const reference = `${registry.address}/app:1`
-    await load([{ ...oldImage('app'), references: [reference] }])
-    await docker('push', reference)
-    await docker('image', 'rm', reference)
-    await docker('pull', reference)
-    await load(fillers())
-    await sleep(1_500)
+it('what was pulled before the event log began is of unknown age, and said to be', async () => {
+  const reference = `${registry.address}/app:1`
+  await load([{ ...oldImage('app'), references: [reference] }])
+  await docker('push', reference)
+  await docker('image', 'rm', reference)
+  await docker('pull', reference)
+  await load(fillers())
+  await sleep(1_500)
+  const dryRun = { ...everything, 'dry-run': 'true' }
+
+  const early = await step({ ...dryRun, until: '1h' })
+  // The containerd store knows when it was pulled.
+  const reason =
+    early.report?.engine.store === 'containerd' ? 'recent' : 'unknown-age'
+  expect(resource(early, reference)).toMatchObject({ action: 'keep', reason })
+
+  for (const inputs of [
+    { until: '1s' },
+    { until: '0s' },
+    { until: '1h', 'age-from': 'created' }
+  ])
+    expect(
+      resource(await step({ ...dryRun, ...inputs }), reference)
+    ).toMatchObject({ outcome: 'planned' })
+  await docker('image', 'prune', '--all', '--force')
+})
+
+it('what was pulled before the event log began is known from an earlier run on', async () => {
+  const reference = `${registry.address}/known:1`
+  await load([{ ...oldImage('known'), references: [reference] }])
+  await docker('push', reference)
+  await docker('image', 'rm', reference)
+  await docker('pull', reference)
+  await load(fillers())
+  const state = await mkdtemp(join(tmpdir(), 'state-'))
+  try {
     const dryRun = { ...everything, 'dry-run': 'true' }
+    await step({ ...dryRun, 'state-dir': state })
+    const seen = Date.now()
+    await sleep(3_000)
+    await load(fillers('again'))
+    // Longer than the log goes back, shorter than the ledger.
+    const until = `${Date.now() - seen - 500}ms`
 
-    const early = await step({ ...dryRun, until: '1h' })
-    // The containerd store knows when it was pulled.
-    const reason =
-      early.report?.engine.store === 'containerd' ? 'recent' : 'unknown-age'
-    expect(resource(early, reference)).toMatchObject({ action: 'keep', reason })
+    const known = await step({ ...dryRun, until, 'state-dir': state })
+    const unknown = await step({ ...dryRun, until, 'state-dir': '' })
 
-    for (const inputs of [
-      { until: '1s' },
-      { until: '0s' },
-      { until: '1h', 'age-from': 'created' }
-    ])
-      expect(
-        resource(await step({ ...dryRun, ...inputs }), reference)
-      ).toMatchObject({ outcome: 'planned' })
+    expect(resource(known, reference)).toMatchObject({ outcome: 'planned' })
+    if (known.report?.engine.store !== 'containerd') {
+      expect(resource(known, reference).detail).toMatch(/^first seen/)
+      expect(resource(unknown, reference)).toMatchObject({
+        action: 'keep',
+        reason: 'unknown-age'
+      })
+    }
+  } finally {
+    await rm(state, { recursive: true })
     await docker('image', 'prune', '--all', '--force')
   }
-)
-
-onlyOnDocker('a log that forgets soon')(
-  'what was pulled before the event log began is known from an earlier run on',
-  async () => {
-    const reference = `${registry.address}/known:1`
-    await load([{ ...oldImage('known'), references: [reference] }])
-    await docker('push', reference)
-    await docker('image', 'rm', reference)
-    await docker('pull', reference)
-    await load(fillers())
-    const state = await mkdtemp(join(tmpdir(), 'state-'))
-    try {
-      const dryRun = { ...everything, 'dry-run': 'true' }
-      await step({ ...dryRun, 'state-dir': state })
-      const seen = Date.now()
-      await sleep(3_000)
-      await load(fillers('again'))
-      // Longer than the log goes back, shorter than the ledger.
-      const until = `${Date.now() - seen - 500}ms`
-
-      const known = await step({ ...dryRun, until, 'state-dir': state })
-      const unknown = await step({ ...dryRun, until, 'state-dir': '' })
-
-      expect(resource(known, reference)).toMatchObject({ outcome: 'planned' })
-      if (known.report?.engine.store !== 'containerd') {
-        expect(resource(known, reference).detail).toMatch(/^first seen/)
-        expect(resource(unknown, reference)).toMatchObject({
-          action: 'keep',
-          reason: 'unknown-age'
-        })
-      }
-    } finally {
-      await rm(state, { recursive: true })
-      await docker('image', 'prune', '--all', '--force')
-    }
-  }
-)
+})
 
 test('an image that a container used outlives a younger one that nothing used', async () => {
   const old = (name: string, created: string) => ({
@@ -171,6 +173,8 @@ test('an image that a container used outlives a younger one that nothing used', 
     old('used', '2023-05-01T12:00:00Z'),
     old('unused', '2024-05-01T12:00:00Z')
   ])
+  // Podman 4 does not say what it loaded.
+  if (podman) await docker('tag', 'unused:1', 'unused:2')
   await sleep(3_000)
   await docker(
     'create',

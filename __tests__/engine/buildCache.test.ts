@@ -13,6 +13,8 @@ import {
 } from './harness.ts'
 
 const { docker, engine, build, step } = useEngine()
+// Podman has no build cache.
+const test = onlyOnDocker('build cache')
 const cacheOnly = {
   'include-containers': 'false',
   'include-images': 'false',
@@ -80,107 +82,90 @@ async function environments(): Promise<Record<string, Record<string, string>>> {
   }
 }
 
-onlyOnDocker('a build cache')(
-  'build cache goes once it has been idle for until, with every CLI',
-  async () => {
-    for (const [name, env] of Object.entries(await environments())) {
-      await fillCache('layer', 2)
-      const early = await step({ ...cacheOnly, until: '1h' }, env)
-      expect([name, resource(early, 'build-cache').outcome]).toEqual([
-        name,
-        'kept'
-      ])
-      expect(await cached()).toEqual(['layer'])
+test('build cache goes once it has been idle for until, with every CLI', async () => {
+  for (const [name, env] of Object.entries(await environments())) {
+    await fillCache('layer', 2)
+    const early = await step({ ...cacheOnly, until: '1h' }, env)
+    expect([name, resource(early, 'build-cache').outcome]).toEqual([
+      name,
+      'kept'
+    ])
+    expect(await cached()).toEqual(['layer'])
 
-      const plan = await step(
-        { ...cacheOnly, until: '0s', 'dry-run': 'true' },
-        env
-      )
-      expect(resource(plan, 'build-cache').outcome).toBe('planned')
-      expect(await cached()).toEqual(['layer'])
-
-      const late = await step({ ...cacheOnly, until: '0s' }, env)
-      expect([name, resource(late, 'build-cache').outcome]).toEqual([
-        name,
-        'removed'
-      ])
-      expect(await cached()).toEqual([])
-      expect(Number(late.outputs['reclaimed-bytes'])).toBeGreaterThan(1_900_000)
-      expect(Number(plan.outputs['planned-bytes'])).toBeGreaterThan(1_900_000)
-    }
-  },
-  120_000
-)
-
-onlyOnDocker('a build cache')(
-  'build-cache-keep keeps the most recently used records, with every CLI',
-  async () => {
-    for (const [name, env] of Object.entries(await environments())) {
-      await docker('builder', 'prune', '--all', '--force')
-      // On the containerd store a record takes twice its size.
-      await fillCache('old', 10)
-      await fillCache('new', 2)
-      const done = await step(
-        { ...cacheOnly, until: '0s', 'build-cache-keep': '6MB' },
-        env
-      )
-      expect([name, done.exitCode, await cached()]).toEqual([name, 0, ['new']])
-      const again = await step(
-        { ...cacheOnly, until: '0s', 'build-cache-keep': '6MB' },
-        env
-      )
-      expect([name, again.outputs['skipped'], await cached()]).toEqual([
-        name,
-        'true',
-        ['new']
-      ])
-    }
-  },
-  120_000
-)
-
-onlyOnDocker('a build cache')(
-  'filters in config.json that contradict until are a warning, and the rest goes on',
-  async () => {
-    await fillCache('layer', 1)
-    await docker('network', 'create', 'unused')
-    const config = { pruneFilters: ['until=48h'] }
-
-    const done = await step(
-      { 'keep-last': '0', until: '0s', 'protected-images': 'busybox' },
-      {
-        DOCKER_CONFIG: await makeDockerConfig(join(folder, 'filters'), {
-          config
-        })
-      }
+    const plan = await step(
+      { ...cacheOnly, until: '0s', 'dry-run': 'true' },
+      env
     )
-
-    expect(done.exitCode).toBe(0)
-    expect(done.stdout).toMatch(/^::warning::.*pruneFilters/m)
-    expect(done.summary).toContain('pruneFilters')
-    expect(resource(done, 'build-cache')).toMatchObject({
-      action: 'remove',
-      outcome: 'kept'
-    })
-    expect(resource(done, 'unused').outcome).toBe('removed')
+    expect(resource(plan, 'build-cache').outcome).toBe('planned')
     expect(await cached()).toEqual(['layer'])
-  },
-  60_000
-)
 
-onlyOnDocker('a build cache')(
-  'build cache that is not included stays',
-  async () => {
-    await fillCache('layer', 1)
-    const done = await step({
-      until: '0s',
-      'include-build-cache': 'false',
-      'protected-images': 'busybox'
-    })
-    expect(resource(done, 'build-cache')).toMatchObject({
-      action: 'keep',
-      reason: 'not-included'
-    })
-    expect(await cached()).toEqual(['layer'])
+    const late = await step({ ...cacheOnly, until: '0s' }, env)
+    expect([name, resource(late, 'build-cache').outcome]).toEqual([
+      name,
+      'removed'
+    ])
+    expect(await cached()).toEqual([])
+    expect(Number(late.outputs['reclaimed-bytes'])).toBeGreaterThan(1_900_000)
+    expect(Number(plan.outputs['planned-bytes'])).toBeGreaterThan(1_900_000)
   }
-)
+}, 120_000)
+
+test('build-cache-keep keeps the most recently used records, with every CLI', async () => {
+  for (const [name, env] of Object.entries(await environments())) {
+    await docker('builder', 'prune', '--all', '--force')
+    // On the containerd store a record takes twice its size.
+    await fillCache('old', 10)
+    await fillCache('new', 2)
+    const done = await step(
+      { ...cacheOnly, until: '0s', 'build-cache-keep': '6MB' },
+      env
+    )
+    expect([name, done.exitCode, await cached()]).toEqual([name, 0, ['new']])
+    const again = await step(
+      { ...cacheOnly, until: '0s', 'build-cache-keep': '6MB' },
+      env
+    )
+    expect([name, again.outputs['skipped'], await cached()]).toEqual([
+      name,
+      'true',
+      ['new']
+    ])
+  }
+}, 120_000)
+
+test('filters in config.json that contradict until are a warning, and the rest goes on', async () => {
+  await fillCache('layer', 1)
+  await docker('network', 'create', 'unused')
+  const config = { pruneFilters: ['until=48h'] }
+
+  const done = await step(
+    { 'keep-last': '0', until: '0s', 'protected-images': 'busybox' },
+    {
+      DOCKER_CONFIG: await makeDockerConfig(join(folder, 'filters'), { config })
+    }
+  )
+
+  expect(done.exitCode).toBe(0)
+  expect(done.stdout).toMatch(/^::warning::.*pruneFilters/m)
+  expect(done.summary).toContain('pruneFilters')
+  expect(resource(done, 'build-cache')).toMatchObject({
+    action: 'remove',
+    outcome: 'kept'
+  })
+  expect(resource(done, 'unused').outcome).toBe('removed')
+  expect(await cached()).toEqual(['layer'])
+}, 60_000)
+
+test('build cache that is not included stays', async () => {
+  await fillCache('layer', 1)
+  const done = await step({
+    until: '0s',
+    'include-build-cache': 'false',
+    'protected-images': 'busybox'
+  })
+  expect(resource(done, 'build-cache')).toMatchObject({
+    action: 'keep',
+    reason: 'not-included'
+  })
+  expect(await cached()).toEqual(['layer'])
+})

@@ -81,9 +81,12 @@ export function startTestEngine(
   })
 }
 
-/** A test of something that Podman does not have, with what that is: on Podman it counts as skipped. */
+/** A test of something that Podman does not have: there it counts as skipped, and its name says what is missing. */
 export function onlyOnDocker(what: string) {
-  return podman && what !== '' ? test.skip : test
+  return (name: string, body: () => Promise<void>, limit?: number): void => {
+    if (podman) test.skip(`${name} (Podman has no ${what})`, body)
+    else test(name, body, limit)
+  }
 }
 
 /** What an engine has of networks from the start, as `contents` and reports name it. */

@@ -13,6 +13,10 @@ import {
 } from './harness.ts'
 
 const { docker, engine, load, step, contents } = useEngine()
+// Podman has no safe removal of named volumes, and no log that forgets soon.
+const it = onlyOnDocker(
+  'safe removal of named volumes, and no log that forgets soon'
+)
 const everything = {
   'keep-last': '0',
   'protected-images': 'busybox',
@@ -27,95 +31,89 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-onlyOnDocker('removal of named volumes')(
-  'a named volume goes only once a ledger has watched it idle for until',
-  async () => {
-    await docker('volume', 'create', 'idle')
-    await docker('volume', 'create', 'used')
-    const inputs = {
-      ...everything,
-      until: '4s',
-      'state-dir': folder,
-      'dry-run': 'true'
-    }
-    const first = await step(inputs)
-    for (const name of ['idle', 'used']) {
-      expect(resource(first, name)).toMatchObject({
-        action: 'keep',
-        reason: 'unknown-age'
-      })
-      expect(resource(first, name).detail).toMatch(
-        /it can go from \d{4}-\d\d-\d\d \d\d:\d\d UTC on/
-      )
-    }
-    await sleep(5_000)
-    await docker(
-      'run',
-      '--rm',
-      '--network',
-      'none',
-      '--volume',
-      'used:/data',
-      'busybox:1',
-      'true'
-    )
-
-    // The floor of ten minutes still holds: only the reason changes.
-    const second = await step(inputs)
-    expect(resource(second, 'idle')).toMatchObject({
-      action: 'keep',
-      reason: 'recent'
-    })
-    expect(resource(second, 'idle').detail).toContain('10 min')
-    expect(resource(second, 'used').detail).toMatch(
-      /^last used by a container \d s ago$/
-    )
-
-    const without = await step({ ...inputs, 'state-dir': '' })
-    expect(resource(without, 'idle')).toMatchObject({ reason: 'unknown-age' })
-    expect(await readdir(folder)).toHaveLength(1)
+it('a named volume goes only once a ledger has watched it idle for until', async () => {
+  await docker('volume', 'create', 'idle')
+  await docker('volume', 'create', 'used')
+  const inputs = {
+    ...everything,
+    until: '4s',
+    'state-dir': folder,
+    'dry-run': 'true'
   }
-)
-
-onlyOnDocker('a log that forgets soon')(
-  'what the engine’s log has forgotten, the ledger remembers',
-  async () => {
-    await load([oldImage('used'), oldImage('unused')])
-    await docker('run', '--rm', '--network', 'none', 'busybox:1', 'true')
-    await docker(
-      'create',
-      '--network',
-      'none',
-      '--name',
-      'short',
-      'used:1',
-      'true'
-    )
-    await docker('container', 'rm', 'short')
-    const inputs = {
-      ...everything,
-      until: '1h',
-      'state-dir': folder,
-      'dry-run': 'true'
-    }
-    await step(inputs)
-    await load(fillers())
-
-    const done = await step(inputs)
-    const store = done.report?.engine.store
-    expect(resource(done, 'used:1')).toMatchObject({
+  const first = await step(inputs)
+  for (const name of ['idle', 'used']) {
+    expect(resource(first, name)).toMatchObject({
       action: 'keep',
-      reason: 'recent'
+      reason: 'unknown-age'
     })
-    if (store !== 'containerd')
-      expect(resource(done, 'used:1').detail).toMatch(/^seen in use/)
-    // Without the ledger only the date of the build is left.
-    const without = await step({ ...inputs, 'state-dir': '' })
-    if (store !== 'containerd')
-      expect(resource(without, 'used:1').outcome).toBe('planned')
-    await docker('image', 'prune', '--all', '--force')
+    expect(resource(first, name).detail).toMatch(
+      /it can go from \d{4}-\d\d-\d\d \d\d:\d\d UTC on/
+    )
   }
-)
+  await sleep(5_000)
+  await docker(
+    'run',
+    '--rm',
+    '--network',
+    'none',
+    '--volume',
+    'used:/data',
+    'busybox:1',
+    'true'
+  )
+
+  // The floor of ten minutes still holds: only the reason changes.
+  const second = await step(inputs)
+  expect(resource(second, 'idle')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  expect(resource(second, 'idle').detail).toContain('10 min')
+  expect(resource(second, 'used').detail).toMatch(
+    /^last used by a container \d s ago$/
+  )
+
+  const without = await step({ ...inputs, 'state-dir': '' })
+  expect(resource(without, 'idle')).toMatchObject({ reason: 'unknown-age' })
+  expect(await readdir(folder)).toHaveLength(1)
+})
+
+it('what the engine’s log has forgotten, the ledger remembers', async () => {
+  await load([oldImage('used'), oldImage('unused')])
+  await docker('run', '--rm', '--network', 'none', 'busybox:1', 'true')
+  await docker(
+    'create',
+    '--network',
+    'none',
+    '--name',
+    'short',
+    'used:1',
+    'true'
+  )
+  await docker('container', 'rm', 'short')
+  const inputs = {
+    ...everything,
+    until: '1h',
+    'state-dir': folder,
+    'dry-run': 'true'
+  }
+  await step(inputs)
+  await load(fillers())
+
+  const done = await step(inputs)
+  const store = done.report?.engine.store
+  expect(resource(done, 'used:1')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  if (store !== 'containerd')
+    expect(resource(done, 'used:1').detail).toMatch(/^seen in use/)
+  // Without the ledger only the date of the build is left.
+  const without = await step({ ...inputs, 'state-dir': '' })
+  if (store !== 'containerd')
+    expect(resource(without, 'used:1').outcome).toBe('planned')
+  await docker('image', 'prune', '--all', '--force')
+})
 
 test.each([
   ['truncated', (file: string) => writeFile(file, '{"version":1,')],

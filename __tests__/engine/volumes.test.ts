@@ -5,6 +5,10 @@ import { expect, test } from '@jest/globals'
 import { onlyOnDocker, podman, resource, useEngine } from './harness.ts'
 
 const { docker, engine, step, contents } = useEngine()
+// Podman has no safe removal of named volumes, and no volume drivers without a configuration.
+const it = onlyOnDocker(
+  'safe removal of named volumes, and no volume drivers without a configuration'
+)
 const everything = {
   'keep-last': '0',
   until: '0s',
@@ -125,67 +129,61 @@ test('a volume goes in the same run as the container that used it', async () => 
   expect((await contents()).volumes).toEqual([])
 })
 
-onlyOnDocker('mounts in its log')(
-  'a named volume stays while until asks for an age, and an anonymous one for its first ten minutes',
-  async () => {
-    const anonymous = await makeVolumes()
-    const done = await step({
-      ...everything,
-      until: '1ms',
-      'include-volumes': 'all'
-    })
-    expect(resource(done, 'data')).toMatchObject({
-      action: 'keep',
-      reason: 'unknown-age'
-    })
-    expect(resource(done, anonymous)).toMatchObject({
-      action: 'keep',
-      reason: 'recent'
-    })
+it('a named volume stays while until asks for an age, and an anonymous one for its first ten minutes', async () => {
+  const anonymous = await makeVolumes()
+  const done = await step({
+    ...everything,
+    until: '1ms',
+    'include-volumes': 'all'
+  })
+  expect(resource(done, 'data')).toMatchObject({
+    action: 'keep',
+    reason: 'unknown-age'
+  })
+  expect(resource(done, anonymous)).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+})
+
+it('a volume of another driver, or with driver options, stays', async () => {
+  const folder = join(engine().folder, 'bind')
+  await mkdir(folder, { recursive: true })
+  await docker(
+    'volume',
+    'create',
+    '--opt',
+    'type=none',
+    '--opt',
+    'o=bind',
+    '--opt',
+    `device=${folder}`,
+    'bind'
+  )
+  await docker(
+    'volume',
+    'create',
+    '--opt',
+    'type=tmpfs',
+    '--opt',
+    'device=tmpfs',
+    'memory'
+  )
+  const plugin = await startVolumePlugin(
+    join(engine().folder, 'plugins/elsewhere.sock')
+  )
+  try {
+    await docker('volume', 'create', '--driver', 'elsewhere', 'remote')
+
+    const done = await step({ ...everything, 'include-volumes': 'all' })
+
+    expect((await contents()).volumes).toEqual(['bind', 'memory', 'remote'])
+    expect(resource(done, 'remote').detail).toContain('elsewhere')
+    await docker('volume', 'rm', 'remote')
+  } finally {
+    await plugin.stop()
   }
-)
-
-onlyOnDocker('volume plugins of no configuration')(
-  'a volume of another driver, or with driver options, stays',
-  async () => {
-    const folder = join(engine().folder, 'bind')
-    await mkdir(folder, { recursive: true })
-    await docker(
-      'volume',
-      'create',
-      '--opt',
-      'type=none',
-      '--opt',
-      'o=bind',
-      '--opt',
-      `device=${folder}`,
-      'bind'
-    )
-    await docker(
-      'volume',
-      'create',
-      '--opt',
-      'type=tmpfs',
-      '--opt',
-      'device=tmpfs',
-      'memory'
-    )
-    const plugin = await startVolumePlugin(
-      join(engine().folder, 'plugins/elsewhere.sock')
-    )
-    try {
-      await docker('volume', 'create', '--driver', 'elsewhere', 'remote')
-
-      const done = await step({ ...everything, 'include-volumes': 'all' })
-
-      expect((await contents()).volumes).toEqual(['bind', 'memory', 'remote'])
-      expect(resource(done, 'remote').detail).toContain('elsewhere')
-      await docker('volume', 'rm', 'remote')
-    } finally {
-      await plugin.stop()
-    }
-  }
-)
+})
 
 /** A volume driver as Docker's plugin protocol has it: JSON over HTTP on a socket. */
 async function startVolumePlugin(socket: string) {

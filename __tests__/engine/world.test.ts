@@ -24,6 +24,10 @@ import {
 // What other jobs do on the same engine while the step is at work.
 
 const { docker, engine, load, build, step, contents } = useEngine()
+// Podman has no builder that bears removals beside it, and no safe removal of named volumes.
+const it = onlyOnDocker(
+  'builder that bears removals beside it, and no safe removal of named volumes'
+)
 const everything = {
   'keep-last': '0',
   until: '0s',
@@ -142,35 +146,29 @@ test('nothing that another process renews while 200 images are removed is lost, 
   }
 }, 180_000)
 
-onlyOnDocker('a builder that bears removals beside it')(
-  'builds that go on all the while find what they built',
-  async () => {
-    await load(
-      Array.from({ length: 60 }, (_, index) => oldImage(`app-${index}`))
-    )
-    let done: Step | undefined
-    const running = step({
-      ...everything,
-      concurrency: '1',
-      docker: await slowDocker('docker')
-    }).then((ended) => (done = ended))
-    await untilRemoving('docker')
-    const built: [string, string][] = []
-    for (let index = 0; done === undefined; index += 1) {
-      const tag = `built-${index}:1`
-      // With BuildKit, of whose builds Docker 20.10 makes no event, and with the classic builder.
-      const id = await build(`FROM busybox:1\nLABEL build=${index}\n`, {
-        tag,
-        buildKit: index % 2 === 0
-      })
-      built.push([tag, id])
-    }
-    expect((await running).exitCode).toBe(0)
-    expect(built.length).toBeGreaterThan(3)
-    for (const [tag, id] of built) expect(await ids(tag)).toEqual([id])
-  },
-  120_000
-)
+it('builds that go on all the while find what they built', async () => {
+  await load(Array.from({ length: 60 }, (_, index) => oldImage(`app-${index}`)))
+  let done: Step | undefined
+  const running = step({
+    ...everything,
+    concurrency: '1',
+    docker: await slowDocker('docker')
+  }).then((ended) => (done = ended))
+  await untilRemoving('docker')
+  const built: [string, string][] = []
+  for (let index = 0; done === undefined; index += 1) {
+    const tag = `built-${index}:1`
+    // With BuildKit, of whose builds Docker 20.10 makes no event, and with the classic builder.
+    const id = await build(`FROM busybox:1\nLABEL build=${index}\n`, {
+      tag,
+      buildKit: index % 2 === 0
+    })
+    built.push([tag, id])
+  }
+  expect((await running).exitCode).toBe(0)
+  expect(built.length).toBeGreaterThan(3)
+  for (const [tag, id] of built) expect(await ids(tag)).toEqual([id])
+}, 120_000)
 
 test('a planned image that is built again, or used by a container that is gone, stays: the events tell', async () => {
   await load([oldImage('used'), oldImage('other')])
@@ -222,95 +220,89 @@ test('without the event log nothing goes: what was loaded a moment ago would pas
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
 
-onlyOnDocker('removal of named volumes')(
-  'a named volume that a container unmounted a minute ago stays, however old; an idle one that was watched goes',
-  async () => {
-    await docker('volume', 'create', 'used')
-    await docker('volume', 'create', 'idle')
-    // Their age cannot be made: what the engine says of it is written a day back on its way, and so is the ledger.
-    const yesterday = new Date(Date.now() - 25 * 3_600_000).toISOString()
-    const path = join(folder, 'docker')
-    await writeFile(
-      path,
-      `#!/bin/sh\nif [ "$1 $2" = "volume inspect" ]; then ${engine().docker} "$@" | sed 's/"CreatedAt": "[^"]*"/"CreatedAt": "${yesterday}"/'; else exec ${engine().docker} "$@"; fi\n`,
-      { mode: 0o755 }
-    )
+it('a named volume that a container unmounted a minute ago stays, however old; an idle one that was watched goes', async () => {
+  await docker('volume', 'create', 'used')
+  await docker('volume', 'create', 'idle')
+  // Their age cannot be made: what the engine says of it is written a day back on its way, and so is the ledger.
+  const yesterday = new Date(Date.now() - 25 * 3_600_000).toISOString()
+  const path = join(folder, 'docker')
+  await writeFile(
+    path,
+    `#!/bin/sh\nif [ "$1 $2" = "volume inspect" ]; then ${engine().docker} "$@" | sed 's/"CreatedAt": "[^"]*"/"CreatedAt": "${yesterday}"/'; else exec ${engine().docker} "$@"; fi\n`,
+    { mode: 0o755 }
+  )
+  const state = join(folder, 'state')
+  const inputs = {
+    ...everything,
+    until: '24h',
+    'include-volumes': 'all',
+    'state-dir': state,
+    docker: path
+  }
+  await step(inputs)
+  const [name = ''] = await readdir(state)
+  const ledger = JSON.parse(await readFile(join(state, name), 'utf8')) as {
+    entries: object[]
+  }
+  const dayBack = {
+    since: Date.parse(yesterday),
+    usedAt: Date.parse(yesterday)
+  }
+  const entries = ledger.entries.map((entry) => ({ ...entry, ...dayBack }))
+  await writeFile(join(state, name), JSON.stringify({ ...ledger, entries }))
+  // The log knows that they were made a moment ago: it has room for 256 events.
+  await load(fillers())
+  await docker(
+    'run',
+    '--rm',
+    '--network',
+    'none',
+    '--volume',
+    'used:/data',
+    'busybox:1',
+    'true'
+  )
+
+  const done = await step(inputs)
+
+  expect(resource(done, 'used')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+  expect(resource(done, 'idle')).toMatchObject({ outcome: 'removed' })
+  expect((await contents()).volumes).toEqual(['used'])
+})
+
+it('two engines on one machine have ledgers of their own, also with the same ID', async () => {
+  const other = await startTestEngine()
+  try {
     const state = join(folder, 'state')
+    await createCli(other)('volume', 'create', 'data')
+    await docker('volume', 'create', 'data')
     const inputs = {
-      ...everything,
-      until: '24h',
+      'dry-run': 'true',
       'include-volumes': 'all',
-      'state-dir': state,
-      docker: path
+      until: '1s',
+      'state-dir': state
     }
     await step(inputs)
-    const [name = ''] = await readdir(state)
-    const ledger = JSON.parse(await readFile(join(state, name), 'utf8')) as {
-      entries: object[]
-    }
-    const dayBack = {
-      since: Date.parse(yesterday),
-      usedAt: Date.parse(yesterday)
-    }
-    const entries = ledger.entries.map((entry) => ({ ...entry, ...dayBack }))
-    await writeFile(join(state, name), JSON.stringify({ ...ledger, entries }))
-    // The log knows that they were made a moment ago: it has room for 256 events.
-    await load(fillers())
-    await docker(
-      'run',
-      '--rm',
-      '--network',
-      'none',
-      '--volume',
-      'used:/data',
-      'busybox:1',
-      'true'
-    )
-
-    const done = await step(inputs)
-
-    expect(resource(done, 'used')).toMatchObject({
+    await sleep(1_500)
+    await symlink(other.docker, join(folder, 'docker'))
+    const done = await runStep(inputs, {
+      DOCKER_HOST: other.host,
+      PATH: `${folder}:${process.env['PATH'] ?? ''}`
+    })
+    expect(dirname(other.docker)).not.toBe('')
+    // On the first engine it has been watched; on this one it has not.
+    expect(resource(done, 'data')).toMatchObject({
+      action: 'keep',
+      reason: 'unknown-age'
+    })
+    expect(resource(await step(inputs), 'data')).toMatchObject({
       action: 'keep',
       reason: 'recent'
     })
-    expect(resource(done, 'idle')).toMatchObject({ outcome: 'removed' })
-    expect((await contents()).volumes).toEqual(['used'])
+  } finally {
+    await other.stop()
   }
-)
-
-onlyOnDocker('removal of named volumes')(
-  'two engines on one machine have ledgers of their own, also with the same ID',
-  async () => {
-    const other = await startTestEngine()
-    try {
-      const state = join(folder, 'state')
-      await createCli(other)('volume', 'create', 'data')
-      await docker('volume', 'create', 'data')
-      const inputs = {
-        'dry-run': 'true',
-        'include-volumes': 'all',
-        until: '1s',
-        'state-dir': state
-      }
-      await step(inputs)
-      await sleep(1_500)
-      await symlink(other.docker, join(folder, 'docker'))
-      const done = await runStep(inputs, {
-        DOCKER_HOST: other.host,
-        PATH: `${folder}:${process.env['PATH'] ?? ''}`
-      })
-      expect(dirname(other.docker)).not.toBe('')
-      // On the first engine it has been watched; on this one it has not.
-      expect(resource(done, 'data')).toMatchObject({
-        action: 'keep',
-        reason: 'unknown-age'
-      })
-      expect(resource(await step(inputs), 'data')).toMatchObject({
-        action: 'keep',
-        reason: 'recent'
-      })
-    } finally {
-      await other.stop()
-    }
-  }
-)
+})
