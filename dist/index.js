@@ -28809,7 +28809,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(7994);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(6060);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9820);
 
 
 
@@ -29670,7 +29670,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 6060:
+/***/ 9820:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -30197,7 +30197,35 @@ function saysAbsent({ stderr }, type, name) {
     });
 }
 
+;// CONCATENATED MODULE: ./src/docker/traits.ts
+const traits = {
+    storageDriver: {
+        comparesTags: false,
+        digestsAreFromRegistries: true,
+        packedLayers: false,
+        buildCache: true
+    },
+    containerd: {
+        comparesTags: true,
+        digestsAreFromRegistries: false,
+        packedLayers: true,
+        buildCache: true
+    },
+    podman: {
+        comparesTags: false,
+        digestsAreFromRegistries: false,
+        packedLayers: false,
+        buildCache: false
+    }
+};
+function traitsOf({ kind, store }) {
+    if (kind === 'podman')
+        return traits.podman;
+    return store === 'containerd' ? traits.containerd : traits.storageDriver;
+}
+
 ;// CONCATENATED MODULE: ./src/docker/sizes.ts
+
 
 
 
@@ -30248,7 +30276,7 @@ async function measureLayers(docker, engine, images) {
         const sizes = layerSizesOf(history, layers.length);
         if (sizes === undefined)
             return [];
-        if (engine.store !== 'containerd')
+        if (!traitsOf(engine).packedLayers)
             return [[id, sizes]];
         // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
         const unpacked = sizes.reduce((sum, size) => sum + size, 0);
@@ -30463,6 +30491,7 @@ function readEvents(lines, { kind }) {
 
 
 
+
 /** How the containerd image store names itself in `docker info`. */
 const containerdDriver = 'io.containerd.snapshotter.v1';
 /** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
@@ -30505,7 +30534,7 @@ async function lookAtAll(docker, engine, builder) {
         listVolumes(docker),
         readEventLog(docker, engine),
         // Podman has none but the untagged parents of images.
-        builder === undefined || engine.kind === 'podman'
+        builder === undefined || !traitsOf(engine).buildCache
             ? []
             : listBuildCache(docker, engine, builder)
     ]);
@@ -30614,7 +30643,7 @@ async function listImages(docker, engine) {
     const listed = readJsonLines(stdout, listedImageSchema, 'image ls');
     const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]));
     const images = await inspectImages(docker, engine, [...sizes.keys()]);
-    if (engine.store !== 'containerd')
+    if (!traitsOf(engine).packedLayers)
         return images;
     // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
     const found = images.found.map((image) => ({
@@ -30633,14 +30662,14 @@ function readImage(raw, engine) {
     const real = (reference) => !reference.includes('<none>');
     const tags = raw.RepoTags.filter(real);
     const digests = raw.RepoDigests.filter(real);
-    // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
-    const madeUp = engine.store === 'containerd';
+    const { digestsAreFromRegistries } = traitsOf(engine);
     const podman = engine.kind === 'podman';
     const references = podman
         ? podmanReferences(tags, digests)
-        : madeUp
-            ? tags
-            : [...tags, ...digests];
+        : digestsAreFromRegistries
+            ? [...tags, ...digests]
+            : // A digest that stands alone is listed among the tags there.
+                tags;
     return {
         id: raw.Id,
         references: [...new Set(references)],
@@ -30652,7 +30681,7 @@ function readImage(raw, engine) {
         labels: raw.Config?.Labels ?? {},
         bytes: raw.Size,
         layers: raw.RootFS?.Layers ?? [],
-        pulled: podman || (!madeUp && digests.length > 0),
+        pulled: podman || (digestsAreFromRegistries && digests.length > 0),
         byBuildKit: raw.Comment.startsWith('buildkit')
     };
 }
@@ -31141,6 +31170,7 @@ function byKey(things, key) {
 
 
 
+
 // Without --no-prune the engine takes untagged parents along, protected ones too.
 const removeImage = ['image', 'rm', '--no-prune'];
 /**
@@ -31169,7 +31199,7 @@ async function untag(docker, engine, { id }, references, done) {
     };
     let words = '';
     for (const reference of references) {
-        const compares = engine.store === 'containerd' && !reference.includes('@');
+        const compares = traitsOf(engine).comparesTags && !reference.includes('@');
         if (!compares && (await read(reference)) !== id)
             continue;
         const name = compares ? `${reference}@${id}` : reference;

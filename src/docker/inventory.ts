@@ -19,6 +19,7 @@ import {
   podmanReferences,
   takesParents
 } from './podman.ts'
+import { traitsOf } from './traits.ts'
 import {
   containerSchema,
   contextSchema,
@@ -88,7 +89,7 @@ export async function lookAtAll(
       listVolumes(docker),
       readEventLog(docker, engine),
       // Podman has none but the untagged parents of images.
-      builder === undefined || engine.kind === 'podman'
+      builder === undefined || !traitsOf(engine).buildCache
         ? []
         : listBuildCache(docker, engine, builder)
     ])
@@ -226,7 +227,7 @@ async function listImages(
   const listed = readJsonLines(stdout, listedImageSchema, 'image ls')
   const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]))
   const images = await inspectImages(docker, engine, [...sizes.keys()])
-  if (engine.store !== 'containerd') return images
+  if (!traitsOf(engine).packedLayers) return images
   // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
   const found = images.found.map((image) => ({
     ...image,
@@ -250,14 +251,14 @@ function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {
   const real = (reference: string) => !reference.includes('<none>')
   const tags = raw.RepoTags.filter(real)
   const digests = raw.RepoDigests.filter(real)
-  // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
-  const madeUp = engine.store === 'containerd'
+  const { digestsAreFromRegistries } = traitsOf(engine)
   const podman = engine.kind === 'podman'
   const references = podman
     ? podmanReferences(tags, digests)
-    : madeUp
-      ? tags
-      : [...tags, ...digests]
+    : digestsAreFromRegistries
+      ? [...tags, ...digests]
+      : // A digest that stands alone is listed among the tags there.
+        tags
   return {
     id: raw.Id,
     references: [...new Set(references)],
@@ -269,7 +270,7 @@ function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {
     labels: raw.Config?.Labels ?? {},
     bytes: raw.Size,
     layers: raw.RootFS?.Layers ?? [],
-    pulled: podman || (!madeUp && digests.length > 0),
+    pulled: podman || (digestsAreFromRegistries && digests.length > 0),
     byBuildKit: raw.Comment.startsWith('buildkit')
   }
 }
