@@ -49,6 +49,7 @@ export function image(id: string, parts: Partial<Image> = {}): Image {
     id,
     references: [],
     digests: [],
+    aliases: [],
     parent: undefined,
     createdAt: old,
     taggedAt: undefined,
@@ -103,13 +104,15 @@ export function cacheRecord(parts: Partial<CacheRecord> = {}): CacheRecord {
 export function inventory(parts: Partial<Inventory> = {}): Inventory {
   return {
     engine: {
+      kind: 'docker',
       name: 'runner',
       id: 'id',
       version: '28.5.2',
       store: 'overlay2',
       now,
       rootDir: '',
-      kernel: ''
+      kernel: '',
+      takesParents: false
     },
     containers: [],
     images: [],
@@ -217,6 +220,7 @@ export function facts(
     disk: { before: undefined, after: undefined },
     held: new Map(),
     warnings: [],
+    podman: undefined,
     error: undefined,
     ...parts
   }

@@ -28809,7 +28809,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(7994);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(8453);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9820);
 
 
 
@@ -29443,13 +29443,14 @@ function usedShare({ free, used }) {
 }
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
 function renderSummary(facts) {
-    const { report, disk, warnings, error } = facts;
+    const { report, disk, warnings, podman, error } = facts;
     const { resources, dryRun, engine } = report;
     const sections = [
         '## Docker Reclaim',
         `**${headline(facts)}**`,
         error === undefined ? '' : renderError(error),
         renderWarnings(warnings),
+        podman === undefined ? '' : `> [!NOTE]\n> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(podman, 1_000)}`,
         renderKinds(resources, dryRun),
         renderList('Failed', resources.filter(({ outcome }) => outcome === 'failed'), true),
         renderList(dryRun ? 'Would go' : 'Went', resources
@@ -29457,7 +29458,7 @@ function renderSummary(facts) {
             .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)), true),
         renderReasons(facts),
         renderList('All that stays', resources.filter(({ outcome }) => outcome === 'kept'), false),
-        `Engine ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.name)}, Docker ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.version)}, image store ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.store)}.` +
+        `Engine ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.version)}, image store ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.store)}.` +
             (disk.before && disk.after
                 ? ` Free disk before: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.before.free)}, after: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.after.free)}.`
                 : '')
@@ -29669,7 +29670,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 8453:
+/***/ 9820:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29682,16 +29683,55 @@ __nccwpck_require__.d(__webpack_exports__, {
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./src/docker/cli.ts + 2 modules
+var cli = __nccwpck_require__(5106);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
+;// CONCATENATED MODULE: ./src/docker/disk.ts
+
+
+
+/**
+ * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
+ * on another host or in a virtual machine, or this process in a container.
+ */
+async function readDisk(engine, endpoint, platform = process.platform) {
+    const here = 
+    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
+    platform === 'linux' &&
+        endpoint.startsWith('unix://') &&
+        engine.kernel === (0,external_node_os_.release)() &&
+        !(await inContainer());
+    if (!here || engine.rootDir === '')
+        return undefined;
+    try {
+        const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
+        return { free: bavail * bsize, used: (blocks - bfree) * bsize };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
+async function inContainer() {
+    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
+    const root = mounts
+        .split('\n')
+        .map((line) => line.split(' '))
+        .find((fields) => fields[4] === '/');
+    const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
+    const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_.existsSync);
+    return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
+}
+
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 14 modules
 var schemas = __nccwpck_require__(5586);
 // EXTERNAL MODULE: ./src/policy/decision.ts
 var policy_decision = __nccwpck_require__(6614);
 // EXTERNAL MODULE: ./src/units.ts + 1 modules
 var units = __nccwpck_require__(1065);
-// EXTERNAL MODULE: ./src/docker/cli.ts + 2 modules
-var cli = __nccwpck_require__(5106);
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
 var errors = __nccwpck_require__(7428);
 ;// CONCATENATED MODULE: ./src/docker/schemas.ts
@@ -29754,6 +29794,10 @@ const infoSchema = schemas/* object */.Ikc({
     SystemTime: time,
     KernelVersion: schemas_text,
     ServerErrors: texts
+});
+const versionSchema = schemas/* object */.Ikc({
+    Server: schemas/* object */.Ikc({ Components: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text })), []) })
+        .nullish()
 });
 const mountSchema = schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
 const containerSchema = schemas/* object */.Ikc({
@@ -29837,7 +29881,6 @@ const diskUsageSchema = schemas/* object */.Ikc({
     BuildCache: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({
         ID: schemas_text,
         CacheType: schemas_text,
-        Description: schemas_text,
         InUse: schemas_text,
         Shared: schemas_text,
         Size: schemas_text,
@@ -29881,14 +29924,13 @@ function readSize(text) {
 
 ;// CONCATENATED MODULE: ./src/policy/bytes.ts
 /**
- * What the removal of images frees, one after the other in the given order, by image ID: a layer is freed with the
- * last image that has it (images share layers, so that their sizes must not be added up).
+ * What the removal of images frees, one after the other in the given order: a layer is freed with the last image that
+ * has it (images share layers, so that their sizes must not be added up). Returns bytes by image ID.
  *
  * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
- * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain. On a store with packed
- * layers, no command tells the size of one: there the stack's is in proportion, and the figure an estimate.
+ * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain.
  */
-function freedByRemoval(images, removed, sizes = new Map()) {
+function freedBytes(images, removed, sizes = new Map()) {
     const tops = growTree(images, sizes);
     const byId = new Map(images.map((image) => [image.id, image]));
     const freed = new Map();
@@ -29897,29 +29939,21 @@ function freedByRemoval(images, removed, sizes = new Map()) {
         const top = tops.get(id);
         if (image === undefined || top === undefined || freed.has(id))
             continue;
-        const { kept, layers } = release(top);
+        const kept = release(top);
         const rest = kept.bytes ?? kept.atMost;
-        freed.set(id, {
-            bytes: Math.max((top.bytes ?? image.bytes) - rest, 0),
-            layers,
-            estimated: kept.bytes === undefined ||
-                (kept.measured && image.packedBytes !== undefined)
-        });
+        freed.set(id, Math.max((top.bytes ?? image.bytes) - rest, 0));
     }
     return freed;
 }
-/** Takes one holder from the stack and all below it; returns the highest that others still hold, and how many it freed. */
+/** Takes one holder from the stack and all below it; returns the highest that others still hold. */
 function release(top) {
     let kept = top;
-    let layers = 0;
     for (let node = top; node; node = node.parent) {
         node.holders -= 1;
-        if (node.holders > 0 || node.parent === undefined)
-            continue;
-        kept = node.parent;
-        layers += 1;
+        if (node.holders === 0 && node.parent !== undefined)
+            kept = node.parent;
     }
-    return { kept, layers };
+    return kept;
 }
 /**
  * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
@@ -29960,16 +29994,11 @@ function growTree(images, sizes) {
             node.atMost = Math.min(node.atMost, image.bytes);
             if (layerSizes !== undefined) {
                 stack += layerSizes[index] ?? 0;
-                node.measured ||= node.bytes === undefined;
                 node.bytes ??= stack;
             }
         }
-        // What an image says of itself is better than what a history adds up to.
-        if (image.layers.length > 0 &&
-            (node.bytes === undefined || node.measured)) {
-            node.bytes = image.bytes;
-            node.measured = false;
-        }
+        if (image.layers.length > 0)
+            node.bytes ??= image.bytes;
         tops.set(image.id, node);
     }
     return tops;
@@ -29980,7 +30009,6 @@ function createNode(parent) {
         children: new Map(),
         holders: 0,
         bytes: undefined,
-        measured: false,
         atMost: Infinity
     };
 }
@@ -29998,8 +30026,118 @@ function layerSizesOf(history, layers) {
 function makesLayer(createdBy) {
     return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
 }
+/**
+ * Takes from the figures what the build cache may still hold: images that BuildKit built share their layers with its
+ * records, and removing such an image frees nothing before the record goes. What remains is certain.
+ */
+function withoutCached(freed, images, sharedBytes) {
+    const certain = new Map(freed);
+    let left = sharedBytes;
+    for (const { id } of images.filter(({ byBuildKit }) => byBuildKit)) {
+        const bytes = certain.get(id) ?? 0;
+        const cached = Math.min(bytes, left);
+        left -= cached;
+        if (cached > 0)
+            certain.set(id, bytes - cached);
+    }
+    return certain;
+}
+
+// EXTERNAL MODULE: ./src/policy/match.ts
+var match = __nccwpck_require__(6563);
+;// CONCATENATED MODULE: ./src/docker/podman.ts
+
+
+// What Podman does otherwise than Docker behind the same API; seen on 4.3.1 and 5.4.2 where nothing else is said.
+/** Tells Podman from Docker by what `version` lists of the server's parts. */
+function isPodman(components) {
+    return components.some(({ Name }) => Name === 'Podman Engine');
+}
+/** Podman 4 takes untagged parents along for all that `--no-prune` says; Podman 5 does not. */
+function takesParents(version) {
+    return Number.parseInt(version, 10) < 5;
+}
+/** What is left alone on Podman, said once. */
+function podmanNote({ version, takesParents }) {
+    return (`This engine is Podman ${version}. Left alone are pods with all their containers, and named volumes. ` +
+        'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
+        'A build at the same time can fail while images are removed.' +
+        (takesParents
+            ? ' An image whose untagged parent stays is left alone, too: this version would take the parent along.'
+            : ''));
+}
+/** IDs of images come without `sha256:` in events, of parents, and in what a removal prints. */
+function imageId(id) {
+    return /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
+}
+/**
+ * The names by which the store holds an image, in the order of what people call them. The digests that it lists are made up from all of them; one of a
+ * repository without a tag is a name of its own.
+ */
+function podmanReferences(tags, digests) {
+    const tagged = new Set(tags.map((tag) => (0,match/* parseReference */.F2)(tag).repository));
+    return [
+        ...tags,
+        ...digests.filter((one) => !tagged.has((0,match/* parseReference */.F2)(one).repository))
+    ].sort((a, b) => (0,policy_decision/* compareText */.n6)(shortName(a), shortName(b)));
+}
+function shortName(reference) {
+    return reference.replace(/^(?:docker\.io(?:\/library)?|localhost)\//, '');
+}
+/** What was built or loaded without a registry's name is `localhost/app`, and `app` for whoever asks for it. */
+function podmanAliases(references) {
+    return references.filter((one) => one.startsWith('localhost/')).map(shortName);
+}
+/** Events in Docker's words: some have a name in the place of the ID, and a load is another word. */
+function podmanEvent(event, name) {
+    const id = event.id || name;
+    return {
+        ...event,
+        action: event.action === 'loadfromarchive' ? 'load' : event.action,
+        id: event.type === 'image' ? imageId(id) : id
+    };
+}
+/** Milliseconds: longer than it takes to read a whole log (1 MB at most, where it is a file). */
+const readingTime = 3_000;
+/**
+ * Until when to ask for the event log. A log that is a file stops being read at that moment, at whatever event it had
+ * come to, and without an error: what is asked for until now comes back in part, or empty.
+ */
+function podmanLogEnd(now) {
+    return now + readingTime;
+}
+/**
+ * Containers of a pod are in no state that may be removed: they make up a whole that can be started again. The one
+ * that holds the pod together the engine removes only with the pod, and the others join its network. Nothing else that
+ * Docker's API has tells of pods.
+ */
+function markPods(containers) {
+    const infra = new Set(containers.filter(holdsPodTogether).map(({ id }) => id));
+    return containers.map((container) => infra.has(container.id) || container.joins.some((id) => infra.has(id))
+        ? { ...container, state: `${container.state}, and part of a pod` }
+        : container);
+}
+function holdsPodTogether({ name, imageReference }) {
+    return (/^[0-9a-f]{12}-infra$/.test(name) ||
+        /(?:^|\/)(?:podman-)?pause[:@]/.test(imageReference));
+}
+/** Tells whether a line of an error says that the thing called NAME is not there. */
+function podmanSaysAbsent(line, type) {
+    return [
+        `no ${type} with name(?: or ID)? "NAME" found: no such ${type}`,
+        `${type} with name NAME not found: no such ${type}`,
+        `failed to find ${type} NAME: .*: no such ${type}`,
+        `unable to find ${type} with name or ID NAME: ${type} not found`
+    ].some((words) => new RegExp(`: ${words}$`, 'i').test(line));
+}
+/** Podman 5 leaves out the name of a volume that is not there: if that is all it says, it is said of each. */
+function saysAllAbsent(lines) {
+    const nameless = 'Error response from daemon: no such volume';
+    return lines.length > 0 && lines.every((line) => line.trim() === nameless);
+}
 
 ;// CONCATENATED MODULE: ./src/docker/inspect.ts
+
 
 
 /** So many in a call that the next ones are asked side by side. */
@@ -30045,17 +30183,49 @@ function findMissing(type, names, found) {
  * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
  */
 function saysAbsent({ stderr }, type, name) {
-    return stderr.split('\n').some((line) => {
+    const lines = stderr.split('\n').filter(Boolean);
+    if (type === 'volume' && saysAllAbsent(lines))
+        return true;
+    return lines.some((line) => {
         const at = line.indexOf(name);
         if (at < 0)
             return false;
         const around = `${line.slice(0, at)}NAME${line.slice(at + name.length)}`.trim();
         return (new RegExp(`no such (?:${type}|object): NAME$`, 'i').test(around) ||
-            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around));
+            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around) ||
+            podmanSaysAbsent(around, type));
     });
 }
 
+;// CONCATENATED MODULE: ./src/docker/traits.ts
+const traits = {
+    storageDriver: {
+        comparesTags: false,
+        digestsAreFromRegistries: true,
+        packedLayers: false,
+        buildCache: true
+    },
+    containerd: {
+        comparesTags: true,
+        digestsAreFromRegistries: false,
+        packedLayers: true,
+        buildCache: true
+    },
+    podman: {
+        comparesTags: false,
+        digestsAreFromRegistries: false,
+        packedLayers: false,
+        buildCache: false
+    }
+};
+function traitsOf({ kind, store }) {
+    if (kind === 'podman')
+        return traits.podman;
+    return store === 'containerd' ? traits.containerd : traits.storageDriver;
+}
+
 ;// CONCATENATED MODULE: ./src/docker/sizes.ts
+
 
 
 
@@ -30106,7 +30276,7 @@ async function measureLayers(docker, engine, images) {
         const sizes = layerSizesOf(history, layers.length);
         if (sizes === undefined)
             return [];
-        if (engine.store !== 'containerd')
+        if (!traitsOf(engine).packedLayers)
             return [[id, sizes]];
         // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
         const unpacked = sizes.reduce((sum, size) => sum + size, 0);
@@ -30155,24 +30325,21 @@ async function listBuildCache(docker, engine, builder) {
                 inUse: record.InUse,
                 shared: record.Shared,
                 type: record.CacheType,
-                description: record.Description,
                 idle: idle === undefined ? undefined : { least: idle, most: idle }
             });
         })));
 }
 /** One record from what a command says of it; undefined where that is not understood. */
-function makeRecord({ id, size, inUse, shared, type, description, idle = { least: 0, most: Infinity } }) {
+function makeRecord({ id, size, inUse, shared, type, idle = { least: 0, most: Infinity } }) {
     const bytes = readSize(size);
     const understood = [inUse, shared].every((one) => /^(true|false)$/.test(one));
     if (id === '' || bytes === undefined || !understood)
         return undefined;
     return {
-        id,
         bytes,
         idle,
         inUse: inUse === 'true',
         shared: shared === 'true',
-        base: isBase(type, description),
         internal: type === 'internal' || type === 'frontend'
     };
 }
@@ -30198,7 +30365,6 @@ function readCacheRecords(text) {
         inUse: { true: 'false', false: 'true' }[field('Reclaimable')] ?? '',
         shared: field('Shared'),
         type: field('Type'),
-        description: field('Description'),
         idle: (0,units/* parseHumanAge */.Ki)(field('Last used'))
     })));
     const added = (0,policy_decision/* sum */.cz)(records?.map(({ bytes }) => bytes) ?? []);
@@ -30210,8 +30376,8 @@ function readCacheRecords(text) {
 /** Reads the fields of a block; one that it has more than once is empty. */
 function fieldReader(block) {
     const lines = block
-        // Free text stands here, up to the next field: only its first line is taken.
-        .replace(/^(Description:.*)[^]*?(?=\nUsage count:)/m, '$1')
+        // Free text stands here, up to the next field.
+        .replace(/^Description:[^]*?(?=\nUsage count:)/m, '')
         .split('\n')
         .map((line) => /^([^:]*):(.*)$/.exec(line) ?? []);
     const fields = Map.groupBy(lines, ([, name = '']) => name);
@@ -30219,10 +30385,6 @@ function fieldReader(block) {
         const [line, ...more] = fields.get(name) ?? [];
         return more.length === 0 ? (line?.[2] ?? '').trim() : '';
     };
-}
-/** Records of what a build made say what made them; those of an image that it began with say where that came from, or nothing. */
-function isBase(type, description) {
-    return type === 'regular' && /^(?:$|from local|pulled from)/.test(description);
 }
 /** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
 function readLogTime(text) {
@@ -30254,15 +30416,13 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
     const words = (0,cli/* wordsOf */.Z9)(output, 'builder prune');
     if (output.exitCode === 0) {
         const freed = readTotal(output.stdout);
-        const removedRecords = readPruned(output.stdout);
-        if (freed === 0 && removedRecords.length === 0)
+        if (freed === 0)
             return { outcome: 'gone', detail: 'the builder found nothing to remove' };
         return freed === undefined
             ? { outcome: 'removed', detail: 'the builder did not say how much' }
             : {
                 outcome: 'removed',
                 freed,
-                removedRecords,
                 detail: 'as many records as the builder found'
             };
     }
@@ -30274,12 +30434,6 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
 }
 function changed(detail) {
     return { outcome: 'kept', reason: 'changed', detail };
-}
-/** The IDs of the records that a prune says it removed: one at the start of each line. */
-function readPruned(text) {
-    return text
-        .split('\n')
-        .flatMap((line) => /^[a-z0-9]{20,}(?=\*?(?:\s|$))/.exec(line) ?? []);
 }
 /** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
 function readTotal(text) {
@@ -30298,46 +30452,8 @@ async function hasPruneFilters(folder) {
     }
 }
 
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-;// CONCATENATED MODULE: ./src/docker/disk.ts
-
-
-
-/**
- * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
- * on another host or in a virtual machine, or this process in a container.
- */
-async function readDisk(engine, endpoint, platform = process.platform) {
-    const here = 
-    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
-    platform === 'linux' &&
-        endpoint.startsWith('unix://') &&
-        engine.kernel === (0,external_node_os_.release)() &&
-        !(await inContainer());
-    if (!here || engine.rootDir === '')
-        return undefined;
-    try {
-        const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
-        return { free: bavail * bsize, used: (blocks - bfree) * bsize };
-    }
-    catch {
-        return undefined;
-    }
-}
-/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
-async function inContainer() {
-    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
-    const root = mounts
-        .split('\n')
-        .map((line) => line.split(' '))
-        .find((fields) => fields[4] === '/');
-    const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
-    const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_.existsSync);
-    return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
-}
-
 ;// CONCATENATED MODULE: ./src/docker/events.ts
+
 
 
 /**
@@ -30345,23 +30461,31 @@ async function inContainer() {
  * DockerError where it does not tell: without them, what was pulled or loaded a moment ago would pass for old.
  */
 async function readEventLog(docker, engine) {
-    const until = (engine.now / 1_000).toFixed(3);
+    const { kind, now } = engine;
+    const end = kind === 'podman' ? podmanLogEnd(now) : now;
+    const until = (end / 1_000).toFixed(3);
     const args = ['events', '--since', '1', '--until', until];
     const output = await docker([...args, '--format', '{{json .}}']);
-    return readEvents((0,cli/* succeed */.Py)(output, 'events').stdout);
+    return readEvents((0,cli/* succeed */.Py)(output, 'events').stdout, engine);
 }
 /** Reads events, one a line. */
-function readEvents(lines) {
-    return readJsonLines(lines, eventSchema, 'events').map((event) => ({
-        at: event.timeNano / 1e6,
-        type: event.Type,
-        action: event.Action,
-        id: event.Actor.ID,
-        image: event.Actor.Attributes['image'] ?? ''
-    }));
+function readEvents(lines, { kind }) {
+    return readJsonLines(lines, eventSchema, 'events').map((raw) => {
+        const { image = '', name = '' } = raw.Actor.Attributes;
+        const event = {
+            at: raw.timeNano / 1e6,
+            type: raw.Type,
+            action: raw.Action,
+            id: raw.Actor.ID,
+            image
+        };
+        return kind === 'podman' ? podmanEvent(event, name) : event;
+    });
 }
 
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
+
 
 
 
@@ -30372,35 +30496,47 @@ function readEvents(lines) {
 const containerdDriver = 'io.containerd.snapshotter.v1';
 /** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
 async function lookAtEngine(docker, env) {
-    const output = (0,cli/* succeed */.Py)(await docker(['info', '--format', '{{json .}}'], { limit: 60_000 }), 'info');
-    const info = readJson(output.stdout, infoSchema, 'info');
+    const ask = async (command) => {
+        const args = [command, '--format', '{{json .}}'];
+        return (0,cli/* succeed */.Py)(await docker(args, { limit: 60_000 }), command).stdout;
+    };
+    const [facts, parts] = await Promise.all([ask('info'), ask('version')]);
+    const info = readJson(facts, infoSchema, 'info');
     // Old CLIs exit with 0 here although no engine answered.
     const errors = info.ServerErrors.join('\n');
     if (errors !== '')
         throw (0,cli/* connectionError */.$t)(errors, env) ?? new cli/* DockerError */.Bi('no-engine', errors);
     const containerd = info.DriverStatus.some(([key, value]) => key === 'driver-type' && value === containerdDriver);
+    const { Server: server } = readJson(parts, versionSchema, 'version');
+    const version = info.ServerVersion;
+    const podman = isPodman(server?.Components ?? []);
     return {
+        kind: podman ? 'podman' : 'docker',
         name: info.Name,
         id: info.ID,
-        version: info.ServerVersion,
+        version,
         store: containerd ? 'containerd' : info.Driver,
         now: info.SystemTime ?? Date.now(),
         rootDir: info.DockerRootDir,
-        kernel: info.KernelVersion
+        kernel: info.KernelVersion,
+        takesParents: podman && takesParents(version)
     };
 }
 /**
- * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
- * (see `findContext`); it can be costly, so it has a time limit, after which it is left out.
+ * Lists all that the engine holds; the listings run side by side. The build cache is asked for only with the `builder`
+ * that is the engine's own (see `findContext`): that can be costly, so it has a time limit, after which it is left out.
  */
 async function lookAtAll(docker, engine, builder) {
     const [containers, images, networks, volumes, events, records] = await Promise.all([
-        listContainers(docker),
+        listContainers(docker, engine),
         listImages(docker, engine),
-        listNetworks(docker),
+        listNetworks(docker, engine),
         listVolumes(docker),
         readEventLog(docker, engine),
-        listBuildCache(docker, engine, builder)
+        // Podman has none but the untagged parents of images.
+        builder === undefined || !traitsOf(engine).buildCache
+            ? []
+            : listBuildCache(docker, engine, builder)
     ]);
     const unreadable = Object.entries({
         image: images.unreadable,
@@ -30428,7 +30564,7 @@ async function listIds(docker, args) {
 }
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
 /** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
-async function listContainers(docker) {
+async function listContainers(docker, { kind }) {
     const ids = await listIds(docker, [
         ...listAllContainers,
         '--format',
@@ -30436,7 +30572,8 @@ async function listContainers(docker) {
     ]);
     const inspected = await inspect(docker, 'container', ids, containerSchema);
     const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
-    return [...inspected.found.map(readContainer), ...others.flat()];
+    const found = inspected.found.map(readContainer);
+    return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()];
 }
 /**
  * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
@@ -30490,7 +30627,8 @@ function readContainer(raw) {
         image: raw.Image,
         imageReference: config?.Image ?? '',
         mountedImages: [
-            ...named('image').map(({ Name }) => Name),
+            // Docker names it, Podman gives it as the source.
+            ...named('image').flatMap(({ Name, Source }) => [Name, Source]),
             ...asked.map(({ Source }) => Source)
         ],
         networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
@@ -30505,13 +30643,12 @@ async function listImages(docker, engine) {
     const listed = readJsonLines(stdout, listedImageSchema, 'image ls');
     const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]));
     const images = await inspectImages(docker, engine, [...sizes.keys()]);
-    if (engine.store !== 'containerd')
+    if (!traitsOf(engine).packedLayers)
         return images;
     // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
     const found = images.found.map((image) => ({
         ...image,
-        bytes: sizes.get(image.id) ?? image.bytes,
-        packedBytes: image.bytes
+        bytes: sizes.get(image.id) ?? image.bytes
     }));
     return { ...images, found };
 }
@@ -30525,28 +30662,35 @@ function readImage(raw, engine) {
     const real = (reference) => !reference.includes('<none>');
     const tags = raw.RepoTags.filter(real);
     const digests = raw.RepoDigests.filter(real);
-    // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
-    const madeUp = engine.store === 'containerd';
+    const { digestsAreFromRegistries } = traitsOf(engine);
+    const podman = engine.kind === 'podman';
+    const references = podman
+        ? podmanReferences(tags, digests)
+        : digestsAreFromRegistries
+            ? [...tags, ...digests]
+            : // A digest that stands alone is listed among the tags there.
+                tags;
     return {
         id: raw.Id,
-        references: [...new Set(madeUp ? tags : [...tags, ...digests])],
+        references: [...new Set(references)],
         digests,
-        parent: raw.Parent || undefined,
+        aliases: podman ? podmanAliases(references) : [],
+        parent: imageId(raw.Parent) || undefined,
         createdAt: raw.Created,
         taggedAt: raw.Metadata?.LastTagTime,
         labels: raw.Config?.Labels ?? {},
         bytes: raw.Size,
         layers: raw.RootFS?.Layers ?? [],
-        pulled: !madeUp && digests.length > 0,
+        pulled: podman || (digestsAreFromRegistries && digests.length > 0),
         byBuildKit: raw.Comment.startsWith('buildkit')
     };
 }
-async function listNetworks(docker) {
+async function listNetworks(docker, engine) {
     const args = ['network', 'ls', '--no-trunc', '--format', '{{json .ID}}'];
-    return inspectNetworks(docker, await listIds(docker, args));
+    return inspectNetworks(docker, engine, await listIds(docker, args));
 }
 /** Inspects networks by ID. */
-async function inspectNetworks(docker, ids) {
+async function inspectNetworks(docker, { kind }, ids) {
     const inspected = await inspect(docker, 'network', ids, networkSchema);
     const found = inspected.found.map((raw) => ({
         id: raw.Id,
@@ -30556,7 +30700,8 @@ async function inspectNetworks(docker, ids) {
         labels: raw.Labels,
         ingress: raw.Ingress,
         configFrom: raw.ConfigFrom?.Network || undefined,
-        containers: raw.Containers
+        // Podman 4 lists stopped ones, too; it removes no network that any container has.
+        containers: kind === 'podman' ? [] : raw.Containers
     }));
     return { ...inspected, found };
 }
@@ -30667,6 +30812,7 @@ function whenKnown(instant, { remembers }) {
 
 /** What an image has been through, by the action of the event. Untagging and removal are no use. */
 const imageActions = {
+    build: 'built',
     pull: 'pulled',
     load: 'loaded',
     import: 'imported',
@@ -30684,7 +30830,7 @@ const otherActions = new Set([
 ]);
 /** Sorts what is known from before by what it is evidence for. */
 function indexEvidence(inventory) {
-    const { events, ledger, remembers } = inventory;
+    const { engine, events, ledger, remembers } = inventory;
     const inLog = usesInLog(inventory);
     const entries = new Map(ledger?.map((entry) => [entry.id, entry]));
     const times = events.map(({ at }) => at);
@@ -30698,7 +30844,10 @@ function indexEvidence(inventory) {
                 { at: arrived ? since : undefined, of: 'first seen' }
             ];
         },
-        logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+        // Other tools fill Podman's store as well (buildah, skopeo), and its log knows nothing of that.
+        logBegan: engine.kind === 'podman'
+            ? undefined
+            : plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
         watchedSince: (id) => entries.get(id)?.since,
         remembers
     };
@@ -30733,8 +30882,6 @@ function readEvent({ type, action, id, image }, findImages, imageOf) {
         : nothing;
 }
 
-// EXTERNAL MODULE: ./src/policy/match.ts
-var match = __nccwpck_require__(6563);
 ;// CONCATENATED MODULE: ./src/policy/context.ts
 
 
@@ -30750,6 +30897,7 @@ function createContext(policy, inventory) {
     return {
         policy,
         now: inventory.engine.now,
+        engine: inventory.engine,
         evidence: indexEvidence(inventory),
         protectedBy: (present) => {
             const found = labels.find(({ matches }) => matches(present));
@@ -30777,9 +30925,9 @@ function unmatchedPatterns({ containers, images, networks, volumes }, policy) {
             .map((pattern) => ({ input: 'protected-images', pattern }))
     ];
 }
-/** Everything that an image is known by: its references, and digests that the store makes up from them. */
-function namesOf({ references, digests }) {
-    return [...new Set([...references, ...digests])];
+/** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
+function namesOf({ references, digests, aliases }) {
+    return [...new Set([...references, ...digests, ...aliases])];
 }
 function describePattern({ key, value }) {
     return value === undefined ? key : `${key}=${value}`;
@@ -30831,22 +30979,22 @@ function add(users, keys, container) {
  */
 function imageFinder(images) {
     const ids = images.map(({ id }) => id);
-    const known = new Map(images.map(({ id }) => [id, id]));
+    const known = new Map(images.map(({ id }) => [id, [id]]));
     for (const image of images)
-        for (const name of namesOf(image))
-            known.set(canonical(name), image.id);
+        for (const name of namesOf(image).map(canonical))
+            known.set(name, [...(known.get(name) ?? []), image.id]);
     return (name) => {
-        const exact = known.get(name) ?? known.get(canonical(name));
+        const exact = known.get(name) ?? known.get(canonical(name)) ?? [];
         const { digest } = (0,match/* parseReference */.F2)(name);
         const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1];
         const found = [
-            exact,
-            known.get(digest ?? ''),
-            ...(start && exact !== name
+            ...exact,
+            ...(known.get(digest ?? '') ?? []),
+            ...(start && !exact.includes(name)
                 ? ids.filter((id) => id.startsWith(`sha256:${start}`))
                 : [])
         ];
-        return [...new Set(found)].filter((id) => id !== undefined);
+        return [...new Set(found)];
     };
 }
 function canonical(reference) {
@@ -30994,8 +31142,8 @@ async function lookAgain(docker, inventory, watch, kind, ids) {
     const { engine, images: allImages } = inventory;
     const nothing = { found: [], unreadable: [] };
     const [containers, networks, images, volumes] = await Promise.all([
-        listContainers(docker),
-        kind === 'network' ? inspectNetworks(docker, ids) : nothing,
+        listContainers(docker, engine),
+        kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
         kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
         kind === 'volume' ? inspectVolumes(docker, ids) : nothing
     ]);
@@ -31018,6 +31166,7 @@ function byKey(things, key) {
 }
 
 ;// CONCATENATED MODULE: ./src/docker/untag.ts
+
 
 
 
@@ -31050,7 +31199,7 @@ async function untag(docker, engine, { id }, references, done) {
     };
     let words = '';
     for (const reference of references) {
-        const compares = engine.store === 'containerd' && !reference.includes('@');
+        const compares = traitsOf(engine).comparesTags && !reference.includes('@');
         if (!compares && (await read(reference)) !== id)
             continue;
         const name = compares ? `${reference}@${id}` : reference;
@@ -31076,6 +31225,7 @@ async function untag(docker, engine, { id }, references, done) {
 
 
 
+
 /**
  * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
  * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
@@ -31088,7 +31238,6 @@ async function removeAll(items, options) {
         for (const level of inLevels(ofKind, options.inventory))
             await act.removeInBatches(kind, level);
     }
-    await act.lookAtCache();
     for (const item of items.filter(({ kind }) => kind === 'build-cache'))
         await act.prune(item);
     return act.finish(items);
@@ -31100,6 +31249,14 @@ const commands = {
     image: { args: removeImage, said: (id) => `Deleted: ${id}` },
     volume: { args: ['volume', 'rm'], said: (name) => name }
 };
+/** A line that a removal printed. */
+function readWord(line) {
+    const deleted = 'Deleted: ';
+    const word = line.trim();
+    return word.startsWith(deleted)
+        ? deleted + imageId(word.slice(deleted.length))
+        : word;
+}
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000;
 const firstBatch = 8;
@@ -31117,8 +31274,9 @@ function createAct(options) {
     const fates = new Map();
     /** References that are off an image already, whatever becomes of it. */
     const takenOff = new Map();
+    /** All that the engine said of its removals: what it took along with something is not asked for again. */
+    const everSaid = new Set();
     let fatal;
-    let cacheAfter;
     const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
     function settle(item, fate) {
         if (results.has(item))
@@ -31172,7 +31330,9 @@ function createAct(options) {
     async function remove(kind, items) {
         const { args, said } = commands[kind];
         const read = (stdout) => {
-            const words = new Set(stdout.split('\n').map((line) => line.trim()));
+            const words = new Set(stdout.split('\n').map(readWord));
+            for (const word of words)
+                everSaid.add(word);
             for (const item of items)
                 if (words.has(said(item.id)))
                     settle(item, { outcome: 'removed' });
@@ -31219,19 +31379,16 @@ function createAct(options) {
         const look = await lookAgain(docker, inventory, watch, kind, ids);
         note(items, look);
         return items.filter((item) => {
-            const change = recheck[kind](item.id, look);
+            const { id } = item;
+            const change = recheck[kind](id, look);
             if (change === 'gone')
-                settle(item, { outcome: 'gone' });
+                settle(item, {
+                    outcome: everSaid.has(commands[kind].said(id)) ? 'removed' : 'gone'
+                });
             else if (change !== undefined)
                 settle(item, kept(change.changed));
             return change === undefined;
         });
-    }
-    /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
-    async function lookAtCache() {
-        const shares = inventory.buildCache.records?.some(({ shared }) => shared);
-        if (shares && [...fates.values()].includes('removed') && !stopped())
-            cacheAfter = await (0,cli/* orNothing */.bR)(options.listCache(docker));
     }
     /**
      * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
@@ -31276,9 +31433,9 @@ function createAct(options) {
                 reason: 'budget',
                 detail: `not done: ${why}`
             });
-        return { results: [...results.values()], fatal, cacheAfter };
+        return { results: [...results.values()], fatal };
     }
-    return { removeInBatches, lookAtCache, prune, finish };
+    return { removeInBatches, prune, finish };
 }
 /** Makes the check of each kind against a second look. */
 function createRecheck({ containers, networks, images, volumes }, done) {
@@ -31318,7 +31475,7 @@ function readUntagging(words, done) {
         : kept('its references mean other images now');
 }
 /** Words of the engine about a use that no listing shows yet. */
-const used = /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i;
+const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i;
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
 function readRefusal(kind, output) {
     const detail = (0,cli/* wordsOf */.Z9)(output, `${kind} rm`);
@@ -31341,9 +31498,9 @@ var execa = __nccwpck_require__(9902);
  * that do not come for a while are only less to go by; that the stream broke off or cannot be read is told once, and
  * nothing fails.
  */
-function watchEngine({ now }, { command, env, signal, onBroken }) {
+function watchEngine(engine, { command, env, signal, onBroken }) {
     const events = [];
-    const since = (now / 1_000).toFixed(6);
+    const since = (engine.now / 1_000).toFixed(6);
     const stream = (0,execa/* execa */.Ho)(command, ['events', '--since', since, '--format', '{{json .}}'], {
         env,
         extendEnv: false,
@@ -31364,7 +31521,7 @@ function watchEngine({ now }, { command, env, signal, onBroken }) {
     const read = async () => {
         for await (const line of stream)
             try {
-                events.push(...readEvents(line));
+                events.push(...readEvents(line, engine));
             }
             catch {
                 // The next lines may be read again; and a stream that nobody reads would block.
@@ -32207,88 +32364,6 @@ function total(records) {
     return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
 }
 
-;// CONCATENATED MODULE: ./src/policy/cached.ts
-
-/**
- * What the build cache keeps of images that go, given the records that share with them: of the layers that BuildKit built, and of those that it built on.
- * The engine does not tell which record shares with which image, so this is the most that the records can hold; where
- * it did not list them, everything that BuildKit built.
- *
- * With a storage driver a record is the layer itself, and one of a base image has no size of its own. On the
- * containerd store a record has the packed layer in common with the image, and a base image its unpacked one as well.
- */
-function heldByCache(freed, images, records) {
-    const going = images.filter(({ id }) => (freed.get(id)?.bytes ?? 0) > 0);
-    const byBuildKit = going.filter((image) => image.byBuildKit);
-    if (records === undefined) {
-        const all = byBuildKit.map(({ id }) => [id, freed.get(id)?.bytes ?? 0]);
-        return { byImage: new Map(all), byBases: 0, estimated: true };
-    }
-    const share = packedShare(going);
-    const bases = records.filter(({ base }) => base);
-    const built = records.filter(({ base }) => !base);
-    const byImage = new Map();
-    const left = ({ id }) => (freed.get(id)?.bytes ?? 0) - (byImage.get(id) ?? 0);
-    const hold = (image, bytes) => {
-        byImage.set(image.id, (byImage.get(image.id) ?? 0) + bytes);
-    };
-    let bytes = cached_total(built) * (share ?? 1);
-    for (const image of byBuildKit) {
-        const held = Math.min(bytes, left(image));
-        bytes -= held;
-        hold(image, held);
-    }
-    let byBases = 0;
-    let layers = bases.length;
-    let baseBytes = share === undefined ? Infinity : cached_total(bases) / share;
-    for (const image of going.toSorted((a, b) => left(b) - left(a))) {
-        if (layers <= 0)
-            break;
-        const held = Math.min(left(image), baseBytes);
-        const own = image.byBuildKit ? built.length : 0;
-        layers -= Math.max((freed.get(image.id)?.layers ?? 0) - own, 1);
-        baseBytes -= held;
-        byBases += held;
-        hold(image, held);
-    }
-    const estimated = byBases > 0 || share !== undefined;
-    return { byImage, byBases, estimated };
-}
-/** The records that images shared, and now share no more: they keep what those images had. */
-function recordsLeftBehind(before, after) {
-    const now = new Map(after.map((record) => [record.id, record]));
-    return before.filter(({ id, shared }) => shared && now.get(id)?.shared === false);
-}
-/**
- * What the removal of records frees beyond their own sizes: a record of a base image keeps more than it tells, and
- * that goes with it. `left` are the records that the images left behind, `removed` the IDs of those that went.
- */
-function freedWithBases({ byBases }, left, removed) {
-    const bases = left.filter(({ base }) => base);
-    const gone = bases.filter(({ id }) => removed.has(id));
-    if (gone.length === 0)
-        return 0;
-    const held = (byBases * gone.length) / bases.length;
-    return Math.max(held - cached_total(gone), 0);
-}
-/** What records hold apart from the images that share them, in bytes: their own unpacked layers. */
-function ownOfShared(images, records) {
-    const share = packedShare(images);
-    const built = records.filter(({ base, shared }) => shared && !base);
-    return share === undefined ? 0 : cached_total(built) * (1 - share);
-}
-/** How much of images is packed layers; undefined where the store has none. */
-function packedShare(images) {
-    const packed = images.filter(({ packedBytes }) => packedBytes !== undefined);
-    if (packed.length === 0)
-        return undefined;
-    const all = (0,policy_decision/* sum */.cz)(packed.map(({ bytes }) => bytes));
-    return ((0,policy_decision/* sum */.cz)(packed.map(({ packedBytes = 0 }) => packedBytes)) / Math.max(all, 1));
-}
-function cached_total(records) {
-    return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
-}
-
 ;// CONCATENATED MODULE: ./src/policy/runner.ts
 
 
@@ -32385,6 +32460,8 @@ function decideImages(images, staying, context) {
         return [image.id, { decision, age }];
     }));
     keepParents(images, decided);
+    if (context.engine.takesParents)
+        keepOfStayingParents(images, decided);
     return decided;
 }
 /**
@@ -32485,6 +32562,20 @@ function keepParents(images, decided) {
             left.push(parent);
     }
 }
+/** Keeps what would take a parent along that is to stay: the last child of an untagged one. */
+function keepOfStayingParents(images, decided) {
+    const goes = ({ id }) => decided.get(id)?.decision.action === 'remove';
+    const children = Map.groupBy(images, ({ parent }) => parent);
+    const staying = images.filter((one) => !goes(one) && one.references.length === 0);
+    for (let parent = staying.pop(); parent !== undefined; parent = staying.pop()) {
+        const [child, ...others] = children.get(parent.id) ?? [];
+        if (child === undefined || ![child, ...others].every(goes))
+            continue;
+        (0,policy_decision/* keepAsWell */.Yf)(decided, child.id, `its parent stays, and would go with it`);
+        if (child.references.length === 0)
+            staying.push(child);
+    }
+}
 
 ;// CONCATENATED MODULE: ./src/policy/networks.ts
 
@@ -32568,7 +32659,8 @@ function volumes_keepAnyway(volume, staying, { now, protectedBy }) {
     const label = protectedBy(volume.labels);
     return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
 }
-function keepByGuard(volume, { policy, now, evidence }) {
+function keepByGuard(volume, { policy, now, engine, evidence }) {
+    const podman = engine.kind === 'podman';
     if (policy.includeVolumes === 'none')
         return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
     // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
@@ -32576,16 +32668,21 @@ function keepByGuard(volume, { policy, now, evidence }) {
         return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${volume.driver}, not local`);
     if (Object.keys(volume.options).length > 0)
         return (0,policy_decision/* keep */.aC)('not-included', 'it has driver options');
-    if (isAnonymous(volume))
+    const anonymous = isAnonymous(volume);
+    // Podman takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+    if (podman && !anonymous)
+        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
+    // Its log has no mounts, either.
+    if (anonymous && !podman)
         return undefined;
-    if (policy.includeVolumes !== 'all')
+    if (!anonymous && policy.includeVolumes !== 'all')
         return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
     // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
     const until = untilDuration(policy, now);
     const since = evidence.watchedSince(volume.name) ?? now;
     return now - since >= until
         ? undefined
-        : (0,policy_decision/* keep */.aC)('unknown-age', `a named volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
+        : (0,policy_decision/* keep */.aC)('unknown-age', `${anonymous ? 'on Podman a' : 'a named'} volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
 }
 /** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
 function isAnonymous(volume) {
@@ -32594,7 +32691,6 @@ function isAnonymous(volume) {
 }
 
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
-
 
 
 
@@ -32682,18 +32778,16 @@ function measurePlan(plan, inventory, sizes) {
     // In the order of the removal: a layer counts with the last image that has it.
     const order = inLevels(images, inventory).flat();
     const ids = order.map(({ id }) => id);
-    const { records } = inventory.buildCache;
-    const sharing = records?.filter(({ shared }) => shared);
-    const { figures } = freedByImages(inventory, ids, sizes.layers, sharing);
-    const going = inventory.images.filter(({ id }) => figures.has(id));
+    const { certain, possible } = freedByImages(inventory, ids, sizes.layers);
     const measure = {
         container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
         network: () => ({ bytes: 0 }),
-        image: ({ id }) => figures.get(id) ?? { bytes: 0 },
+        image: ({ id }) => ({
+            bytes: certain.get(id) ?? 0,
+            bytesAtMost: possible.get(id) ?? 0
+        }),
         volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
-        'build-cache': ({ bytesAtMost = 0 }) => ({
-            bytesAtMost: bytesAtMost + ownOfShared(going, records ?? [])
-        })
+        'build-cache': () => ({})
     };
     return {
         ...plan,
@@ -32702,23 +32796,12 @@ function measurePlan(plan, inventory, sizes) {
             : item)
     };
 }
-/**
- * What the removal of images frees, in this order, where the cache has the given records in common with them
- * (undefined: nobody knows which); and what these hold of it.
- */
-function freedByImages({ images }, removed, layers, sharing) {
-    const freed = freedByRemoval(images, removed, layers);
-    const held = heldByCache(freed, images, sharing);
-    const figures = new Map([...freed].map(([id, { bytes, estimated }]) => {
-        const cached = held.byImage.get(id) ?? 0;
-        const figure = {
-            bytes: Math.round(bytes - cached),
-            bytesAtMost: bytes,
-            estimated: estimated || (cached > 0 && held.estimated)
-        };
-        return [id, figure];
-    }));
-    return { figures, held };
+/** What the removal of images frees, in this order: for certain, and at most, if the build cache has none of it. */
+function freedByImages({ images, buildCache }, removed, layers) {
+    const possible = freedBytes(images, removed, layers);
+    const shared = (buildCache.records ?? []).filter(({ shared }) => shared);
+    const sharedBytes = (0,policy_decision/* sum */.cz)(shared.map(({ bytes }) => bytes));
+    return { certain: withoutCached(possible, images, sharedBytes), possible };
 }
 
 // EXTERNAL MODULE: ./src/report/text.ts
@@ -32795,7 +32878,6 @@ function makeOutputs({ totals }, reportFile) {
 
 
 
-
 const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
 const resourceSchema = schemas/* object */.Ikc({
     kind: schemas/* enum */.k5n(kinds),
@@ -32811,8 +32893,6 @@ const resourceSchema = schemas/* object */.Ikc({
     bytes: schemas/* number */.aig().nullable(),
     /** In a dry run, where more may be freed than is certain: at most this. */
     bytesAtMost: schemas/* number */.aig().optional(),
-    /** The figure of bytes may be somewhat off. */
-    estimated: schemas/* boolean */.zMY().optional(),
     /** Milliseconds since its last use; null where nothing tells. */
     idle: schemas/* number */.aig().nullable(),
     /** References that were taken off an image that is still there, or are to be in a dry run. */
@@ -32849,7 +32929,7 @@ const reportSchema = schemas/* object */.Ikc({
 function makeReport(facts) {
     const { engine, plan, removal } = facts;
     const results = new Map(removal?.results.map((result) => [result.item, result]));
-    const freed = freedInAll(facts);
+    const freed = freedByRemovedImages(facts);
     const resources = plan.items.map((item) => removal === undefined
         ? makePlanned(item)
         : makeDone(item, results.get(item), freed));
@@ -32889,18 +32969,11 @@ function makeTotals({ plan, disk }, resources) {
         skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
     };
 }
-/** Counts in the order in which the images went: a layer goes with the last that had it, or stays with the cache. */
-function freedInAll({ inventory, sizes, removal }) {
-    const { results = [], cacheAfter } = removal ?? {};
-    const gone = results.filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
+/** What the images that went have freed, in the order in which they went: a layer counts with the last that had it. */
+function freedByRemovedImages({ inventory, sizes, removal }) {
+    const gone = (removal?.results ?? []).filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
     const ids = gone.map(({ item }) => item.id);
-    const { records } = inventory.buildCache;
-    const sharing = records?.filter(({ shared }) => shared);
-    const left = sharing && cacheAfter ? recordsLeftBehind(sharing, cacheAfter) : sharing;
-    const { figures, held } = freedByImages(inventory, ids, sizes.layers, left);
-    const pruned = results.flatMap(({ removedRecords = [] }) => removedRecords);
-    const withBases = freedWithBases(held, left ?? [], new Set(pruned));
-    return { images: figures, withBases };
+    return freedByImages(inventory, ids, sizes.layers).certain;
 }
 function common({ kind, id, name, references, decision, age }) {
     return {
@@ -32915,13 +32988,12 @@ function common({ kind, id, name, references, decision, age }) {
     };
 }
 function makePlanned(item) {
-    const { decision, bytes, bytesAtMost = 0, estimated } = item;
+    const { decision, bytes, bytesAtMost = 0 } = item;
     return {
         ...common(item),
         outcome: decision.action === 'keep' ? 'kept' : 'planned',
         bytes: bytes ?? null,
         ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
-        ...(estimated && { estimated }),
         ...(decision.action === 'untag' && {
             removedReferences: decision.removedReferences
         })
@@ -32934,35 +33006,23 @@ function makeDone(item, result, freed) {
         outcome,
         ...(reason && { reason }),
         ...(detail !== undefined && { detail }),
-        ...(outcome === 'removed' ? freedBy(item, result, freed) : { bytes: 0 }),
+        bytes: outcome === 'removed' ? freedBy(item, result, freed) : 0,
         ...(removedReferences && { removedReferences })
     };
 }
-function freedBy({ kind, id, bytes }, result, { images, withBases }) {
-    if (kind === 'image') {
-        const figure = images.get(id);
-        return {
-            bytes: figure?.bytes ?? null,
-            ...(figure?.estimated && { estimated: true })
-        };
-    }
-    if (kind !== 'build-cache')
-        return { bytes: bytes ?? null };
-    const told = result?.freed;
-    return told === undefined
-        ? { bytes: null }
-        : {
-            bytes: Math.round(told + withBases),
-            ...(withBases > 0 && { estimated: true })
-        };
+function freedBy({ kind, id, bytes }, result, freed) {
+    if (kind === 'build-cache')
+        return result?.freed ?? null;
+    if (kind === 'image')
+        return freed.get(id) ?? null;
+    return bytes ?? null;
 }
 /** What the removal of all images that stay for a reason would free, in bytes. */
 function heldBytes({ images }, resources) {
     const kept = resources.filter(({ kind, outcome }) => kind === 'image' && outcome === 'kept');
     return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
         const ids = group.map(({ id }) => id);
-        const freed = freedByRemoval(images, ids);
-        return [reason, (0,policy_decision/* sum */.cz)([...freed.values()].map(({ bytes }) => bytes))];
+        return [reason, (0,policy_decision/* sum */.cz)([...freedBytes(images, ids).values()])];
     }));
 }
 
@@ -33044,6 +33104,7 @@ async function run(world) {
             outputs: makeOutputs(report, options.reportFile),
             summary: (0,summary/* renderSummary */.Br)({
                 ...{ report, inputs: texts, disk, held, warnings },
+                podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
                 error: failure
             }),
             failure
@@ -33053,7 +33114,7 @@ async function run(world) {
         leave.abort();
     }
 }
-async function look({ docker, options, world, leave }) {
+async function look({ docker, policy, options, world, leave }) {
     const { env, log, show } = world;
     const lookedAt = Date.now();
     const [engine, context] = await Promise.all([
@@ -33072,7 +33133,8 @@ async function look({ docker, options, world, leave }) {
             onBroken
         });
     show(options.docker, ['--version']);
-    const listed = await withSignsOfLife(lookAtAll(docker, engine, context.name), (elapsed) => {
+    const builder = policy.includeBuildCache ? context.name : undefined;
+    const listed = await withSignsOfLife(lookAtAll(docker, engine, builder), (elapsed) => {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
     });
     const inventory = await remember(listed, context, options.stateDir, log);
@@ -33083,7 +33145,9 @@ async function look({ docker, options, world, leave }) {
         (0,report_text/* count */.U9)(networks.length, 'network'),
         (0,report_text/* count */.U9)(volumes.length, 'volume')
     ];
-    log.info(`Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
+    log.info(`Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
+    if (engine.kind === 'podman')
+        log.info(podmanNote(engine));
     const disk = await readDisk(engine, context.endpoint);
     return { engine, inventory, context, disk, lookedAt, watch };
 }
@@ -33156,7 +33220,6 @@ async function act({ docker, policy, options, deadline, world }, plan, { engine,
             keep: policy.buildCacheKeep,
             configFolder: world.env['DOCKER_CONFIG'] ?? (0,external_node_path_.join)((0,external_node_os_.homedir)(), '.docker')
         },
-        listCache: (docker) => listBuildCache(docker, engine, context.name),
         concurrency: options.concurrency,
         deadline,
         signal: world.signal,

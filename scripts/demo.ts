@@ -174,7 +174,7 @@ async function pinByDigest(
   engine: ThrowawayEngine,
   docker: Cli
 ): Promise<void> {
-  const registry = await startRegistry().catch((error: unknown) => {
+  const registry = await startRegistry(engine).catch((error: unknown) => {
     console.log(
       `No digest-pinned image, as no registry could be started: ${String(error)}`
     )

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -12,8 +12,10 @@ export type ThrowawayEngine = {
   host: string
   /** A Docker CLI that fits it. */
   docker: string
-  /** The process ID of its dockerd. */
+  /** The process ID of its dockerd, or of Podman's service. */
   pid: number
+  /** What a command has to begin with to be in the engine's network; nothing where that is the machine's. */
+  inNetwork: readonly string[]
   /** Everything that it has lies in here, and goes with it. */
   folder: string
   /** Sends a signal to its dockerd. */
@@ -40,6 +42,7 @@ type Programs = { env: Record<string, string>; docker: string; root: string }
  * unpacked packages of its distribution. Ready when it returns. Ends, with all that it made, at `stop()` and also when
  * this process ends in whatever way. Throws an Error that says what is needed where it cannot start one.
  *
+ * @param options.kind Docker, or Podman with the API that it offers to Docker's CLI: that needs a `root`
  * @param options.flags more options for dockerd
  * @param options.store the image store, instead of the one that dockerd prefers
  * @param options.root a folder with a system to run it in, instead of this one
@@ -47,12 +50,14 @@ type Programs = { env: Record<string, string>; docker: string; root: string }
  * @param options.path where programs are looked for
  */
 export async function startEngine({
+  kind = 'docker',
   flags = [],
   store,
   root = '/',
   dataSize = '',
   path = defaultPath
 }: {
+  kind?: 'docker' | 'podman'
   flags?: readonly string[]
   store?: string | undefined
   root?: string
@@ -64,29 +69,36 @@ export async function startEngine({
       `No throw-away engine can be started here: ${whatIsNeeded}.`
     )
   const asRoot = await rootPrefix(path)
+  const podman = kind === 'podman'
+  if (podman && root === '/')
+    throw new Error('Podman is started only in a system of its own: no root.')
   const programs =
-    root === '/' ? await findPrograms(path) : await programsIn(root)
+    root === '/' ? await findPrograms(path) : await programsIn(root, podman)
   // A socket's path may have no more than 107 characters: not in TMPDIR, which can be anywhere.
   const folder = await mkdtemp('/tmp/docker-reclaim-')
   await writeFile(join(folder, 'daemon.json'), '{}')
   await writeFile(join(folder, 'containerd.toml'), containerdConfig(folder))
+  const env = {
+    ...programs.env,
+    ...(podman && (await configurePodman(folder)))
+  }
 
-  const group = process.getgid?.() ?? 0
+  const group = String(process.getgid?.() ?? 0)
   const [command = '', ...args] = [
     ...asRoot,
     'env',
-    ...Object.entries(programs.env).map(([name, value]) => `${name}=${value}`),
+    ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
     'unshare',
     '--mount',
+    // Podman makes bridges and rules of a firewall as it likes.
+    ...(podman ? ['--net'] : []),
     'sh',
     keeper,
     folder,
     programs.root,
     dataSize,
-    '--group',
-    String(group),
-    ...storeFlags(store),
-    ...flags
+    kind,
+    ...(podman ? [group] : ['--group', group, ...storeFlags(store), ...flags])
   ]
   const child = spawn(command, args, {
     stdio: ['pipe', 'ignore', 'inherit'],
@@ -98,11 +110,12 @@ export async function startEngine({
     child.stdin.end()
     await ended
   }
+  const { docker } = programs
   const host = `unix://${join(folder, 'docker.sock')}`
-  const pidFile = join(folder, 'dockerd.pid')
+  const daemon = join(folder, podman ? 'podman' : 'dockerd')
   const ready = async () => {
-    await waitUntilReady(programs.docker, host, folder)
-    return Number(await readFile(pidFile, 'utf8'))
+    await waitUntilReady(docker, host, `${daemon}.log`)
+    return Number(await readFile(`${daemon}.pid`, 'utf8'))
   }
   const signal = async (name: string) => {
     const [kill, ...words] = [...asRoot, 'kill', '-s', name]
@@ -113,10 +126,17 @@ export async function startEngine({
     child.stdin.write('restart\n')
     engine.pid = await ready()
   }
-  const { docker } = programs
-  const engine = { host, docker, pid: 0, folder, signal, restart, stop }
+  const inNetwork: string[] = []
+  const engine = {
+    ...{ host, docker, pid: 0, inNetwork, folder },
+    ...{ signal, restart, stop }
+  }
   try {
     engine.pid = await ready()
+    if (podman)
+      inNetwork.push(
+        ...[...asRoot, 'nsenter', '--net', '--target', String(engine.pid)]
+      )
     return engine
   } catch (error) {
     await stop()
@@ -167,10 +187,12 @@ async function findPrograms(path: string): Promise<Programs> {
   }
 }
 
-async function programsIn(root: string): Promise<Programs> {
+async function programsIn(root: string, podman: boolean): Promise<Programs> {
   const docker = `${root}/usr/bin/docker`
-  if (!(await exists(docker))) throw new Error(`There is no ${docker}.`)
-  return { env: { PATH: systemPath }, docker, root }
+  const env = { PATH: systemPath }
+  if (await exists(docker)) return { env, docker, root }
+  if (!podman) throw new Error(`There is no ${docker}.`)
+  return { env, docker: await findDocker(), root }
 }
 
 /** The CLI that the engines of this machine come with. */
@@ -213,10 +235,63 @@ function containerdConfig(folder: string): string {
   ].join('\n')
 }
 
+/** The configuration of a Podman that keeps everything in its folder; returns the environment that it needs. */
+async function configurePodman(
+  folder: string
+): Promise<Record<string, string>> {
+  const files = {
+    CONTAINERS_CONF: [
+      '[engine]',
+      'cgroup_manager = "cgroupfs"',
+      'events_logger = "file"',
+      `events_logfile_path = "${folder}/events.log"`,
+      '[containers]',
+      'log_driver = "k8s-file"',
+      // Whatever limits the machine sets for us, these are below them.
+      'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]'
+    ],
+    CONTAINERS_STORAGE_CONF: [
+      '[storage]',
+      'driver = "overlay"',
+      `graphroot = "${folder}/data"`,
+      `runroot = "${folder}/run"`
+    ],
+    // The registries of the tests have no certificate.
+    CONTAINERS_REGISTRIES_CONF: [
+      '[[registry]]',
+      'location = "127.0.0.1"',
+      'insecure = true'
+    ]
+  }
+  await mkdir(join(folder, 'temporary'))
+  await mkdir(join(folder, 'bin'))
+  // In a network of its own there is nothing for a firewall to do; Podman wants one all the same.
+  for (const name of ['iptables', 'ip6tables'])
+    await writeFile(
+      join(folder, 'bin', name),
+      '#!/bin/dash\n[ "$1" != --version ] || echo "iptables v1.8.9"\n',
+      { mode: 0o755 }
+    )
+  const variables = await Promise.all(
+    Object.entries(files).map(async ([name, lines]) => {
+      const path = join(folder, `${name}.conf`)
+      await writeFile(path, `${lines.join('\n')}\n`)
+      return [name, path] as const
+    })
+  )
+  return {
+    ...Object.fromEntries(variables),
+    NETAVARK_FW: 'iptables',
+    PATH: `${join(folder, 'bin')}:${systemPath}`,
+    HOME: folder,
+    TMPDIR: join(folder, 'temporary')
+  }
+}
+
 async function waitUntilReady(
   docker: string,
   host: string,
-  folder: string
+  logFile: string
 ): Promise<void> {
   for (let attempt = 0; attempt < 300; attempt += 1) {
     const { exitCode } = await execa(docker, ['--host', host, 'version'], {
@@ -225,8 +300,6 @@ async function waitUntilReady(
     if (exitCode === 0) return
     await sleep(100)
   }
-  const log = await readFile(join(folder, 'dockerd.log'), 'utf8').catch(
-    () => ''
-  )
+  const log = await readFile(logFile, 'utf8').catch(() => '')
   throw new Error(`The throw-away engine did not start:\n${log.slice(-4_000)}`)
 }

@@ -1,5 +1,5 @@
 /**
- * Runs the tests on real engines against each engine of a matrix, two at a time, and prints a table of what passed.
+ * Runs the tests on real engines against each engine of a matrix, three on two cores at a time, and prints a table of what passed.
  * Needs Debian, root, and for the first time its packages. Arguments go to jest (names of test files).
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -13,17 +13,47 @@ import { createCli } from './fixtures.ts'
 import { unpackSystem } from './packages.ts'
 
 const project = join(import.meta.dirname, '..')
-const withBuildx = ['docker.io', 'docker-cli', 'docker-buildx']
+const docker = ['docker.io', 'docker-cli', 'docker-buildx']
+const podman = [
+  'podman',
+  'netavark',
+  'aardvark-dns',
+  'crun',
+  'catatonit',
+  'dash'
+]
 
 /** The engines: the Debian release that has each, its packages, and the major version that is expected of it. */
 const matrix = [
-  { suite: 'bookworm', packages: ['docker.io'], major: 20, store: 'overlay2' },
-  { suite: 'trixie', packages: withBuildx, major: 26, store: 'overlay2' },
-  { suite: 'sid', packages: withBuildx, major: 28, store: 'overlay2' },
-  { suite: 'sid', packages: withBuildx, major: 28, store: 'containerd' }
-] as const
+  row('docker', 20, 'overlay2', 'bookworm', ['docker.io']),
+  row('docker', 26, 'overlay2', 'trixie', docker),
+  row('docker', 28, 'overlay2', 'sid', docker),
+  row('docker', 28, 'containerd', 'sid', docker),
+  row('podman', 4, 'overlay', 'bookworm', podman),
+  row('podman', 5, 'overlay', 'trixie', [
+    ...podman,
+    'docker-cli',
+    'docker-buildx'
+  ])
+]
 
-type Row = (typeof matrix)[number]
+type Row = {
+  kind: 'docker' | 'podman'
+  major: number
+  store: string
+  suite: string
+  packages: readonly string[]
+}
+
+function row(
+  kind: Row['kind'],
+  major: number,
+  store: string,
+  suite: string,
+  packages: readonly string[]
+): Row {
+  return { kind, major, store, suite, packages }
+}
 
 /** An engine of the matrix that was started once, to see which version it is. */
 type Prepared = Row & { root: string; version: string }
@@ -45,20 +75,25 @@ const jestReport = z.object({
 })
 
 async function prepare(row: Row): Promise<Prepared> {
-  const { suite, packages, major, store } = row
+  const { kind, suite, packages, major } = row
   const root = await unpackSystem(suite, packages)
-  const engine = await startEngine({ root, store })
+  const engine = await startEngine({ kind, root, store: storeOf(row) })
   try {
-    const docker = createCli(engine)
-    const version = await docker('version', '--format', '{{.Server.Version}}')
+    const cli = createCli(engine)
+    const version = await cli('version', '--format', '{{.Server.Version}}')
     if (!version.startsWith(`${major}.`))
       throw new Error(
-        `${suite} has Docker ${version} (in ${root}), and the matrix says ${major}: test that one, and change the row.`
+        `${suite} has ${kind} ${version} (in ${root}), and the matrix says ${major}: test that one, and change the row.`
       )
     return { ...row, root, version }
   } finally {
     await engine.stop()
   }
+}
+
+/** Podman has but the one. */
+function storeOf({ kind, store }: Row): string | undefined {
+  return kind === 'podman' ? undefined : store
 }
 
 /** Runs the tests against one engine; what jest printed is shown where something failed. */
@@ -78,14 +113,19 @@ async function runTests(
       ],
       {
         cwd: project,
-        env: { ENGINE_ROOT: prepared.root, ENGINE_STORE: prepared.store },
+        env: {
+          ENGINE_KIND: prepared.kind,
+          ENGINE_ROOT: prepared.root,
+          ENGINE_STORE: storeOf(prepared)
+        },
         stdout: 'ignore',
         all: true,
         reject: false
       }
     )
     const report = jestReport.parse(JSON.parse(await readFile(output, 'utf8')))
-    if (exitCode !== 0) console.log(`${name(prepared)}\n${all}`)
+    if (exitCode !== 0)
+      console.log(`${name(prepared)}, ${prepared.store}:\n${all}`)
     const outcome = {
       ...prepared,
       passed: report.numPassedTests,
@@ -101,14 +141,14 @@ async function runTests(
   }
 }
 
-function name({ version, store }: Prepared): string {
-  return `Docker ${version} · ${store}`
+function name({ kind, version }: Prepared): string {
+  return `${kind === 'podman' ? 'Podman' : 'Docker'} ${version}`
 }
 
 function tableRow(outcome: Outcome): string {
-  const { version, suite, store, passed, failed, skipped, seconds } = outcome
+  const { suite, store, passed, failed, skipped, seconds } = outcome
   const cells = [
-    `Docker ${version}`.padEnd(24),
+    name(outcome).padEnd(24),
     suite.padEnd(8),
     store.padEnd(10),
     ...[passed, failed, skipped].map((count) => String(count).padStart(7)),
@@ -124,7 +164,8 @@ const header = [
 
 const prepared = []
 for (const row of matrix) prepared.push(await prepare(row))
-const atOnce = pLimit(availableParallelism())
+// They wait more than they work.
+const atOnce = pLimit(availableParallelism() + 1)
 const outcomes = await Promise.all(
   prepared.map((row) => atOnce(() => runTests(row, process.argv.slice(2))))
 )

@@ -19,12 +19,9 @@ import { startEngine, type ThrowawayEngine } from './engine.ts'
 import { createCli, importBusybox, loadImages } from './fixtures.ts'
 
 const root = process.env['ENGINE_ROOT']
-const store = process.env['ENGINE_STORE']
 const engine = await startEngine({
   ...(root && { root }),
-  flags: store
-    ? ['--feature', `containerd-snapshotter=${store === 'containerd'}`]
-    : []
+  store: process.env['ENGINE_STORE'] || undefined
 })
 const folder = await mkdtemp(join(tmpdir(), 'record-'))
 try {

@@ -1,17 +1,21 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ThrowawayEngine } from './engine.ts'
 import { unpackPackages } from './packages.ts'
 
 /** A real registry on loopback, with its images in a folder that goes with it. */
 export type Registry = { address: string; stop: () => Promise<void> }
 
-/** Starts Debian's docker-registry on a free port of 127.0.0.1. Docker takes plain HTTP from there. */
-export async function startRegistry(): Promise<Registry> {
+/** Starts Debian's docker-registry on a free port of the engine's 127.0.0.1. Docker takes plain HTTP from there. */
+export async function startRegistry({
+  inNetwork,
+  pid
+}: Pick<ThrowawayEngine, 'inNetwork' | 'pid'>): Promise<Registry> {
   const root = await unpackPackages(['docker-registry'])
   const folder = await mkdtemp(join(tmpdir(), 'registry-'))
   const address = `127.0.0.1:${await freePort()}`
@@ -24,13 +28,13 @@ export async function startRegistry(): Promise<Registry> {
       http: { addr: address }
     })
   )
-  const child = spawn(
+  const [command, ...args] = [
+    ...inNetwork,
     `${root}/usr/bin/docker-registry`,
-    ['serve', join(folder, 'config.yml')],
-    {
-      stdio: 'ignore'
-    }
-  )
+    'serve',
+    join(folder, 'config.yml')
+  ]
+  const child = spawn(command, args, { stdio: 'ignore' })
   const ended = once(child, 'exit')
   const stop = async () => {
     child.kill()
@@ -38,12 +42,18 @@ export async function startRegistry(): Promise<Registry> {
     await rm(folder, { recursive: true })
   }
   for (let attempt = 0; attempt < 100; attempt += 1) {
-    const answer = await fetch(`http://${address}/v2/`).catch(() => undefined)
-    if (answer?.ok) return { address, stop }
+    if (await isListening(pid, address)) return { address, stop }
     await sleep(100)
   }
   await stop()
   throw new Error('The registry did not start.')
+}
+
+/** Tells whether somebody listens at an address of the network that an engine is in. */
+async function isListening(pid: number, address: string): Promise<boolean> {
+  const port = Number(address.split(':').at(-1)).toString(16).toUpperCase()
+  const sockets = await readFile(`/proc/${pid}/net/tcp`, 'utf8').catch(() => '')
+  return new RegExp(`:${port.padStart(4, '0')} 00000000:0000 0A `).test(sockets)
 }
 
 async function freePort(): Promise<number> {

@@ -10,6 +10,7 @@ import {
   type Context
 } from './docker/inventory.ts'
 import { removeAll, type Removal, type Result } from './docker/removal.ts'
+import { podmanNote } from './docker/podman.ts'
 import {
   measureContainers,
   measureLayers,
@@ -124,6 +125,7 @@ export async function run(world: World): Promise<Ending> {
       outputs: makeOutputs(report, options.reportFile),
       summary: renderSummary({
         ...{ report, inputs: texts, disk, held, warnings },
+        podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
         error: failure
       }),
       failure
@@ -191,8 +193,9 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
     count(volumes.length, 'volume')
   ]
   log.info(
-    `Engine ${engine.name}, Docker ${engine.version}, image store ${engine.store}: ${held.join(', ')}`
+    `Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${held.join(', ')}`
   )
+  if (engine.kind === 'podman') log.info(podmanNote(engine))
   const disk = await readDisk(engine, context.endpoint)
   return { engine, inventory, context, disk, lookedAt, watch }
 }

@@ -241,7 +241,7 @@ test.each(['stderr', 'stdout'])(
       await writeFile(words, text)
       await writeFile(
         path,
-        `#!/bin/sh\ncat ${words} >&${stream === 'stderr' ? '2; exit 1' : '1'}\n`,
+        `#!/bin/sh\n[ "$1" = context ] && exec echo '[]'\ncat ${words} >&${stream === 'stderr' ? '2; exit 1' : '1'}\n`,
         { mode: 0o755 }
       )
       const done = await runStep({ docker: path })

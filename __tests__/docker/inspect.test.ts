@@ -11,6 +11,33 @@ test.each([
   ['network', 'Error response from daemon: network abc not found', true],
   ['volume', 'Error response from daemon: get abc: no such volume', true],
   ['volume', 'Error: No such volume: abc', true],
+  [
+    'container',
+    'Error response from daemon: no container with name or ID "abc" found: no such container',
+    true
+  ],
+  [
+    'image',
+    'Error response from daemon: failed to find image abc: docker.io/library/abc: No such image',
+    true
+  ],
+  [
+    'network',
+    'Error response from daemon: unable to find network with name or ID abc: network not found',
+    true
+  ],
+  [
+    'volume',
+    'Error response from daemon: volume with name abc not found: no such volume',
+    true
+  ],
+  ['volume', 'Error response from daemon: no such volume', true],
+  [
+    'volume',
+    'Error response from daemon: no such volume\nError response from daemon: broken',
+    false
+  ],
+  ['network', 'Error response from daemon: no such volume', false],
   ['container', 'Error: No such container: abcd', false],
   [
     'container',

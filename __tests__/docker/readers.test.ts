@@ -33,7 +33,7 @@ const recordings = new Map(
 )
 
 const commandOf = (args: readonly string[]) =>
-  /^(info|events)$/.test(args[0] ?? '')
+  /^(info|version|events)$/.test(args[0] ?? '')
     ? String(args[0])
     : args.slice(0, 2).join(' ')
 
@@ -248,7 +248,7 @@ function honest(printed: (command: string) => string, changed: string) {
       image: text(raw, 'Image'),
       imageReference: text(raw, 'Config', 'Image'),
       mountedImages: [
-        ...mounted.filter(of('image')).map((one) => one.name),
+        ...mounted.filter(of('image')).flatMap((one) => [one.name, one.source]),
         ...asked.filter(of('image')).map((one) => one.source)
       ],
       networks: entries(raw, 'NetworkSettings', 'Networks').flatMap(
@@ -289,6 +289,7 @@ function honest(printed: (command: string) => string, changed: string) {
         ? [...new Set(tags)]
         : [...new Set([...tags, ...digests])],
       digests,
+      aliases: [],
       parent: text(raw, 'Parent') || undefined,
       createdAt: parseTime(text(raw, 'Created')),
       taggedAt: time(raw, 'Metadata', 'LastTagTime'),
@@ -325,16 +326,22 @@ function honest(printed: (command: string) => string, changed: string) {
     id: text(raw, 'Actor', 'ID'),
     image: map(raw, 'Actor', 'Attributes')['image'] ?? ''
   }))
+  const version: unknown = JSON.parse(printed('version'))
+  const parts = list(version, 'Server', 'Components').map((one) =>
+    text(one, 'Name')
+  )
   return {
     context: context ?? { name: 'default', endpoint: '' },
     engine: {
+      kind: parts.includes('Podman Engine') ? 'podman' : 'docker',
       name: text(info, 'Name'),
       id: text(info, 'ID'),
       version: text(info, 'ServerVersion'),
       store: containerd ? 'containerd' : text(info, 'Driver'),
       now: time(info, 'SystemTime') ?? 0,
       rootDir: text(info, 'DockerRootDir'),
-      kernel: text(info, 'KernelVersion')
+      kernel: text(info, 'KernelVersion'),
+      takesParents: false
     },
     containers: sorted(containers),
     images,

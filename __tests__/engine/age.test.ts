@@ -4,9 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startRegistry, type Registry } from '../../scripts/registry.ts'
-import { fillers, oldImage, resource, useEngine } from './harness.ts'
+import {
+  fillers,
+  oldImage,
+  onlyOnDocker,
+  podman,
+  resource,
+  useEngine
+} from './harness.ts'
 
-const { docker, load, step, contents } = useEngine()
+const { docker, engine, load, step, contents } = useEngine()
+// Podman has no log that forgets soon.
+const it = onlyOnDocker('log that forgets soon')
 const everything = {
   'keep-last': '0',
   'protected-images': 'busybox',
@@ -15,7 +24,7 @@ const everything = {
 let registry: Registry
 
 beforeAll(async () => {
-  registry = await startRegistry()
+  registry = await startRegistry(engine())
 }, 60_000)
 afterAll(async () => {
   await registry.stop()
@@ -46,8 +55,13 @@ test('images of any date stay that were just loaded; Docker’s own prune goes b
     .map((name) => `${name}:1`)
     .sort()
   expect((await contents()).references).toEqual(['busybox:1', ...loaded].sort())
+  // Podman 4 does not say what it loaded, and does not understand Docker's prune either.
+  const silent = podman && done.report?.engine.version.startsWith('4')
   for (const name of loaded)
-    expect(resource(done, name)).toMatchObject({ reason: 'recent' })
+    expect(resource(done, name)).toMatchObject({
+      reason: silent ? 'unknown-age' : 'recent'
+    })
+  if (silent) return
   expect(resource(done, 'epoch:1').detail).toMatch(
     /^(?:loaded|tagged) \d s ago$/
   )
@@ -88,7 +102,7 @@ test('images of any date stay that were just pulled, by tag or by digest', async
     })
 })
 
-test('what was pulled before the event log began is of unknown age, and said to be', async () => {
+it('what was pulled before the event log began is of unknown age, and said to be', async () => {
   const reference = `${registry.address}/app:1`
   await load([{ ...oldImage('app'), references: [reference] }])
   await docker('push', reference)
@@ -115,7 +129,7 @@ test('what was pulled before the event log began is of unknown age, and said to 
   await docker('image', 'prune', '--all', '--force')
 })
 
-test('what was pulled before the event log began is known from an earlier run on', async () => {
+it('what was pulled before the event log began is known from an earlier run on', async () => {
   const reference = `${registry.address}/known:1`
   await load([{ ...oldImage('known'), references: [reference] }])
   await docker('push', reference)
@@ -159,6 +173,8 @@ test('an image that a container used outlives a younger one that nothing used', 
     old('used', '2023-05-01T12:00:00Z'),
     old('unused', '2024-05-01T12:00:00Z')
   ])
+  // Podman 4 does not say what it loaded.
+  if (podman) await docker('tag', 'unused:1', 'unused:2')
   await sleep(3_000)
   await docker(
     'create',

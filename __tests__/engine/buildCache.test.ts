@@ -2,16 +2,19 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect } from '@jest/globals'
 import {
   findOtherClis,
   makeDockerConfig,
+  onlyOnDocker,
   resource,
   useEngine,
   type OtherClis
 } from './harness.ts'
 
 const { docker, engine, build, step } = useEngine()
+// Podman has no build cache.
+const test = onlyOnDocker('build cache')
 const cacheOnly = {
   'include-containers': 'false',
   'include-images': 'false',

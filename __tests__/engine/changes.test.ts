@@ -2,7 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { dockerWith, oldImage, resource, useEngine } from './harness.ts'
+import {
+  dockerWith,
+  oldImage,
+  parentOf,
+  podman,
+  resource,
+  useEngine
+} from './harness.ts'
 
 const { docker, engine, load, build, step, contents } = useEngine()
 const everything = {
@@ -94,7 +101,7 @@ test('what a new container needs stays: image, network and volumes', async () =>
     volumes: ['data'],
     references: ['app:1', 'busybox:1']
   })
-  for (const name of ['net', 'data', 'app:1'])
+  for (const name of ['net', ...(podman ? [] : ['data']), 'app:1'])
     expect(resource(done, name)).toMatchObject({
       outcome: 'kept',
       reason: 'changed'
@@ -184,7 +191,8 @@ test('when the time is up the step stops cleanly, and says what was not done', a
   const done = await step({
     ...everything,
     concurrency: '1',
-    timeout: '2s',
+    // All 40 take longer than that, and listing them does not, on a busy machine or on Podman (3 s for its event log).
+    timeout: '8s',
     docker: command
   })
 
@@ -284,9 +292,7 @@ test('a parent stays where its child stays after all', async () => {
   await build('FROM busybox:1\nLABEL step=1\nLABEL step=2\n', {
     tag: 'child:1'
   })
-  const [child] = JSON.parse(await docker('image', 'inspect', 'child:1')) as {
-    Parent: string
-  }[]
+  const parent = await parentOf(docker, 'child:1')
   const command = await dockerThat(
     'case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && $docker create --name new --network none child:1 true >/dev/null ;; esac'
   )
@@ -302,11 +308,11 @@ test('a parent stays where its child stays after all', async () => {
     outcome: 'kept',
     reason: 'changed'
   })
-  expect(resource(done, child?.Parent ?? '')).toMatchObject({
+  expect(resource(done, parent)).toMatchObject({
     outcome: 'kept',
     reason: 'changed'
   })
-  expect((await contents()).images).toContain(child?.Parent)
+  expect((await contents()).images).toContain(parent)
 })
 
 test('an image that cannot be removed after its other tags are off is a failure, and so are words of another error', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { resource, useEngine } from './harness.ts'
+import { ownNetwork, podman, resource, useEngine } from './harness.ts'
 
 const { docker, step, contents } = useEngine()
 const everything = {
@@ -125,7 +125,7 @@ test('a network stays with a stopped or a created container, which then starts',
   const left = await contents()
   expect(left.networks).toEqual(['of-created', 'of-stopped'])
   expect(left.containers).toEqual(['created', 'stopped'])
-  expect(resource(done, 'host')).toMatchObject({
+  expect(resource(done, ownNetwork)).toMatchObject({
     action: 'keep',
     reason: 'built-in'
   })
@@ -171,10 +171,13 @@ test('a protected label protects whatever carries it, and only that value', asyn
   expect(await contents()).toMatchObject({
     containers: ['yes'],
     networks: ['yes'],
-    volumes: ['yes'],
+    // Podman's named volumes stay anyway.
+    volumes: podman ? ['no', 'yes'] : ['yes'],
     references: ['busybox:1', 'yes:1']
   })
-  const reasons = done.report?.resources.filter(({ name }) => /^yes/.test(name))
+  const reasons = done.report?.resources.filter(({ name }) =>
+    /(?:^|\/)yes/.test(name)
+  )
   expect(reasons?.map(({ reason }) => reason)).toEqual(
     Array(4).fill('protected-label')
   )

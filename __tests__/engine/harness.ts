@@ -8,7 +8,7 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, test } from '@jest/globals'
 import { startEngine, type ThrowawayEngine } from '../../scripts/engine.ts'
 import {
   createCli,
@@ -19,6 +19,7 @@ import {
 } from '../../scripts/fixtures.ts'
 import { exists, unpackPackages } from '../../scripts/packages.ts'
 import { runStep, type Step } from '../../scripts/step.ts'
+import { imageId } from '../../src/docker/podman.ts'
 import type { Resource } from '../../src/report/report.ts'
 
 /** An image of 2024, with one layer of its own. */
@@ -62,21 +63,41 @@ export type Contents = {
   volumes: string[]
 }
 
+const root = process.env['ENGINE_ROOT']
+export const podman = process.env['ENGINE_KIND'] === 'podman'
+
 /**
- * Starts a throw-away engine for a file of tests. ENGINE_ROOT names a folder with a system to run it in, and
- * ENGINE_STORE the image store, `containerd` or `overlay2`.
+ * Starts a throw-away engine of the kind that is to be tested. ENGINE_ROOT names a folder with a system to run it in,
+ * ENGINE_STORE the image store, `containerd` or `overlay2`; ENGINE_KIND is `podman` for Podman.
  */
+export function startTestEngine(
+  options: { dataSize?: string } = {}
+): Promise<ThrowawayEngine> {
+  return startEngine({
+    ...options,
+    kind: podman ? 'podman' : 'docker',
+    ...(root && { root }),
+    store: process.env['ENGINE_STORE'] || undefined
+  })
+}
+
+/** A test of something that Podman does not have: there it counts as skipped, and its name says what is missing. */
+export function onlyOnDocker(what: string) {
+  return (name: string, body: () => Promise<void>, limit?: number): void => {
+    if (podman) test.skip(`${name} (Podman has no ${what})`, body)
+    else test(name, body, limit)
+  }
+}
+
+/** What an engine has of networks from the start, as `contents` and reports name it. */
+export const ownNetwork = podman ? 'podman' : 'host'
+
+/** A throw-away engine for a file of tests. */
 export function useEngine(options: { dataSize?: string } = {}): TestEngine {
   let running: ThrowawayEngine | undefined
-  const root = process.env['ENGINE_ROOT']
-  const store = process.env['ENGINE_STORE'] || undefined
 
   beforeAll(async () => {
-    running = await startEngine({
-      ...options,
-      ...(root && { root }),
-      store
-    })
+    running = await startTestEngine(options)
   }, 120_000)
   beforeEach(async () => {
     await empty(docker)
@@ -103,7 +124,8 @@ export function useEngine(options: { dataSize?: string } = {}): TestEngine {
         // The CLI of another system looks for its plugins in this one.
         const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
         const cli = createCli(engine(), {
-          DOCKER_BUILDKIT: buildKit ? '1' : '0',
+          // Podman builds in a way of its own, which only the classic builder asks for.
+          DOCKER_BUILDKIT: buildKit && !podman ? '1' : '0',
           ...((await exists(plugin)) && {
             DOCKER_CONFIG: await makeDockerConfig(join(folder, '.docker'), {
               plugin
@@ -118,7 +140,7 @@ export function useEngine(options: { dataSize?: string } = {}): TestEngine {
           ...(tag ? ['--tag', tag] : []),
           folder
         ]
-        return (await cli(...args)).trim().split('\n').at(-1) ?? ''
+        return imageId((await cli(...args)).trim().split('\n').at(-1) ?? '')
       } finally {
         await rm(folder, { recursive: true })
       }
@@ -147,7 +169,10 @@ export function useEngine(options: { dataSize?: string } = {}): TestEngine {
         images: await lines('image', 'ls', '--all', '--quiet', '--no-trunc'),
         references: (
           await lines('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')
-        ).filter((reference) => !reference.includes('<none>')),
+        )
+          .filter((reference) => !reference.includes('<none>'))
+          .map(familiar)
+          .sort(),
         networks: (
           await lines('network', 'ls', '--format', '{{.Name}}')
         ).filter((name) => !['bridge', 'host', 'none'].includes(name)),
@@ -206,20 +231,44 @@ async function empty(docker: Cli): Promise<void> {
     ['container', 'ls', '--all', '--quiet'],
     ['container', 'rm', '--force', '--volumes']
   )
-  // A parent goes only once its children have gone.
-  while ((await docker('image', 'ls', '--all', '--quiet')) !== '')
-    await docker('image', 'prune', '--all', '--force')
+  // A parent goes only once its children have gone. Podman 4 does not understand Docker's prune.
+  const images = ['image', 'ls', '--all', '--quiet']
+  while ((await docker(...images)) !== '')
+    await (podman
+      ? each(images, ['image', 'rm', '--force']).catch(() => undefined)
+      : docker('image', 'prune', '--all', '--force'))
   await each(['volume', 'ls', '--quiet'], ['volume', 'rm'])
   await docker('network', 'prune', '--force')
-  await docker('builder', 'prune', '--all', '--force')
+  if (!podman) await docker('builder', 'prune', '--all', '--force')
 }
 
-/** The one resource of that name in a report; its references count as names, too. */
+/** A reference as Docker has it: Podman's say where they are from, if only from here. */
+function familiar(reference: string): string {
+  return reference.replace(/^(?:docker\.io\/(?:library\/)?|localhost\/)/, '')
+}
+
+/** The ID of the image that an image was built on. */
+export async function parentOf(docker: Cli, image: string): Promise<string> {
+  const json = await docker('image', 'inspect', image)
+  const [{ Parent }] = JSON.parse(json) as [{ Parent: string }]
+  return imageId(Parent)
+}
+
+/** The one resource of that name in a report, as Docker names it; its references count as names, too. */
 export function resource(step: Step, name: string): Resource {
-  const found = step.report?.resources.filter(
-    (one) =>
-      one.name === name || one.id === name || one.references?.includes(name)
-  )
+  const found = step.report?.resources
+    .map((one) => ({
+      ...one,
+      name: familiar(one.name),
+      ...(one.references && { references: one.references.map(familiar) }),
+      ...(one.removedReferences && {
+        removedReferences: one.removedReferences.map(familiar)
+      })
+    }))
+    .filter(
+      (one) =>
+        one.name === name || one.id === name || one.references?.includes(name)
+    )
   if (found?.length !== 1)
     throw new Error(
       `${found?.length ?? 'no report, so no'} resources are called ${name}`

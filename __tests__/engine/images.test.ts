@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { resource, useEngine } from './harness.ts'
+import { parentOf, podman, resource, useEngine } from './harness.ts'
 
 const { docker, load, build, step, contents } = useEngine()
 
@@ -153,11 +153,10 @@ test('an expired reference is untagged where another repository keeps the image,
 })
 
 test('a dangling image goes once it is older than until, and not before', async () => {
-  const first = await build(
-    'FROM scratch\nCOPY Dockerfile /\nLABEL build=1\n',
-    { tag: 'app:1' }
-  )
-  await build('FROM scratch\nCOPY Dockerfile /\nLABEL build=2\n', {
+  const first = await build('FROM scratch\nCOPY Dockerfile /\n# build 1\n', {
+    tag: 'app:1'
+  })
+  await build('FROM scratch\nCOPY Dockerfile /\n# build 2\n', {
     tag: 'app:1'
   })
   const inputs = { 'keep-last': '0', 'include-images': 'dangling' }
@@ -177,12 +176,6 @@ test('a dangling image goes once it is older than until, and not before', async 
 })
 
 test('parents of the classic builder stay with what stays, and go after their children otherwise', async () => {
-  const parents = async (reference: string) => {
-    const [image] = JSON.parse(await docker('image', 'inspect', reference)) as {
-      Parent: string
-    }[]
-    return image?.Parent ?? ''
-  }
   await build('FROM busybox:1\nLABEL step=1\nLABEL step=2\n', {
     tag: 'stays:1'
   })
@@ -192,9 +185,9 @@ test('parents of the classic builder stay with what stays, and go after their ch
   await build('FROM busybox:1\nLABEL pinned=yes\nLABEL pinned=\n', {
     tag: 'child:1'
   })
-  const ofStaying = await parents('stays:1')
-  const ofGoing = await parents('goes:1')
-  const pinned = await parents('child:1')
+  const ofStaying = await parentOf(docker, 'stays:1')
+  const ofGoing = await parentOf(docker, 'goes:1')
+  const pinned = await parentOf(docker, 'child:1')
 
   const done = await step({
     'keep-last': '0',
@@ -223,5 +216,11 @@ test('parents of the classic builder stay with what stays, and go after their ch
   const left = await contents()
   expect(left.images).toEqual(expect.arrayContaining([ofStaying, pinned]))
   expect(left.images).not.toContain(ofGoing)
-  expect(left.references).toEqual(['busybox:1', 'stays:1'])
+  // Podman 4 would take the protected parent along with its child.
+  const child = podman && done.report?.engine.version.startsWith('4')
+  expect(left.references).toEqual([
+    'busybox:1',
+    ...(child ? ['child:1'] : []),
+    'stays:1'
+  ])
 })

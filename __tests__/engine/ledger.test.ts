@@ -4,9 +4,19 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { ledgerFile } from '../../src/ledger.ts'
-import { fillers, oldImage, resource, useEngine } from './harness.ts'
+import {
+  fillers,
+  oldImage,
+  onlyOnDocker,
+  resource,
+  useEngine
+} from './harness.ts'
 
 const { docker, engine, load, step, contents } = useEngine()
+// Podman has no safe removal of named volumes, and no log that forgets soon.
+const it = onlyOnDocker(
+  'safe removal of named volumes, and no log that forgets soon'
+)
 const everything = {
   'keep-last': '0',
   'protected-images': 'busybox',
@@ -21,7 +31,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-test('a named volume goes only once a ledger has watched it idle for until', async () => {
+it('a named volume goes only once a ledger has watched it idle for until', async () => {
   await docker('volume', 'create', 'idle')
   await docker('volume', 'create', 'used')
   const inputs = {
@@ -68,7 +78,7 @@ test('a named volume goes only once a ledger has watched it idle for until', asy
   expect(await readdir(folder)).toHaveLength(1)
 })
 
-test('what the engine’s log has forgotten, the ledger remembers', async () => {
+it('what the engine’s log has forgotten, the ledger remembers', async () => {
   await load([oldImage('used'), oldImage('unused')])
   await docker('run', '--rm', '--network', 'none', 'busybox:1', 'true')
   await docker(

@@ -9,7 +9,7 @@ const { docker, engine, load, step } = useEngine()
 let registry: Registry
 
 beforeAll(async () => {
-  registry = await startRegistry()
+  registry = await startRegistry(engine())
 }, 60_000)
 afterAll(async () => {
   await registry.stop()

@@ -10,14 +10,24 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { startEngine } from '../../scripts/engine.ts'
 import { createCli } from '../../scripts/fixtures.ts'
 import { runStep, type Step } from '../../scripts/step.ts'
-import { fillers, oldImage, resource, useEngine } from './harness.ts'
+import {
+  fillers,
+  oldImage,
+  onlyOnDocker,
+  resource,
+  startTestEngine,
+  useEngine
+} from './harness.ts'
 
 // What other jobs do on the same engine while the step is at work.
 
 const { docker, engine, load, build, step, contents } = useEngine()
+// Podman has no builder that bears removals beside it, and no safe removal of named volumes.
+const it = onlyOnDocker(
+  'builder that bears removals beside it, and no safe removal of named volumes'
+)
 const everything = {
   'keep-last': '0',
   until: '0s',
@@ -136,7 +146,7 @@ test('nothing that another process renews while 200 images are removed is lost, 
   }
 }, 180_000)
 
-test('builds that go on all the while find what they built', async () => {
+it('builds that go on all the while find what they built', async () => {
   await load(Array.from({ length: 60 }, (_, index) => oldImage(`app-${index}`)))
   let done: Step | undefined
   const running = step({
@@ -210,7 +220,7 @@ test('without the event log nothing goes: what was loaded a moment ago would pas
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
 
-test('a named volume that a container unmounted a minute ago stays, however old; an idle one that was watched goes', async () => {
+it('a named volume that a container unmounted a minute ago stays, however old; an idle one that was watched goes', async () => {
   await docker('volume', 'create', 'used')
   await docker('volume', 'create', 'idle')
   // Their age cannot be made: what the engine says of it is written a day back on its way, and so is the ledger.
@@ -263,9 +273,8 @@ test('a named volume that a container unmounted a minute ago stays, however old;
   expect((await contents()).volumes).toEqual(['used'])
 })
 
-test('two engines on one machine have ledgers of their own, also with the same ID', async () => {
-  const root = process.env['ENGINE_ROOT']
-  const other = await startEngine({ ...(root && { root }) })
+it('two engines on one machine have ledgers of their own, also with the same ID', async () => {
+  const other = await startTestEngine()
   try {
     const state = join(folder, 'state')
     await createCli(other)('volume', 'create', 'data')

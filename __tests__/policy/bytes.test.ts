@@ -14,6 +14,7 @@ function image(id: string, ...layers: string[]): Image {
     layers,
     references: [],
     digests: [],
+    aliases: [],
     parent: undefined,
     createdAt: 0,
     taggedAt: 0,

@@ -68,6 +68,7 @@ const images: fc.Arbitrary<Image[]> = fc
             [],
             [`app@sha256:${'d'.repeat(64)}`]
           ),
+          aliases: fc.constant<string[]>([]),
           parent: fc.option(
             fc.constantFrom(...ids.slice(0, index), 'sha256:elsewhere'),
             { nil: undefined }
@@ -206,14 +207,16 @@ const ledgerEntry = fc.record({
 })
 
 export const inventories: fc.Arbitrary<Inventory> = fc.record({
-  engine: fc.constant({
-    name: 'host',
-    id: 'id',
-    version: '28.5.2',
-    store: 'overlay2',
-    now,
-    rootDir: '/var/lib/docker',
-    kernel: '6'
+  engine: fc.record({
+    kind: fc.constantFrom('docker', 'podman'),
+    name: fc.constant('host'),
+    id: fc.constant('id'),
+    version: fc.constant('28.5.2'),
+    store: fc.constant('overlay2'),
+    now: fc.constant(now),
+    rootDir: fc.constant('/var/lib/docker'),
+    kernel: fc.constant('6'),
+    takesParents: fc.boolean()
   }),
   containers,
   images,

@@ -218,6 +218,22 @@ test('nothing goes of which a date shows that it was in use since until, nor any
   )
 })
 
+test('where the engine takes untagged parents along, none that stays loses its last child', () => {
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      fc.pre(inventory.engine.takesParents)
+      const gone = ids(makePlan(inventory, policy), 'image', 'remove')
+      const children = Map.groupBy(inventory.images, ({ parent }) => parent)
+      for (const { id, references } of inventory.images) {
+        const ofIt = children.get(id) ?? []
+        if (!gone.has(id) && references.length === 0 && ofIt.length > 0)
+          expect(ofIt.every((one) => gone.has(one.id))).toBe(false)
+      }
+    }),
+    runs
+  )
+})
+
 test('a parent of an image that stays, stays', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {

@@ -627,3 +627,55 @@ test('what is of unknown age is said when it can go, if that is remembered', () 
   )
   expect(decisionOf('i', held)?.detail).not.toContain('UTC')
 })
+
+const podman = { ...inventory().engine, kind: 'podman' } as const
+
+test.each([
+  ['a named one, though it was watched', 'data', 'named-volume'],
+  ['an anonymous one that was watched', 'a'.repeat(64), 'expired'],
+  ['an anonymous one that was not', 'b'.repeat(64), 'unknown-age']
+])('of volumes on Podman: %s', (_, name, reason) => {
+  const watched = ['data', 'a'.repeat(64)]
+  const held = {
+    engine: podman,
+    volumes: [volume(name)],
+    ledger: watched.map((id) => ({ id, since: ago(day), arrived: false }))
+  }
+  expect(decisionOf(name, held)).toMatchObject({ reason })
+})
+
+test('on Podman the beginning of the log tells no age: buildah and skopeo are not in it', () => {
+  const event = { type: 'network', action: 'create', id: 'x', image: '' }
+  const held = {
+    images: [image('old', { pulled: true })],
+    events: [{ ...event, at: ago(3 * day) }]
+  }
+  expect(decisionOf('old', held)).toMatchObject(removed)
+  expect(decisionOf('old', { ...held, engine: podman })).toMatchObject({
+    reason: 'unknown-age'
+  })
+})
+
+test('where the engine takes parents along, the last child of one that has to stay does so, too', () => {
+  const family = (others: string[]) => ({
+    engine: { ...podman, takesParents: true },
+    images: [
+      image('parent', { labels: { keep: '' } }),
+      image('middle', { parent: 'parent' }),
+      image('child', { parent: 'middle', references: ['child:1'] }),
+      ...others.map((id) =>
+        image(id, { parent: 'parent', labels: { keep: '' } })
+      )
+    ]
+  })
+  const wanted = {
+    protectedLabels: [{ key: 'keep', value: undefined }]
+  }
+  for (const id of ['child', 'middle'])
+    expect(decisionOf(id, family([]), wanted)).toMatchObject({
+      action: 'keep',
+      reason: 'in-use'
+    })
+  for (const id of ['child', 'middle'])
+    expect(decisionOf(id, family(['sibling']), wanted)).toMatchObject(removed)
+})

@@ -1,5 +1,6 @@
 import type { Engine, EngineEvent } from '../policy/inventory.ts'
 import { succeed, type Docker } from './cli.ts'
+import { podmanEvent, podmanLogEnd } from './podman.ts'
 import { eventSchema, readJsonLines } from './schemas.ts'
 
 /**
@@ -10,19 +11,28 @@ export async function readEventLog(
   docker: Docker,
   engine: Engine
 ): Promise<EngineEvent[]> {
-  const until = (engine.now / 1_000).toFixed(3)
+  const { kind, now } = engine
+  const end = kind === 'podman' ? podmanLogEnd(now) : now
+  const until = (end / 1_000).toFixed(3)
   const args = ['events', '--since', '1', '--until', until]
   const output = await docker([...args, '--format', '{{json .}}'])
-  return readEvents(succeed(output, 'events').stdout)
+  return readEvents(succeed(output, 'events').stdout, engine)
 }
 
 /** Reads events, one a line. */
-export function readEvents(lines: string): EngineEvent[] {
-  return readJsonLines(lines, eventSchema, 'events').map((event) => ({
-    at: event.timeNano / 1e6,
-    type: event.Type,
-    action: event.Action,
-    id: event.Actor.ID,
-    image: event.Actor.Attributes['image'] ?? ''
-  }))
+export function readEvents(
+  lines: string,
+  { kind }: Pick<Engine, 'kind'>
+): EngineEvent[] {
+  return readJsonLines(lines, eventSchema, 'events').map((raw) => {
+    const { image = '', name = '' } = raw.Actor.Attributes
+    const event = {
+      at: raw.timeNano / 1e6,
+      type: raw.Type,
+      action: raw.Action,
+      id: raw.Actor.ID,
+      image
+    }
+    return kind === 'podman' ? podmanEvent(event, name) : event
+  })
 }

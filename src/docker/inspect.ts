@@ -7,6 +7,7 @@ import {
   type Docker,
   type Output
 } from './cli.ts'
+import { podmanSaysAbsent, saysAllAbsent } from './podman.ts'
 import { readJson } from './schemas.ts'
 
 export type Inspectable = 'container' | 'image' | 'network' | 'volume'
@@ -81,7 +82,9 @@ export function saysAbsent(
   type: Inspectable,
   name: string
 ): boolean {
-  return stderr.split('\n').some((line) => {
+  const lines = stderr.split('\n').filter(Boolean)
+  if (type === 'volume' && saysAllAbsent(lines)) return true
+  return lines.some((line) => {
     const at = line.indexOf(name)
     if (at < 0) return false
     const around =
@@ -91,7 +94,8 @@ export function saysAbsent(
       new RegExp(
         `(?:${type}|get) NAME:? (?:not found|no such ${type})$`,
         'i'
-      ).test(around)
+      ).test(around) ||
+      podmanSaysAbsent(around, type)
     )
   })
 }

@@ -12,6 +12,15 @@ import { readEventLog } from './events.ts'
 import { connectionError, DockerError, succeed, type Docker } from './cli.ts'
 import { inspect, type Inspected } from './inspect.ts'
 import {
+  imageId,
+  isPodman,
+  markPods,
+  podmanAliases,
+  podmanReferences,
+  takesParents
+} from './podman.ts'
+import { traitsOf } from './traits.ts'
+import {
   containerSchema,
   contextSchema,
   imageSchema,
@@ -22,6 +31,7 @@ import {
   readJson,
   readJsonLines,
   readSize,
+  versionSchema,
   volumeSchema
 } from './schemas.ts'
 
@@ -33,11 +43,12 @@ export async function lookAtEngine(
   docker: Docker,
   env: Record<string, string | undefined>
 ): Promise<Engine> {
-  const output = succeed(
-    await docker(['info', '--format', '{{json .}}'], { limit: 60_000 }),
-    'info'
-  )
-  const info = readJson(output.stdout, infoSchema, 'info')
+  const ask = async (command: string) => {
+    const args = [command, '--format', '{{json .}}']
+    return succeed(await docker(args, { limit: 60_000 }), command).stdout
+  }
+  const [facts, parts] = await Promise.all([ask('info'), ask('version')])
+  const info = readJson(facts, infoSchema, 'info')
   // Old CLIs exit with 0 here although no engine answered.
   const errors = info.ServerErrors.join('\n')
   if (errors !== '')
@@ -45,14 +56,19 @@ export async function lookAtEngine(
   const containerd = info.DriverStatus.some(
     ([key, value]) => key === 'driver-type' && value === containerdDriver
   )
+  const { Server: server } = readJson(parts, versionSchema, 'version')
+  const version = info.ServerVersion
+  const podman = isPodman(server?.Components ?? [])
   return {
+    kind: podman ? 'podman' : 'docker',
     name: info.Name,
     id: info.ID,
-    version: info.ServerVersion,
+    version,
     store: containerd ? 'containerd' : info.Driver,
     now: info.SystemTime ?? Date.now(),
     rootDir: info.DockerRootDir,
-    kernel: info.KernelVersion
+    kernel: info.KernelVersion,
+    takesParents: podman && takesParents(version)
   }
 }
 
@@ -67,12 +83,13 @@ export async function lookAtAll(
 ): Promise<Inventory> {
   const [containers, images, networks, volumes, events, records] =
     await Promise.all([
-      listContainers(docker),
+      listContainers(docker, engine),
       listImages(docker, engine),
-      listNetworks(docker),
+      listNetworks(docker, engine),
       listVolumes(docker),
       readEventLog(docker, engine),
-      listBuildCache(docker, engine, builder)
+      // Podman has none but the untagged parents of images.
+      traitsOf(engine).buildCache ? listBuildCache(docker, engine, builder) : []
     ])
   const unreadable = Object.entries({
     image: images.unreadable,
@@ -106,7 +123,10 @@ async function listIds(
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'] as const
 
 /** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
-export async function listContainers(docker: Docker): Promise<Container[]> {
+export async function listContainers(
+  docker: Docker,
+  { kind }: Engine
+): Promise<Container[]> {
   const ids = await listIds(docker, [
     ...listAllContainers,
     '--format',
@@ -116,7 +136,8 @@ export async function listContainers(docker: Docker): Promise<Container[]> {
   const others = await Promise.all(
     inspected.unreadable.map((id) => readFromListing(docker, id))
   )
-  return [...inspected.found.map(readContainer), ...others.flat()]
+  const found = inspected.found.map(readContainer)
+  return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()]
 }
 
 /**
@@ -184,7 +205,8 @@ function readContainer(raw: z.output<typeof containerSchema>): Container {
     image: raw.Image,
     imageReference: config?.Image ?? '',
     mountedImages: [
-      ...named('image').map(({ Name }) => Name),
+      // Docker names it, Podman gives it as the source.
+      ...named('image').flatMap(({ Name, Source }) => [Name, Source]),
       ...asked.map(({ Source }) => Source)
     ],
     networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
@@ -203,7 +225,7 @@ async function listImages(
   const listed = readJsonLines(stdout, listedImageSchema, 'image ls')
   const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]))
   const images = await inspectImages(docker, engine, [...sizes.keys()])
-  if (engine.store !== 'containerd') return images
+  if (!traitsOf(engine).packedLayers) return images
   // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
   const found = images.found.map((image) => ({
     ...image,
@@ -228,31 +250,42 @@ function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {
   const real = (reference: string) => !reference.includes('<none>')
   const tags = raw.RepoTags.filter(real)
   const digests = raw.RepoDigests.filter(real)
-  // The containerd store makes up digests from the tags; one that stands alone it lists among the tags.
-  const madeUp = engine.store === 'containerd'
+  const { digestsAreFromRegistries } = traitsOf(engine)
+  const podman = engine.kind === 'podman'
+  const references = podman
+    ? podmanReferences(tags, digests)
+    : digestsAreFromRegistries
+      ? [...tags, ...digests]
+      : // A digest that stands alone is listed among the tags there.
+        tags
   return {
     id: raw.Id,
-    references: [...new Set(madeUp ? tags : [...tags, ...digests])],
+    references: [...new Set(references)],
     digests,
-    parent: raw.Parent || undefined,
+    aliases: podman ? podmanAliases(references) : [],
+    parent: imageId(raw.Parent) || undefined,
     createdAt: raw.Created,
     taggedAt: raw.Metadata?.LastTagTime,
     labels: raw.Config?.Labels ?? {},
     bytes: raw.Size,
     layers: raw.RootFS?.Layers ?? [],
-    pulled: !madeUp && digests.length > 0,
+    pulled: podman || (digestsAreFromRegistries && digests.length > 0),
     byBuildKit: raw.Comment.startsWith('buildkit')
   }
 }
 
-async function listNetworks(docker: Docker): Promise<Inspected<Network>> {
+async function listNetworks(
+  docker: Docker,
+  engine: Engine
+): Promise<Inspected<Network>> {
   const args = ['network', 'ls', '--no-trunc', '--format', '{{json .ID}}']
-  return inspectNetworks(docker, await listIds(docker, args))
+  return inspectNetworks(docker, engine, await listIds(docker, args))
 }
 
 /** Inspects networks by ID. */
 export async function inspectNetworks(
   docker: Docker,
+  { kind }: Engine,
   ids: readonly string[]
 ): Promise<Inspected<Network>> {
   const inspected = await inspect(docker, 'network', ids, networkSchema)
@@ -264,7 +297,8 @@ export async function inspectNetworks(
     labels: raw.Labels,
     ingress: raw.Ingress,
     configFrom: raw.ConfigFrom?.Network || undefined,
-    containers: raw.Containers
+    // Podman 4 lists stopped ones, too; it removes no network that any container has.
+    containers: kind === 'podman' ? [] : raw.Containers
   }))
   return { ...inspected, found }
 }

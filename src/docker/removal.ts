@@ -20,6 +20,7 @@ import {
 import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
 import { byKey, lookAgain } from './secondLook.ts'
 import type { Watch } from './watch.ts'
+import { imageId } from './podman.ts'
 import { referencesToUntag, removeImage, untag } from './untag.ts'
 
 /** What became of a planned removal. */
@@ -99,6 +100,15 @@ const commands = {
   { args: string[]; said: (id: string) => string }
 >
 
+/** A line that a removal printed. */
+function readWord(line: string): string {
+  const deleted = 'Deleted: '
+  const word = line.trim()
+  return word.startsWith(deleted)
+    ? deleted + imageId(word.slice(deleted.length))
+    : word
+}
+
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000
 const firstBatch = 8
@@ -118,6 +128,8 @@ function createAct(options: RemovalOptions) {
   const fates = new Map<string, Fate['outcome']>()
   /** References that are off an image already, whatever becomes of it. */
   const takenOff = new Map<string, string[]>()
+  /** All that the engine said of its removals: what it took along with something is not asked for again. */
+  const everSaid = new Set<string>()
   let fatal: DockerError | undefined
   let cacheAfter: CacheRecord[] | undefined
 
@@ -185,7 +197,8 @@ function createAct(options: RemovalOptions) {
   ): Promise<Output> {
     const { args, said } = commands[kind]
     const read = (stdout: string) => {
-      const words = new Set(stdout.split('\n').map((line) => line.trim()))
+      const words = new Set(stdout.split('\n').map(readWord))
+      for (const word of words) everSaid.add(word)
       for (const item of items)
         if (words.has(said(item.id))) settle(item, { outcome: 'removed' })
     }
@@ -244,8 +257,12 @@ function createAct(options: RemovalOptions) {
     const look = await lookAgain(docker, inventory, watch, kind, ids)
     note(items, look)
     return items.filter((item) => {
-      const change = recheck[kind](item.id, look)
-      if (change === 'gone') settle(item, { outcome: 'gone' })
+      const { id } = item
+      const change = recheck[kind](id, look)
+      if (change === 'gone')
+        settle(item, {
+          outcome: everSaid.has(commands[kind].said(id)) ? 'removed' : 'gone'
+        })
       else if (change !== undefined) settle(item, kept(change.changed))
       return change === undefined
     })
@@ -374,7 +391,7 @@ function readUntagging(words: string, done: readonly string[]): Fate {
 
 /** Words of the engine about a use that no listing shows yet. */
 const used =
-  /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i
+  /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i
 
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
 function readRefusal(kind: RemovableKind, output: Output): Fate {

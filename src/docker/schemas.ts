@@ -63,6 +63,12 @@ export const infoSchema = z.object({
   ServerErrors: texts
 })
 
+export const versionSchema = z.object({
+  Server: z
+    .object({ Components: orElse(z.array(z.object({ Name: text })), []) })
+    .nullish()
+})
+
 const mountSchema = z.object({ Type: text, Name: text, Source: text })
 
 export const containerSchema = z.object({

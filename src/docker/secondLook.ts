@@ -23,8 +23,8 @@ export async function lookAgain(
   const { engine, images: allImages } = inventory
   const nothing = { found: [], unreadable: [] }
   const [containers, networks, images, volumes] = await Promise.all([
-    listContainers(docker),
-    kind === 'network' ? inspectNetworks(docker, ids) : nothing,
+    listContainers(docker, engine),
+    kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
     kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
     kind === 'volume' ? inspectVolumes(docker, ids) : nothing
   ])

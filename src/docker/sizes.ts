@@ -3,6 +3,7 @@ import { layerSizesOf } from '../policy/bytes.ts'
 import type { Engine, Image } from '../policy/inventory.ts'
 import { orNothing, succeed, type Docker } from './cli.ts'
 import { inspect } from './inspect.ts'
+import { traitsOf } from './traits.ts'
 import {
   containerSchema,
   diskUsageSchema,
@@ -86,7 +87,7 @@ export async function measureLayers(
       }))
       const sizes = layerSizesOf(history, layers.length)
       if (sizes === undefined) return []
-      if (engine.store !== 'containerd') return [[id, sizes] as const]
+      if (!traitsOf(engine).packedLayers) return [[id, sizes] as const]
       // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
       const unpacked = sizes.reduce((sum, size) => sum + size, 0)
       const scale = unpacked > 0 ? bytes / unpacked : 1

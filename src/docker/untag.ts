@@ -4,6 +4,7 @@ import type { PlanItem } from '../policy/plan.ts'
 import { wordsOf, type Docker } from './cli.ts'
 import { saysAbsent } from './inspect.ts'
 import { inspectImages } from './inventory.ts'
+import { traitsOf } from './traits.ts'
 
 // Without --no-prune the engine takes untagged parents along, protected ones too.
 export const removeImage = ['image', 'rm', '--no-prune']
@@ -45,7 +46,7 @@ export async function untag(
   }
   let words = ''
   for (const reference of references) {
-    const compares = engine.store === 'containerd' && !reference.includes('@')
+    const compares = traitsOf(engine).comparesTags && !reference.includes('@')
     if (!compares && (await read(reference)) !== id) continue
     const name = compares ? `${reference}@${id}` : reference
     const output = await docker([...removeImage, '--', name])

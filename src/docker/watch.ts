@@ -14,7 +14,7 @@ export type Watch = {
  * nothing fails.
  */
 export function watchEngine(
-  { now }: Engine,
+  engine: Engine,
   {
     command,
     env,
@@ -29,7 +29,7 @@ export function watchEngine(
   }
 ): Watch {
   const events: EngineEvent[] = []
-  const since = (now / 1_000).toFixed(6)
+  const since = (engine.now / 1_000).toFixed(6)
   const stream = execa(
     command,
     ['events', '--since', since, '--format', '{{json .}}'],
@@ -53,7 +53,7 @@ export function watchEngine(
   const read = async () => {
     for await (const line of stream)
       try {
-        events.push(...readEvents(line))
+        events.push(...readEvents(line, engine))
       } catch {
         // The next lines may be read again; and a stream that nobody reads would block.
         tell()

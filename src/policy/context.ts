@@ -1,5 +1,5 @@
 import { indexEvidence, type EvidenceIndex } from './evidence.ts'
-import type { Inventory } from './inventory.ts'
+import type { Engine, Image, Inventory } from './inventory.ts'
 import {
   labelMatcher,
   referenceMatcher,
@@ -12,6 +12,7 @@ import type { Policy } from './policy.ts'
 export type Context = {
   policy: Policy
   now: number
+  engine: Engine
   evidence: EvidenceIndex
   /** Says which protected label is among these, or undefined. */
   protectedBy: (labels: Labels) => string | undefined
@@ -31,6 +32,7 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
   return {
     policy,
     now: inventory.engine.now,
+    engine: inventory.engine,
     evidence: indexEvidence(inventory),
     protectedBy: (present) => {
       const found = labels.find(({ matches }) => matches(present))
@@ -69,12 +71,13 @@ export function unmatchedPatterns(
   ]
 }
 
-/** Everything that an image is known by: its references, and digests that the store makes up from them. */
+/** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
 export function namesOf({
   references,
-  digests
-}: Pick<Inventory['images'][number], 'references' | 'digests'>): string[] {
-  return [...new Set([...references, ...digests])]
+  digests,
+  aliases
+}: Pick<Image, 'references' | 'digests' | 'aliases'>): string[] {
+  return [...new Set([...references, ...digests, ...aliases])]
 }
 
 function describePattern({ key, value }: LabelPattern): string {

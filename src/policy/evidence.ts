@@ -5,7 +5,7 @@ import { imageFinder } from './needs.ts'
 /** What the event log and the ledger show of images and networks (by ID) and of volumes (by name). */
 export type EvidenceIndex = {
   of: (id: string) => readonly Evidence[]
-  /** The oldest event: what is in no later one has not happened since. */
+  /** The oldest event: what is in no later one has not happened since. Undefined where that does not hold. */
   logBegan: number | undefined
   /** Since when an earlier run has known of something. */
   watchedSince: (id: string) => number | undefined
@@ -15,6 +15,7 @@ export type EvidenceIndex = {
 
 /** What an image has been through, by the action of the event. Untagging and removal are no use. */
 const imageActions: Record<string, string> = {
+  build: 'built',
   pull: 'pulled',
   load: 'loaded',
   import: 'imported',
@@ -33,7 +34,7 @@ const otherActions = new Set([
 
 /** Sorts what is known from before by what it is evidence for. */
 export function indexEvidence(inventory: Inventory): EvidenceIndex {
-  const { events, ledger, remembers } = inventory
+  const { engine, events, ledger, remembers } = inventory
   const inLog = usesInLog(inventory)
   const entries = new Map(ledger?.map((entry) => [entry.id, entry]))
   const times = events.map(({ at }) => at)
@@ -47,7 +48,11 @@ export function indexEvidence(inventory: Inventory): EvidenceIndex {
         { at: arrived ? since : undefined, of: 'first seen' }
       ]
     },
-    logBegan: plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+    // Other tools fill Podman's store as well (buildah, skopeo), and its log knows nothing of that.
+    logBegan:
+      engine.kind === 'podman'
+        ? undefined
+        : plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
     watchedSince: (id) => entries.get(id)?.since,
     remembers
   }

@@ -45,6 +45,7 @@ export function decideImages(
     })
   )
   keepParents(images, decided)
+  if (context.engine.takesParents) keepOfStayingParents(images, decided)
   return decided
 }
 
@@ -179,5 +180,27 @@ function keepParents(
     const name = child.references[0] ?? child.id
     if (parent && keepAsWell(decided, parent.id, `parent of ${name}`))
       left.push(parent)
+  }
+}
+
+/** Keeps what would take a parent along that is to stay: the last child of an untagged one. */
+function keepOfStayingParents(
+  images: readonly Image[],
+  decided: Map<string, Decided>
+): void {
+  const goes = ({ id }: Image) => decided.get(id)?.decision.action === 'remove'
+  const children = Map.groupBy(images, ({ parent }) => parent)
+  const staying = images.filter(
+    (one) => !goes(one) && one.references.length === 0
+  )
+  for (
+    let parent = staying.pop();
+    parent !== undefined;
+    parent = staying.pop()
+  ) {
+    const [child, ...others] = children.get(parent.id) ?? []
+    if (child === undefined || ![child, ...others].every(goes)) continue
+    keepAsWell(decided, child.id, `its parent stays, and would go with it`)
+    if (child.references.length === 0) staying.push(child)
   }
 }

@@ -19,6 +19,8 @@ export type Inventory = {
 }
 
 export type Engine = {
+  /** Podman offers Docker's API, and is not quite Docker. */
+  kind: 'docker' | 'podman'
   name: string
   id: string
   version: string
@@ -29,6 +31,8 @@ export type Engine = {
   /** The folder that holds all it has, as the engine sees it. */
   rootDir: string
   kernel: string
+  /** It takes untagged parents along with an image, whatever it was told. */
+  takesParents: boolean
 }
 
 export type Container = {
@@ -60,6 +64,8 @@ export type Image = {
   references: string[]
   /** Every `repository@digest` that it is known by: the containerd store makes them up from the tags. */
   digests: string[]
+  /** What people call it as well: Podman finds `localhost/app:1` for `app:1`. */
+  aliases: string[]
   parent: string | undefined
   createdAt: number | undefined
   taggedAt: number | undefined
@@ -70,7 +76,7 @@ export type Image = {
   packedBytes?: number
   /** The layers' content IDs, the lowest first. */
   layers: string[]
-  /** It came from a registry (as far as the store tells). */
+  /** It came from a registry, or may have come (as far as the store tells). */
   pulled: boolean
   /** Built by BuildKit, whose cache may hold the same layers. */
   byBuildKit: boolean

@@ -72,21 +72,22 @@ export function imageFinder(
   images: readonly Image[]
 ): (name: string) => string[] {
   const ids = images.map(({ id }) => id)
-  const known = new Map(images.map(({ id }) => [id, id]))
+  const known = new Map(images.map(({ id }) => [id, [id]]))
   for (const image of images)
-    for (const name of namesOf(image)) known.set(canonical(name), image.id)
+    for (const name of namesOf(image).map(canonical))
+      known.set(name, [...(known.get(name) ?? []), image.id])
   return (name) => {
-    const exact = known.get(name) ?? known.get(canonical(name))
+    const exact = known.get(name) ?? known.get(canonical(name)) ?? []
     const { digest } = parseReference(name)
     const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1]
     const found = [
-      exact,
-      known.get(digest ?? ''),
-      ...(start && exact !== name
+      ...exact,
+      ...(known.get(digest ?? '') ?? []),
+      ...(start && !exact.includes(name)
         ? ids.filter((id) => id.startsWith(`sha256:${start}`))
         : [])
     ]
-    return [...new Set(found)].filter((id) => id !== undefined)
+    return [...new Set(found)]
   }
 }
 

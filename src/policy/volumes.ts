@@ -48,8 +48,9 @@ function keepAnyway(
 
 function keepByGuard(
   volume: Volume,
-  { policy, now, evidence }: Context
+  { policy, now, engine, evidence }: Context
 ): Decision | undefined {
+  const podman = engine.kind === 'podman'
   if (policy.includeVolumes === 'none')
     return keep('not-included', 'include-volumes is false')
   // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
@@ -57,8 +58,16 @@ function keepByGuard(
     return keep('not-included', `its driver is ${volume.driver}, not local`)
   if (Object.keys(volume.options).length > 0)
     return keep('not-included', 'it has driver options')
-  if (isAnonymous(volume)) return undefined
-  if (policy.includeVolumes !== 'all')
+  const anonymous = isAnonymous(volume)
+  // Podman takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+  if (podman && !anonymous)
+    return keep(
+      'named-volume',
+      'Podman does not remove just the one it is told'
+    )
+  // Its log has no mounts, either.
+  if (anonymous && !podman) return undefined
+  if (!anonymous && policy.includeVolumes !== 'all')
     return keep('named-volume', 'only include-volumes: all takes named ones')
   // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
   const until = untilDuration(policy, now)
@@ -67,7 +76,7 @@ function keepByGuard(
     ? undefined
     : keep(
         'unknown-age',
-        `a named volume goes only after it was watched for until${whenKnown(since + until, evidence)}`
+        `${anonymous ? 'on Podman a' : 'a named'} volume goes only after it was watched for until${whenKnown(since + until, evidence)}`
       )
 }
 

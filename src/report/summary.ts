@@ -13,6 +13,8 @@ export type SummaryFacts = {
   /** What removing all images that stay for a reason would free, in bytes. */
   held: ReadonlyMap<Reason, number>
   warnings: readonly string[]
+  /** What is left alone because the engine is Podman; undefined where it is Docker. */
+  podman: string | undefined
   /** Why the step fails, if it does. */
   error: string | undefined
 }
@@ -97,13 +99,14 @@ function usedShare({ free, used }: Disk): string {
 
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
 export function renderSummary(facts: SummaryFacts): string {
-  const { report, disk, warnings, error } = facts
+  const { report, disk, warnings, podman, error } = facts
   const { resources, dryRun, engine } = report
   const sections = [
     '## Docker Reclaim',
     `**${headline(facts)}**`,
     error === undefined ? '' : renderError(error),
     renderWarnings(warnings),
+    podman === undefined ? '' : `> [!NOTE]\n> ${code(podman, 1_000)}`,
     renderKinds(resources, dryRun),
     renderList(
       'Failed',
@@ -126,7 +129,7 @@ export function renderSummary(facts: SummaryFacts): string {
       resources.filter(({ outcome }) => outcome === 'kept'),
       false
     ),
-    `Engine ${code(engine.name)}, Docker ${code(engine.version)}, image store ${code(engine.store)}.` +
+    `Engine ${code(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${code(engine.version)}, image store ${code(engine.store)}.` +
       (disk.before && disk.after
         ? ` Free disk before: ${formatSize(disk.before.free)}, after: ${formatSize(disk.after.free)}.`
         : '')

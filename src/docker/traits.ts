@@ -1,0 +1,42 @@
+import type { Engine } from '../policy/inventory.ts'
+
+/** What engines and their image stores do in different ways. The numbers are those of the facts that the design names. */
+export type Traits = {
+  /** `image rm repo:tag@ID` takes the tag off only if it still means that ID (9). */
+  comparesTags: boolean
+  /** Digests say where an image can be had: others are made up from the tags, for images of no registry as well (14). */
+  digestsAreFromRegistries: boolean
+  /** A layer is there twice, and inspect counts the packed one alone, the listing both (27). */
+  packedLayers: boolean
+  /** The cache of builds is no image, and has commands of its own (23, 33). */
+  buildCache: boolean
+}
+
+const traits = {
+  storageDriver: {
+    comparesTags: false,
+    digestsAreFromRegistries: true,
+    packedLayers: false,
+    buildCache: true
+  },
+  containerd: {
+    comparesTags: true,
+    digestsAreFromRegistries: false,
+    packedLayers: true,
+    buildCache: true
+  },
+  podman: {
+    comparesTags: false,
+    digestsAreFromRegistries: false,
+    packedLayers: false,
+    buildCache: false
+  }
+} satisfies Record<string, Traits>
+
+export function traitsOf({
+  kind,
+  store
+}: Pick<Engine, 'kind' | 'store'>): Traits {
+  if (kind === 'podman') return traits.podman
+  return store === 'containerd' ? traits.containerd : traits.storageDriver
+}
