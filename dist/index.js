@@ -31292,9 +31292,9 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2876);
 /* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5106);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7994);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5703);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(7429);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5395);
 
 
 
@@ -31335,7 +31335,7 @@ async function main() {
     }
     catch (error) {
         const message = describe(error);
-        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_6__/* .renderFailure */ .zt)(message));
+        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_6__/* .renderFailure */ .z)(message));
         fail(message);
     }
 }
@@ -31774,13 +31774,15 @@ function textMatcher(pattern) {
 
 /***/ }),
 
-/***/ 7994:
+/***/ 4512:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Br: () => (/* binding */ renderSummary),
+/* harmony export */   Fl: () => (/* binding */ usedShare),
 /* harmony export */   Pl: () => (/* binding */ headline),
-/* harmony export */   zt: () => (/* binding */ renderFailure)
+/* harmony export */   T1: () => (/* binding */ formatShare),
+/* harmony export */   n2: () => (/* binding */ goes),
+/* harmony export */   qF: () => (/* binding */ nouns)
 /* harmony export */ });
 /* harmony import */ var _policy_decision_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6614);
 /* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
@@ -31788,23 +31790,18 @@ function textMatcher(pattern) {
 
 
 
-/** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
-const longestSummary = 1_000_000;
-const longestList = 250_000;
+/** The kinds of resources in words, in the order in which a reader wants them. */
 const nouns = {
+    image: 'image',
     container: 'container',
     network: 'network',
-    image: 'image',
     volume: 'volume',
     'build-cache': 'build cache'
 };
 /** The answer in one sentence, for the log and as the first line of the summary. */
 function headline({ report, disk }) {
     const { totals, dryRun, resources } = report;
-    const milliseconds = Date.parse(report.finishedAt) - Date.parse(report.startedAt);
-    const took = milliseconds < 120_000
-        ? `in ${(milliseconds / 1_000).toFixed(1)} s`
-        : `in ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds)}`;
+    const took = `in ${describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt))}`;
     if (totals.skipped)
         return `Nothing to do: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
     const what = describeGoing(report).join(', ') || 'nothing went';
@@ -31813,9 +31810,15 @@ function headline({ report, disk }) {
     return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
         `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`);
 }
-/** What went or would go, counted by kind: `2 containers`, `1 image`. */
+/** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
+function describeTime(milliseconds) {
+    return milliseconds < 9_950
+        ? `${(milliseconds / 1_000).toFixed(1)} s`
+        : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds);
+}
+/** What went or would go, counted by kind: `1 image`, `2 containers`. */
 function describeGoing({ resources, totals }) {
-    const going = resources.filter(({ action, outcome }) => outcome === 'removed' || (outcome === 'planned' && action === 'remove'));
+    const going = resources.filter(goes);
     const planned = resources
         .filter(({ outcome }) => outcome === 'planned')
         .map(({ removedReferences = [] }) => removedReferences.length);
@@ -31830,6 +31833,10 @@ function describeGoing({ resources, totals }) {
         ...(untagged > 0 ? [(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(untagged, 'reference')] : [])
     ];
 }
+/** Whether it was removed, or would be. */
+function goes({ action, outcome }) {
+    return outcome === 'removed' || (outcome === 'planned' && action === 'remove');
+}
 /** In a dry run, what is possible beyond what is certain. */
 function upTo({ resources, totals }) {
     const planned = resources.filter(({ outcome }) => outcome === 'planned');
@@ -31840,40 +31847,483 @@ function describeDisk({ before, after }, dryRun) {
     if (before === undefined || after === undefined)
         return '';
     if (dryRun)
-        return ` Disk ${usedShare(before)} used.`;
-    return ` Disk ${usedShare(before)} → ${usedShare(after)}.`;
+        return ` Disk ${formatShare(usedShare(before))} used.`;
+    return ` Disk ${formatShare(usedShare(before))} → ${formatShare(usedShare(after))}.`;
 }
 /** As `df` has it: of what is used and what users may still use. */
 function usedShare({ free, used }) {
-    return `${Math.round((used / (used + free)) * 100)} %`;
+    return used / (used + free);
 }
+function formatShare(share) {
+    return `${Math.round(share * 100)} %`;
+}
+
+
+/***/ }),
+
+/***/ 5703:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  z: () => (/* binding */ renderFailure),
+  B: () => (/* binding */ renderSummary)
+});
+
+// EXTERNAL MODULE: ./src/report/headline.ts
+var headline = __nccwpck_require__(4512);
+// EXTERNAL MODULE: ./src/policy/decision.ts
+var decision = __nccwpck_require__(6614);
+// EXTERNAL MODULE: ./src/policy/match.ts
+var match = __nccwpck_require__(6563);
+// EXTERNAL MODULE: ./src/units.ts + 1 modules
+var units = __nccwpck_require__(1065);
+;// CONCATENATED MODULE: ./src/report/markdown.ts
+
+/** A table; columns whose head ends in `:` stand to the right, as numbers do. */
+function table(head, rows) {
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    const names = head.map((name) => name.replace(/:$/, ''));
+    const rule = head.map((name) => (name.endsWith(':') ? '---:' : ':---'));
+    return [line(names), line(rule), ...rows.map(line)].join('\n');
+}
+/** As many rows as fit into so many bytes, with a line that says how many more there are. */
+function tableThatFits(head, rows, most) {
+    let size = 0;
+    const tooMany = rows.findIndex((row) => {
+        size += Buffer.byteLength(row.join(' | ')) + 5;
+        return size > most;
+    });
+    if (tooMany < 0)
+        return table(head, rows);
+    const more = rows.length - tooMany;
+    return `${table(head, rows.slice(0, tooMany))}\n\n… and ${more} more: the report file has them all.`;
+}
+/** Folded away until somebody wants it. */
+function folded(title, body) {
+    return `<details><summary>${title}</summary>\n\n${body}\n\n</details>`;
+}
+const barLength = 12;
+/** A share as a bar of text, which every renderer of Markdown shows: `██████      `. */
+function bar(share) {
+    const full = Math.round(Math.min(Math.max(share, 0), 1) * barLength);
+    // Something is more than nothing. Spaces that do not break are never collapsed.
+    const filled = share > 0 ? Math.max(full, 1) : 0;
+    return `\`${'█'.repeat(filled)}${'\u00a0'.repeat(barLength - filled)}\``;
+}
+/** A figure for a cell: it never breaks between the number and its unit. */
+function figure(text) {
+    return text.replaceAll(' ', '\u00a0');
+}
+/** What a resource freed, or would free. */
+function describeBytes({ bytes, bytesAtMost }) {
+    if (bytes === null)
+        return 'unknown';
+    const certain = figure((0,units/* formatSize */.Xq)(bytes));
+    return bytesAtMost === undefined
+        ? certain
+        : `${certain}, up to ${figure((0,units/* formatSize */.Xq)(bytesAtMost))}`;
+}
+/** Marks a figure that is an estimate. */
+function estimate(text) {
+    return `≈ ${text}`;
+}
+
+;// CONCATENATED MODULE: ./src/report/pictures.ts
+
+
+
+
+
+/** The disk before and after, or in a dry run as it is and as it might be. */
+function renderDisk({ dryRun, totals }, { before, after }) {
+    if (before === undefined || after === undefined || totals.skipped)
+        return '';
+    const then = dryRun
+        ? {
+            free: before.free + totals.plannedBytes,
+            used: Math.max(before.used - totals.plannedBytes, 0)
+        }
+        : after;
+    const mark = dryRun ? estimate : (text) => text;
+    return table(['disk', 'used', ':', 'free:'], [
+        [
+            dryRun ? 'now' : 'before',
+            bar((0,headline/* usedShare */.Fl)(before)),
+            figure((0,headline/* formatShare */.T1)((0,headline/* usedShare */.Fl)(before))),
+            figure((0,units/* formatSize */.Xq)(before.free))
+        ],
+        [
+            dryRun ? 'would be' : 'after',
+            bar((0,headline/* usedShare */.Fl)(then)),
+            mark(figure((0,headline/* formatShare */.T1)((0,headline/* usedShare */.Fl)(then)))),
+            mark(figure((0,units/* formatSize */.Xq)(then.free)))
+        ]
+    ]);
+}
+/** Colours that can be told apart on white and on black, with black text on them. */
+const colours = [
+    '#58a6ff',
+    '#3fb950',
+    '#e3b341',
+    '#ff8a80',
+    '#bc8cff',
+    '#39c5cf',
+    '#f0883e',
+    '#8b949e'
+];
+/** A pie of what was freed, by repository and kind. */
+function renderPie({ dryRun, resources }) {
+    const freed = resources.filter((one) => (0,headline/* goes */.n2)(one) && (one.bytes ?? 0) > 0);
+    const groups = [...Map.groupBy(freed, (one) => mermaidLabel(groupOf(one)))]
+        .map(([name, members]) => ({
+        name,
+        bytes: (0,decision/* sum */.cz)(members.map(({ bytes }) => bytes ?? 0))
+    }))
+        .sort((a, b) => b.bytes - a.bytes);
+    const shown = groups.length > colours.length ? colours.length - 1 : Infinity;
+    const rest = groups.slice(shown);
+    const total = (of) => (0,decision/* sum */.cz)(of.map(({ bytes }) => bytes));
+    // Where there is nothing to compare, or nothing stands out, a picture says nothing.
+    if (groups.length < 2 || total(rest) > total(groups) * 0.75)
+        return '';
+    const slices = [
+        ...groups.slice(0, shown),
+        ...(rest.length > 0
+            ? [
+                {
+                    name: `${rest.length} others`,
+                    bytes: total(rest)
+                }
+            ]
+            : [])
+    ];
+    return [
+        '```mermaid',
+        `%%{init: ${JSON.stringify({ themeVariables: pieTheme(slices.length) })}}%%`,
+        `pie title ${dryRun ? 'Would be freed' : 'Freed'}, by repository`,
+        ...slices.map(({ name, bytes }) => `  "${name}: ${(0,units/* formatSize */.Xq)(bytes)}" : ${Math.round(bytes)}`),
+        '```'
+    ].join('\n');
+}
+function pieTheme(slices) {
+    const named = colours
+        .slice(0, slices)
+        .map((colour, index) => [`pie${index + 1}`, colour]);
+    return {
+        ...Object.fromEntries(named),
+        pieOpacity: '1',
+        pieStrokeWidth: '0px',
+        pieOuterStrokeWidth: '0px',
+        pieTitleTextSize: '20px',
+        pieSectionTextColor: '#000',
+        pieLegendTextSize: '18px'
+    };
+}
+/** What it counts with: an image with its repository, all else with its kind. */
+function groupOf({ kind, references = [] }) {
+    if (kind === 'build-cache')
+        return 'build cache';
+    if (kind !== 'image')
+        return `${kind}s`;
+    const [first] = references;
+    return first === undefined
+        ? 'images without a name'
+        : (0,match/* parseReference */.F2)(first).repository;
+}
+const longestLabel = 30;
+/**
+ * Other people's text as a label of Mermaid. It has no escape that holds everywhere, so that only what names of
+ * repositories are made of is let through. Of a long one the end says more.
+ */
+function mermaidLabel(text) {
+    const safe = text
+        .slice(-1_000)
+        .replace(/[^\w./:@+ -]/g, '_')
+        .trim() || '_';
+    return safe.length > longestLabel
+        ? `...${safe.slice(3 - longestLabel)}`
+        : safe;
+}
+
+// EXTERNAL MODULE: ./src/report/text.ts
+var report_text = __nccwpck_require__(5655);
+;// CONCATENATED MODULE: ./src/report/restore.ts
+
+
+
+const longestScript = 60_000;
+/** How to get a removed image back: by its digest, where a registry has it. */
+function renderRestore({ resources, engine, dryRun }) {
+    const images = resources.filter((one) => one.kind === 'image' && (0,headline/* goes */.n2)(one));
+    const lines = images.flatMap(pullLine);
+    const others = images.length - lines.length;
+    if (lines.length === 0)
+        return '';
+    let size = 0;
+    const shown = lines.filter((line) => (size += line.length) <= longestScript);
+    const more = lines.length - shown.length;
+    // There every image has a digest, whether it was ever pushed or not.
+    const pushed = engine.store === 'containerd' ? ', if it was pushed' : '';
+    const notes = [
+        `An image comes back with its digest${pushed}:`,
+        ['```sh', ...shown, '```'].join('\n'),
+        more > 0 ? `… and ${more} more: the report file has their digests.` : '',
+        others > 0
+            ? `${(0,report_text/* count */.U9)(others, 'image')} had no digest of a registry: only a new build brings ${others === 1 ? 'it' : 'them'} back.`
+            : ''
+    ];
+    const title = dryRun
+        ? 'How an image would come back'
+        : 'How to get a removed image back';
+    return folded(title, notes.filter(Boolean).join('\n\n'));
+}
+/** For somebody's shell: what is no reference of Docker's is left out. */
+function pullLine({ digests = [], references = [] }) {
+    const real = (text) => /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text);
+    const digest = digests.find((one) => real(one) && one.includes('@'));
+    if (digest === undefined)
+        return [];
+    const tags = references.filter((one) => real(one) && !one.includes('@'));
+    const note = tags.length > 0 ? ` # ${tags.slice(0, 3).join(', ')}` : '';
+    return [`docker pull ${digest}${note}`];
+}
+
+;// CONCATENATED MODULE: ./src/report/sections.ts
+
+
+
+
+
+/** How many bytes of the summary a list may take, and how many rows stand there without being unfolded. */
+const longestList = 400_000;
+const shownRows = 5;
+/** What became of each kind. */
+function renderKinds({ resources, dryRun }) {
+    const words = dryRun ? plannedColumns : doneColumns;
+    const filled = new Set(resources.map(columnOf));
+    const shown = Object.entries(words).filter(([column]) => alwaysShown.includes(column) || filled.has(column));
+    const all = (0,decision/* sum */.cz)(resources.map(({ bytes }) => bytes ?? 0));
+    const rows = Object.entries(headline/* nouns */.qF).flatMap(([kind, noun]) => {
+        const ofKind = resources.filter((one) => one.kind === kind);
+        if (ofKind.length === 0)
+            return [];
+        const number = (column) => ofKind.filter((one) => columnOf(one) === column).length;
+        const bytes = (0,decision/* sum */.cz)(ofKind.map((one) => one.bytes ?? 0));
+        return [
+            [
+                kind === 'build-cache' ? noun : `${noun}s`,
+                ...shown.map(([column]) => number(column)),
+                describeSum(ofKind),
+                ...(all > 0 ? [bar(bytes / all)] : [])
+            ]
+        ];
+    });
+    const heads = shown.map(([, word]) => `${word}:`);
+    const freed = dryRun ? 'would free:' : 'freed:';
+    return table(['', ...heads, freed, ...(all > 0 ? [''] : [])], rows);
+}
+const doneColumns = {
+    removed: 'removed',
+    untagged: 'untagged',
+    kept: 'kept',
+    gone: 'gone already',
+    failed: 'failed'
+};
+const plannedColumns = {
+    removed: 'would go',
+    untagged: 'would be untagged',
+    kept: 'would stay'
+};
+const alwaysShown = ['removed', 'kept', 'failed'];
+/** Every resource is in exactly one column. */
+function columnOf({ action, outcome }) {
+    if (outcome !== 'planned')
+        return outcome;
+    return action === 'untag' ? 'untagged' : 'removed';
+}
+function describeSum(resources) {
+    const bytes = (0,decision/* sum */.cz)(resources.map((one) => one.bytes ?? 0));
+    const unknown = resources.some((one) => one.bytes === null);
+    if (bytes === 0 && unknown)
+        return 'unknown';
+    return `${figure((0,units/* formatSize */.Xq)(bytes))}${unknown ? ' or more' : ''}`;
+}
+/** Failures with the engine's words. */
+function renderFailures({ resources }) {
+    const failed = resources.filter(({ outcome }) => outcome === 'failed');
+    if (failed.length === 0)
+        return '';
+    const list = tableThatFits(['kind', 'name', 'the engine’s words'], failed.map((one) => [
+        headline/* nouns */.qF[one.kind],
+        nameCell(one),
+        (0,report_text/* code */.aY)(one.detail, 300)
+    ]), 100_000);
+    return failed.length <= 2 * shownRows
+        ? `### Failed\n\n${list}`
+        : `### Failed\n\n${folded((0,report_text/* count */.U9)(failed.length, 'removal'), list)}`;
+}
+function renderLargest({ resources, dryRun }) {
+    const largest = bySize(resources.filter((one) => (0,headline/* goes */.n2)(one) && (one.bytes ?? 0) > 0)).slice(0, shownRows);
+    if (largest.length === 0)
+        return '';
+    const most = largest[0]?.bytes ?? 1;
+    const rows = largest.map((one) => [
+        whatCell(one),
+        describeBytes(one),
+        bar((one.bytes ?? 0) / most),
+        (0,report_text/* code */.aY)(one.detail, 80)
+    ]);
+    const title = dryRun ? 'The largest that would go' : 'The largest that went';
+    return `### ${title}\n\n${table(['', 'bytes:', '', 'why'], rows)}`;
+}
+function bySize(resources) {
+    return [...resources].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+}
+/** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
+function renderStays({ resources, dryRun }, inputs, held) {
+    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+    if (kept.length === 0)
+        return '';
+    const rows = [...Map.groupBy(kept, ({ reason }) => reason)]
+        .map(([reason, group]) => ({
+        reason,
+        group,
+        bytes: held.get(reason) ?? 0
+    }))
+        .sort((a, b) => b.bytes - a.bytes || b.group.length - a.group.length)
+        .map(({ reason, group, bytes }) => [
+        [reason, ...inputCells(reason, group, inputs)].join(' '),
+        group.length,
+        figure((0,units/* formatSize */.Xq)(bytes)),
+        describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
+    ]);
+    const head = ['reason', 'resources:', 'hold at least:', 'longest idle:'];
+    const what = kept.length === resources.length ? 'everything' : 'the rest';
+    const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`;
+    return [
+        `### ${title}\n\n${table(head, rows)}`,
+        renderLargestKept(kept, dryRun)
+    ]
+        .filter(Boolean)
+        .join('\n\n');
+}
+function renderLargestKept(kept, dryRun) {
+    const largest = kept
+        .filter(({ ownBytes = 0 }) => ownBytes > 0)
+        .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
+        .slice(0, shownRows);
+    if (largest.length === 0)
+        return '';
+    const rows = largest.map((one) => [
+        whatCell(one),
+        figure((0,units/* formatSize */.Xq)(one.ownBytes ?? 0)),
+        whyCell(one, 100)
+    ]);
+    const title = dryRun ? 'would stay' : 'stay';
+    return table([`the largest that ${title}`, 'alone:', 'why'], rows);
+}
+function describeIdle(milliseconds) {
+    return milliseconds < 0 ? 'unknown' : figure((0,units/* formatDuration */.a3)(milliseconds));
+}
+/** The inputs that hold what stays for a reason, as they were given. */
+function inputCells(reason, resources, inputs) {
+    const names = reason === 'not-included'
+        ? [...new Set(resources.map(({ kind }) => includes[kind]))]
+        : (inputsOf[reason] ?? []);
+    const given = names.map((name) => (0,report_text/* code */.aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
+    return given.length > 0 ? [`(${given.join(', ')})`] : [];
+}
+const inputsOf = {
+    'keep-last': ['keep-last'],
+    recent: ['until'],
+    'unknown-age': ['until'],
+    'protected-label': ['protected-labels'],
+    'protected-image': ['protected-images'],
+    'named-volume': ['include-volumes'],
+    budget: ['timeout']
+};
+const includes = {
+    image: 'include-images',
+    container: 'include-containers',
+    network: 'include-networks',
+    volume: 'include-volumes',
+    'build-cache': 'include-build-cache'
+};
+/** Everything, folded away. */
+function renderEverything({ resources, dryRun }) {
+    const went = bySize(resources.filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept'));
+    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+    return [
+        renderList(dryRun ? 'Everything that would go' : 'Everything that went', ['bytes:', 'kind', 'name', 'why'], went.map((one) => [describeBytes(one), ...cells(one)])),
+        renderList(dryRun ? 'Everything that would stay' : 'Everything that stays', ['kind', 'name', 'why'], kept.map(cells))
+    ];
+}
+function renderList(title, head, rows) {
+    if (rows.length === 0)
+        return '';
+    return folded(`${title}: ${rows.length}`, tableThatFits(head, rows, longestList));
+}
+function cells(resource) {
+    return [headline/* nouns */.qF[resource.kind], nameCell(resource), whyCell(resource)];
+}
+/** Kind and name in one, where there is little room. */
+function whatCell(resource) {
+    const noun = headline/* nouns */.qF[resource.kind];
+    return resource.kind === 'build-cache'
+        ? noun
+        : `${noun} ${nameCell(resource, 60)}`;
+}
+function nameCell(resource, longest = 120) {
+    return (0,report_text/* code */.aY)(shortened(nameOf(resource)), longest);
+}
+/** What a reader knows it by: all references of an image that goes, or those that it loses. */
+function nameOf({ name, references, removedReferences, action }) {
+    if (action === 'untag' && removedReferences)
+        return removedReferences.join(', ');
+    const tags = references?.filter((one) => !one.includes('@')) ?? [];
+    return tags.length > 0 ? tags.join(', ') : name;
+}
+function whyCell({ reason, detail }, longest = 300) {
+    return (0,report_text/* code */.aY)(`${reason}: ${detail}`, longest);
+}
+/** IDs as Docker shows them to people. */
+function shortened(text) {
+    return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1');
+}
+
+;// CONCATENATED MODULE: ./src/report/summary.ts
+
+
+
+
+
+/** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
+const longestSummary = 1_000_000;
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
 function renderSummary(facts) {
-    const { report, disk, warnings, error } = facts;
-    const { resources, dryRun, engine } = report;
-    const sections = [
-        '## Docker Reclaim',
-        `**${headline(facts)}**`,
+    const { report, inputs, disk, held, warnings, error } = facts;
+    const { engine } = report;
+    return fit([
+        `## ${(0,headline/* headline */.Pl)(facts)}`,
         error === undefined ? '' : renderError(error),
         renderWarnings(warnings),
-        renderKinds(resources, dryRun),
-        renderList('Failed', resources.filter(({ outcome }) => outcome === 'failed'), true),
-        renderList(dryRun ? 'Would go' : 'Went', resources
-            .filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept')
-            .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)), true),
-        renderReasons(facts),
-        renderList('All that stays', resources.filter(({ outcome }) => outcome === 'kept'), false),
-        `Engine ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.name)}, Docker ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.version)}, image store ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(engine.store)}.` +
-            (disk.before && disk.after
-                ? ` Free disk before: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.before.free)}, after: ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(disk.after.free)}.`
-                : '')
-    ];
-    return fit(sections.filter((section) => section !== ''));
+        renderFailures(report),
+        renderDisk(report, disk),
+        renderKinds(report),
+        renderPie(report),
+        renderLargest(report),
+        renderStays(report, inputs, held),
+        ...renderEverything(report),
+        renderRestore(report),
+        `Docker Reclaim on engine ${(0,report_text/* code */.aY)(engine.name)}, Docker ${(0,report_text/* code */.aY)(engine.version)}, image store ${(0,report_text/* code */.aY)(engine.store)}.`
+    ]);
 }
 function renderWarnings(warnings) {
     if (warnings.length === 0)
         return '';
-    const shown = warnings.slice(0, 50).map((one) => `> - ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(one, 500)}`);
+    const shown = warnings.slice(0, 50).map((one) => `> - ${(0,report_text/* code */.aY)(one, 500)}`);
     const more = warnings.length - shown.length;
     if (more > 0)
         shown.push(`> - … and ${more} more`);
@@ -31881,140 +32331,26 @@ function renderWarnings(warnings) {
 }
 /** A summary for a run that could not even look. */
 function renderFailure(error) {
-    return fit([
-        '## Docker Reclaim',
-        '**Nothing was removed.**',
-        renderError(error)
-    ]);
+    return fit(['## Nothing was removed.', renderError(error), 'Docker Reclaim.']);
 }
 function renderError(error) {
     const lines = error.split('\n').filter((line) => line.trim() !== '');
-    const shown = lines.slice(0, 50).map((line) => `> ${(0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(line, 2_000)}`);
+    const shown = lines.slice(0, 50).map((line) => `> ${(0,report_text/* code */.aY)(line, 2_000)}`);
     return `> [!CAUTION]\n${shown.join('\\\n')}`;
-}
-function renderKinds(resources, dryRun) {
-    const rows = Object.entries(nouns).flatMap(([kind, noun]) => {
-        const ofKind = resources.filter((one) => one.kind === kind);
-        if (ofKind.length === 0)
-            return [];
-        const number = (column) => ofKind.filter((one) => columnOf(one) === column).length;
-        const bytes = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_2__/* .sum */ .cz)(ofKind.map((one) => one.bytes ?? 0));
-        const unknown = ofKind.some((one) => one.bytes === null);
-        const atLeast = `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}${unknown ? ' or more' : ''}`;
-        return [
-            [
-                kind === 'build-cache' ? noun : `${noun}s`,
-                ...columns.map(number),
-                bytes === 0 && unknown ? 'unknown' : atLeast
-            ]
-        ];
-    });
-    const head = dryRun
-        ? [
-            '',
-            'would go',
-            'would be untagged',
-            'stay',
-            'gone',
-            'failed',
-            'would free'
-        ]
-        : ['', 'removed', 'untagged', 'stay', 'gone already', 'failed', 'freed'];
-    return table(head, rows);
-}
-const columns = ['removed', 'untagged', 'kept', 'gone', 'failed'];
-/** Every resource is in exactly one column. */
-function columnOf({ action, outcome }) {
-    if (outcome !== 'planned')
-        return outcome;
-    return action === 'untag' ? 'untagged' : 'removed';
-}
-/** Why what stays does stay, counted, with what it holds, and the input that held it. */
-function renderReasons({ report, inputs, held }) {
-    const kept = report.resources.filter(({ outcome }) => outcome === 'kept');
-    if (kept.length === 0)
-        return '';
-    const rows = [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, resources]) => {
-        const longest = Math.max(...resources.map(({ idle }) => idle ?? -1));
-        const names = inputsOf[reason] ?? [];
-        const given = names.map((name) => (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
-        return [
-            `${reason}${given.length > 0 ? ` (${given.join(', ')})` : ''}`,
-            resources.length,
-            (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(held.get(reason) ?? 0),
-            longest < 0 ? 'unknown' : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(longest)
-        ];
-    });
-    const head = [
-        'reason',
-        'resources',
-        'image data held, at least',
-        'longest idle'
-    ];
-    return `### Why the rest stays\n\n${table(head, rows)}`;
-}
-/** The inputs that hold what stays for a reason. */
-const inputsOf = {
-    'keep-last': ['keep-last'],
-    recent: ['until'],
-    'unknown-age': ['until'],
-    'protected-label': ['protected-labels'],
-    'protected-image': ['protected-images'],
-    'named-volume': ['include-volumes']
-};
-function renderList(title, resources, open) {
-    if (resources.length === 0)
-        return '';
-    const rows = [];
-    let size = 0;
-    for (const one of resources) {
-        const row = [
-            nouns[one.kind],
-            (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(nameOf(one), 120),
-            (0,_text_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(`${one.reason}: ${one.detail}`, 300),
-            ...(open ? [describeBytes(one)] : [])
-        ];
-        size += Buffer.byteLength(row.join(' | '));
-        if (size > longestList)
-            break;
-        rows.push(row);
-    }
-    const more = resources.length - rows.length;
-    const rest = more > 0 ? `\n\n… and ${more} more: the report file has them all.` : '';
-    const head = ['', 'name', 'why', ...(open ? ['bytes'] : [])];
-    const body = `${table(head, rows)}${rest}`;
-    const state = open && resources.length <= 20 ? ' open' : '';
-    return `<details${state}><summary>${title}: ${resources.length}</summary>\n\n${body}\n\n</details>`;
-}
-/** What a reader knows it by: all references of an image that goes, or those that it loses. */
-function nameOf({ name, references, removedReferences, action }) {
-    if (action === 'untag' && removedReferences)
-        return removedReferences.join(', ');
-    return references && references.length > 1 ? references.join(', ') : name;
-}
-function describeBytes({ bytes, bytesAtMost }) {
-    if (bytes === null)
-        return 'unknown';
-    return bytesAtMost === undefined
-        ? (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)
-        : `${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes)}, up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytesAtMost)}`;
-}
-function table(head, rows) {
-    const line = (cells) => `| ${cells.join(' | ')} |`;
-    return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 /** Joins as many sections as GitHub takes, and says so where one had to be left out. */
 function fit(sections) {
     const note = '… this summary was cut: the report file has everything.';
     let left = longestSummary - note.length - 2;
-    const fitting = sections.filter((section) => {
+    const filled = sections.filter((section) => section !== '');
+    const fitting = filled.filter((section) => {
         const size = Buffer.byteLength(section) + 2;
         const fits = size <= left;
         if (fits)
             left -= size;
         return fits;
     });
-    if (fitting.length < sections.length)
+    if (fitting.length < filled.length)
         fitting.push(note);
     return `${fitting.join('\n\n')}\n`;
 }
@@ -32075,7 +32411,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 7429:
+/***/ 5395:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -32345,6 +32681,18 @@ function freedBytes(images, removed, sizes = new Map()) {
         freed.set(id, Math.max((top.bytes ?? image.bytes) - rest, 0));
     }
     return freed;
+}
+/** What the removal of each image alone would free, in bytes by its ID. */
+function ownBytes(images) {
+    const tops = growTree(images, new Map());
+    return new Map(images.map(({ id, bytes }) => {
+        const top = tops.get(id);
+        let kept = top;
+        while (kept?.holders === 1 && kept.parent !== undefined)
+            kept = kept.parent;
+        const rest = kept?.bytes ?? kept?.atMost ?? 0;
+        return [id, Math.max((top?.bytes ?? bytes) - rest, 0)];
+    }));
 }
 /** Takes one holder from the stack and all below it; returns the highest that others still hold. */
 function release(top) {
@@ -34989,32 +35337,76 @@ function makeOutputs({ totals }, reportFile) {
     };
 }
 
+;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/iso.js
+
+
+
+function datetime(params) {
+    return api/* _isoDateTime */.G1(classic_schemas/* ZodISODateTime */.You, params);
+}
+function iso_date(params) {
+    return core._isoDate(ZodISODate, params);
+}
+function iso_time(params) {
+    return core._isoTime(ZodISOTime, params);
+}
+function duration(params) {
+    return core._isoDuration(ZodISODuration, params);
+}
+
 ;// CONCATENATED MODULE: ./src/report/report.ts
 
 
 
 
 const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
+const bytes = classic_schemas/* number */.aig().nonnegative();
 const resourceSchema = classic_schemas/* object */.Ikc({
     kind: classic_schemas/* enum */.k5n(kinds),
     id: classic_schemas/* string */.YjP(),
     name: classic_schemas/* string */.YjP(),
-    /** Images only: every tag and digest that it had. */
-    references: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).optional(),
+    references: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())
+        .optional()
+        .describe('Images only: every tag and digest that it had.'),
+    digests: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())
+        .optional()
+        .describe('Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'),
     action: classic_schemas/* enum */.k5n(['keep', 'remove', 'untag']),
     outcome: classic_schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
     reason: classic_schemas/* enum */.k5n(reasons),
-    detail: classic_schemas/* string */.YjP(),
-    /** What its removal freed, or would free in a dry run; null where that is not known. */
-    bytes: classic_schemas/* number */.aig().nullable(),
-    /** In a dry run, where more may be freed than is certain: at most this. */
-    bytesAtMost: classic_schemas/* number */.aig().optional(),
-    /** Milliseconds since its last use; null where nothing tells. */
-    idle: classic_schemas/* number */.aig().nullable(),
-    /** References that were taken off an image that is still there, or are to be in a dry run. */
-    removedReferences: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).optional()
+    detail: classic_schemas/* string */.YjP().describe('The same in a sentence for people.'),
+    bytes: bytes
+        .nullable()
+        .describe('What its removal freed, or would free in a dry run; null where that is not known, 0 for what stays.'),
+    bytesAtMost: bytes
+        .optional()
+        .describe('In a dry run, where more may be freed than is certain: at most this.'),
+    ownBytes: bytes
+        .optional()
+        .describe('What stays: what its removal alone would free, where that is known.'),
+    idle: classic_schemas/* number */.aig()
+        .nullable()
+        .describe('Milliseconds since its last use; null where nothing tells.'),
+    removedReferences: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())
+        .optional()
+        .describe('References that were taken off an image that is still there, or are to be in a dry run.')
 });
-/** The JSON report: the whole plan and what became of it. Sizes in bytes, times in RFC 3339. */
+const totalsSchema = classic_schemas/* object */.Ikc({
+    plannedBytes: bytes,
+    reclaimedBytes: bytes,
+    removedContainers: classic_schemas/* int */.Whr(),
+    removedImages: classic_schemas/* int */.Whr(),
+    untaggedReferences: classic_schemas/* int */.Whr(),
+    removedNetworks: classic_schemas/* int */.Whr(),
+    removedVolumes: classic_schemas/* int */.Whr(),
+    failed: classic_schemas/* int */.Whr(),
+    freeBytesBefore: bytes
+        .nullable()
+        .describe('Free on the disk of the engine; null where it cannot be read.'),
+    freeBytesAfter: bytes.nullable(),
+    skipped: classic_schemas/* boolean */.zMY().describe('Nothing had to be done.')
+});
+/** The JSON report, as `report.schema.json` publishes it. */
 const reportSchema = classic_schemas/* object */.Ikc({
     version: classic_schemas/* literal */.euz(1),
     dryRun: classic_schemas/* boolean */.zMY(),
@@ -35023,32 +35415,24 @@ const reportSchema = classic_schemas/* object */.Ikc({
         id: classic_schemas/* string */.YjP(),
         version: classic_schemas/* string */.YjP(),
         store: classic_schemas/* string */.YjP()
+            .describe('containerd, or the name of the storage driver.')
     }),
-    startedAt: classic_schemas/* string */.YjP(),
-    finishedAt: classic_schemas/* string */.YjP(),
+    startedAt: datetime(),
+    finishedAt: datetime(),
     resources: classic_schemas/* array */.YOg(resourceSchema),
-    totals: classic_schemas/* object */.Ikc({
-        plannedBytes: classic_schemas/* number */.aig(),
-        reclaimedBytes: classic_schemas/* number */.aig(),
-        removedContainers: classic_schemas/* number */.aig(),
-        removedImages: classic_schemas/* number */.aig(),
-        untaggedReferences: classic_schemas/* number */.aig(),
-        removedNetworks: classic_schemas/* number */.aig(),
-        removedVolumes: classic_schemas/* number */.aig(),
-        failed: classic_schemas/* number */.aig(),
-        freeBytesBefore: classic_schemas/* number */.aig().nullable(),
-        freeBytesAfter: classic_schemas/* number */.aig().nullable(),
-        /** Nothing had to be done. */
-        skipped: classic_schemas/* boolean */.zMY()
-    })
+    totals: totalsSchema
+})
+    .meta({
+    title: 'The report of Docker Reclaim',
+    description: 'The whole plan and what became of it. Sizes in bytes, times in RFC 3339.'
 });
 function makeReport(facts) {
     const { engine, plan, removal } = facts;
     const results = new Map(removal?.results.map((result) => [result.item, result]));
     const freed = freedByRemovedImages(facts);
-    const resources = plan.items.map((item) => removal === undefined
+    const resources = withMore(facts, plan.items.map((item) => removal === undefined
         ? makePlanned(item)
-        : makeDone(item, results.get(item), freed));
+        : makeDone(item, results.get(item), freed)));
     return {
         version: 1,
         dryRun: removal === undefined,
@@ -35133,18 +35517,57 @@ function freedBy({ kind, id, bytes }, result, freed) {
         return freed.get(id) ?? null;
     return bytes ?? null;
 }
-/** What the removal of all images that stay for a reason would free, in bytes. */
-function heldBytes({ images }, resources) {
-    const kept = resources.filter(({ kind, outcome }) => kind === 'image' && outcome === 'kept');
+/** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
+function withMore({ inventory, sizes }, resources) {
+    const digests = new Map(inventory.images.map((one) => [one.id, one.digests]));
+    const ofImages = ownBytes(leftImages(inventory, resources));
+    const cached = (inventory.buildCache.records ?? []).filter(({ shared }) => !shared);
+    const own = {
+        container: (id) => sizes.containers.get(id),
+        network: () => undefined,
+        image: (id) => ofImages.get(id),
+        volume: (id) => sizes.volumes.get(id),
+        // What an image shares counts with that image.
+        'build-cache': () => (0,policy_decision/* sum */.cz)(cached.map(({ bytes }) => bytes))
+    };
+    return resources.map((one) => {
+        const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined;
+        const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : [];
+        return {
+            ...one,
+            ...(held !== undefined && { ownBytes: held }),
+            ...(one.kind === 'image' && known.length > 0 && { digests: known })
+        };
+    });
+}
+/** The images that are still there afterwards, or would be. */
+function leftImages({ images }, resources) {
+    const gone = resources.filter(({ kind, action, outcome }) => kind === 'image' &&
+        (outcome === 'removed' ||
+            outcome === 'gone' ||
+            (outcome === 'planned' && action === 'remove')));
+    const ids = new Set(gone.map(({ id }) => id));
+    return images.filter(({ id }) => !ids.has(id));
+}
+/** What the removal of all that stays for a reason would free, in bytes, as far as it is known. */
+function heldBytes(inventory, resources) {
+    const left = leftImages(inventory, resources);
+    const kept = resources.filter(({ outcome }) => outcome === 'kept');
     return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
-        const ids = group.map(({ id }) => id);
-        return [reason, (0,policy_decision/* sum */.cz)([...freedBytes(images, ids).values()])];
+        const images = group.filter(({ kind }) => kind === 'image');
+        const others = group.filter(({ kind }) => kind !== 'image');
+        const freed = freedBytes(left, images.map(({ id }) => id));
+        const own = others.map(({ ownBytes = 0 }) => ownBytes);
+        return [reason, (0,policy_decision/* sum */.cz)([...freed.values(), ...own])];
     }));
 }
 
-// EXTERNAL MODULE: ./src/report/summary.ts
-var summary = __nccwpck_require__(7994);
+// EXTERNAL MODULE: ./src/report/headline.ts
+var headline = __nccwpck_require__(4512);
+// EXTERNAL MODULE: ./src/report/summary.ts + 4 modules
+var summary = __nccwpck_require__(5703);
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 
@@ -35211,13 +35634,13 @@ async function run(world) {
         const warnings = collectWarnings(looked, plan, report, texts, failure);
         for (const warning of warnings)
             world.log.warning(warning);
-        world.log.info((0,summary/* headline */.Pl)({ report, disk }));
+        world.log.info((0,headline/* headline */.Pl)({ report, disk }));
         const held = heldBytes(inventory, report.resources);
         return {
             report,
             reportFile: options.reportFile,
             outputs: makeOutputs(report, options.reportFile),
-            summary: (0,summary/* renderSummary */.Br)({
+            summary: (0,summary/* renderSummary */.B)({
                 ...{ report, inputs: texts, disk, held, warnings },
                 error: failure
             }),
@@ -49920,10 +50343,12 @@ const {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  You: () => (/* binding */ ZodISODateTime),
   rSt: () => (/* binding */ ZodNumber),
   YOg: () => (/* binding */ array),
   zMY: () => (/* binding */ schemas_boolean),
   k5n: () => (/* binding */ _enum),
+  Whr: () => (/* binding */ schemas_int),
   euz: () => (/* binding */ literal),
   aig: () => (/* binding */ number),
   Ikc: () => (/* binding */ object),
@@ -49932,7 +50357,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   L5J: () => (/* binding */ unknown)
 });
 
-// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODateTime, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, discriminatedUnion, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, record, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, uint32, uint64, ulid, undefined, union, url, uuid, uuidv4, uuidv6, uuidv7, void, xid, xor
+// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, discriminatedUnion, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, record, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, uint32, uint64, ulid, undefined, union, url, uuid, uuidv4, uuidv6, uuidv7, void, xid, xor
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/core.js
 var core_core = __nccwpck_require__(8532);

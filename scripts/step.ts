@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { execa } from 'execa'
 import { parse } from 'yaml'
 import { reportSchema, type Report } from '../src/report/report.ts'
@@ -60,12 +61,23 @@ export async function runStep(
       stdout: result.stdout,
       summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
       outputs,
-      report:
-        json === undefined ? undefined : reportSchema.parse(JSON.parse(json))
+      report: json === undefined ? undefined : await readReport(json)
     }
   } finally {
     await rm(folder, { recursive: true })
   }
+}
+
+/** Reads a report, and throws where it does not fit the schema that is published. */
+async function readReport(json: string): Promise<Report> {
+  const report: unknown = JSON.parse(json)
+  const file = join(project, 'report.schema.json')
+  const published = JSON.parse(await readFile(file, 'utf8')) as object
+  // The schema has a pattern for times as well.
+  const ajv = new Ajv2020({ formats: { 'date-time': true } })
+  if (!ajv.validate(published, report))
+    throw new Error(`The report does not fit its schema: ${ajv.errorsText()}`)
+  return reportSchema.parse(report)
 }
 
 async function defaults(): Promise<Record<string, string>> {

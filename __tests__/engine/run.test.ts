@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import type { Step } from '../../scripts/step.ts'
 import { resource, useEngine } from './harness.ts'
 
 const { docker, engine, load, build, step, contents } = useEngine()
@@ -74,6 +75,7 @@ test('a dry run changes nothing, and the same inputs without it remove exactly w
   const done = await step(everything)
 
   expect(done.exitCode).toBe(0)
+  expectLogOf(done)
   const removed = done.report?.resources.filter(({ outcome }) =>
     ['removed', 'untagged'].includes(outcome)
   )
@@ -95,6 +97,27 @@ test('a dry run changes nothing, and the same inputs without it remove exactly w
   )
   expect(left.containers).toEqual(['web'])
 })
+
+/** A group a phase, a line a removal with reason and bytes, and at the end the first line of the summary. */
+function expectLogOf({ stdout, summary, report }: Step): void {
+  const lines = stdout.trim().split('\n')
+  expect(lines.filter((line) => line.startsWith('::group::'))).toEqual([
+    '::group::Look',
+    '::group::Plan',
+    '::group::Remove'
+  ])
+  expect(`## ${lines.at(-1) ?? ''}`).toBe(summary.split('\n')[0])
+  for (const { kind, name, reason, outcome } of report?.resources ?? []) {
+    const told = lines.filter(
+      (line) =>
+        line.startsWith(`${outcome} ${kind} `) &&
+        line.includes(name) &&
+        line.includes(`(${reason}: `) &&
+        / [kM]?B$/.test(line)
+    )
+    if (outcome === 'removed') expect(told).toHaveLength(1)
+  }
+}
 
 test('a run with nothing to do says so', async () => {
   const done = await step({})
@@ -124,7 +147,7 @@ test('without the runner’s files the summary and the outputs go to the log', a
     { GITHUB_STEP_SUMMARY: undefined, GITHUB_OUTPUT: undefined }
   )
   expect(done.exitCode).toBe(0)
-  expect(done.stdout).toContain('## Docker Reclaim')
+  expect(done.stdout).toContain('## Nothing to do')
   expect(done.stdout).toContain('skipped=true')
   expect(done.stdout).not.toContain('::set-output')
 })

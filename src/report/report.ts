@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import type { Disk } from '../docker/disk.ts'
 import type { Removal, Result } from '../docker/removal.ts'
-import { freedBytes } from '../policy/bytes.ts'
+import { freedBytes, ownBytes } from '../policy/bytes.ts'
 import { keepReasons, removeReasons, sum } from '../policy/decision.ts'
-import type { Engine, Inventory } from '../policy/inventory.ts'
+import type { Engine, Image, Inventory } from '../policy/inventory.ts'
 import {
   freedByImages,
   kinds,
   plannedItems,
+  type Kind,
   type Plan,
   type PlanItem,
   type Sizes
@@ -17,54 +18,92 @@ const reasons = [...keepReasons, ...removeReasons, 'changed', 'budget'] as const
 
 export type Reason = (typeof reasons)[number]
 
+const bytes = z.number().nonnegative()
+
 const resourceSchema = z.object({
   kind: z.enum(kinds),
   id: z.string(),
   name: z.string(),
-  /** Images only: every tag and digest that it had. */
-  references: z.array(z.string()).optional(),
+  references: z
+    .array(z.string())
+    .optional()
+    .describe('Images only: every tag and digest that it had.'),
+  digests: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'
+    ),
   action: z.enum(['keep', 'remove', 'untag']),
   outcome: z.enum(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
   reason: z.enum(reasons),
-  detail: z.string(),
-  /** What its removal freed, or would free in a dry run; null where that is not known. */
-  bytes: z.number().nullable(),
-  /** In a dry run, where more may be freed than is certain: at most this. */
-  bytesAtMost: z.number().optional(),
-  /** Milliseconds since its last use; null where nothing tells. */
-  idle: z.number().nullable(),
-  /** References that were taken off an image that is still there, or are to be in a dry run. */
-  removedReferences: z.array(z.string()).optional()
+  detail: z.string().describe('The same in a sentence for people.'),
+  bytes: bytes
+    .nullable()
+    .describe(
+      'What its removal freed, or would free in a dry run; null where that is not known, 0 for what stays.'
+    ),
+  bytesAtMost: bytes
+    .optional()
+    .describe(
+      'In a dry run, where more may be freed than is certain: at most this.'
+    ),
+  ownBytes: bytes
+    .optional()
+    .describe(
+      'What stays: what its removal alone would free, where that is known.'
+    ),
+  idle: z
+    .number()
+    .nullable()
+    .describe('Milliseconds since its last use; null where nothing tells.'),
+  removedReferences: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'References that were taken off an image that is still there, or are to be in a dry run.'
+    )
 })
 
-/** The JSON report: the whole plan and what became of it. Sizes in bytes, times in RFC 3339. */
-export const reportSchema = z.object({
-  version: z.literal(1),
-  dryRun: z.boolean(),
-  engine: z.object({
-    name: z.string(),
-    id: z.string(),
-    version: z.string(),
-    store: z.string()
-  }),
-  startedAt: z.string(),
-  finishedAt: z.string(),
-  resources: z.array(resourceSchema),
-  totals: z.object({
-    plannedBytes: z.number(),
-    reclaimedBytes: z.number(),
-    removedContainers: z.number(),
-    removedImages: z.number(),
-    untaggedReferences: z.number(),
-    removedNetworks: z.number(),
-    removedVolumes: z.number(),
-    failed: z.number(),
-    freeBytesBefore: z.number().nullable(),
-    freeBytesAfter: z.number().nullable(),
-    /** Nothing had to be done. */
-    skipped: z.boolean()
-  })
+const totalsSchema = z.object({
+  plannedBytes: bytes,
+  reclaimedBytes: bytes,
+  removedContainers: z.int(),
+  removedImages: z.int(),
+  untaggedReferences: z.int(),
+  removedNetworks: z.int(),
+  removedVolumes: z.int(),
+  failed: z.int(),
+  freeBytesBefore: bytes
+    .nullable()
+    .describe('Free on the disk of the engine; null where it cannot be read.'),
+  freeBytesAfter: bytes.nullable(),
+  skipped: z.boolean().describe('Nothing had to be done.')
 })
+
+/** The JSON report, as `report.schema.json` publishes it. */
+export const reportSchema = z
+  .object({
+    version: z.literal(1),
+    dryRun: z.boolean(),
+    engine: z.object({
+      name: z.string(),
+      id: z.string(),
+      version: z.string(),
+      store: z
+        .string()
+        .describe('containerd, or the name of the storage driver.')
+    }),
+    startedAt: z.iso.datetime(),
+    finishedAt: z.iso.datetime(),
+    resources: z.array(resourceSchema),
+    totals: totalsSchema
+  })
+  .meta({
+    title: 'The report of Docker Reclaim',
+    description:
+      'The whole plan and what became of it. Sizes in bytes, times in RFC 3339.'
+  })
 
 export type Report = z.infer<typeof reportSchema>
 export type Resource = z.infer<typeof resourceSchema>
@@ -87,10 +126,13 @@ export function makeReport(facts: ReportFacts): Report {
     removal?.results.map((result) => [result.item, result])
   )
   const freed = freedByRemovedImages(facts)
-  const resources = plan.items.map((item) =>
-    removal === undefined
-      ? makePlanned(item)
-      : makeDone(item, results.get(item), freed)
+  const resources = withMore(
+    facts,
+    plan.items.map((item) =>
+      removal === undefined
+        ? makePlanned(item)
+        : makeDone(item, results.get(item), freed)
+    )
   )
   return {
     version: 1,
@@ -203,18 +245,68 @@ function freedBy(
   return bytes ?? null
 }
 
-/** What the removal of all images that stay for a reason would free, in bytes. */
-export function heldBytes(
+/** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
+function withMore(
+  { inventory, sizes }: ReportFacts,
+  resources: readonly Resource[]
+): Resource[] {
+  const digests = new Map(inventory.images.map((one) => [one.id, one.digests]))
+  const ofImages = ownBytes(leftImages(inventory, resources))
+  const cached = (inventory.buildCache.records ?? []).filter(
+    ({ shared }) => !shared
+  )
+  const own: Record<Kind, (id: string) => number | undefined> = {
+    container: (id) => sizes.containers.get(id),
+    network: () => undefined,
+    image: (id) => ofImages.get(id),
+    volume: (id) => sizes.volumes.get(id),
+    // What an image shares counts with that image.
+    'build-cache': () => sum(cached.map(({ bytes }) => bytes))
+  }
+  return resources.map((one) => {
+    const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined
+    const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : []
+    return {
+      ...one,
+      ...(held !== undefined && { ownBytes: held }),
+      ...(one.kind === 'image' && known.length > 0 && { digests: known })
+    }
+  })
+}
+
+/** The images that are still there afterwards, or would be. */
+function leftImages(
   { images }: Pick<Inventory, 'images'>,
   resources: readonly Resource[]
-): Map<Reason, number> {
-  const kept = resources.filter(
-    ({ kind, outcome }) => kind === 'image' && outcome === 'kept'
+): Image[] {
+  const gone = resources.filter(
+    ({ kind, action, outcome }) =>
+      kind === 'image' &&
+      (outcome === 'removed' ||
+        outcome === 'gone' ||
+        (outcome === 'planned' && action === 'remove'))
   )
+  const ids = new Set(gone.map(({ id }) => id))
+  return images.filter(({ id }) => !ids.has(id))
+}
+
+/** What the removal of all that stays for a reason would free, in bytes, as far as it is known. */
+export function heldBytes(
+  inventory: Pick<Inventory, 'images'>,
+  resources: readonly Resource[]
+): Map<Reason, number> {
+  const left = leftImages(inventory, resources)
+  const kept = resources.filter(({ outcome }) => outcome === 'kept')
   return new Map(
     [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
-      const ids = group.map(({ id }) => id)
-      return [reason, sum([...freedBytes(images, ids).values()])]
+      const images = group.filter(({ kind }) => kind === 'image')
+      const others = group.filter(({ kind }) => kind !== 'image')
+      const freed = freedBytes(
+        left,
+        images.map(({ id }) => id)
+      )
+      const own = others.map(({ ownBytes = 0 }) => ownBytes)
+      return [reason, sum([...freed.values(), ...own])]
     })
   )
 }
