@@ -113,7 +113,7 @@ function expectLogOf({ stdout, summary, report }: Step): void {
         line.startsWith(`${outcome} ${kind} `) &&
         line.includes(name) &&
         line.includes(`(${reason}: `) &&
-        / [kM]?B$/.test(line)
+        /\), \d[\d.]* [kM]?B(?:: |$)/.test(line)
     )
     if (outcome === 'removed') expect(told).toHaveLength(1)
   }

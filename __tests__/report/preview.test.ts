@@ -4,7 +4,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { openPage, startBrowser } from '../../scripts/browser.ts'
 import { renderPage } from '../../scripts/page.ts'
-import { makeSummaries } from '../../scripts/summaries.ts'
+import { hostileTexts, makeSummaries } from '../../scripts/summaries.ts'
+import { renderPie } from '../../src/report/pictures.ts'
+import { neutralise } from '../../src/report/text.ts'
+import { makeTestReport, resource } from '../builders.ts'
 
 const summaries = Object.entries(makeSummaries())
 const screenshots = join(import.meta.dirname, '../../preview')
@@ -26,7 +29,10 @@ function open(text: string, colorScheme: 'light' | 'dark'): Promise<Page> {
 function inspect(page: Page) {
   return page.evaluate(() => {
     const all = (selector: string) => [...document.querySelectorAll(selector)]
-    for (const details of all('details')) details.setAttribute('open', '')
+    const unfold = (open: boolean) => {
+      for (const one of all('details')) one.toggleAttribute('open', open)
+    }
+    unfold(true)
     const drawn = all('.mermaid').map((diagram) => {
       const svg = diagram.querySelector('svg')
       const box = svg?.getBoundingClientRect()
@@ -39,7 +45,7 @@ function inspect(page: Page) {
       }
     })
     const { scrollWidth, clientWidth } = document.documentElement
-    return {
+    const seen = {
       ready: document.body.dataset['ready'],
       drawn,
       overflow: scrollWidth - clientWidth,
@@ -54,6 +60,8 @@ function inspect(page: Page) {
         )
       ])
     }
+    unfold(false)
+    return seen
   })
 }
 
@@ -91,6 +99,35 @@ test.each(looks)(
     await page.close()
   }
 )
+
+test('other people’s text is seen as it is, whatever it looks like', async () => {
+  const page = await open(makeSummaries()['hostile'] ?? '', 'light')
+  const cells = await page.$$eval('td:nth-child(3) code', (all) =>
+    all.map((one) => one.textContent.replaceAll('\u200b', '').trim())
+  )
+  for (const text of hostileTexts) {
+    const seen = neutralise(text).trim()
+    const cut = seen.length > 120 ? `${seen.slice(0, 120)}…` : seen
+    expect(cells).toContain(cut)
+  }
+  await page.close()
+})
+
+test('a diagram is drawn whatever its labels are made of', async () => {
+  const pies = hostileTexts.map((text) =>
+    renderPie(
+      makeTestReport([
+        resource({ references: [text] }),
+        resource({ references: ['app:1'] })
+      ])
+    )
+  )
+  const page = await open(pies.join('\n\n'), 'light')
+  const { ready, drawn } = await inspect(page)
+  expect(ready).toBe('yes')
+  expect(drawn.map(({ slices }) => slices)).toEqual(hostileTexts.map(() => 2))
+  await page.close()
+})
 
 test('the pages have the pictures that they are to have', () => {
   const withPie = summaries.filter(([, text]) => text.includes('```mermaid'))
