@@ -30,7 +30,7 @@ export async function startBrowser(): Promise<Browser> {
     })
   } catch (error) {
     throw new Error(
-      `No Chromium: needed is Debian with apt, and root: ${String(error)}`,
+      `No Chromium: needed is Debian with apt, and root or user namespaces: ${String(error)}`,
       { cause: error }
     )
   } finally {
