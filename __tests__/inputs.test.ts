@@ -79,41 +79,193 @@ test('a report file of one’s own', () => {
   )
 })
 
-test('whatever is written into an input, it is read, or refused by its name', () => {
-  const names = Object.keys(defaults)
-  const text = fc.oneof(
-    fc.string(),
-    fc.string({ unit: 'binary' }),
-    fc.integer().map(String),
-    fc.constantFrom(
+const names = Object.keys(defaults)
+
+/** What somebody could write into an input, by mistake or not. */
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'binary' }),
+  fc.integer().map(String),
+  fc.double().map(String),
+  fc.bigInt().map(String),
+  // Lone halves of surrogate pairs, and what hides or reorders other characters.
+  fc
+    .array(
+      fc.constantFrom('\ud83d', '\ude00', '\u202e', '\u2028', '\0', '\r', 'a')
+    )
+    .map((all) => all.join('')),
+  fc.constantFrom(
+    ...[
       'true',
+      'FALSE',
       'all',
       '7d',
+      '1e3',
       '10GB',
       'a=b',
-      'x'.repeat(100_000),
-      '__proto__',
-      'constructor',
-      'toString'
+      '９',
+      '0x10',
+      '1_0'
+    ],
+    ...['__proto__', 'constructor', 'toString', 'node:*', '[', '!', '=', '$'],
+    ...['- a\n- b', 'key: value', '{"a": 1}', '|\n  x', '&a [*a]', '!!js x'],
+    ...['x'.repeat(100_000), '9'.repeat(400), '[,'.repeat(50_000)],
+    ...['${{ x }}', '$(reboot)', '%0A::error::x', '::set-env name=X::y']
+  ),
+  // Valid and invalid items in a list.
+  fc
+    .array(fc.constantFrom('node', '**', '[x', '=', 'a=b', '\t', ',', '\n'))
+    .map((all) => all.join(','))
+)
+
+/** The names of the inputs that a message complains about; throws where it is more or less than that. */
+function complaints(error: unknown, inputs: Record<string, string>): string[] {
+  expect(error).toBeInstanceOf(InputError)
+  const [first, ...lines] = (error as InputError).message.split('\n')
+  expect(first).toMatch(
+    /^(An input is|\d+ inputs are) not valid. Nothing was looked at or removed.$/
+  )
+  return lines.map((line) => {
+    const name = /^[a-z-]+(?=: got )/.exec(line)?.[0] ?? ''
+    const value = inputs[name] || defaults[name as keyof typeof defaults]
+    const quoted = JSON.stringify(value.slice(0, 200)).slice(0, -1)
+    expect(line).toContain(`${name}: got ${quoted}`)
+    expect(line).toMatch(/; it takes /)
+    expect(line.length).toBeLessThan(20_000)
+    return name
+  })
+}
+
+function badIn(inputs: Record<string, string>): string[] {
+  try {
+    read(inputs)
+    return []
+  } catch (error) {
+    return complaints(error, inputs)
+  }
+}
+
+test.each(names)(
+  'whatever is written into %s, it is read, or refused by its name with what it got',
+  (name) => {
+    fc.assert(
+      fc.property(text, (value) => {
+        for (const bad of badIn({ [name]: value })) expect(bad).toBe(name)
+      }),
+      { numRuns: 500 }
     )
-  )
-  let refused = 0
+  }
+)
+
+test('one message names every bad input, and no other', () => {
+  // A report file may contradict another input.
+  const apart = names.filter((name) => name !== 'report-file')
+  let several = 0
   fc.assert(
-    fc.property(fc.constantFrom(...names), text, (name, value) => {
-      try {
-        read({ [name]: value })
-      } catch (error) {
-        refused += 1
-        expect(error).toBeInstanceOf(InputError)
-        const { message } = error as InputError
-        expect(message).toContain(`${name}: got `)
-        expect(message.length).toBeLessThan(250_000)
-      }
+    fc.property(fc.dictionary(fc.constantFrom(...apart), text), (inputs) => {
+      const alone = Object.entries(inputs).flatMap(([name, value]) =>
+        badIn({ [name]: value })
+      )
+      if (alone.length > 1) several += 1
+      expect(new Set(badIn(inputs))).toEqual(new Set(alone))
     }),
-    { numRuns: 5_000 }
+    { numRuns: 500 }
   )
-  expect(refused).toBeGreaterThan(1_000)
+  expect(several).toBeGreaterThan(100)
 })
+
+test('of a long list of bad items the first are shown', () => {
+  const bad = Array.from({ length: 500 }, (_, index) => `!${index}`)
+  expect(() => read({ 'protected-images': bad.join() })).toThrow(
+    /"!0" \(it has "!"\), .*"!9" \(it has "!"\), 490 more\.$/
+  )
+})
+
+const list = fc.uniqueArray(
+  fc
+    .array(fc.constantFrom('a', 'b-1', 'c.d', '*', '?'), {
+      minLength: 1,
+      maxLength: 4
+    })
+    .map((parts) => parts.join('/')),
+  { maxLength: 5 }
+)
+const whole = (max: number) => fc.integer({ min: 0, max })
+
+test('what is valid keeps its meaning', () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        keepLast: whole(Number.MAX_SAFE_INTEGER),
+        weeks: whole(99),
+        days: whole(99),
+        hours: whole(9_999),
+        size: whole(9_000),
+        unit: fc.constantFrom('B', 'kB', 'MB', 'GB', 'TB'),
+        concurrency: fc.integer({ min: 1, max: 64 }),
+        images: list,
+        labels: list,
+        separator: fc.constantFrom(',', '\n', ' , ', '\r\n', ',\n'),
+        time: fc.date({
+          min: new Date('1900-01-01'),
+          max: new Date(now),
+          noInvalidDate: true
+        })
+      }),
+      (wanted) => {
+        const { keepLast, weeks, days, hours, size, unit } = wanted
+        const { policy, options } = read({
+          'keep-last': String(keepLast),
+          until: `${weeks}w${days}d${hours}h`,
+          'build-cache-keep': `${size}${unit}`,
+          concurrency: String(wanted.concurrency),
+          'protected-images': wanted.images.join(wanted.separator),
+          'protected-labels': wanted.labels
+            .map((key) => `${key}=${key}=`)
+            .join(wanted.separator)
+        })
+        const factor = 1_000 ** ['B', 'kB', 'MB', 'GB', 'TB'].indexOf(unit)
+        expect(policy).toMatchObject({
+          keepLast,
+          until: { duration: ((weeks * 7 + days) * 24 + hours) * 3_600_000 },
+          buildCacheKeep: size * factor,
+          protectedImages: wanted.images,
+          protectedLabels:
+            wanted.labels.length > 0
+              ? wanted.labels.map((key) => ({ key, value: `${key}=` }))
+              : [{ key: 'keep' }]
+        })
+        expect(options.concurrency).toBe(wanted.concurrency)
+        expect(read({ until: wanted.time.toISOString() }).policy.until).toEqual(
+          {
+            time: wanted.time.getTime()
+          }
+        )
+      }
+    ),
+    { numRuns: 300 }
+  )
+})
+
+test.each([
+  ['/srv/x', '/srv/x'],
+  ['/srv/x/ledgers', '/srv/x'],
+  ['$RUNNER_TOOL_CACHE', '/home/me/.local/state'],
+  ['x/../srv', './srv/']
+])(
+  'a report file cannot be where the folder of state-dir %s is: %s',
+  (folder, file) => {
+    expect(badIn({ 'state-dir': folder, 'report-file': file })).toEqual([
+      'report-file'
+    ])
+    expect(() => read({ 'state-dir': folder, 'report-file': file })).toThrow(
+      `state-dir, ${JSON.stringify(folder)}`
+    )
+    expect(
+      badIn({ 'state-dir': folder, 'report-file': `${folder}/..x/r.json` })
+    ).toEqual([])
+  }
+)
 
 test('the folder of the ledgers: the tool cache, the user’s state, one of one’s own, or none', () => {
   const stateDir = (env: Record<string, string>, text?: string) =>

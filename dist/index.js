@@ -1,2510 +1,6 @@
 import { createRequire as __WEBPACK_EXTERNAL_createRequire } from "module";
 /******/ var __webpack_modules__ = ({
 
-/***/ 4006:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-
-
-const pico = __nccwpck_require__(8016);
-const utils = __nccwpck_require__(4059);
-
-function picomatch(glob, options, returnState = false) {
-  // default to os.platform()
-  if (options && (options.windows === null || options.windows === undefined)) {
-    // don't mutate the original options object
-    options = { ...options, windows: utils.isWindows() };
-  }
-
-  return pico(glob, options, returnState);
-}
-
-Object.assign(picomatch, pico);
-module.exports = picomatch;
-
-
-/***/ }),
-
-/***/ 5595:
-/***/ ((module) => {
-
-
-
-const WIN_SLASH = '\\\\/';
-const WIN_NO_SLASH = `[^${WIN_SLASH}]`;
-
-const DEFAULT_MAX_EXTGLOB_RECURSION = 0;
-
-/**
- * Posix glob regex
- */
-
-const DOT_LITERAL = '\\.';
-const PLUS_LITERAL = '\\+';
-const QMARK_LITERAL = '\\?';
-const SLASH_LITERAL = '\\/';
-const ONE_CHAR = '(?=.)';
-const QMARK = '[^/]';
-const END_ANCHOR = `(?:${SLASH_LITERAL}|$)`;
-const START_ANCHOR = `(?:^|${SLASH_LITERAL})`;
-const DOTS_SLASH = `${DOT_LITERAL}{1,2}${END_ANCHOR}`;
-const NO_DOT = `(?!${DOT_LITERAL})`;
-const NO_DOTS = `(?!${START_ANCHOR}${DOTS_SLASH})`;
-const NO_DOT_SLASH = `(?!${DOT_LITERAL}{0,1}${END_ANCHOR})`;
-const NO_DOTS_SLASH = `(?!${DOTS_SLASH})`;
-const QMARK_NO_DOT = `[^.${SLASH_LITERAL}]`;
-const STAR = `${QMARK}*?`;
-const SEP = '/';
-
-const POSIX_CHARS = {
-  DOT_LITERAL,
-  PLUS_LITERAL,
-  QMARK_LITERAL,
-  SLASH_LITERAL,
-  ONE_CHAR,
-  QMARK,
-  END_ANCHOR,
-  DOTS_SLASH,
-  NO_DOT,
-  NO_DOTS,
-  NO_DOT_SLASH,
-  NO_DOTS_SLASH,
-  QMARK_NO_DOT,
-  STAR,
-  START_ANCHOR,
-  SEP
-};
-
-/**
- * Windows glob regex
- */
-
-const WINDOWS_CHARS = {
-  ...POSIX_CHARS,
-
-  SLASH_LITERAL: `[${WIN_SLASH}]`,
-  QMARK: WIN_NO_SLASH,
-  STAR: `${WIN_NO_SLASH}*?`,
-  DOTS_SLASH: `${DOT_LITERAL}{1,2}(?:[${WIN_SLASH}]|$)`,
-  NO_DOT: `(?!${DOT_LITERAL})`,
-  NO_DOTS: `(?!(?:^|[${WIN_SLASH}])${DOT_LITERAL}{1,2}(?:[${WIN_SLASH}]|$))`,
-  NO_DOT_SLASH: `(?!${DOT_LITERAL}{0,1}(?:[${WIN_SLASH}]|$))`,
-  NO_DOTS_SLASH: `(?!${DOT_LITERAL}{1,2}(?:[${WIN_SLASH}]|$))`,
-  QMARK_NO_DOT: `[^.${WIN_SLASH}]`,
-  START_ANCHOR: `(?:^|[${WIN_SLASH}])`,
-  END_ANCHOR: `(?:[${WIN_SLASH}]|$)`,
-  SEP: '\\'
-};
-
-/**
- * POSIX Bracket Regex
- */
-
-const POSIX_REGEX_SOURCE = {
-  __proto__: null,
-  alnum: 'a-zA-Z0-9',
-  alpha: 'a-zA-Z',
-  ascii: '\\x00-\\x7F',
-  blank: ' \\t',
-  cntrl: '\\x00-\\x1F\\x7F',
-  digit: '0-9',
-  graph: '\\x21-\\x7E',
-  lower: 'a-z',
-  print: '\\x20-\\x7E ',
-  punct: '\\-!"#$%&\'()\\*+,./:;<=>?@[\\]^_`{|}~',
-  space: ' \\t\\r\\n\\v\\f',
-  upper: 'A-Z',
-  word: 'A-Za-z0-9_',
-  xdigit: 'A-Fa-f0-9'
-};
-
-module.exports = {
-  DEFAULT_MAX_EXTGLOB_RECURSION,
-  MAX_LENGTH: 1024 * 64,
-  POSIX_REGEX_SOURCE,
-
-  // regular expressions
-  REGEX_BACKSLASH: /\\(?![*+?^${}(|)[\]])/g,
-  REGEX_NON_SPECIAL_CHARS: /^[^@![\].,$*+?^{}()|\\/]+/,
-  REGEX_SPECIAL_CHARS: /[-*+?.^${}(|)[\]]/,
-  REGEX_SPECIAL_CHARS_BACKREF: /(\\?)((\W)(\3*))/g,
-  REGEX_SPECIAL_CHARS_GLOBAL: /([-*+?.^${}(|)[\]])/g,
-  REGEX_REMOVE_BACKSLASH: /(?:\[.*?[^\\]\]|\\(?=.))/g,
-
-  // Replace globs with equivalent patterns to reduce parsing time.
-  REPLACEMENTS: {
-    __proto__: null,
-    '***': '*',
-    '**/**': '**',
-    '**/**/**': '**'
-  },
-
-  // Digits
-  CHAR_0: 48, /* 0 */
-  CHAR_9: 57, /* 9 */
-
-  // Alphabet chars.
-  CHAR_UPPERCASE_A: 65, /* A */
-  CHAR_LOWERCASE_A: 97, /* a */
-  CHAR_UPPERCASE_Z: 90, /* Z */
-  CHAR_LOWERCASE_Z: 122, /* z */
-
-  CHAR_LEFT_PARENTHESES: 40, /* ( */
-  CHAR_RIGHT_PARENTHESES: 41, /* ) */
-
-  CHAR_ASTERISK: 42, /* * */
-
-  // Non-alphabetic chars.
-  CHAR_AMPERSAND: 38, /* & */
-  CHAR_AT: 64, /* @ */
-  CHAR_BACKWARD_SLASH: 92, /* \ */
-  CHAR_CARRIAGE_RETURN: 13, /* \r */
-  CHAR_CIRCUMFLEX_ACCENT: 94, /* ^ */
-  CHAR_COLON: 58, /* : */
-  CHAR_COMMA: 44, /* , */
-  CHAR_DOT: 46, /* . */
-  CHAR_DOUBLE_QUOTE: 34, /* " */
-  CHAR_EQUAL: 61, /* = */
-  CHAR_EXCLAMATION_MARK: 33, /* ! */
-  CHAR_FORM_FEED: 12, /* \f */
-  CHAR_FORWARD_SLASH: 47, /* / */
-  CHAR_GRAVE_ACCENT: 96, /* ` */
-  CHAR_HASH: 35, /* # */
-  CHAR_HYPHEN_MINUS: 45, /* - */
-  CHAR_LEFT_ANGLE_BRACKET: 60, /* < */
-  CHAR_LEFT_CURLY_BRACE: 123, /* { */
-  CHAR_LEFT_SQUARE_BRACKET: 91, /* [ */
-  CHAR_LINE_FEED: 10, /* \n */
-  CHAR_NO_BREAK_SPACE: 160, /* \u00A0 */
-  CHAR_PERCENT: 37, /* % */
-  CHAR_PLUS: 43, /* + */
-  CHAR_QUESTION_MARK: 63, /* ? */
-  CHAR_RIGHT_ANGLE_BRACKET: 62, /* > */
-  CHAR_RIGHT_CURLY_BRACE: 125, /* } */
-  CHAR_RIGHT_SQUARE_BRACKET: 93, /* ] */
-  CHAR_SEMICOLON: 59, /* ; */
-  CHAR_SINGLE_QUOTE: 39, /* ' */
-  CHAR_SPACE: 32, /*   */
-  CHAR_TAB: 9, /* \t */
-  CHAR_UNDERSCORE: 95, /* _ */
-  CHAR_VERTICAL_LINE: 124, /* | */
-  CHAR_ZERO_WIDTH_NOBREAK_SPACE: 65279, /* \uFEFF */
-
-  /**
-   * Create EXTGLOB_CHARS
-   */
-
-  extglobChars(chars) {
-    return {
-      '!': { type: 'negate', open: '(?:(?!(?:', close: `))${chars.STAR})` },
-      '?': { type: 'qmark', open: '(?:', close: ')?' },
-      '+': { type: 'plus', open: '(?:', close: ')+' },
-      '*': { type: 'star', open: '(?:', close: ')*' },
-      '@': { type: 'at', open: '(?:', close: ')' }
-    };
-  },
-
-  /**
-   * Create GLOB_CHARS
-   */
-
-  globChars(win32) {
-    return win32 === true ? WINDOWS_CHARS : POSIX_CHARS;
-  }
-};
-
-
-/***/ }),
-
-/***/ 8265:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-
-
-const constants = __nccwpck_require__(5595);
-const utils = __nccwpck_require__(4059);
-
-/**
- * Constants
- */
-
-const {
-  MAX_LENGTH,
-  POSIX_REGEX_SOURCE,
-  REGEX_NON_SPECIAL_CHARS,
-  REGEX_SPECIAL_CHARS_BACKREF,
-  REPLACEMENTS
-} = constants;
-
-/**
- * Helpers
- */
-
-const expandRange = (args, options) => {
-  if (typeof options.expandRange === 'function') {
-    return options.expandRange(...args, options);
-  }
-
-  args.sort();
-  const value = `[${args.join('-')}]`;
-
-  try {
-    /* eslint-disable-next-line no-new */
-    new RegExp(value);
-  } catch (ex) {
-    return args.map(v => utils.escapeRegex(v)).join('..');
-  }
-
-  return value;
-};
-
-/**
- * Create the message for a syntax error
- */
-
-const syntaxError = (type, char) => {
-  return `Missing ${type}: "${char}" - use "\\\\${char}" to match literal characters`;
-};
-
-const splitTopLevel = input => {
-  const parts = [];
-  let bracket = 0;
-  let paren = 0;
-  let quote = 0;
-  let value = '';
-  let escaped = false;
-
-  for (const ch of input) {
-    if (escaped === true) {
-      value += ch;
-      escaped = false;
-      continue;
-    }
-
-    if (ch === '\\') {
-      value += ch;
-      escaped = true;
-      continue;
-    }
-
-    if (ch === '"') {
-      quote = quote === 1 ? 0 : 1;
-      value += ch;
-      continue;
-    }
-
-    if (quote === 0) {
-      if (ch === '[') {
-        bracket++;
-      } else if (ch === ']' && bracket > 0) {
-        bracket--;
-      } else if (bracket === 0) {
-        if (ch === '(') {
-          paren++;
-        } else if (ch === ')' && paren > 0) {
-          paren--;
-        } else if (ch === '|' && paren === 0) {
-          parts.push(value);
-          value = '';
-          continue;
-        }
-      }
-    }
-
-    value += ch;
-  }
-
-  parts.push(value);
-  return parts;
-};
-
-const isPlainBranch = branch => {
-  let escaped = false;
-
-  for (const ch of branch) {
-    if (escaped === true) {
-      escaped = false;
-      continue;
-    }
-
-    if (ch === '\\') {
-      escaped = true;
-      continue;
-    }
-
-    if (/[?*+@!()[\]{}]/.test(ch)) {
-      return false;
-    }
-  }
-
-  return true;
-};
-
-const normalizeSimpleBranch = branch => {
-  let value = branch.trim();
-  let changed = true;
-
-  while (changed === true) {
-    changed = false;
-
-    if (/^@\([^\\()[\]{}|]+\)$/.test(value)) {
-      value = value.slice(2, -1);
-      changed = true;
-    }
-  }
-
-  if (!isPlainBranch(value)) {
-    return;
-  }
-
-  return value.replace(/\\(.)/g, '$1');
-};
-
-const hasRepeatedCharPrefixOverlap = branches => {
-  const values = branches.map(normalizeSimpleBranch).filter(Boolean);
-
-  for (let i = 0; i < values.length; i++) {
-    for (let j = i + 1; j < values.length; j++) {
-      const a = values[i];
-      const b = values[j];
-      const char = a[0];
-
-      if (!char || a !== char.repeat(a.length) || b !== char.repeat(b.length)) {
-        continue;
-      }
-
-      if (a === b || a.startsWith(b) || b.startsWith(a)) {
-        return true;
-      }
-    }
-  }
-
-  return false;
-};
-
-const parseRepeatedExtglob = (pattern, requireEnd = true) => {
-  if ((pattern[0] !== '+' && pattern[0] !== '*') || pattern[1] !== '(') {
-    return;
-  }
-
-  let bracket = 0;
-  let paren = 0;
-  let quote = 0;
-  let escaped = false;
-
-  for (let i = 1; i < pattern.length; i++) {
-    const ch = pattern[i];
-
-    if (escaped === true) {
-      escaped = false;
-      continue;
-    }
-
-    if (ch === '\\') {
-      escaped = true;
-      continue;
-    }
-
-    if (ch === '"') {
-      quote = quote === 1 ? 0 : 1;
-      continue;
-    }
-
-    if (quote === 1) {
-      continue;
-    }
-
-    if (ch === '[') {
-      bracket++;
-      continue;
-    }
-
-    if (ch === ']' && bracket > 0) {
-      bracket--;
-      continue;
-    }
-
-    if (bracket > 0) {
-      continue;
-    }
-
-    if (ch === '(') {
-      paren++;
-      continue;
-    }
-
-    if (ch === ')') {
-      paren--;
-
-      if (paren === 0) {
-        if (requireEnd === true && i !== pattern.length - 1) {
-          return;
-        }
-
-        return {
-          type: pattern[0],
-          body: pattern.slice(2, i),
-          end: i
-        };
-      }
-    }
-  }
-};
-
-const buildCharClassStar = chars => {
-  const source = chars.length === 1
-    ? utils.escapeRegex(chars[0])
-    : `[${chars.map(ch => utils.escapeRegex(ch)).join('')}]`;
-
-  return `${source}*`;
-};
-
-const getStarExtglobSequenceChars = pattern => {
-  let index = 0;
-  const chars = [];
-
-  while (index < pattern.length) {
-    const match = parseRepeatedExtglob(pattern.slice(index), false);
-
-    if (!match || match.type !== '*') {
-      return;
-    }
-
-    const branches = splitTopLevel(match.body).map(branch => branch.trim());
-    if (branches.length !== 1) {
-      return;
-    }
-
-    const branch = normalizeSimpleBranch(branches[0]);
-    if (!branch || branch.length !== 1) {
-      return;
-    }
-
-    chars.push(branch);
-    index += match.end + 1;
-  }
-
-  if (chars.length < 1) {
-    return;
-  }
-
-  return chars;
-};
-
-const repeatedExtglobRecursion = pattern => {
-  let depth = 0;
-  let value = pattern.trim();
-  let match = parseRepeatedExtglob(value);
-
-  while (match) {
-    depth++;
-    value = match.body.trim();
-    match = parseRepeatedExtglob(value);
-  }
-
-  return depth;
-};
-
-const analyzeRepeatedExtglob = (body, options) => {
-  if (options.maxExtglobRecursion === false) {
-    return { risky: false };
-  }
-
-  const max =
-    typeof options.maxExtglobRecursion === 'number'
-      ? options.maxExtglobRecursion
-      : constants.DEFAULT_MAX_EXTGLOB_RECURSION;
-
-  const branches = splitTopLevel(body).map(branch => branch.trim());
-
-  if (branches.length > 1) {
-    if (
-      branches.some(branch => branch === '') ||
-      branches.some(branch => /^[*?]+$/.test(branch)) ||
-      hasRepeatedCharPrefixOverlap(branches)
-    ) {
-      return { risky: true };
-    }
-  }
-
-  // A repeated extglob is "risky" (prone to catastrophic backtracking) when a
-  // branch is itself a `*(...)` sequence, since that nests an unbounded quantifier
-  // inside the outer `+(...)`/`*(...)`. When *every* branch reduces to single
-  // characters we can emit one flat, ReDoS-safe character class that preserves the
-  // meaning of ALL branches (e.g. `+(*(a)|*(b))` -> `[ab]*`), rather than dropping
-  // every branch but the first.
-  const safeChars = [];
-  let sawStarSequence = false;
-  let combinable = true;
-
-  for (const branch of branches) {
-    const chars = getStarExtglobSequenceChars(branch);
-    if (chars) {
-      sawStarSequence = true;
-      safeChars.push(...chars);
-      continue;
-    }
-
-    const literal = normalizeSimpleBranch(branch);
-    if (literal && literal.length === 1) {
-      safeChars.push(literal);
-      continue;
-    }
-
-    combinable = false;
-
-    if (repeatedExtglobRecursion(branch) > max) {
-      return { risky: true };
-    }
-  }
-
-  if (sawStarSequence) {
-    return combinable
-      ? { risky: true, safeOutput: buildCharClassStar([...new Set(safeChars)]) }
-      : { risky: true };
-  }
-
-  return { risky: false };
-};
-
-/**
- * Parse the given input string.
- * @param {String} input
- * @param {Object} options
- * @return {Object}
- */
-
-const parse = (input, options) => {
-  if (typeof input !== 'string') {
-    throw new TypeError('Expected a string');
-  }
-
-  input = REPLACEMENTS[input] || input;
-
-  const opts = { ...options };
-  const max = typeof opts.maxLength === 'number' ? Math.min(MAX_LENGTH, opts.maxLength) : MAX_LENGTH;
-
-  let len = input.length;
-  if (len > max) {
-    throw new SyntaxError(`Input length: ${len}, exceeds maximum allowed length: ${max}`);
-  }
-
-  const bos = { type: 'bos', value: '', output: opts.prepend || '' };
-  const tokens = [bos];
-
-  const capture = opts.capture ? '' : '?:';
-
-  // create constants based on platform, for windows or posix
-  const PLATFORM_CHARS = constants.globChars(opts.windows);
-  const EXTGLOB_CHARS = constants.extglobChars(PLATFORM_CHARS);
-
-  const {
-    DOT_LITERAL,
-    PLUS_LITERAL,
-    SLASH_LITERAL,
-    ONE_CHAR,
-    DOTS_SLASH,
-    NO_DOT,
-    NO_DOT_SLASH,
-    NO_DOTS_SLASH,
-    QMARK,
-    QMARK_NO_DOT,
-    STAR,
-    START_ANCHOR
-  } = PLATFORM_CHARS;
-
-  const globstar = opts => {
-    return `(${capture}(?:(?!${START_ANCHOR}${opts.dot ? DOTS_SLASH : DOT_LITERAL}).)*?)`;
-  };
-
-  const nodot = opts.dot ? '' : NO_DOT;
-  const qmarkNoDot = opts.dot ? QMARK : QMARK_NO_DOT;
-  let star = opts.bash === true ? globstar(opts) : STAR;
-
-  if (opts.capture) {
-    star = `(${star})`;
-  }
-
-  // minimatch options support
-  if (typeof opts.noext === 'boolean') {
-    opts.noextglob = opts.noext;
-  }
-
-  const state = {
-    input,
-    index: -1,
-    start: 0,
-    dot: opts.dot === true,
-    consumed: '',
-    output: '',
-    prefix: '',
-    backtrack: false,
-    negated: false,
-    brackets: 0,
-    braces: 0,
-    parens: 0,
-    quotes: 0,
-    globstar: false,
-    tokens
-  };
-
-  input = utils.removePrefix(input, state);
-  len = input.length;
-
-  const extglobs = [];
-  const braces = [];
-  const stack = [];
-  let prev = bos;
-  let value;
-
-  /**
-   * Tokenizing helpers
-   */
-
-  const eos = () => state.index === len - 1;
-  const peek = state.peek = (n = 1) => input[state.index + n];
-  const advance = state.advance = () => input[++state.index] || '';
-  const remaining = () => input.slice(state.index + 1);
-  const consume = (value = '', num = 0) => {
-    state.consumed += value;
-    state.index += num;
-  };
-
-  const append = token => {
-    state.output += token.output != null ? token.output : token.value;
-    consume(token.value);
-  };
-
-  const negate = () => {
-    let count = 1;
-
-    while (peek() === '!' && (peek(2) !== '(' || peek(3) === '?')) {
-      advance();
-      state.start++;
-      count++;
-    }
-
-    if (count % 2 === 0) {
-      return false;
-    }
-
-    state.negated = true;
-    state.start++;
-    return true;
-  };
-
-  const increment = type => {
-    state[type]++;
-    stack.push(type);
-  };
-
-  const decrement = type => {
-    state[type]--;
-    stack.pop();
-  };
-
-  /**
-   * Push tokens onto the tokens array. This helper speeds up
-   * tokenizing by 1) helping us avoid backtracking as much as possible,
-   * and 2) helping us avoid creating extra tokens when consecutive
-   * characters are plain text. This improves performance and simplifies
-   * lookbehinds.
-   */
-
-  const push = tok => {
-    if (prev.type === 'globstar') {
-      const isBrace = state.braces > 0 && (tok.type === 'comma' || tok.type === 'brace');
-      const isExtglob = tok.extglob === true || (extglobs.length && (tok.type === 'pipe' || tok.type === 'paren'));
-
-      if (tok.type !== 'slash' && tok.type !== 'paren' && !isBrace && !isExtglob) {
-        state.output = state.output.slice(0, -prev.output.length);
-        prev.type = 'star';
-        prev.value = '*';
-        prev.output = star;
-        state.output += prev.output;
-      }
-    }
-
-    if (extglobs.length && tok.type !== 'paren') {
-      extglobs[extglobs.length - 1].inner += tok.value;
-    }
-
-    if (tok.value || tok.output) append(tok);
-    if (prev && prev.type === 'text' && tok.type === 'text') {
-      prev.output = (prev.output || prev.value) + tok.value;
-      prev.value += tok.value;
-      return;
-    }
-
-    tok.prev = prev;
-    tokens.push(tok);
-    prev = tok;
-  };
-
-  const extglobOpen = (type, value) => {
-    const token = { ...EXTGLOB_CHARS[value], conditions: 1, inner: '' };
-
-    token.prev = prev;
-    token.parens = state.parens;
-    token.output = state.output;
-    token.startIndex = state.index;
-    token.tokensIndex = tokens.length;
-    const output = (opts.capture ? '(' : '') + token.open;
-
-    increment('parens');
-    push({ type, value, output: state.output ? '' : ONE_CHAR });
-    push({ type: 'paren', extglob: true, value: advance(), output });
-    extglobs.push(token);
-  };
-
-  const extglobClose = token => {
-    const literal = input.slice(token.startIndex, state.index + 1);
-    const body = input.slice(token.startIndex + 2, state.index);
-    const analysis = analyzeRepeatedExtglob(body, opts);
-
-    if ((token.type === 'plus' || token.type === 'star') && analysis.risky) {
-      const safeOutput = analysis.safeOutput
-        ? (token.output ? '' : ONE_CHAR) + (opts.capture ? `(${analysis.safeOutput})` : analysis.safeOutput)
-        : undefined;
-      const open = tokens[token.tokensIndex];
-
-      open.type = 'text';
-      open.value = literal;
-      open.output = safeOutput || utils.escapeRegex(literal);
-
-      for (let i = token.tokensIndex + 1; i < tokens.length; i++) {
-        tokens[i].value = '';
-        tokens[i].output = '';
-        delete tokens[i].suffix;
-      }
-
-      state.output = token.output + open.output;
-      state.backtrack = true;
-
-      push({ type: 'paren', extglob: true, value, output: '' });
-      decrement('parens');
-      return;
-    }
-
-    let output = token.close + (opts.capture ? ')' : '');
-    let rest;
-
-    if (token.type === 'negate') {
-      let extglobStar = star;
-
-      if (token.inner && token.inner.length > 1 && token.inner.includes('/')) {
-        extglobStar = globstar(opts);
-      }
-
-      if (extglobStar !== star || eos() || /^\)+$/.test(remaining())) {
-        output = token.close = `)$))${extglobStar}`;
-      }
-
-      if (token.inner.includes('*') && (rest = remaining()) && /^\.[^\\/.]+$/.test(rest)) {
-        // Any non-magical string (`.ts`) or even nested expression (`.{ts,tsx}`) can follow after the closing parenthesis.
-        // In this case, we need to parse the string and use it in the output of the original pattern.
-        // Suitable patterns: `/!(*.d).ts`, `/!(*.d).{ts,tsx}`, `**/!(*-dbg).@(js)`.
-        //
-        // Disabling the `fastpaths` option due to a problem with parsing strings as `.ts` in the pattern like `**/!(*.d).ts`.
-        const expression = parse(rest, { ...options, fastpaths: false }).output;
-
-        output = token.close = `)${expression})${extglobStar})`;
-      }
-
-      if (token.prev.type === 'bos') {
-        state.negatedExtglob = true;
-      }
-    }
-
-    push({ type: 'paren', extglob: true, value, output });
-    decrement('parens');
-  };
-
-  /**
-   * Fast paths
-   */
-
-  if (opts.fastpaths !== false && !/(^[*!]|[/()[\]{}"])/.test(input)) {
-    let backslashes = false;
-
-    let output = input.replace(REGEX_SPECIAL_CHARS_BACKREF, (m, esc, chars, first, rest, index) => {
-      if (first === '\\') {
-        backslashes = true;
-        return m;
-      }
-
-      if (first === '?') {
-        if (esc) {
-          return esc + first + (rest ? QMARK.repeat(rest.length) : '');
-        }
-        if (index === 0) {
-          return qmarkNoDot + (rest ? QMARK.repeat(rest.length) : '');
-        }
-        return QMARK.repeat(chars.length);
-      }
-
-      if (first === '.') {
-        return DOT_LITERAL.repeat(chars.length);
-      }
-
-      if (first === '*') {
-        if (esc) {
-          return esc + first + (rest ? star : '');
-        }
-        return star;
-      }
-      return esc ? m : `\\${m}`;
-    });
-
-    if (backslashes === true) {
-      if (opts.unescape === true) {
-        output = output.replace(/\\/g, '');
-      } else {
-        output = output.replace(/\\+/g, m => {
-          return m.length % 2 === 0 ? '\\\\' : (m ? '\\' : '');
-        });
-      }
-    }
-
-    if (output === input && opts.contains === true) {
-      state.output = input;
-      return state;
-    }
-
-    state.output = utils.wrapOutput(output, state, options);
-    return state;
-  }
-
-  /**
-   * Tokenize input until we reach end-of-string
-   */
-
-  while (!eos()) {
-    value = advance();
-
-    if (value === '\u0000') {
-      continue;
-    }
-
-    /**
-     * Escaped characters
-     */
-
-    if (value === '\\') {
-      const next = peek();
-
-      if (next === '/' && opts.bash !== true) {
-        continue;
-      }
-
-      if (next === '.' || next === ';') {
-        continue;
-      }
-
-      if (!next) {
-        value += '\\';
-        push({ type: 'text', value });
-        continue;
-      }
-
-      // collapse slashes to reduce potential for exploits
-      const match = /^\\+/.exec(remaining());
-      let slashes = 0;
-
-      if (match && match[0].length > 2) {
-        slashes = match[0].length;
-        state.index += slashes;
-        if (slashes % 2 !== 0) {
-          value += '\\';
-        }
-      }
-
-      if (opts.unescape === true) {
-        value = advance();
-      } else {
-        value += advance();
-      }
-
-      if (state.brackets === 0) {
-        push({ type: 'text', value });
-        continue;
-      }
-    }
-
-    /**
-     * If we're inside a regex character class, continue
-     * until we reach the closing bracket.
-     */
-
-    if (state.brackets > 0 && (value !== ']' || prev.value === '[' || prev.value === '[^')) {
-      if (opts.posix !== false && value === ':') {
-        const inner = prev.value.slice(1);
-        if (inner.includes('[')) {
-          prev.posix = true;
-
-          if (inner.includes(':')) {
-            const idx = prev.value.lastIndexOf('[');
-            const pre = prev.value.slice(0, idx);
-            const rest = prev.value.slice(idx + 2);
-            const posix = POSIX_REGEX_SOURCE[rest];
-            if (posix) {
-              prev.value = pre + posix;
-              state.backtrack = true;
-              advance();
-
-              if (!bos.output && tokens.indexOf(prev) === 1) {
-                bos.output = ONE_CHAR;
-              }
-              continue;
-            }
-          }
-        }
-      }
-
-      if ((value === '[' && peek() !== ':') || (value === '-' && peek() === ']')) {
-        value = `\\${value}`;
-      }
-
-      if (value === ']' && (prev.value === '[' || prev.value === '[^')) {
-        value = `\\${value}`;
-      }
-
-      if (opts.posix === true && value === '!' && prev.value === '[') {
-        value = '^';
-      }
-
-      prev.value += value;
-      append({ value });
-      continue;
-    }
-
-    /**
-     * If we're inside a quoted string, continue
-     * until we reach the closing double quote.
-     */
-
-    if (state.quotes === 1 && value !== '"') {
-      value = utils.escapeRegex(value);
-      prev.value += value;
-      append({ value });
-      continue;
-    }
-
-    /**
-     * Double quotes
-     */
-
-    if (value === '"') {
-      state.quotes = state.quotes === 1 ? 0 : 1;
-      if (opts.keepQuotes === true) {
-        push({ type: 'text', value });
-      }
-      continue;
-    }
-
-    /**
-     * Parentheses
-     */
-
-    if (value === '(') {
-      increment('parens');
-      push({ type: 'paren', value });
-      continue;
-    }
-
-    if (value === ')') {
-      if (state.parens === 0 && opts.strictBrackets === true) {
-        throw new SyntaxError(syntaxError('opening', '('));
-      }
-
-      const extglob = extglobs[extglobs.length - 1];
-      if (extglob && state.parens === extglob.parens + 1) {
-        extglobClose(extglobs.pop());
-        continue;
-      }
-
-      push({ type: 'paren', value, output: state.parens ? ')' : '\\)' });
-      decrement('parens');
-      continue;
-    }
-
-    /**
-     * Square brackets
-     */
-
-    if (value === '[') {
-      if (opts.nobracket === true || !remaining().includes(']')) {
-        if (opts.nobracket !== true && opts.strictBrackets === true) {
-          throw new SyntaxError(syntaxError('closing', ']'));
-        }
-
-        value = `\\${value}`;
-      } else {
-        increment('brackets');
-      }
-
-      push({ type: 'bracket', value });
-      continue;
-    }
-
-    if (value === ']') {
-      if (opts.nobracket === true || (prev && prev.type === 'bracket' && prev.value.length === 1)) {
-        push({ type: 'text', value, output: `\\${value}` });
-        continue;
-      }
-
-      if (state.brackets === 0) {
-        if (opts.strictBrackets === true) {
-          throw new SyntaxError(syntaxError('opening', '['));
-        }
-
-        push({ type: 'text', value, output: `\\${value}` });
-        continue;
-      }
-
-      decrement('brackets');
-
-      const prevValue = prev.value.slice(1);
-      if (prev.posix !== true && prevValue[0] === '^' && !prevValue.includes('/')) {
-        value = `/${value}`;
-      }
-
-      prev.value += value;
-      append({ value });
-
-      // when literal brackets are explicitly disabled
-      // assume we should match with a regex character class
-      if (opts.literalBrackets === false || utils.hasRegexChars(prevValue)) {
-        continue;
-      }
-
-      const escaped = utils.escapeRegex(prev.value);
-      state.output = state.output.slice(0, -prev.value.length);
-
-      // when literal brackets are explicitly enabled
-      // assume we should escape the brackets to match literal characters
-      if (opts.literalBrackets === true) {
-        state.output += escaped;
-        prev.value = escaped;
-        continue;
-      }
-
-      // when the user specifies nothing, try to match both
-      prev.value = `(${capture}${escaped}|${prev.value})`;
-      state.output += prev.value;
-      continue;
-    }
-
-    /**
-     * Braces
-     */
-
-    if (value === '{' && opts.nobrace !== true) {
-      increment('braces');
-
-      const open = {
-        type: 'brace',
-        value,
-        output: '(',
-        outputIndex: state.output.length,
-        tokensIndex: state.tokens.length
-      };
-
-      braces.push(open);
-      push(open);
-      continue;
-    }
-
-    if (value === '}') {
-      const brace = braces[braces.length - 1];
-
-      if (opts.nobrace === true || !brace) {
-        push({ type: 'text', value, output: value });
-        continue;
-      }
-
-      let output = ')';
-
-      if (brace.dots === true) {
-        const arr = tokens.slice();
-        const range = [];
-
-        for (let i = arr.length - 1; i >= 0; i--) {
-          tokens.pop();
-          if (arr[i].type === 'brace') {
-            break;
-          }
-          if (arr[i].type !== 'dots') {
-            range.unshift(arr[i].value);
-          }
-        }
-
-        output = expandRange(range, opts);
-        state.backtrack = true;
-      }
-
-      if (brace.comma !== true && brace.dots !== true) {
-        const out = state.output.slice(0, brace.outputIndex);
-        const toks = state.tokens.slice(brace.tokensIndex);
-        brace.value = brace.output = '\\{';
-        value = output = '\\}';
-        state.output = out;
-        for (const t of toks) {
-          state.output += (t.output || t.value);
-        }
-      }
-
-      push({ type: 'brace', value, output });
-      decrement('braces');
-      braces.pop();
-      continue;
-    }
-
-    /**
-     * Pipes
-     */
-
-    if (value === '|') {
-      if (extglobs.length > 0) {
-        extglobs[extglobs.length - 1].conditions++;
-      }
-      push({ type: 'text', value });
-      continue;
-    }
-
-    /**
-     * Commas
-     */
-
-    if (value === ',') {
-      let output = value;
-
-      const brace = braces[braces.length - 1];
-      if (brace && stack[stack.length - 1] === 'braces') {
-        brace.comma = true;
-        output = '|';
-      }
-
-      push({ type: 'comma', value, output });
-      continue;
-    }
-
-    /**
-     * Slashes
-     */
-
-    if (value === '/') {
-      // if the beginning of the glob is "./", advance the start
-      // to the current index, and don't add the "./" characters
-      // to the state. This greatly simplifies lookbehinds when
-      // checking for BOS characters like "!" and "." (not "./")
-      if (prev.type === 'dot' && state.index === state.start + 1) {
-        state.start = state.index + 1;
-        state.consumed = '';
-        state.output = '';
-        tokens.pop();
-        prev = bos; // reset "prev" to the first token
-        continue;
-      }
-
-      push({ type: 'slash', value, output: SLASH_LITERAL });
-      continue;
-    }
-
-    /**
-     * Dots
-     */
-
-    if (value === '.') {
-      if (state.braces > 0 && prev.type === 'dot') {
-        if (prev.value === '.') prev.output = DOT_LITERAL;
-        const brace = braces[braces.length - 1];
-        prev.type = 'dots';
-        prev.output += value;
-        prev.value += value;
-        brace.dots = true;
-        continue;
-      }
-
-      if ((state.braces + state.parens) === 0 && prev.type !== 'bos' && prev.type !== 'slash') {
-        push({ type: 'text', value, output: DOT_LITERAL });
-        continue;
-      }
-
-      push({ type: 'dot', value, output: DOT_LITERAL });
-      continue;
-    }
-
-    /**
-     * Question marks
-     */
-
-    if (value === '?') {
-      const isGroup = prev && prev.value === '(';
-      if (!isGroup && opts.noextglob !== true && peek() === '(' && peek(2) !== '?') {
-        extglobOpen('qmark', value);
-        continue;
-      }
-
-      if (prev && prev.type === 'paren') {
-        const next = peek();
-        let output = value;
-
-        if ((prev.value === '(' && !/[!=<:]/.test(next)) || (next === '<' && !/<([!=]|\w+>)/.test(remaining()))) {
-          output = `\\${value}`;
-        }
-
-        push({ type: 'text', value, output });
-        continue;
-      }
-
-      if (opts.dot !== true && (prev.type === 'slash' || prev.type === 'bos')) {
-        push({ type: 'qmark', value, output: QMARK_NO_DOT });
-        continue;
-      }
-
-      push({ type: 'qmark', value, output: QMARK });
-      continue;
-    }
-
-    /**
-     * Exclamation
-     */
-
-    if (value === '!') {
-      if (opts.noextglob !== true && peek() === '(') {
-        if (peek(2) !== '?' || !/[!=<:]/.test(peek(3))) {
-          extglobOpen('negate', value);
-          continue;
-        }
-      }
-
-      if (opts.nonegate !== true && state.index === 0) {
-        negate();
-        continue;
-      }
-    }
-
-    /**
-     * Plus
-     */
-
-    if (value === '+') {
-      if (opts.noextglob !== true && peek() === '(' && peek(2) !== '?') {
-        extglobOpen('plus', value);
-        continue;
-      }
-
-      if ((prev && prev.value === '(') || opts.regex === false) {
-        push({ type: 'plus', value, output: PLUS_LITERAL });
-        continue;
-      }
-
-      if ((prev && (prev.type === 'bracket' || prev.type === 'paren' || prev.type === 'brace')) || state.parens > 0) {
-        push({ type: 'plus', value });
-        continue;
-      }
-
-      push({ type: 'plus', value: PLUS_LITERAL });
-      continue;
-    }
-
-    /**
-     * Plain text
-     */
-
-    if (value === '@') {
-      if (opts.noextglob !== true && peek() === '(' && peek(2) !== '?') {
-        push({ type: 'at', extglob: true, value, output: '' });
-        continue;
-      }
-
-      push({ type: 'text', value });
-      continue;
-    }
-
-    /**
-     * Plain text
-     */
-
-    if (value !== '*') {
-      if (value === '$' || value === '^') {
-        value = `\\${value}`;
-      }
-
-      const match = REGEX_NON_SPECIAL_CHARS.exec(remaining());
-      if (match) {
-        value += match[0];
-        state.index += match[0].length;
-      }
-
-      push({ type: 'text', value });
-      continue;
-    }
-
-    /**
-     * Stars
-     */
-
-    if (prev && (prev.type === 'globstar' || prev.star === true)) {
-      prev.type = 'star';
-      prev.star = true;
-      prev.value += value;
-      prev.output = star;
-      state.backtrack = true;
-      state.globstar = true;
-      consume(value);
-      continue;
-    }
-
-    let rest = remaining();
-    if (opts.noextglob !== true && /^\([^?]/.test(rest)) {
-      extglobOpen('star', value);
-      continue;
-    }
-
-    if (prev.type === 'star') {
-      if (opts.noglobstar === true) {
-        consume(value);
-        continue;
-      }
-
-      const prior = prev.prev;
-      const before = prior.prev;
-      const isStart = prior.type === 'slash' || prior.type === 'bos';
-      const afterStar = before && (before.type === 'star' || before.type === 'globstar');
-
-      if (opts.bash === true && (!isStart || (rest[0] && rest[0] !== '/'))) {
-        push({ type: 'star', value, output: '' });
-        continue;
-      }
-
-      const isBrace = state.braces > 0 && (prior.type === 'comma' || prior.type === 'brace');
-      const isExtglob = extglobs.length && (prior.type === 'pipe' || prior.type === 'paren');
-      if (!isStart && prior.type !== 'paren' && !isBrace && !isExtglob) {
-        push({ type: 'star', value, output: '' });
-        continue;
-      }
-
-      // strip consecutive `/**/`
-      while (rest.slice(0, 3) === '/**') {
-        const after = input[state.index + 4];
-        if (after && after !== '/') {
-          break;
-        }
-        rest = rest.slice(3);
-        consume('/**', 3);
-      }
-
-      // A globstar followed only by balanced closing parens is at the logical end of patterns like
-      // `test(/utils/**)` and `test?(/utils/**)`. Treat it as EOS so the trailing `/**` can match its
-      // parent path, except in negated extglobs where that would change the exclusion semantics.
-      const isEnd = eos() || (
-        state.parens > 0
-        && rest === ')'.repeat(state.parens)
-        && !extglobs.some(extglob => extglob.type === 'negate')
-      );
-
-      if (prior.type === 'bos' && eos()) {
-        prev.type = 'globstar';
-        prev.value += value;
-        prev.output = globstar(opts);
-        state.output = prev.output;
-        state.globstar = true;
-        consume(value);
-        continue;
-      }
-
-      if (prior.type === 'slash' && prior.prev.type !== 'bos' && !afterStar && isEnd) {
-        state.output = state.output.slice(0, -(prior.output + prev.output).length);
-        prior.output = `(?:${prior.output}`;
-
-        prev.type = 'globstar';
-        prev.output = globstar(opts) + (opts.strictSlashes ? ')' : '|$)');
-        prev.value += value;
-        state.globstar = true;
-        state.output += prior.output + prev.output;
-        consume(value);
-        continue;
-      }
-
-      if (prior.type === 'slash' && prior.prev.type !== 'bos' && rest[0] === '/') {
-        const end = rest[1] !== void 0 ? '|$' : '';
-
-        state.output = state.output.slice(0, -(prior.output + prev.output).length);
-        prior.output = `(?:${prior.output}`;
-
-        prev.type = 'globstar';
-        prev.output = `${globstar(opts)}${SLASH_LITERAL}|${SLASH_LITERAL}${end})`;
-        prev.value += value;
-
-        state.output += prior.output + prev.output;
-        state.globstar = true;
-
-        consume(value + advance());
-
-        push({ type: 'slash', value: '/', output: '' });
-        continue;
-      }
-
-      if (prior.type === 'bos' && rest[0] === '/') {
-        prev.type = 'globstar';
-        prev.value += value;
-        prev.output = `(?:^|${SLASH_LITERAL}|${globstar(opts)}${SLASH_LITERAL})`;
-        state.output = prev.output;
-        state.globstar = true;
-        consume(value + advance());
-        push({ type: 'slash', value: '/', output: '' });
-        continue;
-      }
-
-      // remove single star from output
-      state.output = state.output.slice(0, -prev.output.length);
-
-      // reset previous token to globstar
-      prev.type = 'globstar';
-      prev.output = globstar(opts);
-      prev.value += value;
-
-      // reset output with globstar
-      state.output += prev.output;
-      state.globstar = true;
-      consume(value);
-      continue;
-    }
-
-    const token = { type: 'star', value, output: star };
-
-    if (opts.bash === true) {
-      token.output = '.*?';
-      if (prev.type === 'bos' || prev.type === 'slash') {
-        token.output = nodot + token.output;
-      }
-      push(token);
-      continue;
-    }
-
-    if (prev && (prev.type === 'bracket' || prev.type === 'paren') && opts.regex === true) {
-      token.output = value;
-      push(token);
-      continue;
-    }
-
-    if (state.index === state.start || prev.type === 'slash' || prev.type === 'dot') {
-      if (prev.type === 'dot') {
-        state.output += NO_DOT_SLASH;
-        prev.output += NO_DOT_SLASH;
-
-      } else if (opts.dot === true) {
-        state.output += NO_DOTS_SLASH;
-        prev.output += NO_DOTS_SLASH;
-
-      } else {
-        state.output += nodot;
-        prev.output += nodot;
-      }
-
-      if (peek() !== '*') {
-        state.output += ONE_CHAR;
-        prev.output += ONE_CHAR;
-      }
-    }
-
-    push(token);
-  }
-
-  while (state.brackets > 0) {
-    if (opts.strictBrackets === true) throw new SyntaxError(syntaxError('closing', ']'));
-    state.output = utils.escapeLast(state.output, '[');
-    decrement('brackets');
-  }
-
-  while (state.parens > 0) {
-    if (opts.strictBrackets === true) throw new SyntaxError(syntaxError('closing', ')'));
-    state.output = utils.escapeLast(state.output, '(');
-    decrement('parens');
-  }
-
-  while (state.braces > 0) {
-    if (opts.strictBrackets === true) throw new SyntaxError(syntaxError('closing', '}'));
-    state.output = utils.escapeLast(state.output, '{');
-    decrement('braces');
-  }
-
-  if (opts.strictSlashes !== true && (prev.type === 'star' || prev.type === 'bracket')) {
-    push({ type: 'maybe_slash', value: '', output: `${SLASH_LITERAL}?` });
-  }
-
-  // rebuild the output if we had to backtrack at any point
-  if (state.backtrack === true) {
-    state.output = '';
-
-    for (const token of state.tokens) {
-      state.output += token.output != null ? token.output : token.value;
-
-      if (token.suffix) {
-        state.output += token.suffix;
-      }
-    }
-  }
-
-  return state;
-};
-
-/**
- * Fast paths for creating regular expressions for common glob patterns.
- * This can significantly speed up processing and has very little downside
- * impact when none of the fast paths match.
- */
-
-parse.fastpaths = (input, options) => {
-  const opts = { ...options };
-  const max = typeof opts.maxLength === 'number' ? Math.min(MAX_LENGTH, opts.maxLength) : MAX_LENGTH;
-  const len = input.length;
-  if (len > max) {
-    throw new SyntaxError(`Input length: ${len}, exceeds maximum allowed length: ${max}`);
-  }
-
-  input = REPLACEMENTS[input] || input;
-
-  // create constants based on platform, for windows or posix
-  const {
-    DOT_LITERAL,
-    SLASH_LITERAL,
-    ONE_CHAR,
-    DOTS_SLASH,
-    NO_DOT,
-    NO_DOTS,
-    NO_DOTS_SLASH,
-    STAR,
-    START_ANCHOR
-  } = constants.globChars(opts.windows);
-
-  const nodot = opts.dot ? NO_DOTS : NO_DOT;
-  const slashDot = opts.dot ? NO_DOTS_SLASH : NO_DOT;
-  const capture = opts.capture ? '' : '?:';
-  const state = { negated: false, prefix: '' };
-  let star = opts.bash === true ? '.*?' : STAR;
-
-  if (opts.capture) {
-    star = `(${star})`;
-  }
-
-  const globstar = opts => {
-    if (opts.noglobstar === true) return star;
-    return `(${capture}(?:(?!${START_ANCHOR}${opts.dot ? DOTS_SLASH : DOT_LITERAL}).)*?)`;
-  };
-
-  const create = str => {
-    switch (str) {
-      case '*':
-        return `${nodot}${ONE_CHAR}${star}`;
-
-      case '.*':
-        return `${DOT_LITERAL}${ONE_CHAR}${star}`;
-
-      case '*.*':
-        return `${nodot}${star}${DOT_LITERAL}${ONE_CHAR}${star}`;
-
-      case '*/*':
-        return `${nodot}${star}${SLASH_LITERAL}${ONE_CHAR}${slashDot}${star}`;
-
-      case '**':
-        return nodot + globstar(opts);
-
-      case '**/*':
-        return `(?:${nodot}${globstar(opts)}${SLASH_LITERAL})?${slashDot}${ONE_CHAR}${star}`;
-
-      case '**/*.*':
-        return `(?:${nodot}${globstar(opts)}${SLASH_LITERAL})?${slashDot}${star}${DOT_LITERAL}${ONE_CHAR}${star}`;
-
-      case '**/.*':
-        return `(?:${nodot}${globstar(opts)}${SLASH_LITERAL})?${DOT_LITERAL}${ONE_CHAR}${star}`;
-
-      default: {
-        const match = /^(.*?)\.(\w+)$/.exec(str);
-        if (!match) return;
-
-        const source = create(match[1]);
-        if (!source) return;
-
-        return source + DOT_LITERAL + match[2];
-      }
-    }
-  };
-
-  const output = utils.removePrefix(input, state);
-  let source = create(output);
-
-  if (source && opts.strictSlashes !== true) {
-    source += `${SLASH_LITERAL}?`;
-  }
-
-  return source;
-};
-
-module.exports = parse;
-
-
-/***/ }),
-
-/***/ 8016:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-
-
-const scan = __nccwpck_require__(1781);
-const parse = __nccwpck_require__(8265);
-const utils = __nccwpck_require__(4059);
-const constants = __nccwpck_require__(5595);
-const isObject = val => val && typeof val === 'object' && !Array.isArray(val);
-
-/**
- * Creates a matcher function from one or more glob patterns. The
- * returned function takes a string to match as its first argument,
- * and returns true if the string is a match. The returned matcher
- * function also takes a boolean as the second argument that, when true,
- * returns an object with additional information.
- *
- * ```js
- * const picomatch = require('picomatch');
- * // picomatch(glob[, options]);
- *
- * const isMatch = picomatch('*.!(*a)');
- * console.log(isMatch('a.a')); //=> false
- * console.log(isMatch('a.b')); //=> true
- *
- * // For environments without `node.js`, `picomatch/posix` provides you a dependency-free matcher, without automatic OS detection.
- * const picomatch = require('picomatch/posix');
- * // the same API, defaulting to posix paths
- * const isMatch = picomatch('a/*');
- * console.log(isMatch('a\\b')); //=> false
- * console.log(isMatch('a/b')); //=> true
- *
- * // you can still configure the matcher function to accept windows paths
- * const isMatch = picomatch('a/*', { options: windows });
- * console.log(isMatch('a\\b')); //=> true
- * console.log(isMatch('a/b')); //=> true
- * ```
- * @name picomatch
- * @param {String|Array} `globs` One or more glob patterns.
- * @param {Object=} `options`
- * @return {Function=} Returns a matcher function.
- * @api public
- */
-
-const picomatch = (glob, options, returnState = false) => {
-  if (Array.isArray(glob)) {
-    const fns = glob.map(input => picomatch(input, options, returnState));
-    const arrayMatcher = str => {
-      for (const isMatch of fns) {
-        const state = isMatch(str);
-        if (state) return state;
-      }
-      return false;
-    };
-    return arrayMatcher;
-  }
-
-  const isState = isObject(glob) && glob.tokens && glob.input;
-
-  if (glob === '' || (typeof glob !== 'string' && !isState)) {
-    throw new TypeError('Expected pattern to be a non-empty string');
-  }
-
-  const opts = options || {};
-  const posix = opts.windows;
-  const regex = isState
-    ? picomatch.compileRe(glob, options)
-    : picomatch.makeRe(glob, options, false, true);
-
-  const state = regex.state;
-  delete regex.state;
-
-  let isIgnored = () => false;
-  if (opts.ignore) {
-    const ignoreOpts = { ...options, ignore: null, onMatch: null, onResult: null };
-    isIgnored = picomatch(opts.ignore, ignoreOpts, returnState);
-  }
-
-  const matcher = (input, returnObject = false) => {
-    const { isMatch, match, output } = picomatch.test(input, regex, options, { glob, posix });
-    const result = { glob, state, regex, posix, input, output, match, isMatch };
-
-    if (typeof opts.onResult === 'function') {
-      opts.onResult(result);
-    }
-
-    if (isMatch === false) {
-      result.isMatch = false;
-      return returnObject ? result : false;
-    }
-
-    if (isIgnored(input)) {
-      if (typeof opts.onIgnore === 'function') {
-        opts.onIgnore(result);
-      }
-      result.isMatch = false;
-      return returnObject ? result : false;
-    }
-
-    if (typeof opts.onMatch === 'function') {
-      opts.onMatch(result);
-    }
-    return returnObject ? result : true;
-  };
-
-  if (returnState) {
-    matcher.state = state;
-  }
-
-  return matcher;
-};
-
-/**
- * Test `input` with the given `regex`. This is used by the main
- * `picomatch()` function to test the input string.
- *
- * ```js
- * const picomatch = require('picomatch');
- * // picomatch.test(input, regex[, options]);
- *
- * console.log(picomatch.test('foo/bar', /^(?:([^/]*?)\/([^/]*?))$/));
- * // { isMatch: true, match: [ 'foo/', 'foo', 'bar' ], output: 'foo/bar' }
- * ```
- * @param {String} `input` String to test.
- * @param {RegExp} `regex`
- * @return {Object} Returns an object with matching info.
- * @api public
- */
-
-picomatch.test = (input, regex, options, { glob, posix } = {}) => {
-  if (typeof input !== 'string') {
-    throw new TypeError('Expected input to be a string');
-  }
-
-  if (input === '') {
-    return { isMatch: false, output: '' };
-  }
-
-  const opts = options || {};
-  const format = opts.format || (posix ? utils.toPosixSlashes : null);
-  let match = input === glob;
-  let output = (match && format) ? format(input) : input;
-
-  if (match === false) {
-    output = format ? format(input) : input;
-    match = output === glob;
-  }
-
-  if (match === false || opts.capture === true) {
-    if (opts.matchBase === true || opts.basename === true) {
-      match = picomatch.matchBase(input, regex, options, posix);
-    } else {
-      match = regex.exec(output);
-    }
-  }
-
-  return { isMatch: Boolean(match), match, output };
-};
-
-/**
- * Match the basename of a filepath.
- *
- * ```js
- * const picomatch = require('picomatch');
- * // picomatch.matchBase(input, glob[, options]);
- * console.log(picomatch.matchBase('foo/bar.js', '*.js'); // true
- * ```
- * @param {String} `input` String to test.
- * @param {RegExp|String} `glob` Glob pattern or regex created by [.makeRe](#makeRe).
- * @return {Boolean}
- * @api public
- */
-
-picomatch.matchBase = (input, glob, options, posix = options && options.windows) => {
-  const regex = glob instanceof RegExp ? glob : picomatch.makeRe(glob, options);
-  return regex.test(utils.basename(input, { windows: posix }));
-};
-
-/**
- * Returns true if **any** of the given glob `patterns` match the specified `string`.
- *
- * ```js
- * const picomatch = require('picomatch');
- * // picomatch.isMatch(string, patterns[, options]);
- *
- * console.log(picomatch.isMatch('a.a', ['b.*', '*.a'])); //=> true
- * console.log(picomatch.isMatch('a.a', 'b.*')); //=> false
- * ```
- * @param {String|Array} str The string to test.
- * @param {String|Array} patterns One or more glob patterns to use for matching.
- * @param {Object} [options] See available [options](#options).
- * @return {Boolean} Returns true if any patterns match `str`
- * @api public
- */
-
-picomatch.isMatch = (str, patterns, options) => picomatch(patterns, options)(str);
-
-/**
- * Parse a glob pattern to create the source string for a regular
- * expression.
- *
- * ```js
- * const picomatch = require('picomatch');
- * const result = picomatch.parse(pattern[, options]);
- * ```
- * @param {String} `pattern`
- * @param {Object} `options`
- * @return {Object} Returns an object with useful properties and output to be used as a regex source string.
- * @api public
- */
-
-picomatch.parse = (pattern, options) => {
-  if (Array.isArray(pattern)) return pattern.map(p => picomatch.parse(p, options));
-  return parse(pattern, { ...options, fastpaths: false });
-};
-
-/**
- * Scan a glob pattern to separate the pattern into segments.
- *
- * ```js
- * const picomatch = require('picomatch');
- * // picomatch.scan(input[, options]);
- *
- * const result = picomatch.scan('!./foo/*.js');
- * console.log(result);
- * { prefix: '!./',
- *   input: '!./foo/*.js',
- *   start: 3,
- *   base: 'foo',
- *   glob: '*.js',
- *   isBrace: false,
- *   isBracket: false,
- *   isGlob: true,
- *   isExtglob: false,
- *   isGlobstar: false,
- *   negated: true }
- * ```
- * @param {String} `input` Glob pattern to scan.
- * @param {Object} `options`
- * @return {Object} Returns an object with
- * @api public
- */
-
-picomatch.scan = (input, options) => scan(input, options);
-
-/**
- * Compile a regular expression from the `state` object returned by the
- * [parse()](#parse) method.
- *
- * ```js
- * const picomatch = require('picomatch');
- * const state = picomatch.parse('*.js');
- * // picomatch.compileRe(state[, options]);
- *
- * console.log(picomatch.compileRe(state));
- * //=> /^(?:(?!\.)(?=.)[^/]*?\.js)$/
- * ```
- * @param {Object} `state`
- * @param {Object} `options`
- * @param {Boolean} `returnOutput` Intended for implementors, this argument allows you to return the raw output from the parser.
- * @param {Boolean} `returnState` Adds the state to a `state` property on the returned regex. Useful for implementors and debugging.
- * @return {RegExp}
- * @api public
- */
-
-picomatch.compileRe = (state, options, returnOutput = false, returnState = false) => {
-  if (returnOutput === true) {
-    return state.output;
-  }
-
-  const opts = options || {};
-  const prepend = opts.contains ? '' : '^';
-  const append = opts.contains ? '' : '$';
-
-  let source = `${prepend}(?:${state.output})${append}`;
-  if (state && state.negated === true) {
-    source = `^(?!${source}).*$`;
-  }
-
-  const regex = picomatch.toRegex(source, options);
-  if (returnState === true) {
-    regex.state = state;
-  }
-
-  return regex;
-};
-
-/**
- * Create a regular expression from a parsed glob pattern.
- *
- * ```js
- * const picomatch = require('picomatch');
- * // picomatch.makeRe(state[, options]);
- *
- * const result = picomatch.makeRe('*.js');
- * console.log(result);
- * //=> /^(?:(?!\.)(?=.)[^/]*?\.js)$/
- * ```
- * @param {String} `state` The object returned from the `.parse` method.
- * @param {Object} `options`
- * @param {Boolean} `returnOutput` Implementors may use this argument to return the compiled output, instead of a regular expression. This is not exposed on the options to prevent end-users from mutating the result.
- * @param {Boolean} `returnState` Implementors may use this argument to return the state from the parsed glob with the returned regular expression.
- * @return {RegExp} Returns a regex created from the given pattern.
- * @api public
- */
-
-picomatch.makeRe = (input, options = {}, returnOutput = false, returnState = false) => {
-  if (!input || typeof input !== 'string') {
-    throw new TypeError('Expected a non-empty string');
-  }
-
-  let parsed = { negated: false, fastpaths: true };
-
-  if (options.fastpaths !== false && (input[0] === '.' || input[0] === '*')) {
-    parsed.output = parse.fastpaths(input, options);
-  }
-
-  if (!parsed.output) {
-    parsed = parse(input, options);
-  }
-
-  return picomatch.compileRe(parsed, options, returnOutput, returnState);
-};
-
-/**
- * Create a regular expression from the given regex source string.
- *
- * ```js
- * const picomatch = require('picomatch');
- * // picomatch.toRegex(source[, options]);
- *
- * const { output } = picomatch.parse('*.js');
- * console.log(picomatch.toRegex(output));
- * //=> /^(?:(?!\.)(?=.)[^/]*?\.js)$/
- * ```
- * @param {String} `source` Regular expression source string.
- * @param {Object} `options`
- * @return {RegExp}
- * @api public
- */
-
-picomatch.toRegex = (source, options) => {
-  try {
-    const opts = options || {};
-    return new RegExp(source, opts.flags || (opts.nocase ? 'i' : ''));
-  } catch (err) {
-    if (options && options.debug === true) throw err;
-    return /$^/;
-  }
-};
-
-/**
- * Picomatch constants.
- * @return {Object}
- */
-
-picomatch.constants = constants;
-
-/**
- * Expose "picomatch"
- */
-
-module.exports = picomatch;
-
-
-/***/ }),
-
-/***/ 1781:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-
-
-const utils = __nccwpck_require__(4059);
-const {
-  CHAR_ASTERISK,             /* * */
-  CHAR_AT,                   /* @ */
-  CHAR_BACKWARD_SLASH,       /* \ */
-  CHAR_COMMA,                /* , */
-  CHAR_DOT,                  /* . */
-  CHAR_EXCLAMATION_MARK,     /* ! */
-  CHAR_FORWARD_SLASH,        /* / */
-  CHAR_LEFT_CURLY_BRACE,     /* { */
-  CHAR_LEFT_PARENTHESES,     /* ( */
-  CHAR_LEFT_SQUARE_BRACKET,  /* [ */
-  CHAR_PLUS,                 /* + */
-  CHAR_QUESTION_MARK,        /* ? */
-  CHAR_RIGHT_CURLY_BRACE,    /* } */
-  CHAR_RIGHT_PARENTHESES,    /* ) */
-  CHAR_RIGHT_SQUARE_BRACKET  /* ] */
-} = __nccwpck_require__(5595);
-
-const isPathSeparator = code => {
-  return code === CHAR_FORWARD_SLASH || code === CHAR_BACKWARD_SLASH;
-};
-
-const depth = token => {
-  if (token.isPrefix !== true) {
-    token.depth = token.isGlobstar ? Infinity : 1;
-  }
-};
-
-/**
- * Quickly scans a glob pattern and returns an object with a handful of
- * useful properties, like `isGlob`, `path` (the leading non-glob, if it exists),
- * `glob` (the actual pattern), `negated` (true if the path starts with `!` but not
- * with `!(`) and `negatedExtglob` (true if the path starts with `!(`).
- *
- * ```js
- * const pm = require('picomatch');
- * console.log(pm.scan('foo/bar/*.js'));
- * { isGlob: true, input: 'foo/bar/*.js', base: 'foo/bar', glob: '*.js' }
- * ```
- * @param {String} `str`
- * @param {Object} `options`
- * @return {Object} Returns an object with tokens and regex source string.
- * @api public
- */
-
-const scan = (input, options) => {
-  const opts = options || {};
-
-  const length = input.length - 1;
-  const scanToEnd = opts.parts === true || opts.tokens === true || opts.scanToEnd === true;
-  const slashes = [];
-  const tokens = [];
-  const parts = [];
-
-  let str = input;
-  let index = -1;
-  let start = 0;
-  let lastIndex = 0;
-  let isBrace = false;
-  let isBracket = false;
-  let isGlob = false;
-  let isExtglob = false;
-  let isGlobstar = false;
-  let braceEscaped = false;
-  let backslashes = false;
-  let negated = false;
-  let negatedExtglob = false;
-  let finished = false;
-  let braces = 0;
-  let prev;
-  let code;
-  let token = { value: '', depth: 0, isGlob: false };
-
-  const eos = () => index >= length;
-  const peek = () => str.charCodeAt(index + 1);
-  const advance = () => {
-    prev = code;
-    return str.charCodeAt(++index);
-  };
-
-  while (index < length) {
-    code = advance();
-    let next;
-
-    if (code === CHAR_BACKWARD_SLASH) {
-      backslashes = token.backslashes = true;
-      code = advance();
-
-      if (code === CHAR_LEFT_CURLY_BRACE) {
-        braceEscaped = true;
-      }
-      continue;
-    }
-
-    if (braceEscaped === true || code === CHAR_LEFT_CURLY_BRACE) {
-      braces++;
-
-      while (eos() !== true && (code = advance())) {
-        if (code === CHAR_BACKWARD_SLASH) {
-          backslashes = token.backslashes = true;
-          advance();
-          continue;
-        }
-
-        if (code === CHAR_LEFT_CURLY_BRACE) {
-          braces++;
-          continue;
-        }
-
-        if (braceEscaped !== true && code === CHAR_DOT && (code = advance()) === CHAR_DOT) {
-          isBrace = token.isBrace = true;
-          isGlob = token.isGlob = true;
-          finished = true;
-
-          if (scanToEnd === true) {
-            continue;
-          }
-
-          break;
-        }
-
-        if (braceEscaped !== true && code === CHAR_COMMA) {
-          isBrace = token.isBrace = true;
-          isGlob = token.isGlob = true;
-          finished = true;
-
-          if (scanToEnd === true) {
-            continue;
-          }
-
-          break;
-        }
-
-        if (code === CHAR_RIGHT_CURLY_BRACE) {
-          braces--;
-
-          if (braces === 0) {
-            braceEscaped = false;
-            isBrace = token.isBrace = true;
-            finished = true;
-            break;
-          }
-        }
-      }
-
-      if (scanToEnd === true) {
-        continue;
-      }
-
-      break;
-    }
-
-    if (code === CHAR_FORWARD_SLASH) {
-      slashes.push(index);
-      tokens.push(token);
-      token = { value: '', depth: 0, isGlob: false };
-
-      if (finished === true) continue;
-      if (prev === CHAR_DOT && index === (start + 1)) {
-        start += 2;
-        continue;
-      }
-
-      lastIndex = index + 1;
-      continue;
-    }
-
-    if (opts.noext !== true) {
-      const isExtglobChar = code === CHAR_PLUS
-        || code === CHAR_AT
-        || code === CHAR_ASTERISK
-        || code === CHAR_QUESTION_MARK
-        || code === CHAR_EXCLAMATION_MARK;
-
-      if (isExtglobChar === true && peek() === CHAR_LEFT_PARENTHESES) {
-        isGlob = token.isGlob = true;
-        isExtglob = token.isExtglob = true;
-        finished = true;
-        if (code === CHAR_EXCLAMATION_MARK && index === start) {
-          negatedExtglob = true;
-        }
-
-        if (scanToEnd === true) {
-          let parens = 0;
-
-          while (eos() !== true && (code = advance())) {
-            if (code === CHAR_BACKWARD_SLASH) {
-              backslashes = token.backslashes = true;
-              advance();
-              continue;
-            }
-
-            if (code === CHAR_LEFT_PARENTHESES) {
-              parens++;
-              continue;
-            }
-
-            if (code === CHAR_RIGHT_PARENTHESES && --parens === 0) {
-              finished = true;
-              break;
-            }
-          }
-          continue;
-        }
-        break;
-      }
-    }
-
-    if (code === CHAR_ASTERISK) {
-      if (prev === CHAR_ASTERISK) isGlobstar = token.isGlobstar = true;
-      isGlob = token.isGlob = true;
-      finished = true;
-
-      if (scanToEnd === true) {
-        continue;
-      }
-      break;
-    }
-
-    if (code === CHAR_QUESTION_MARK) {
-      isGlob = token.isGlob = true;
-      finished = true;
-
-      if (scanToEnd === true) {
-        continue;
-      }
-      break;
-    }
-
-    if (code === CHAR_LEFT_SQUARE_BRACKET) {
-      while (eos() !== true && (next = advance())) {
-        if (next === CHAR_BACKWARD_SLASH) {
-          backslashes = token.backslashes = true;
-          advance();
-          continue;
-        }
-
-        if (next === CHAR_RIGHT_SQUARE_BRACKET) {
-          isBracket = token.isBracket = true;
-          isGlob = token.isGlob = true;
-          finished = true;
-          break;
-        }
-      }
-
-      if (scanToEnd === true) {
-        continue;
-      }
-
-      break;
-    }
-
-    if (opts.nonegate !== true && code === CHAR_EXCLAMATION_MARK && index === start) {
-      negated = token.negated = true;
-      start++;
-      continue;
-    }
-
-    if (opts.noparen !== true && code === CHAR_LEFT_PARENTHESES) {
-      isGlob = token.isGlob = true;
-
-      if (scanToEnd === true) {
-        let parens = 1;
-
-        while (eos() !== true && (code = advance())) {
-          if (code === CHAR_BACKWARD_SLASH) {
-            backslashes = token.backslashes = true;
-            advance();
-            continue;
-          }
-
-          if (code === CHAR_LEFT_PARENTHESES) {
-            parens++;
-            continue;
-          }
-
-          if (code === CHAR_RIGHT_PARENTHESES && --parens === 0) {
-            finished = true;
-            break;
-          }
-        }
-        continue;
-      }
-      break;
-    }
-
-    if (isGlob === true) {
-      finished = true;
-
-      if (scanToEnd === true) {
-        continue;
-      }
-
-      break;
-    }
-  }
-
-  if (opts.noext === true) {
-    isExtglob = false;
-    isGlob = false;
-  }
-
-  let base = str;
-  let prefix = '';
-  let glob = '';
-
-  if (start > 0) {
-    prefix = str.slice(0, start);
-    str = str.slice(start);
-    lastIndex -= start;
-  }
-
-  if (base && isGlob === true && lastIndex > 0) {
-    base = str.slice(0, lastIndex);
-    glob = str.slice(lastIndex);
-  } else if (isGlob === true) {
-    base = '';
-    glob = str;
-  } else {
-    base = str;
-  }
-
-  if (base && base !== '' && base !== '/' && base !== str) {
-    if (isPathSeparator(base.charCodeAt(base.length - 1))) {
-      base = base.slice(0, -1);
-    }
-  }
-
-  if (opts.unescape === true) {
-    if (glob) glob = utils.removeBackslashes(glob);
-
-    if (base && backslashes === true) {
-      base = utils.removeBackslashes(base);
-    }
-  }
-
-  const state = {
-    prefix,
-    input,
-    start,
-    base,
-    glob,
-    isBrace,
-    isBracket,
-    isGlob,
-    isExtglob,
-    isGlobstar,
-    negated,
-    negatedExtglob
-  };
-
-  if (opts.tokens === true) {
-    state.maxDepth = 0;
-    if (!isPathSeparator(code)) {
-      tokens.push(token);
-    }
-    state.tokens = tokens;
-  }
-
-  if (opts.parts === true || opts.tokens === true) {
-    let prevIndex;
-
-    for (let idx = 0; idx < slashes.length; idx++) {
-      const n = prevIndex !== undefined ? prevIndex + 1 : start;
-      const i = slashes[idx];
-      const value = input.slice(n, i);
-      if (opts.tokens) {
-        if (idx === 0 && start !== 0) {
-          tokens[idx].isPrefix = true;
-          tokens[idx].value = prefix;
-        } else {
-          tokens[idx].value = value;
-        }
-        depth(tokens[idx]);
-        state.maxDepth += tokens[idx].depth;
-      }
-      if (i >= start) {
-        parts.push(value);
-        prevIndex = i;
-      }
-    }
-
-    const n = prevIndex !== undefined ? prevIndex + 1 : start;
-    const value = input.slice(n);
-    parts.push(value);
-
-    if (opts.tokens && prevIndex && prevIndex + 1 < input.length) {
-      tokens[tokens.length - 1].value = value;
-      depth(tokens[tokens.length - 1]);
-      state.maxDepth += tokens[tokens.length - 1].depth;
-    }
-
-    state.slashes = slashes;
-    state.parts = parts;
-  }
-
-  return state;
-};
-
-module.exports = scan;
-
-
-/***/ }),
-
-/***/ 4059:
-/***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
-
-/*global navigator*/
-
-
-const {
-  REGEX_BACKSLASH,
-  REGEX_REMOVE_BACKSLASH,
-  REGEX_SPECIAL_CHARS,
-  REGEX_SPECIAL_CHARS_GLOBAL
-} = __nccwpck_require__(5595);
-
-exports.isObject = val => val !== null && typeof val === 'object' && !Array.isArray(val);
-exports.hasRegexChars = str => REGEX_SPECIAL_CHARS.test(str);
-exports.isRegexChar = str => str.length === 1 && exports.hasRegexChars(str);
-exports.escapeRegex = str => str.replace(REGEX_SPECIAL_CHARS_GLOBAL, '\\$1');
-exports.toPosixSlashes = str => str.replace(REGEX_BACKSLASH, '/');
-
-exports.isWindows = () => {
-  if (typeof navigator !== 'undefined' && navigator.platform) {
-    const platform = navigator.platform.toLowerCase();
-    return platform === 'win32' || platform === 'windows';
-  }
-
-  if (typeof process !== 'undefined' && process.platform) {
-    return process.platform === 'win32';
-  }
-
-  return false;
-};
-
-exports.removeBackslashes = str => {
-  return str.replace(REGEX_REMOVE_BACKSLASH, match => {
-    return match === '\\' ? '' : match;
-  });
-};
-
-exports.escapeLast = (input, char, lastIdx) => {
-  const idx = input.lastIndexOf(char, lastIdx);
-  if (idx === -1) return input;
-  if (input[idx - 1] === '\\') return exports.escapeLast(input, char, idx - 1);
-  return `${input.slice(0, idx)}\\${input.slice(idx)}`;
-};
-
-exports.removePrefix = (input, state = {}) => {
-  let output = input;
-  if (output.startsWith('./')) {
-    output = output.slice(2);
-    state.prefix = './';
-  }
-  return output;
-};
-
-exports.wrapOutput = (input, state = {}, options = {}) => {
-  const prepend = options.contains ? '' : '^';
-  const append = options.contains ? '' : '$';
-
-  let output = `${prepend}(?:${input})${append}`;
-  if (state.negated === true) {
-    output = `(?:^(?!${output}).*$)`;
-  }
-  return output;
-};
-
-exports.basename = (path, { windows } = {}) => {
-  const segs = path.split(windows ? /[\\/]/ : '/');
-  const last = segs[segs.length - 1];
-
-  if (last === '') {
-    return segs[segs.length - 2];
-  }
-
-  return last;
-};
-
-
-/***/ }),
-
 /***/ 770:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
@@ -30885,11 +28381,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   n$: () => (/* binding */ countForOneCall),
   hC: () => (/* binding */ createDocker),
   bR: () => (/* binding */ orNothing),
-  Py: () => (/* binding */ succeed)
+  Py: () => (/* binding */ succeed),
+  Z9: () => (/* binding */ wordsOf)
 });
 
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 143 modules
-var execa = __nccwpck_require__(4878);
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 142 modules
+var execa = __nccwpck_require__(9902);
 ;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
 /*
 How it works:
@@ -31229,7 +28726,7 @@ function connectionError(stderr, env) {
         .trim();
     if (/permission denied while trying to connect/i.test(words))
         return new DockerError('no-permission', 'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
-            `root, or a member of the group docker (the runner has to be started again after that).\n${words}`);
+            `root, or a member of the group docker (the runner has to be started again after that).\n${cut(words)}`);
     const unreachable = /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i;
     if (!unreachable.test(words))
         return undefined;
@@ -31238,7 +28735,7 @@ function connectionError(stderr, env) {
         .filter(([, value]) => value)
         .map(([name, value]) => `${name} is ${JSON.stringify(value)}`);
     const where = set.length > 0 ? ` (${set.join(', ')})` : '';
-    return new DockerError('no-engine', `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${words}`);
+    return new DockerError('no-engine', `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${cut(words)}`);
 }
 /** Characters of a command line: Windows takes 32,767, with the path of the CLI, quotes and other arguments. */
 const longestCommand = 16_000;
@@ -31263,7 +28760,21 @@ function describeCall(command, args) {
 function succeed(output, what) {
     if (output.exitCode === 0)
         return output;
-    throw new DockerError('failed', `docker ${what} failed with exit code ${output.exitCode}: ${output.stderr.trim() || 'it said nothing'}`);
+    throw new DockerError('failed', describeExit(output, what));
+}
+/** The words of a call that failed; of one that said nothing, how it ended. */
+function wordsOf(output, what) {
+    return cut(output.stderr) || describeExit(output, what);
+}
+function describeExit({ exitCode, stderr }, what) {
+    return `docker ${what} failed with exit code ${exitCode}: ${cut(stderr) || 'it said nothing'}`;
+}
+/** As much of a text as somebody reads: its start and its end. */
+function cut(text) {
+    const trimmed = text.trim();
+    return trimmed.length > 4_000
+        ? `${trimmed.slice(0, 2_000)}\n…\n${trimmed.slice(-2_000)}`
+        : trimmed;
 }
 /** A figure that may be left out: undefined where the engine did not give it, for whatever reason but a cancel. */
 async function orNothing(figure) {
@@ -31284,17 +28795,23 @@ async function orNothing(figure) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2876);
-/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5106);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5703);
-/* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5395);
+/* harmony import */ var node_child_process__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1421);
+/* harmony import */ var node_child_process__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_child_process__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3053);
+/* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_3__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3360);
+/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2876);
+/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5106);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5703);
+/* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(7092);
+
+
 
 
 
@@ -31306,26 +28823,28 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 
 const log = {
     info: (text) => {
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(text));
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLine */ .BP)(text));
     },
     warning: (text) => {
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(text));
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLine */ .BP)(text));
     },
-    group: _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .group */ .Os
+    group: _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .group */ .Os
 };
-let shown = 0;
+/** Every process that was started: `exec` hands out none of its own, so Node has to tell. */
+const children = [];
+(0,node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__.subscribe)('child_process', (message) => {
+    if (typeof message !== 'object' || message === null)
+        return;
+    if ('process' in message && message.process instanceof node_child_process__WEBPACK_IMPORTED_MODULE_0__.ChildProcess)
+        children.push(message.process);
+});
 /** Only for the log: whether Docker works, the listing tells. */
 function show(command, args) {
-    shown += 1;
-    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_3__/* .exec */ .m)(`"${command}"`, args)
-        .catch(() => undefined)
-        .finally(() => {
-        shown -= 1;
-    });
+    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_5__/* .exec */ .m)(`"${command}"`, args).catch(() => undefined);
 }
 async function main() {
     try {
-        await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_7__/* .run */ .e)({
+        await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_9__/* .run */ .e)({
             getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
             env: process.env,
             log,
@@ -31335,7 +28854,7 @@ async function main() {
     }
     catch (error) {
         const message = describe(error);
-        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_6__/* .renderFailure */ .z)(message));
+        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_8__/* .renderFailure */ .z)(message));
         fail(message);
     }
 }
@@ -31349,61 +28868,81 @@ function cancellation() {
     return controller.signal;
 }
 async function finish({ report, reportFile, outputs, summary, failure }) {
-    let problem = '';
-    try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(reportFile), { recursive: true });
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)(reportFile, `${JSON.stringify(report, null, 2)}\n`);
-    }
-    catch (error) {
-        problem = `The report could not be written: ${describe(error)}`;
-        log.warning(problem);
-    }
-    await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .code */ .aY)(problem)}\n` : summary);
+    const problem = await writeReport(report, reportFile);
+    await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .code */ .aY)(problem)}\n` : summary);
     writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
     if (failure !== undefined)
         fail(failure);
 }
+/** Writes the report, or prints it where that fails; returns what went wrong, if something did. */
+async function writeReport(report, file) {
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_3__.dirname)(file), { recursive: true });
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.writeFile)(file, `${JSON.stringify(report, null, 2)}\n`);
+        return '';
+    }
+    catch (error) {
+        const problem = `The report could not be written: ${describe(error)}`;
+        log.warning(problem);
+        const { resources, ...rest } = report;
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .startGroup */ .Oh('Report');
+        for (const part of [rest, ...resources])
+            log.info(JSON.stringify(part));
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .endGroup */ .N4();
+        return problem;
+    }
+}
 async function writeSummary(summary) {
     if (process.env['GITHUB_STEP_SUMMARY']) {
         try {
-            await _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .summary */ .z.addRaw(summary).write();
+            await _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .summary */ .z.addRaw(summary).write();
             return;
         }
         catch (error) {
             log.warning(`The job summary could not be written: ${describe(error)}`);
         }
     }
-    for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLines */ .OG)(summary))
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(line);
+    for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLines */ .OG)(summary))
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .info */ .pq(line);
 }
 function writeOutputs(outputs) {
-    try {
-        for (const [name, value] of Object.entries(outputs))
-            // Without the file, core would print a command that the runner no longer knows.
-            if (process.env['GITHUB_OUTPUT'])
-                _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setOutput */ .uH(name, value);
-            else
-                _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLine */ .BP)(`${name}=${value}`));
+    // Without the file, core would print a command that the runner no longer knows.
+    if (process.env['GITHUB_OUTPUT']) {
+        try {
+            for (const [name, value] of Object.entries(outputs))
+                _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .setOutput */ .uH(name, value);
+            return;
+        }
+        catch (error) {
+            log.warning(`The outputs could not be written: ${describe(error)}`);
+        }
     }
-    catch (error) {
-        log.warning(`The outputs could not be written: ${describe(error)}`);
-    }
+    for (const [name, value] of Object.entries(outputs))
+        log.info(`${name}=${value}`);
 }
 function fail(message) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_8__/* .logLines */ .OG)(message).join('\n'));
+    _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLines */ .OG)(message).join('\n'));
+}
+/**
+ * Ends a command that is only shown and hangs: it has no time limit, and some CLIs ask the engine even for their own
+ * version. All others end by themselves, with a moment for those that were told to end.
+ */
+function endWhatIsShown() {
+    for (const child of children)
+        if (child.exitCode === null && child.spawnargs.at(-1) === '--version')
+            child.kill('SIGKILL');
+    setTimeout(() => process.exit(), 2_000).unref();
 }
 /** What a person can act on; of a fault of our own, the stack as well. */
 function describe(error) {
-    if (error instanceof _inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .dz || error instanceof _docker_cli_js__WEBPACK_IMPORTED_MODULE_4__/* .DockerError */ .Bi)
+    if (error instanceof _inputs_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .dz || error instanceof _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__/* .DockerError */ .Bi)
         return error.message;
     if (!(error instanceof Error))
         return String(error);
     return 'code' in error ? error.message : (error.stack ?? error.message);
 }
 await main();
-// A command that is only shown has no time limit: the step does not wait for one that hangs.
-if (shown > 0)
-    process.exit();
+endWhatIsShown();
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
@@ -31466,15 +29005,30 @@ function input(takes, parse) {
 function listInput(takes, parse) {
     return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
         const items = text.split(/[\n,]/).map((item) => item.trim());
-        return items.filter(Boolean).flatMap((item) => {
+        const bad = [];
+        const values = items.filter(Boolean).flatMap((item) => {
             const parsed = parse(item);
             if ('value' in parsed)
                 return [parsed.value];
-            const message = `it takes ${takes}, not ${JSON.stringify(item)}: ${parsed.problem}`;
-            context.addIssue({ code: 'custom', message });
+            bad.push(`${quote(item)} (${parsed.problem})`);
             return [];
         });
+        const shown = bad.slice(0, mostItems);
+        if (bad.length > mostItems)
+            shown.push(`${bad.length - mostItems} more`);
+        if (bad.length > 0)
+            context.addIssue({
+                code: 'custom',
+                message: `it takes ${takes}, not ${shown.join(', ')}`
+            });
+        return values;
     });
+}
+/** Bad items of a list that are shown. */
+const mostItems = 10;
+/** A value for a message: the start of it, where it is long. */
+function quote(text) {
+    return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 function choiceInput(choices) {
     return input(orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
@@ -31555,6 +29109,19 @@ function readInputs(getInput, { now, env }) {
     const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
     if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
         problems.push(['until', 'it takes a time in the past 292 years']);
+    const paths = {
+        stateDir: expand(texts['state-dir'], {
+            RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
+        }),
+        reportFile: expand(texts['report-file'], {
+            RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
+        })
+    };
+    if (paths.stateDir !== '' && isWithin(paths.stateDir, paths.reportFile))
+        problems.push([
+            'report-file',
+            `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
+        ]);
     if (!result.success || problems.length > 0)
         throw new InputError(describeProblems(problems, texts));
     const inputs = result.data;
@@ -31577,12 +29144,7 @@ function readInputs(getInput, { now, env }) {
             timeout: inputs.timeout,
             concurrency: inputs.concurrency,
             docker: inputs.docker,
-            stateDir: expand(inputs['state-dir'], {
-                RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
-            }),
-            reportFile: expand(inputs['report-file'], {
-                RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
-            })
+            ...paths
         },
         texts
     };
@@ -31591,6 +29153,10 @@ function readInputs(getInput, { now, env }) {
 function expand(path, folders) {
     return path.replace(/^\$(\w+)(?=[/\\]|$)/, (text, name) => folders[name] ?? text);
 }
+function isWithin(path, folder) {
+    const way = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.relative)(folder, path);
+    return !/^\.\.(?:[\\/]|$)/.test(way) && !(0,node_path__WEBPACK_IMPORTED_MODULE_1__.isAbsolute)(way);
+}
 /** Where the user's programs keep what they remember. */
 function userState(env) {
     const home = env['HOME'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.homedir)();
@@ -31598,11 +29164,7 @@ function userState(env) {
 }
 const inputNames = Object.keys(defaults).filter((name) => name in defaults);
 function describeProblems(problems, texts) {
-    const lines = problems.map(([name, problem]) => {
-        const text = texts[name] ?? '';
-        const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-        return `${name}: got ${JSON.stringify(shown)}; ${problem}.`;
-    });
+    const lines = problems.map(([name, problem]) => `${name}: got ${quote(texts[name] ?? '')}; ${problem}.`);
     const count = new Set(problems.map(([name]) => name)).size;
     const what = count === 1 ? 'An input is' : `${count} inputs are`;
     return [
@@ -31683,9 +29245,6 @@ function sum(numbers) {
 /* harmony export */   lb: () => (/* binding */ problemOfGlob),
 /* harmony export */   yO: () => (/* binding */ referenceMatcher)
 /* harmony export */ });
-/* harmony import */ var picomatch__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4006);
-/* harmony import */ var picomatch__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(picomatch__WEBPACK_IMPORTED_MODULE_0__);
-
 /** Splits `repository:tag` or `repository@digest`; a port in the registry's name is no tag. */
 function parseReference(reference) {
     const [name = '', digest] = splitAt(reference, reference.indexOf('@'));
@@ -31727,9 +29286,9 @@ function referenceMatcher(glob) {
     const pattern = parseReference(glob);
     // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
     const onHub = /^(?:index\.)?docker\.io\//.test(glob);
-    const repository = globMatcher(pattern.repository);
-    const tag = globMatcher(pattern.tag ?? '*');
-    const digest = pattern.digest === undefined ? undefined : globMatcher(pattern.digest);
+    const repository = pathMatcher(pattern.repository);
+    const tag = partMatcher(pattern.tag ?? '*');
+    const digest = pattern.digest === undefined ? undefined : partMatcher(pattern.digest);
     return (reference) => {
         const parts = parseReference(reference);
         if (!repository(parts.repository))
@@ -31746,11 +29305,50 @@ function hasRegistry(repository) {
     const [first = '', ...rest] = repository.split('/');
     return rest.length > 0 && /[.:]|^localhost$/.test(first);
 }
-function globMatcher(glob) {
-    if (glob === '*' || glob === '**')
-        // Both match what is empty, too: the tag of a reference that has a digest instead.
-        return (text) => glob === '**' || !text.includes('/');
-    return picomatch__WEBPACK_IMPORTED_MODULE_0___default()(glob, { dot: true, strictSlashes: true, windows: false });
+/** Matches a path part by part: `**` stands for any number of whole parts, but for one at least at the end. */
+function pathMatcher(glob) {
+    const parts = glob.split('/');
+    const pattern = parts.at(-1) === '**' ? [...parts, '*'] : parts;
+    return (path) => matches(pattern, path.split('/'), {
+        any: '**',
+        one: (wanted, part) => partMatcher(wanted)(part)
+    });
+}
+function partMatcher(glob) {
+    return (part) => matches(glob, part, {
+        any: '*',
+        one: (wanted, character) => wanted === '?' || wanted === character
+    });
+}
+/**
+ * Matches a sequence with a pattern in which `any` stands for any number of elements. Goes back to the latest `any`
+ * alone, where a regular expression would try all of them: with several it would take minutes.
+ */
+function matches(pattern, sequence, { any, one }) {
+    let next = 0;
+    let at = 0;
+    let retry;
+    while (at < sequence.length) {
+        const wanted = pattern[next];
+        const got = sequence[at] ?? '';
+        if (wanted === any) {
+            next += 1;
+            retry = { next, at };
+        }
+        else if (wanted !== undefined && one(wanted, got)) {
+            next += 1;
+            at += 1;
+        }
+        else if (retry === undefined)
+            return false;
+        else {
+            retry = { next: retry.next, at: retry.at + 1 };
+            ({ next, at } = retry);
+        }
+    }
+    while (pattern[next] === any)
+        next += 1;
+    return next === pattern.length;
 }
 /** Reads `key` or `key=value`; undefined where the key is empty. */
 function parseLabelPattern(text) {
@@ -31764,11 +29362,7 @@ function labelMatcher(pattern) {
     return (labels) => Object.entries(labels).some(([name, text]) => key(name) && value(text));
 }
 function textMatcher(pattern) {
-    const literals = pattern
-        .split('*')
-        .map((literal) => literal.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'));
-    const expression = new RegExp(`^${literals.join('[^]*')}$`);
-    return (text) => expression.test(text);
+    return (text) => matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got });
 }
 
 
@@ -32162,7 +29756,7 @@ function renderFailures({ resources }) {
     ]), 100_000);
     return failed.length <= 2 * shownRows
         ? `### Failed\n\n${list}`
-        : `### Failed\n\n${folded((0,report_text/* count */.U9)(failed.length, 'removal'), list)}`;
+        : `### Failed\n\n${folded(`Removals that failed: ${failed.length}`, list)}`;
 }
 function renderLargest({ resources, dryRun }) {
     const largest = bySize(resources.filter((one) => (0,headline/* goes */.n2)(one) && (one.bytes ?? 0) > 0)).slice(0, shownRows);
@@ -32411,7 +30005,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 5395:
+/***/ 7092:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -32468,130 +30062,129 @@ async function inContainer() {
 }
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 10 modules
-var classic_schemas = __nccwpck_require__(3798);
+var schemas = __nccwpck_require__(3798);
+// EXTERNAL MODULE: ./src/policy/decision.ts
+var policy_decision = __nccwpck_require__(6614);
 // EXTERNAL MODULE: ./src/units.ts + 1 modules
 var units = __nccwpck_require__(1065);
-// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
-var api = __nccwpck_require__(3759);
-;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/coerce.js
-
-
-function string(params) {
-    return core._coercedString(schemas.ZodString, params);
-}
-function number(params) {
-    return api/* _coercedNumber */.qG(classic_schemas/* ZodNumber */.rSt, params);
-}
-function coerce_boolean(params) {
-    return core._coercedBoolean(schemas.ZodBoolean, params);
-}
-function bigint(params) {
-    return core._coercedBigint(schemas.ZodBigInt, params);
-}
-function date(params) {
-    return core._coercedDate(schemas.ZodDate, params);
-}
-
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
 var errors = __nccwpck_require__(7428);
 ;// CONCATENATED MODULE: ./src/docker/schemas.ts
 
 
 
-// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional.
+// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional. One that is
+// there and is something else than it should be is no "none": what it holds could be what speaks against a removal.
 function orElse(schema, fallback) {
     return schema.nullish().transform((value) => value ?? fallback);
 }
-const schemas_text = orElse(classic_schemas/* string */.YjP(), '');
-const texts = orElse(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()), []);
-const flag = orElse(classic_schemas/* boolean */.zMY(), false);
-const size = orElse(classic_schemas/* number */.aig().nonnegative(), 0);
-const time = classic_schemas/* string */.YjP()
+const schemas_text = orElse(schemas/* string */.YjP(), '');
+const texts = orElse(schemas/* array */.YOg(schemas/* string */.YjP()), []);
+const flag = orElse(schemas/* boolean */.zMY(), false);
+const size = orElse(schemas/* number */.aig().nonnegative(), 0);
+const time = schemas/* string */.YjP()
+    .nullish()
+    .transform((value, context) => {
+    const instant = value ? (0,units/* parseTime */.pe)(value) : undefined;
+    if (value && instant === undefined)
+        context.addIssue({ code: 'custom', message: 'this is no time' });
+    return instant;
+});
+/** When an image was built is written by whoever built it, in whatever form. */
+const buildTime = schemas/* string */.YjP()
     .nullish()
     .transform((value) => (0,units/* parseTime */.pe)(value ?? ''));
-// Not z.record: that drops the key `__proto__`, which Docker takes for a label or a network like any other.
-const map = classic_schemas/* unknown */.L5J()
-    .optional()
-    .transform((value) => Object.fromEntries(entriesOf(value).map(([key, entry]) => [
-    key,
-    typeof entry === 'string' ? entry : ''
-])));
-const keys = classic_schemas/* unknown */.L5J()
-    .optional()
-    .transform((value) => entriesOf(value).map(([key]) => key));
-function entriesOf(value) {
-    return typeof value === 'object' && value !== null
-        ? Object.entries(value)
-        : [];
+/** The entries of an object. Not z.record: that drops the key `__proto__`, which Docker takes like any other. */
+function entries(schema) {
+    return schemas/* unknown */.L5J()
+        .optional()
+        .transform((value, context) => {
+        if (value === undefined || value === null)
+            return [];
+        const complain = (message) => {
+            context.addIssue({ code: 'custom', message });
+        };
+        if (typeof value !== 'object' || Array.isArray(value)) {
+            complain('this is no object');
+            return [];
+        }
+        return Object.entries(value).flatMap(([key, entry]) => {
+            const result = schema.safeParse(entry);
+            if (result.success)
+                return [[key, result.data]];
+            complain(`${key}: ${errors/* prettifyError */.S1(result.error)}`);
+            return [];
+        });
+    });
 }
-const infoSchema = classic_schemas/* object */.Ikc({
+const map = entries(schemas_text).transform((all) => Object.fromEntries(all));
+const keys = entries(schemas/* unknown */.L5J()).transform((all) => all.map(([key]) => key));
+const infoSchema = schemas/* object */.Ikc({
     ID: schemas_text,
     Name: schemas_text,
     ServerVersion: schemas_text,
     Driver: schemas_text,
-    DriverStatus: orElse(classic_schemas/* array */.YOg(classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())), []),
+    DriverStatus: orElse(schemas/* array */.YOg(schemas/* array */.YOg(schemas/* string */.YjP())), []),
     DockerRootDir: schemas_text,
     SystemTime: time,
     KernelVersion: schemas_text,
     ServerErrors: texts
 });
-const endpointSchema = classic_schemas/* object */.Ikc({ NetworkID: schemas_text }).nullish();
-const mountSchema = classic_schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
-const containerSchema = classic_schemas/* object */.Ikc({
-    Id: classic_schemas/* string */.YjP().min(1),
+const mountSchema = schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
+const containerSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
     Name: schemas_text,
     Created: time,
     Image: schemas_text,
-    State: classic_schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
+    State: schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
         .nullish(),
-    Config: classic_schemas/* object */.Ikc({ Image: schemas_text, Labels: map }).nullish(),
-    HostConfig: classic_schemas/* object */.Ikc({
+    Config: schemas/* object */.Ikc({ Image: schemas_text, Labels: map }).nullish(),
+    HostConfig: schemas/* object */.Ikc({
         NetworkMode: schemas_text,
         IpcMode: schemas_text,
         PidMode: schemas_text,
         Links: texts,
-        Mounts: orElse(classic_schemas/* array */.YOg(mountSchema), [])
+        Mounts: orElse(schemas/* array */.YOg(mountSchema), [])
     })
         .nullish(),
-    Mounts: orElse(classic_schemas/* array */.YOg(mountSchema), []),
-    NetworkSettings: classic_schemas/* object */.Ikc({
+    Mounts: orElse(schemas/* array */.YOg(mountSchema), []),
+    NetworkSettings: schemas/* object */.Ikc({
         /** Names with the IDs of the networks; a container that never started has no IDs. */
-        Networks: classic_schemas/* unknown */.L5J()
-            .optional()
-            .transform((value) => entriesOf(value).map(([name, endpoint]) => ({
+        Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
             name,
-            id: endpointSchema.safeParse(endpoint).data?.NetworkID ?? ''
+            id: endpoint?.NetworkID ?? ''
         })))
     })
         .nullish(),
-    SizeRw: size
+    /** Below 0 where the engine could not measure it. */
+    SizeRw: orElse(schemas/* number */.aig(), -1)
 });
 /** What `container ls` tells of a container that cannot be inspected. */
-const listedContainerSchema = classic_schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
-const imageSchema = classic_schemas/* object */.Ikc({
-    Id: classic_schemas/* string */.YjP().min(1),
+const listedContainerSchema = schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
+const imageSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
     RepoTags: texts,
     RepoDigests: texts,
     Parent: schemas_text,
     Comment: schemas_text,
-    Created: time,
+    Created: buildTime,
     Size: size,
-    Metadata: classic_schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
-    RootFS: classic_schemas/* object */.Ikc({ Layers: texts }).nullish(),
-    Config: classic_schemas/* object */.Ikc({ Labels: map }).nullish()
+    Metadata: schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
+    RootFS: schemas/* object */.Ikc({ Layers: texts }).nullish(),
+    Config: schemas/* object */.Ikc({ Labels: map }).nullish()
 });
-const networkSchema = classic_schemas/* object */.Ikc({
-    Id: classic_schemas/* string */.YjP().min(1),
-    Name: classic_schemas/* string */.YjP().min(1),
+const networkSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    Name: schemas/* string */.YjP().min(1),
     Scope: schemas_text,
     Created: time,
     Labels: map,
     Ingress: flag,
-    ConfigFrom: classic_schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
+    ConfigFrom: schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
     Containers: keys
 });
-const volumeSchema = classic_schemas/* object */.Ikc({
-    Name: classic_schemas/* string */.YjP().min(1),
+const volumeSchema = schemas/* object */.Ikc({
+    Name: schemas/* string */.YjP().min(1),
     Driver: schemas_text,
     CreatedAt: time,
     Labels: map,
@@ -32599,24 +30192,25 @@ const volumeSchema = classic_schemas/* object */.Ikc({
     Mountpoint: schemas_text
 });
 /** A line of `events`. */
-const eventSchema = classic_schemas/* object */.Ikc({
-    Type: schemas_text,
-    Action: schemas_text,
-    Actor: classic_schemas/* object */.Ikc({ ID: schemas_text, Attributes: map }).nullish(),
+const eventSchema = schemas/* object */.Ikc({
+    Type: schemas/* string */.YjP(),
+    Action: schemas/* string */.YjP(),
+    Actor: schemas/* object */.Ikc({ ID: schemas/* string */.YjP(), Attributes: map }),
     /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
-    timeNano: orElse(classic_schemas/* number */.aig(), 0)
+    timeNano: schemas/* number */.aig().nonnegative()
 });
 /** A line of `image ls`. */
-const listedImageSchema = classic_schemas/* object */.Ikc({ ID: classic_schemas/* string */.YjP().min(1), Size: schemas_text });
+const listedImageSchema = schemas/* object */.Ikc({ ID: schemas/* string */.YjP().min(1), Size: schemas_text });
 /** A line of `image history --human=false`. */
-const historySchema = classic_schemas/* object */.Ikc({
+const historySchema = schemas/* object */.Ikc({
     CreatedBy: schemas_text,
-    Size: number().nonnegative()
+    Size: schemas/* string */.YjP().regex(/^\d+$/).transform(Number)
 });
 /** The parts of `system df -v` that are read; sizes are text for people. */
-const diskUsageSchema = classic_schemas/* object */.Ikc({
-    Volumes: orElse(classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
-    BuildCache: orElse(classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+const diskUsageSchema = schemas/* object */.Ikc({
+    Volumes: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
+    BuildCache: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({
+        ID: schemas_text,
         CacheType: schemas_text,
         InUse: schemas_text,
         Shared: schemas_text,
@@ -32625,9 +30219,9 @@ const diskUsageSchema = classic_schemas/* object */.Ikc({
         LastUsedAt: schemas_text
     })), [])
 });
-const contextSchema = classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
+const contextSchema = schemas/* array */.YOg(schemas/* object */.Ikc({
     Name: schemas_text,
-    Endpoints: classic_schemas/* object */.Ikc({ docker: classic_schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
+    Endpoints: schemas/* object */.Ikc({ docker: schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
         .nullish()
 }));
 /** Reads one JSON value that a command printed. Throws a DockerError that names the command. */
@@ -32641,7 +30235,7 @@ function readJson(json, schema, command) {
     }
     const result = schema.safeParse(value);
     if (!result.success)
-        throw unreadable(command, errors/* prettifyError */.S1(result.error));
+        throw unreadable(command, errors/* prettifyError */.S1(result.error).slice(0, 1_000));
     return result.data;
 }
 /** Reads JSON that a command printed one value a line. Throws a DockerError that names the command. */
@@ -32811,10 +30405,10 @@ async function inspect(docker, type, names, schema, { flags = [], ...options } =
         if (output.stdout === '')
             (0,cli/* succeed */.Py)(output, `${type} inspect`);
         const found = readJson(output.stdout, schema.array(), `${type} inspect`);
-        if (output.exitCode === 0)
-            return { found, unreadable: [] };
-        const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]));
-        const missing = chunk.filter((name) => !known.has(name));
+        const missing = findMissing(type, chunk, found);
+        const whole = found.length === chunk.length - missing.length;
+        if (!whole || (output.exitCode === 0 && missing.length > 0))
+            throw new cli/* DockerError */.Bi('failed', `docker ${type} inspect did not tell of what it was asked for, but of something else or of less.`);
         return {
             found,
             unreadable: missing.filter((name) => !saysAbsent(output, type, name))
@@ -32824,6 +30418,14 @@ async function inspect(docker, type, names, schema, { flags = [], ...options } =
         found: inspected.flatMap(({ found }) => found),
         unreadable: inspected.flatMap(({ unreadable }) => unreadable)
     };
+}
+/** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */
+function findMissing(type, names, found) {
+    const [first = '', ...more] = names;
+    if (type === 'image' && more.length === 0 && !first.startsWith('sha256:'))
+        return found.length === 0 ? [first] : [];
+    const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]));
+    return names.filter((name) => !known.has(name));
 }
 /**
  * Tells whether the engine said that it does not have a thing. It says so in several ways: `No such image: NAME`,
@@ -32853,7 +30455,8 @@ async function measureContainers(docker, ids) {
         flags: ['--size'],
         limit: costlyLimit
     });
-    return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]));
+    const measured = found.filter(({ SizeRw }) => SizeRw >= 0);
+    return new Map(measured.map(({ Id, SizeRw }) => [Id, SizeRw]));
 }
 /** What volumes hold, in bytes by name, as far as the engine tells in time. */
 async function measureVolumes(docker) {
@@ -32908,6 +30511,7 @@ async function measureLayers(docker, engine, images) {
 
 
 
+
 /**
  * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
  * to another one all the same, and not find it: that says nothing about the engine.
@@ -32927,41 +30531,77 @@ async function listBuildCache(docker, engine, builder) {
     if (output.exitCode === 0)
         return readCacheRecords(output.stdout);
     const usage = await readDiskUsage(docker);
-    return usage?.BuildCache.map((record) => {
-        const usedAt = readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt);
-        const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0);
-        return {
-            bytes: readSize(record.Size) ?? 0,
-            idle: { least: idle, most: idle },
-            inUse: record.InUse === 'true',
-            shared: record.Shared === 'true',
-            internal: isInternal(record.CacheType)
-        };
-    });
+    return (usage &&
+        allOrNothing(usage.BuildCache.map((record) => {
+            // One that was never used since counts from its creation.
+            const usedAt = readLogTime(record.LastUsedAt || record.CreatedAt);
+            const idle = usedAt && Math.max(engine.now - usedAt, 0);
+            return makeRecord({
+                id: record.ID,
+                size: record.Size,
+                inUse: record.InUse,
+                shared: record.Shared,
+                type: record.CacheType,
+                idle: idle === undefined ? undefined : { least: idle, most: idle }
+            });
+        })));
 }
-/** Reads `buildx du --verbose`: blocks of "Key: value" lines. Figures after the blocks are totals. */
+/** One record from what a command says of it; undefined where that is not understood. */
+function makeRecord({ id, size, inUse, shared, type, idle = { least: 0, most: Infinity } }) {
+    const bytes = readSize(size);
+    const understood = [inUse, shared].every((one) => /^(true|false)$/.test(one));
+    if (id === '' || bytes === undefined || !understood)
+        return undefined;
+    return {
+        bytes,
+        idle,
+        inUse: inUse === 'true',
+        shared: shared === 'true',
+        internal: type === 'internal' || type === 'frontend'
+    };
+}
+/** What some of the records say is worth nothing without the others. */
+function allOrNothing(records) {
+    const understood = records.filter((one) => one !== undefined);
+    return understood.length === records.length ? understood : undefined;
+}
+/**
+ * Reads `buildx du --verbose`: blocks of "Key: value" lines, then totals. Undefined where that is not all there is: a
+ * description is what a build ran, other people's text of several lines, and could pass for more records.
+ */
 function readCacheRecords(text) {
-    return text.split(/\n\s*\n/).flatMap((block) => {
-        const fields = new Map(block.split('\n').map((line) => {
-            const [key = '', ...value] = line.split(':');
-            return [key.trim(), value.join(':').trim()];
-        }));
-        if (!fields.has('ID'))
-            return [];
-        const idle = (0,units/* parseHumanAge */.Ki)(fields.get('Last used') ?? '');
-        return [
-            {
-                bytes: readSize(fields.get('Size') ?? '') ?? 0,
-                idle: idle ?? { least: 0, most: Infinity },
-                inUse: fields.get('Reclaimable') === 'false',
-                shared: fields.get('Shared') === 'true',
-                internal: isInternal(fields.get('Type') ?? '')
-            }
-        ];
-    });
+    if (text.trim() === '')
+        return [];
+    const blocks = text
+        .split(/\n\s*\n(?=(?:ID|Shared|Private|Reclaimable|Total):)/)
+        .map(fieldReader);
+    const total = readSize(blocks.pop()?.('Total') ?? '');
+    const records = allOrNothing(blocks.map((field) => makeRecord({
+        id: field('ID'),
+        size: field('Size'),
+        inUse: { true: 'false', false: 'true' }[field('Reclaimable')] ?? '',
+        shared: field('Shared'),
+        type: field('Type'),
+        idle: (0,units/* parseHumanAge */.Ki)(field('Last used'))
+    })));
+    const added = (0,policy_decision/* sum */.cz)(records?.map(({ bytes }) => bytes) ?? []);
+    // All of these are rounded to four digits.
+    return total !== undefined && Math.abs(added - total) <= total / 500
+        ? records
+        : undefined;
 }
-function isInternal(type) {
-    return type === 'internal' || type === 'frontend';
+/** Reads the fields of a block; one that it has more than once is empty. */
+function fieldReader(block) {
+    const lines = block
+        // Free text stands here, up to the next field.
+        .replace(/^Description:[^]*?(?=\nUsage count:)/m, '')
+        .split('\n')
+        .map((line) => /^([^:]*):(.*)$/.exec(line) ?? []);
+    const fields = Map.groupBy(lines, ([, name = '']) => name);
+    return (name) => {
+        const [line, ...more] = fields.get(name) ?? [];
+        return more.length === 0 ? (line?.[2] ?? '').trim() : '';
+    };
 }
 /** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
 function readLogTime(text) {
@@ -32990,16 +30630,18 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
         limit: Infinity,
         ...builderOptions(builder)
     });
-    const words = output.stderr.trim() || `exit code ${output.exitCode}`;
+    const words = (0,cli/* wordsOf */.Z9)(output, 'builder prune');
     if (output.exitCode === 0) {
-        const freed = readTotal(output.stdout) ?? 0;
-        return freed > 0
-            ? {
+        const freed = readTotal(output.stdout);
+        if (freed === 0)
+            return { outcome: 'gone', detail: 'the builder found nothing to remove' };
+        return freed === undefined
+            ? { outcome: 'removed', detail: 'the builder did not say how much' }
+            : {
                 outcome: 'removed',
                 freed,
                 detail: 'as many records as the builder found'
-            }
-            : { outcome: 'gone', detail: 'the builder found nothing to remove' };
+            };
     }
     if (/already running/i.test(words))
         return changed('another prune is running');
@@ -33015,7 +30657,7 @@ function readTotal(text) {
     const [, size] = /^Total(?: reclaimed space)?:(.+)$/m.exec(text) ?? [];
     return size === undefined ? undefined : readSize(size);
 }
-const configSchema = classic_schemas/* object */.Ikc({ pruneFilters: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP()).min(1) });
+const configSchema = schemas/* object */.Ikc({ pruneFilters: schemas/* array */.YOg(schemas/* string */.YjP()).min(1) });
 /** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
 async function hasPruneFilters(folder) {
     try {
@@ -33046,12 +30688,13 @@ function readEvents(lines) {
         at: event.timeNano / 1e6,
         type: event.Type,
         action: event.Action,
-        id: event.Actor?.ID ?? '',
-        image: event.Actor?.Attributes['image'] ?? ''
+        id: event.Actor.ID,
+        image: event.Actor.Attributes['image'] ?? ''
     }));
 }
 
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
 
 
 
@@ -33109,14 +30752,20 @@ async function lookAtAll(docker, engine, builder) {
         unreadable
     };
 }
+/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
 async function listIds(docker, args) {
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), args.slice(0, 2).join(' '));
-    return [...new Set(stdout.split('\n').filter(Boolean))];
+    const command = args.slice(0, 2).join(' ');
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), command);
+    return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
 }
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
-/** All containers, in every state. `ls` prints only IDs: as JSON it would have the engine measure each of them. */
+/** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
 async function listContainers(docker) {
-    const ids = await listIds(docker, [...listAllContainers, '--quiet']);
+    const ids = await listIds(docker, [
+        ...listAllContainers,
+        '--format',
+        '{{json .ID}}'
+    ]);
     const inspected = await inspect(docker, 'container', ids, containerSchema);
     const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
     return [...inspected.found.map(readContainer), ...others.flat()];
@@ -33156,8 +30805,9 @@ async function readFromListing(docker, id) {
 function readContainer(raw) {
     const { State: state, Config: config, HostConfig: host } = raw;
     const networks = raw.NetworkSettings?.Networks ?? [];
-    const named = (type) => raw.Mounts.filter(({ Type }) => Type === type);
-    const asked = (host?.Mounts ?? []).filter(({ Type }) => Type === 'image');
+    // Of a mount without a type nobody knows what it holds.
+    const named = (type) => raw.Mounts.filter(({ Type }) => Type === type || Type === '');
+    const asked = (host?.Mounts ?? []).filter(({ Type }) => Type === 'image' || Type === '');
     const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode].flatMap((mode) => /^container:(.+)/.exec(mode ?? '')?.[1] ?? []);
     // A link is written "/target:/me/alias".
     const linked = (host?.Links ?? []).flatMap((link) => /^\/?([^:]+)/.exec(link)?.[1] ?? []);
@@ -33223,7 +30873,7 @@ function readImage(raw, engine) {
     };
 }
 async function listNetworks(docker) {
-    const args = ['network', 'ls', '--quiet', '--no-trunc'];
+    const args = ['network', 'ls', '--no-trunc', '--format', '{{json .ID}}'];
     return inspectNetworks(docker, await listIds(docker, args));
 }
 /** Inspects networks by ID. */
@@ -33242,7 +30892,7 @@ async function inspectNetworks(docker, ids) {
     return { ...inspected, found };
 }
 async function listVolumes(docker) {
-    const args = ['volume', 'ls', '--quiet'];
+    const args = ['volume', 'ls', '--format', '{{json .Name}}'];
     return inspectVolumes(docker, await listIds(docker, args));
 }
 /** Inspects volumes by name. */
@@ -33270,8 +30920,6 @@ async function findContext(docker) {
     };
 }
 
-// EXTERNAL MODULE: ./src/policy/decision.ts
-var policy_decision = __nccwpck_require__(6614);
 ;// CONCATENATED MODULE: ./src/policy/policy.ts
 /** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
 function untilDuration(policy, now) {
@@ -33703,6 +31351,8 @@ function byKey(things, key) {
 ;// CONCATENATED MODULE: ./src/docker/untag.ts
 
 
+
+
 // Without --no-prune the engine takes untagged parents along, protected ones too.
 const removeImage = ['image', 'rm', '--no-prune'];
 /**
@@ -33725,21 +31375,27 @@ function referencesToUntag({ decision }, references) {
  * before, one at a time.
  */
 async function untag(docker, engine, { id }, references, done) {
-    const means = async (reference) => {
+    const read = async (reference) => {
         const { found } = await inspectImages(docker, engine, [reference]);
-        return found[0]?.id === id;
+        return found[0]?.id;
     };
     let words = '';
     for (const reference of references) {
         const compares = engine.store === 'containerd' && !reference.includes('@');
-        if (!compares && !(await means(reference)))
+        if (!compares && (await read(reference)) !== id)
             continue;
         const name = compares ? `${reference}@${id}` : reference;
         const output = await docker([...removeImage, '--', name]);
         if (output.exitCode === 0)
             done.push(reference);
-        else if (await means(reference))
-            words = output.stderr.trim();
+        else {
+            const meant = await read(reference);
+            if (meant === id)
+                words = (0,cli/* wordsOf */.Z9)(output, 'image rm');
+            // It is off, although the engine has no room to write that down.
+            else if (meant === undefined && !saysAbsent(output, 'image', name))
+                done.push(reference);
+        }
     }
     return words;
 }
@@ -33831,14 +31487,14 @@ function createAct(options) {
             return;
         await remove(kind, whole);
         const unclear = whole.filter((item) => !results.has(item));
-        for (const item of await attempt(unclear, () => stillGoing(kind, unclear))) {
+        for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {
             // Once more, alone: what the engine says now is about this one.
             const output = await remove(kind, [item]);
             const [left] = results.has(item)
                 ? []
-                : await attempt([item], () => stillGoing(kind, [item]));
+                : await attempt([item], () => stillGoing(kind, [item], noteLost));
             if (left !== undefined)
-                settle(left, readRefusal(output));
+                settle(left, readRefusal(kind, output));
         }
     }
     /** Removes things with one call, and settles those that the engine says are gone by it. */
@@ -33885,11 +31541,12 @@ function createAct(options) {
         }
     }
     /** Looks again at the items and what could need them; settles those that are gone or have changed. */
-    async function stillGoing(kind, items) {
+    async function stillGoing(kind, items, note = () => undefined) {
         if (items.length === 0)
             return [];
         const ids = items.map(({ id }) => id);
         const look = await lookAgain(docker, inventory, watch, kind, ids);
+        note(items, look);
         return items.filter((item) => {
             const change = recheck[kind](item.id, look);
             if (change === 'gone')
@@ -33898,6 +31555,17 @@ function createAct(options) {
                 settle(item, kept(change.changed));
             return change === undefined;
         });
+    }
+    /**
+     * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
+     * it deletes, and they stay off where it then has no room to write that down.
+     */
+    function noteLost(items, { images }) {
+        for (const { id, references = [] } of items) {
+            const left = images.get(id)?.references ?? references;
+            const lost = references.filter((one) => !left.includes(one));
+            takenOff.set(id, [...new Set([...(takenOff.get(id) ?? []), ...lost])]);
+        }
     }
     async function prune(item) {
         if (stopped())
@@ -33975,8 +31643,8 @@ function readUntagging(words, done) {
 /** Words of the engine about a use that no listing shows yet. */
 const used = /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i;
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal({ stderr, exitCode }) {
-    const detail = stderr.trim() || `exit code ${exitCode}`;
+function readRefusal(kind, output) {
+    const detail = (0,cli/* wordsOf */.Z9)(output, `${kind} rm`);
     return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
 }
 function asDockerError(error) {
@@ -33986,14 +31654,15 @@ function asDockerError(error) {
         : new cli/* DockerError */.Bi('failed', String(error));
 }
 
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 143 modules
-var execa = __nccwpck_require__(4878);
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 142 modules
+var execa = __nccwpck_require__(9902);
 ;// CONCATENATED MODULE: ./src/docker/watch.ts
 
 
 /**
  * Watches an engine from the moment of its clock at which it was asked who it is: no later than the listing. Events
- * that do not come for a while are only less to go by; that the stream broke off is told once, and nothing fails.
+ * that do not come for a while are only less to go by; that the stream broke off or cannot be read is told once, and
+ * nothing fails.
  */
 function watchEngine({ now }, { command, env, signal, onBroken }) {
     const events = [];
@@ -34009,17 +31678,23 @@ function watchEngine({ now }, { command, env, signal, onBroken }) {
         killDescendants: true,
         forceKillAfterDelay: 1_000
     });
+    let told = false;
+    const tell = () => {
+        if (!told && !signal.aborted)
+            onBroken();
+        told = true;
+    };
     const read = async () => {
         for await (const line of stream)
-            events.push(...readEvents(line));
+            try {
+                events.push(...readEvents(line));
+            }
+            catch {
+                // The next lines may be read again; and a stream that nobody reads would block.
+                tell();
+            }
     };
-    read()
-        .catch(() => undefined)
-        .then(() => {
-        if (!signal.aborted)
-            onBroken();
-    })
-        .catch(() => undefined);
+    read().then(tell, tell);
     return { events: () => events };
 }
 
@@ -34027,10 +31702,10 @@ function watchEngine({ now }, { command, env, signal, onBroken }) {
 var inputs = __nccwpck_require__(8422);
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_async.js
@@ -34675,21 +32350,24 @@ function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
 
 
 
-const instant = classic_schemas/* number */.aig().nonnegative();
-const ledgerSchema = classic_schemas/* object */.Ikc({
-    version: classic_schemas/* literal */.euz(1),
-    engine: classic_schemas/* object */.Ikc({
-        endpoint: classic_schemas/* string */.YjP(),
-        rootDir: classic_schemas/* string */.YjP(),
-        store: classic_schemas/* string */.YjP()
+
+const instant = schemas/* number */.aig().nonnegative();
+const ledgerSchema = schemas/* object */.Ikc({
+    version: schemas/* literal */.euz(1),
+    engine: schemas/* object */.Ikc({
+        endpoint: schemas/* string */.YjP(),
+        rootDir: schemas/* string */.YjP(),
+        store: schemas/* string */.YjP()
     }),
-    entries: classic_schemas/* array */.YOg(classic_schemas/* object */.Ikc({
-        id: classic_schemas/* string */.YjP().min(1),
+    entries: schemas/* array */.YOg(schemas/* object */.Ikc({
+        id: schemas/* string */.YjP().min(1),
         since: instant,
-        arrived: classic_schemas/* boolean */.zMY(),
+        arrived: schemas/* boolean */.zMY(),
         usedAt: instant.optional()
     }))
 });
+/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
+const retryTime = 500;
 /** The file of an engine's ledger in the folder `state-dir`. */
 function ledgerFile(folder, key) {
     const { endpoint, rootDir, store } = key;
@@ -34740,7 +32418,9 @@ async function writeLedger(folder, key, entries) {
     try {
         await (0,promises_.mkdir)(folder, { recursive: true });
         const file = ledgerFile(folder, key);
-        await writeFile(file, `${JSON.stringify(ledger)}\n`);
+        // A string would be cut off without a word where the disk is full; a stream is an error then.
+        const text = external_node_stream_.Readable.from([`${JSON.stringify(ledger)}\n`]);
+        await writeFile(file, text, { timeout: retryTime });
         return undefined;
     }
     catch (error) {
@@ -35337,14 +33017,16 @@ function makeOutputs({ totals }, reportFile) {
     };
 }
 
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
+var api = __nccwpck_require__(3759);
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/iso.js
 
 
 
 function datetime(params) {
-    return api/* _isoDateTime */.G1(classic_schemas/* ZodISODateTime */.You, params);
+    return api/* _isoDateTime */.G1(schemas/* ZodISODateTime */.You, params);
 }
-function iso_date(params) {
+function date(params) {
     return core._isoDate(ZodISODate, params);
 }
 function iso_time(params) {
@@ -35360,21 +33042,21 @@ function duration(params) {
 
 
 const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
-const bytes = classic_schemas/* number */.aig().nonnegative();
-const resourceSchema = classic_schemas/* object */.Ikc({
-    kind: classic_schemas/* enum */.k5n(kinds),
-    id: classic_schemas/* string */.YjP(),
-    name: classic_schemas/* string */.YjP(),
-    references: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())
+const bytes = schemas/* number */.aig().nonnegative();
+const resourceSchema = schemas/* object */.Ikc({
+    kind: schemas/* enum */.k5n(kinds),
+    id: schemas/* string */.YjP(),
+    name: schemas/* string */.YjP(),
+    references: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
         .describe('Images only: every tag and digest that it had.'),
-    digests: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())
+    digests: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
         .describe('Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'),
-    action: classic_schemas/* enum */.k5n(['keep', 'remove', 'untag']),
-    outcome: classic_schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
-    reason: classic_schemas/* enum */.k5n(reasons),
-    detail: classic_schemas/* string */.YjP().describe('The same in a sentence for people.'),
+    action: schemas/* enum */.k5n(['keep', 'remove', 'untag']),
+    outcome: schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
+    reason: schemas/* enum */.k5n(reasons),
+    detail: schemas/* string */.YjP().describe('The same in a sentence for people.'),
     bytes: bytes
         .nullable()
         .describe('What its removal freed, or would free in a dry run; null where that is not known, 0 for what stays.'),
@@ -35384,42 +33066,42 @@ const resourceSchema = classic_schemas/* object */.Ikc({
     ownBytes: bytes
         .optional()
         .describe('What stays: what its removal alone would free, where that is known.'),
-    idle: classic_schemas/* number */.aig()
+    idle: schemas/* number */.aig()
         .nullable()
         .describe('Milliseconds since its last use; null where nothing tells.'),
-    removedReferences: classic_schemas/* array */.YOg(classic_schemas/* string */.YjP())
+    removedReferences: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
         .describe('References that were taken off an image that is still there, or are to be in a dry run.')
 });
-const totalsSchema = classic_schemas/* object */.Ikc({
+const totalsSchema = schemas/* object */.Ikc({
     plannedBytes: bytes,
     reclaimedBytes: bytes,
-    removedContainers: classic_schemas/* int */.Whr(),
-    removedImages: classic_schemas/* int */.Whr(),
-    untaggedReferences: classic_schemas/* int */.Whr(),
-    removedNetworks: classic_schemas/* int */.Whr(),
-    removedVolumes: classic_schemas/* int */.Whr(),
-    failed: classic_schemas/* int */.Whr(),
+    removedContainers: schemas/* int */.Whr(),
+    removedImages: schemas/* int */.Whr(),
+    untaggedReferences: schemas/* int */.Whr(),
+    removedNetworks: schemas/* int */.Whr(),
+    removedVolumes: schemas/* int */.Whr(),
+    failed: schemas/* int */.Whr(),
     freeBytesBefore: bytes
         .nullable()
         .describe('Free on the disk of the engine; null where it cannot be read.'),
     freeBytesAfter: bytes.nullable(),
-    skipped: classic_schemas/* boolean */.zMY().describe('Nothing had to be done.')
+    skipped: schemas/* boolean */.zMY().describe('Nothing had to be done.')
 });
 /** The JSON report, as `report.schema.json` publishes it. */
-const reportSchema = classic_schemas/* object */.Ikc({
-    version: classic_schemas/* literal */.euz(1),
-    dryRun: classic_schemas/* boolean */.zMY(),
-    engine: classic_schemas/* object */.Ikc({
-        name: classic_schemas/* string */.YjP(),
-        id: classic_schemas/* string */.YjP(),
-        version: classic_schemas/* string */.YjP(),
-        store: classic_schemas/* string */.YjP()
+const reportSchema = schemas/* object */.Ikc({
+    version: schemas/* literal */.euz(1),
+    dryRun: schemas/* boolean */.zMY(),
+    engine: schemas/* object */.Ikc({
+        name: schemas/* string */.YjP(),
+        id: schemas/* string */.YjP(),
+        version: schemas/* string */.YjP(),
+        store: schemas/* string */.YjP()
             .describe('containerd, or the name of the storage driver.')
     }),
     startedAt: datetime(),
     finishedAt: datetime(),
-    resources: classic_schemas/* array */.YOg(resourceSchema),
+    resources: schemas/* array */.YOg(resourceSchema),
     totals: totalsSchema
 })
     .meta({
@@ -36297,6 +33979,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:buffer"
 
 /***/ }),
 
+/***/ 1421:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+
+/***/ }),
+
 /***/ 7540:
 /***/ ((module) => {
 
@@ -36492,15 +34181,17 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  N4: () => (/* binding */ endGroup),
   Os: () => (/* binding */ group),
   pq: () => (/* binding */ info),
   C1: () => (/* binding */ setFailed),
   uH: () => (/* binding */ setOutput),
+  Oh: () => (/* binding */ startGroup),
   z: () => (/* reexport */ summary),
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, addPath, debug, endGroup, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, startGroup, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, addPath, debug, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);
@@ -39472,7 +37163,7 @@ function getExecOutput(commandLine, args, options) {
 
 /***/ }),
 
-/***/ 4878:
+/***/ 9902:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -39564,8 +37255,8 @@ const normalizeParameters = (rawFile, rawArguments = [], rawOptions, ...rawExtra
 	return [filePath, normalizedArguments, {__proto__: null, ...options}];
 };
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+// EXTERNAL MODULE: external "node:child_process"
+var external_node_child_process_ = __nccwpck_require__(1421);
 // EXTERNAL MODULE: external "node:process"
 var external_node_process_ = __nccwpck_require__(1708);
 // EXTERNAL MODULE: external "node:util"
@@ -39940,7 +37631,7 @@ const parseExpression = expression => {
 		return getSubprocessResult(expression);
 	}
 
-	if (expression instanceof external_node_child_process_namespaceObject.ChildProcess || Object.prototype.toString.call(expression) === '[object Promise]') {
+	if (expression instanceof external_node_child_process_.ChildProcess || Object.prototype.toString.call(expression) === '[object Promise]') {
 		// eslint-disable-next-line no-template-curly-in-string
 		throw new TypeError('Unexpected subprocess in template expression. Please use ${await subprocess} instead of ${subprocess}.');
 	}
@@ -40860,7 +38551,7 @@ function pathKey(options = {}) {
 
 
 
-const execFileOriginal = (0,external_node_util_.promisify)(external_node_child_process_namespaceObject.execFile);
+const execFileOriginal = (0,external_node_util_.promisify)(external_node_child_process_.execFile);
 
 function toPath(urlOrPath) {
 	return urlOrPath instanceof URL ? (0,external_node_url_.fileURLToPath)(urlOrPath) : urlOrPath;
@@ -46668,7 +44359,7 @@ const runSubprocessSync = ({file, commandArguments, options, command, escapedCom
 		addInputOptionsSync(fileDescriptors, options);
 		const normalizedOptions = normalizeSpawnSyncOptions(options);
 		// Keep the null prototype, otherwise a polluted `Object.prototype.failed` would make the result look like an early error
-		return {__proto__: null, ...(0,external_node_child_process_namespaceObject.spawnSync)(...concatenateShell(file, commandArguments, normalizedOptions))};
+		return {__proto__: null, ...(0,external_node_child_process_.spawnSync)(...concatenateShell(file, commandArguments, normalizedOptions))};
 	} catch (error) {
 		return makeEarlyError({
 			error,
@@ -46994,7 +44685,7 @@ const getIpcMethods = (anyProcess, isSubprocess, ipc, waitProcess = anyProcess) 
 const handleEarlyError = ({error, command, escapedCommand, fileDescriptors, options, startTime, verboseInfo}) => {
 	cleanupCustomStreams(fileDescriptors);
 
-	const subprocess = new external_node_child_process_namespaceObject.ChildProcess();
+	const subprocess = new external_node_child_process_.ChildProcess();
 	// The subprocess never spawned, so there is no process to signal.
 	// `ChildProcess.prototype.kill()` would signal the current process group instead, since its process id is `0`.
 	subprocess.kill = () => false;
@@ -47671,7 +45362,7 @@ const killDescendantsWindows = (subprocess, signal) => {
 	}
 
 	// This is best-effort: if `taskkill` fails, still try the direct subprocess.
-	(0,external_node_child_process_namespaceObject.execFile)(taskkillFile, ['/pid', `${subprocess.pid}`, '/T', '/F'], error => {
+	(0,external_node_child_process_.execFile)(taskkillFile, ['/pid', `${subprocess.pid}`, '/T', '/F'], error => {
 		if (error) {
 			subprocess.kill(signal);
 		}
@@ -50032,7 +47723,7 @@ const handleAsyncOptions = ({timeout, signal, ...options}) => ({__proto__: null,
 const spawnSubprocessAsync = ({file, commandArguments, options, startTime, verboseInfo, command, escapedCommand, fileDescriptors}) => {
 	let subprocess;
 	try {
-		subprocess = (0,external_node_child_process_namespaceObject.spawn)(...concatenateShell(file, commandArguments, getSpawnOptions(options)));
+		subprocess = (0,external_node_child_process_.spawn)(...concatenateShell(file, commandArguments, getSpawnOptions(options)));
 	} catch (error) {
 		return handleEarlyError({
 			error,
@@ -50344,7 +48035,6 @@ const {
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   You: () => (/* binding */ ZodISODateTime),
-  rSt: () => (/* binding */ ZodNumber),
   YOg: () => (/* binding */ array),
   zMY: () => (/* binding */ schemas_boolean),
   k5n: () => (/* binding */ _enum),
@@ -50357,7 +48047,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   L5J: () => (/* binding */ unknown)
 });
 
-// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, discriminatedUnion, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, record, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, uint32, uint64, ulid, undefined, union, url, uuid, uuidv4, uuidv6, uuidv7, void, xid, xor
+// UNUSED EXPORTS: ZodAny, ZodArray, ZodBase64, ZodBase64URL, ZodBigInt, ZodBigIntFormat, ZodBoolean, ZodCIDRv4, ZodCIDRv6, ZodCUID, ZodCUID2, ZodCatch, ZodCodec, ZodCreditCard, ZodCustom, ZodCustomStringFormat, ZodDate, ZodDefault, ZodDiscriminatedUnion, ZodE164, ZodEmail, ZodEmoji, ZodEnum, ZodExactOptional, ZodFile, ZodFunction, ZodGUID, ZodIBAN, ZodIPv4, ZodIPv6, ZodISODate, ZodISODuration, ZodISOTime, ZodInstanceOf, ZodIntersection, ZodJWT, ZodKSUID, ZodLazy, ZodLiteral, ZodMAC, ZodMap, ZodNaN, ZodNanoID, ZodNever, ZodNonOptional, ZodNull, ZodNullable, ZodNumber, ZodNumberFormat, ZodObject, ZodOptional, ZodPipe, ZodPrefault, ZodPreprocess, ZodPromise, ZodReadonly, ZodRecord, ZodSet, ZodString, ZodStringFormat, ZodSuccess, ZodSymbol, ZodTemplateLiteral, ZodTransform, ZodTuple, ZodType, ZodULID, ZodURL, ZodUUID, ZodUndefined, ZodUnion, ZodUnknown, ZodVoid, ZodXID, ZodXor, _ZodString, _default, _function, any, base64, base64url, bigint, catch, check, cidrv4, cidrv6, codec, creditCard, cuid, cuid2, currencyCode, custom, date, describe, discriminatedUnion, e164, email, emoji, exactOptional, file, float32, float64, function, guid, hash, hex, hostname, httpUrl, iban, instanceof, int32, int64, intersection, invertCodec, ipv4, ipv6, json, jwt, keyof, ksuid, lazy, looseObject, looseRecord, mac, map, meta, nan, nanoid, nativeEnum, never, nonoptional, null, nullable, nullish, optional, partialRecord, pipe, prefault, preprocess, promise, readonly, record, refine, set, strictObject, stringFormat, stringbool, success, superRefine, symbol, templateLiteral, transform, uint32, uint64, ulid, undefined, union, url, uuid, uuidv4, uuidv6, uuidv7, void, xid, xor
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/core.js
 var core_core = __nccwpck_require__(8532);
@@ -56846,7 +54536,6 @@ function preprocess(fn, schema) {
 /* harmony export */   pY: () => (/* binding */ _uuidv6),
 /* harmony export */   q0: () => (/* binding */ describe),
 /* harmony export */   qF: () => (/* binding */ _uppercase),
-/* harmony export */   qG: () => (/* binding */ _coercedNumber),
 /* harmony export */   qm: () => (/* binding */ _gte),
 /* harmony export */   rk: () => (/* binding */ _jwt),
 /* harmony export */   rt: () => (/* binding */ _base64),
@@ -56854,7 +54543,7 @@ function preprocess(fn, schema) {
 /* harmony export */   wA: () => (/* binding */ _uuidv7),
 /* harmony export */   xY: () => (/* binding */ _toUpperCase)
 /* harmony export */ });
-/* unused harmony exports _coercedString, _mac, _creditCard, _iban, TimePrecision, _float32, _float64, _int32, _uint32, _coercedBoolean, _bigint, _coercedBigint, _int64, _uint64, _symbol, _undefined, _null, _any, _void, _date, _coercedDate, _nan, _max, _min, _positive, _negative, _nonpositive, _nonnegative, _maxSize, _minSize, _size, _property, _mime, _union, _xor, _discriminatedUnion, _intersection, _tuple, _record, _map, _set, _enum, _nativeEnum, _literal, _file, _transform, _optional, _nullable, _default, _nonoptional, _success, _catch, _pipe, _readonly, _templateLiteral, _lazy, _promise, _custom, _check, _stringbool, _stringFormat */
+/* unused harmony exports _coercedString, _mac, _creditCard, _iban, TimePrecision, _coercedNumber, _float32, _float64, _int32, _uint32, _coercedBoolean, _bigint, _coercedBigint, _int64, _uint64, _symbol, _undefined, _null, _any, _void, _date, _coercedDate, _nan, _max, _min, _positive, _negative, _nonpositive, _nonnegative, _maxSize, _minSize, _size, _property, _mime, _union, _xor, _discriminatedUnion, _intersection, _tuple, _record, _map, _set, _enum, _nativeEnum, _literal, _file, _transform, _optional, _nullable, _default, _nonoptional, _success, _catch, _pipe, _readonly, _templateLiteral, _lazy, _promise, _custom, _check, _stringbool, _stringFormat */
 /* harmony import */ var _checks_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4890);
 /* harmony import */ var _registries_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9396);
 /* harmony import */ var _util_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4723);
@@ -57186,7 +54875,7 @@ function _number(Class, params) {
 }
 // @__NO_SIDE_EFFECTS__
 function _coercedNumber(Class, params) {
-    return new Class(snapshotChecks({ type: "number", coerce: true, checks: [], ..._util_js__WEBPACK_IMPORTED_MODULE_0__/* .normalizeParams */ .A2(params) }));
+    return new Class(snapshotChecks({ type: "number", coerce: true, checks: [], ...util.normalizeParams(params) }));
 }
 // @__NO_SIDE_EFFECTS__
 function _int(Class, params) {

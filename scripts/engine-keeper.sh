@@ -2,24 +2,30 @@
 # Runs a private containerd and dockerd in a folder, as root, until standard input ends; then ends them and removes
 # every trace. Input also ends when whoever holds the other end is killed, so that nothing is ever left behind.
 #
-#   engine-keeper.sh DIR ROOT [dockerd options]
+#   engine-keeper.sh DIR ROOT SIZE [dockerd options]
 #
-# ROOT is a folder with a system of its own to run both in (chroot), or / for this one.
+# ROOT is a folder with a system of its own to run both in (chroot), or / for this one. SIZE is that of a disk of its
+# own for the data, or empty. A line `restart` on standard input starts dockerd anew, after a SIGKILL.
 # Meant to be started under `unshare --mount`: its mounts end with its last process.
 set -u
 dir=$1
 root=$2
-shift 2
+size=$3
+shift 3
 # Ctrl-C reaches whoever started this one: the end of the input tells.
 trap '' INT TERM HUP
 
 mount --make-rprivate /
+if [ -n "$size" ]; then
+  mkdir "$dir/data"
+  mount -t tmpfs -o "size=$size" tmpfs "$dir/data"
+fi
 inside() { exec "$@"; }
 if [ "$root" != / ]; then
   mount --bind "$root" "$root"
   for part in proc sys dev; do mount --rbind "/$part" "$root/$part"; done
   mkdir -p "$root$dir"
-  mount --bind "$dir" "$root$dir"
+  mount --rbind "$dir" "$root$dir"
   inside() { exec chroot "$root" "$@"; }
 fi
 
@@ -30,12 +36,20 @@ mount --bind "$dir/plugins" "${root%/}/run/docker/plugins"
 
 inside containerd --config "$dir/containerd.toml" >"$dir/containerd.log" 2>&1 </dev/null &
 containerd=$!
-inside dockerd --config-file "$dir/daemon.json" --containerd "$dir/containerd.sock" \
-  --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" \
-  --bridge=none --iptables=false --shutdown-timeout 1 "$@" >"$dir/dockerd.log" 2>&1 </dev/null &
-dockerd=$!
+start() {
+  inside dockerd --config-file "$dir/daemon.json" --containerd "$dir/containerd.sock" \
+    --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" \
+    --bridge=none --iptables=false --shutdown-timeout 1 "$@" >>"$dir/dockerd.log" 2>&1 </dev/null &
+  dockerd=$!
+}
+start "$@"
 
-cat >/dev/null
+while read -r order; do
+  [ "$order" = restart ] || continue
+  { kill -KILL "$dockerd" && wait "$dockerd"; } 2>/dev/null
+  rm -rf "$dir/exec" "$dir/dockerd.pid"
+  start "$@"
+done
 
 # Ends a child, and waits until it is gone: by force after 15 s. It may have been stopped.
 finish() {
@@ -50,7 +64,8 @@ finish() {
   kill -KILL "$1"
   wait "$1"
 } 2>/dev/null
-# Networks are devices of the host: dockerd takes its own back, and what one that was killed left goes by its name.
+# One that was stopped would not answer. Networks are devices of the host: dockerd takes its own back, and what one that was killed left goes by its name.
+kill -CONT "$dockerd" 2>/dev/null
 export DOCKER_HOST="unix://$dir/docker.sock"
 {
   (inside docker container ls --all --quiet) | while read -r id; do (inside docker container rm --force "$id"); done

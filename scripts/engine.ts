@@ -16,6 +16,10 @@ export type ThrowawayEngine = {
   pid: number
   /** Everything that it has lies in here, and goes with it. */
   folder: string
+  /** Sends a signal to its dockerd. */
+  signal: (name: 'KILL' | 'STOP' | 'CONT') => Promise<void>
+  /** Ends its dockerd at once, and starts another one on the same data. */
+  restart: () => Promise<void>
   stop: () => Promise<void>
 }
 
@@ -39,17 +43,20 @@ type Programs = { env: Record<string, string>; docker: string; root: string }
  * @param options.flags more options for dockerd
  * @param options.store the image store, instead of the one that dockerd prefers
  * @param options.root a folder with a system to run it in, instead of this one
+ * @param options.dataSize how large a disk of its own the data has, such as `64m`
  * @param options.path where programs are looked for
  */
 export async function startEngine({
   flags = [],
   store,
   root = '/',
+  dataSize = '',
   path = defaultPath
 }: {
   flags?: readonly string[]
   store?: string | undefined
   root?: string
+  dataSize?: string
   path?: string
 } = {}): Promise<ThrowawayEngine> {
   if (process.platform !== 'linux')
@@ -75,6 +82,7 @@ export async function startEngine({
     keeper,
     folder,
     programs.root,
+    dataSize,
     '--group',
     String(group),
     ...storeFlags(store),
@@ -91,10 +99,25 @@ export async function startEngine({
     await ended
   }
   const host = `unix://${join(folder, 'docker.sock')}`
-  try {
+  const pidFile = join(folder, 'dockerd.pid')
+  const ready = async () => {
     await waitUntilReady(programs.docker, host, folder)
-    const pid = Number(await readFile(join(folder, 'dockerd.pid'), 'utf8'))
-    return { host, docker: programs.docker, pid, folder, stop }
+    return Number(await readFile(pidFile, 'utf8'))
+  }
+  const signal = async (name: string) => {
+    const [kill, ...words] = [...asRoot, 'kill', '-s', name]
+    await execa(kill, [...words, String(engine.pid)])
+  }
+  const restart = async () => {
+    await signal('KILL').catch(() => undefined)
+    child.stdin.write('restart\n')
+    engine.pid = await ready()
+  }
+  const { docker } = programs
+  const engine = { host, docker, pid: 0, folder, signal, restart, stop }
+  try {
+    engine.pid = await ready()
+    return engine
   } catch (error) {
     await stop()
     throw error
@@ -182,7 +205,7 @@ async function libraryFolders(root: string): Promise<string[]> {
 function containerdConfig(folder: string): string {
   return [
     'version = 2',
-    `root = "${folder}/containerd/root"`,
+    `root = "${folder}/data/containerd/daemon"`,
     `state = "${folder}/containerd/state"`,
     'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
     '[grpc]',

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import MarkdownIt from 'markdown-it'
+import { Marked } from 'marked'
 
 const { resolve } = createRequire(import.meta.url)
 
@@ -9,29 +9,35 @@ export const assets = {
   'mermaid.min.js': resolve('mermaid/dist/mermaid.min.js')
 }
 
-const markdown = new MarkdownIt({ html: true })
-const renderFence = markdown.renderer.rules.fence
-markdown.renderer.rules.fence = (tokens, index, ...more) => {
-  const token = tokens[index]
-  return token?.info.trim() === 'mermaid'
-    ? `<div class="mermaid">${markdown.utils.escapeHtml(token.content)}</div>\n`
-    : (renderFence?.(tokens, index, ...more) ?? '')
+const markdown = new Marked({
+  gfm: true,
+  renderer: {
+    code: ({ lang, text }) =>
+      lang === 'mermaid' && `<div class="mermaid">${escape(text)}</div>\n`,
+    blockquote({ tokens }) {
+      const body = this.parser.parse(tokens)
+      const [mark, kind] = /^<p>\[!(WARNING|CAUTION)\]\s*/.exec(body) ?? []
+      return (
+        mark !== undefined &&
+        kind !== undefined &&
+        `<div class="markdown-alert markdown-alert-${kind.toLowerCase()}"><p class="markdown-alert-title">${kind}</p>\n<p>${body.slice(mark.length)}</div>\n`
+      )
+    }
+  }
+})
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }
 
 /** A page that shows Markdown as GitHub does: with its stylesheet, its alerts and its diagrams. */
-export function renderPage(title: string, text: string): string {
-  const body = markdown
-    .render(text)
-    .replace(
-      /<blockquote>\n<p>\[!(WARNING|CAUTION)\]\n?([^]*?)<\/blockquote>/g,
-      (_, kind: string, rest: string) =>
-        `<div class="markdown-alert markdown-alert-${kind.toLowerCase()}"><p class="markdown-alert-title">${kind}</p>\n<p>${rest}</div>`
-    )
+export async function renderPage(title: string, text: string): Promise<string> {
+  const body = await markdown.parse(text)
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>${markdown.utils.escapeHtml(title)}</title>
+<title>${escape(title)}</title>
 <link rel="stylesheet" href="github-markdown.css">
 <style>
   body { margin: 0; background: #fff }

@@ -13,6 +13,6 @@ for (const [name, path] of Object.entries(assets))
   await copyFile(path, join(folder, name))
 for (const [name, text] of Object.entries(makeSummaries())) {
   const file = join(folder, `${name}.html`)
-  await writeFile(file, renderPage(name, text))
+  await writeFile(file, await renderPage(name, text))
   console.log(file)
 }

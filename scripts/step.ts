@@ -1,10 +1,17 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { parse } from 'yaml'
 import { reportSchema, type Report } from '../src/report/report.ts'
+
+/** Root without any right of its own: what the file modes deny is denied. Others need nothing for that. */
+export const withoutCapabilities =
+  process.getuid?.() === 0
+    ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all']
+    : []
 
 const project = join(import.meta.dirname, '..')
 
@@ -12,20 +19,28 @@ const project = join(import.meta.dirname, '..')
 export type Step = {
   exitCode: number | undefined
   stdout: string
+  stderr: string
   summary: string
   outputs: Record<string, string>
   /** Undefined where the step could not come to a plan. */
   report: Report | undefined
+  /** The command lines of what it started and did not end. */
+  processesLeft: string[]
 }
 
 /**
  * Starts `dist/index.js` as the runner does: the inputs with action.yml's defaults, and the runner's files.
- * `without` is a command that takes rights away before it; `show` prints its log as it comes.
+ * `without` is a command that takes rights away before it; `show` prints its log as it comes; `cancel` cancels it as
+ * the runner does.
  */
 export async function runStep(
   inputs: Record<string, string>,
   env: Record<string, string | undefined> = {},
-  { without = [], show = false }: { without?: string[]; show?: boolean } = {}
+  {
+    without = [],
+    show = false,
+    cancel
+  }: { without?: string[]; show?: boolean; cancel?: AbortSignal } = {}
 ): Promise<Step> {
   const folder = await mkdtemp(join(tmpdir(), 'step-'))
   try {
@@ -39,11 +54,12 @@ export async function runStep(
       process.execPath,
       join(project, 'dist/index.js')
     ]
-    const result = await execa(command, args, {
+    const running = execa(command, args, {
       env: {
         PATH: process.env['PATH'],
         HOME: folder,
         RUNNER_TEMP: folder,
+        RUNNER_TRACKING_ID: folder,
         ...files,
         ...inputVariables({ ...(await defaults()), ...inputs }),
         ...env
@@ -53,15 +69,26 @@ export async function runStep(
       stdin: 'ignore',
       stdout: show ? ['pipe', 'inherit'] : 'pipe'
     })
+    const over = new AbortController()
+    cancel?.addEventListener('abort', () => {
+      for (const [signal, delay] of cancelSignals)
+        sleep(delay, undefined, { signal: over.signal })
+          .then(() => running.kill(signal))
+          .catch(() => undefined)
+    })
+    const result = await running
+    over.abort()
     const outputs = readOutputs(await readFile(files.GITHUB_OUTPUT, 'utf8'))
     const reportFile = outputs['report-file'] ?? join(folder, 'none')
     const json = await readFile(reportFile, 'utf8').catch(() => undefined)
     return {
       exitCode: result.exitCode,
       stdout: result.stdout,
+      stderr: result.stderr,
       summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
       outputs,
-      report: json === undefined ? undefined : await readReport(json)
+      report: json === undefined ? undefined : await readReport(json),
+      processesLeft: await processesLeft(folder)
     }
   } finally {
     await rm(folder, { recursive: true })
@@ -78,6 +105,37 @@ async function readReport(json: string): Promise<Report> {
   if (!ajv.validate(published, report))
     throw new Error(`The report does not fit its schema: ${ajv.errorsText()}`)
   return reportSchema.parse(report)
+}
+
+/** What the runner sends when a job is cancelled, after how many milliseconds. */
+const cancelSignals = [
+  ['SIGINT', 0],
+  ['SIGTERM', 7_500],
+  ['SIGKILL', 10_000]
+] as const
+
+/** The command lines of the processes of a step, by the variable by which the runner finds them, too. */
+async function processesLeft(trackingId: string): Promise<string[]> {
+  const read = (pid: string, file: string) =>
+    readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
+  const list = async () => {
+    const pids = await readdir('/proc').catch(() => [])
+    const left = await Promise.all(
+      pids.map(async (pid) => {
+        const environment = (await read(pid, 'environ')).split('\0')
+        return environment.includes(`RUNNER_TRACKING_ID=${trackingId}`)
+          ? [(await read(pid, 'cmdline')).replaceAll('\0', ' ').trim()]
+          : []
+      })
+    )
+    return left.flat()
+  }
+  // What was just killed takes a moment to go.
+  for (let attempt = 0; attempt < 30; attempt += 1) {
+    if ((await list()).length === 0) return []
+    await sleep(100)
+  }
+  return list()
 }
 
 async function defaults(): Promise<Record<string, string>> {

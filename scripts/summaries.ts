@@ -12,6 +12,7 @@ import {
   policy,
   volume
 } from '../__tests__/builders.ts'
+import { hostileTexts } from '../__tests__/hostile.ts'
 import type { Fate, Result } from '../src/docker/removal.ts'
 import { defaults, type InputTexts } from '../src/inputs.ts'
 import type { Image, Inventory } from '../src/policy/inventory.ts'
@@ -299,24 +300,6 @@ function failing(item: PlanItem, index: number): Fate | undefined {
     }
   return undefined
 }
-
-/** Text that markup or a diagram could take for its own. */
-export const hostileTexts = [
-  'a"b"; pie title x',
-  '#quot;#35;#;',
-  '`code` ``` ~~~',
-  '[x](javascript:alert(1)) ]]>',
-  'two\nlines\r\nand ```mermaid',
-  '<img src=x onerror=alert(1)><script>alert(1)</script>',
-  '%%{init: {"theme": "forest"}}%%',
-  '</details></summary>|---|\\|',
-  '🐳🔥 größe 日本 \u202e reversed',
-  'style x:#1;',
-  `registry.example.com:5000/${'very-long-name/'.repeat(16)}end`,
-  '---\ntitle: x\n---',
-  '{}()<>&amp;:::',
-  '  '
-]
 
 function hostile(): Engine {
   const volumes = new Map(hostileTexts.map((text) => [text, 90 * megabyte]))

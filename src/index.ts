@@ -1,9 +1,12 @@
+import { ChildProcess } from 'node:child_process'
+import { subscribe } from 'node:diagnostics_channel'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as core from '@actions/core'
 import { exec } from '@actions/exec'
 import { DockerError } from './docker/cli.ts'
 import { InputError } from './inputs.ts'
+import type { Report } from './report/report.ts'
 import { renderFailure } from './report/summary.ts'
 import { code, logLine, logLines } from './report/text.ts'
 import { run, type Ending, type Log } from './run.ts'
@@ -18,16 +21,17 @@ const log: Log = {
   group: core.group
 }
 
-let shown = 0
+/** Every process that was started: `exec` hands out none of its own, so Node has to tell. */
+const children: ChildProcess[] = []
+subscribe('child_process', (message) => {
+  if (typeof message !== 'object' || message === null) return
+  if ('process' in message && message.process instanceof ChildProcess)
+    children.push(message.process)
+})
 
 /** Only for the log: whether Docker works, the listing tells. */
 function show(command: string, args: string[]): void {
-  shown += 1
-  exec(`"${command}"`, args)
-    .catch(() => undefined)
-    .finally(() => {
-      shown -= 1
-    })
+  exec(`"${command}"`, args).catch(() => undefined)
 }
 
 async function main(): Promise<void> {
@@ -65,17 +69,27 @@ async function finish({
   summary,
   failure
 }: Ending): Promise<void> {
-  let problem = ''
-  try {
-    await mkdir(dirname(reportFile), { recursive: true })
-    await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`)
-  } catch (error) {
-    problem = `The report could not be written: ${describe(error)}`
-    log.warning(problem)
-  }
+  const problem = await writeReport(report, reportFile)
   await writeSummary(problem ? `${summary}\n> ${code(problem)}\n` : summary)
   writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs)
   if (failure !== undefined) fail(failure)
+}
+
+/** Writes the report, or prints it where that fails; returns what went wrong, if something did. */
+async function writeReport(report: Report, file: string): Promise<string> {
+  try {
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, `${JSON.stringify(report, null, 2)}\n`)
+    return ''
+  } catch (error) {
+    const problem = `The report could not be written: ${describe(error)}`
+    log.warning(problem)
+    const { resources, ...rest } = report
+    core.startGroup('Report')
+    for (const part of [rest, ...resources]) log.info(JSON.stringify(part))
+    core.endGroup()
+    return problem
+  }
 }
 
 async function writeSummary(summary: string): Promise<void> {
@@ -91,18 +105,33 @@ async function writeSummary(summary: string): Promise<void> {
 }
 
 function writeOutputs(outputs: Record<string, string>): void {
-  try {
-    for (const [name, value] of Object.entries(outputs))
-      // Without the file, core would print a command that the runner no longer knows.
-      if (process.env['GITHUB_OUTPUT']) core.setOutput(name, value)
-      else core.info(logLine(`${name}=${value}`))
-  } catch (error) {
-    log.warning(`The outputs could not be written: ${describe(error)}`)
+  // Without the file, core would print a command that the runner no longer knows.
+  if (process.env['GITHUB_OUTPUT']) {
+    try {
+      for (const [name, value] of Object.entries(outputs))
+        core.setOutput(name, value)
+      return
+    } catch (error) {
+      log.warning(`The outputs could not be written: ${describe(error)}`)
+    }
   }
+  for (const [name, value] of Object.entries(outputs))
+    log.info(`${name}=${value}`)
 }
 
 function fail(message: string): void {
   core.setFailed(logLines(message).join('\n'))
+}
+
+/**
+ * Ends a command that is only shown and hangs: it has no time limit, and some CLIs ask the engine even for their own
+ * version. All others end by themselves, with a moment for those that were told to end.
+ */
+function endWhatIsShown(): void {
+  for (const child of children)
+    if (child.exitCode === null && child.spawnargs.at(-1) === '--version')
+      child.kill('SIGKILL')
+  setTimeout(() => process.exit(), 2_000).unref()
 }
 
 /** What a person can act on; of a fault of our own, the stack as well. */
@@ -114,5 +143,4 @@ function describe(error: unknown): string {
 }
 
 await main()
-// A command that is only shown has no time limit: the step does not wait for one that hangs.
-if (shown > 0) process.exit()
+endWhatIsShown()

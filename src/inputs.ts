@@ -1,5 +1,5 @@
 import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { isAbsolute, join, relative } from 'node:path'
 import { z } from 'zod'
 import { parseLabelPattern, problemOfGlob } from './policy/match.ts'
 import type { Policy } from './policy/policy.ts'
@@ -63,14 +63,30 @@ function listInput<T>(
 ) {
   return z.string().transform((text, context) => {
     const items = text.split(/[\n,]/).map((item) => item.trim())
-    return items.filter(Boolean).flatMap((item) => {
+    const bad: string[] = []
+    const values = items.filter(Boolean).flatMap((item) => {
       const parsed = parse(item)
       if ('value' in parsed) return [parsed.value]
-      const message = `it takes ${takes}, not ${JSON.stringify(item)}: ${parsed.problem}`
-      context.addIssue({ code: 'custom', message })
+      bad.push(`${quote(item)} (${parsed.problem})`)
       return []
     })
+    const shown = bad.slice(0, mostItems)
+    if (bad.length > mostItems) shown.push(`${bad.length - mostItems} more`)
+    if (bad.length > 0)
+      context.addIssue({
+        code: 'custom',
+        message: `it takes ${takes}, not ${shown.join(', ')}`
+      })
+    return values
   })
+}
+
+/** Bad items of a list that are shown. */
+const mostItems = 10
+
+/** A value for a message: the start of it, where it is long. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
 }
 
 function choiceInput<const T>(choices: Record<string, T>) {
@@ -176,6 +192,19 @@ export function readInputs(
   const time = parseTime(texts.until)
   if (time !== undefined && (time > now || now - time >= longestDuration))
     problems.push(['until', 'it takes a time in the past 292 years'])
+  const paths = {
+    stateDir: expand(texts['state-dir'], {
+      RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
+    }),
+    reportFile: expand(texts['report-file'], {
+      RUNNER_TEMP: env['RUNNER_TEMP'] || tmpdir()
+    })
+  }
+  if (paths.stateDir !== '' && isWithin(paths.stateDir, paths.reportFile))
+    problems.push([
+      'report-file',
+      `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
+    ])
   if (!result.success || problems.length > 0)
     throw new InputError(describeProblems(problems, texts))
 
@@ -199,12 +228,7 @@ export function readInputs(
       timeout: inputs.timeout,
       concurrency: inputs.concurrency,
       docker: inputs.docker,
-      stateDir: expand(inputs['state-dir'], {
-        RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
-      }),
-      reportFile: expand(inputs['report-file'], {
-        RUNNER_TEMP: env['RUNNER_TEMP'] || tmpdir()
-      })
+      ...paths
     },
     texts
   }
@@ -216,6 +240,11 @@ function expand(path: string, folders: Record<string, string>): string {
     /^\$(\w+)(?=[/\\]|$)/,
     (text, name: string) => folders[name] ?? text
   )
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const way = relative(folder, path)
+  return !/^\.\.(?:[\\/]|$)/.test(way) && !isAbsolute(way)
 }
 
 /** Where the user's programs keep what they remember. */
@@ -237,11 +266,9 @@ function describeProblems(
   problems: readonly (readonly [string, string])[],
   texts: Record<string, string>
 ): string {
-  const lines = problems.map(([name, problem]) => {
-    const text = texts[name] ?? ''
-    const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text
-    return `${name}: got ${JSON.stringify(shown)}; ${problem}.`
-  })
+  const lines = problems.map(
+    ([name, problem]) => `${name}: got ${quote(texts[name] ?? '')}; ${problem}.`
+  )
   const count = new Set(problems.map(([name]) => name)).size
   const what = count === 1 ? 'An input is' : `${count} inputs are`
   return [

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { writeFile } from 'atomically'
 import { z } from 'zod'
 import type { LedgerEntry } from './policy/inventory.ts'
@@ -25,6 +26,9 @@ const ledgerSchema = z.object({
     })
   )
 })
+
+/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
+const retryTime = 500
 
 /** The file of an engine's ledger in the folder `state-dir`. */
 export function ledgerFile(folder: string, key: LedgerKey): string {
@@ -84,7 +88,9 @@ export async function writeLedger(
   try {
     await mkdir(folder, { recursive: true })
     const file = ledgerFile(folder, key)
-    await writeFile(file, `${JSON.stringify(ledger)}\n`)
+    // A string would be cut off without a word where the disk is full; a stream is an error then.
+    const text = Readable.from([`${JSON.stringify(ledger)}\n`])
+    await writeFile(file, text, { timeout: retryTime })
     return undefined
   } catch (error) {
     return String(error)

@@ -3,10 +3,18 @@ import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { findDocker } from '../../scripts/engine.ts'
-import { runStep, type Step } from '../../scripts/step.ts'
+import { runStep, withoutCapabilities, type Step } from '../../scripts/step.ts'
+import { defaults, readInputs } from '../../src/inputs.ts'
+import { neutralise } from '../../src/report/text.ts'
+import {
+  foreignCommands,
+  foreignMarkup,
+  hostileTexts,
+  oddCharacters
+} from '../hostile.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -90,6 +98,68 @@ test('several bad inputs are named in one message', async () => {
   expect(await docker.calls()).toBe('')
 })
 
+/** Tells which of some inputs are bad, each by itself. */
+function badOf(inputs: Record<string, string>): [string, string][] {
+  return Object.entries(inputs).filter(([name, value]) => {
+    try {
+      readInputs((asked) => (asked === name ? value.trim() : undefined), {
+        now: Date.now(),
+        env: {}
+      })
+      return false
+    } catch {
+      return true
+    }
+  })
+}
+
+test('whatever bad is written into inputs, one message names them all, and nothing is looked at', async () => {
+  const docker = await recordingDocker()
+  // No variable can hold a NUL or half a character.
+  const text = fc
+    .oneof(
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom(
+        '%0A::error::x',
+        '\r::set-env name=X::y',
+        '\u2028##[add-mask]z',
+        '\u001b[31mred\u202e',
+        '\n- a: "b"\n',
+        '!'.repeat(100_000),
+        '!,'.repeat(50_000),
+        'node:['
+      )
+    )
+    .map((value) => value.toWellFormed().replaceAll('\0', ''))
+  const inputs = fc
+    .dictionary(
+      fc.constantFrom(
+        ...Object.keys(defaults).filter((name) => name !== 'docker')
+      ),
+      text,
+      { maxKeys: 4 }
+    )
+    .filter((some) => badOf(some).length > 0)
+  await fc.assert(
+    fc.asyncProperty(inputs, async (inputs) => {
+      const done = await runStep({ docker: docker.path, ...inputs })
+      expect(done.exitCode).toBe(1)
+      const [message = '', ...more] = errors(done)
+      expect(more).toEqual([])
+      for (const [name, value] of badOf(inputs)) {
+        const quoted = JSON.stringify(value.trim().slice(0, 200)).slice(0, -1)
+        expect(message).toContain(neutralise(`${name}: got ${quoted}`))
+      }
+      expect(done.stdout.split('\n')).toHaveLength(1)
+      expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
+      expect(done.summary).toContain('Nothing was removed')
+    }),
+    { numRuns: 40, endOnFailure: true }
+  )
+  expect(await docker.calls()).toBe('')
+})
+
 test.each([
   [
     'is not there',
@@ -129,7 +199,7 @@ test('no permission on the socket', async () => {
       { DOCKER_HOST: `unix://${socket}` },
       {
         without: root
-          ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all']
+          ? withoutCapabilities
           : ['sh', '-c', `chmod 0 ${socket}; exec "$@"`, 'sh']
       }
     )
@@ -147,7 +217,7 @@ test('an engine that does not answer is given up at the end of the time, and no 
   const path = join(folder, 'docker')
   await writeFile(
     path,
-    `#!/bin/sh\ntrap '' TERM\nsleep 300 &\necho $$ $! >${folder}/pids\nwait\nsleep 300\n`,
+    `#!/bin/sh\ntrap '' TERM\nsleep 300 &\nwait\nsleep 300\n`,
     { mode: 0o755 }
   )
   const done = await runStep({ docker: path, timeout: '1s' })
@@ -155,29 +225,33 @@ test('an engine that does not answer is given up at the end of the time, and no 
   expect(errors(done)).toEqual([
     expect.stringMatching(/did not answer.*timeout/s)
   ])
-  const pids = (await readFile(join(folder, 'pids'), 'utf8')).split(' ')
-  expect(pids).toHaveLength(2)
-  // init takes a moment to bury them.
-  await sleep(2_000)
-  for (const pid of pids) expect(() => process.kill(Number(pid), 0)).toThrow()
+  expect(done.processesLeft).toEqual([])
 })
 
-test('what an engine says is no command to the runner', async () => {
-  const path = join(folder, 'docker')
-  await writeFile(
-    path,
-    `#!/bin/sh\nprintf '%s\\n' 'Error response from daemon: bad' '::set-env name=X::y' '##[add-mask]z' >&2\nexit 1\n`,
-    { mode: 0o755 }
-  )
-  const done = await runStep({ docker: path })
-  expect(done.exitCode).toBe(1)
-  const lines = done.stdout.split('\n')
-  expect(
-    lines.filter(
-      (line) =>
-        /^\s*::/.test(line) && !/^::(error::|group::|endgroup::)/.test(line)
-    )
-  ).toEqual([])
-  expect(done.stdout).not.toContain('##[')
-  expect(errors(done)[0]).toContain('##\\u{5b}add-mask]z')
-})
+test.each(['stderr', 'stdout'])(
+  'what an engine says on %s is no command to the runner, and no markup',
+  async (stream) => {
+    const path = join(folder, 'docker')
+    const words = join(folder, 'words')
+    for (const text of [
+      hostileTexts.join('\n'),
+      'Error response from daemon: bad\r::set-env name=evil::y\n##[add-mask]z',
+      JSON.stringify({ ServerErrors: hostileTexts })
+    ]) {
+      await writeFile(words, text)
+      await writeFile(
+        path,
+        `#!/bin/sh\n[ "$1" = context ] && exec echo '[]'\ncat ${words} >&${stream === 'stderr' ? '2; exit 1' : '1'}\n`,
+        { mode: 0o755 }
+      )
+      const done = await runStep({ docker: path })
+      expect(done.exitCode).toBe(1)
+      expect(errors(done)).toEqual([expect.stringContaining('evil')])
+      for (const printed of [done.stdout, done.stderr, done.summary]) {
+        expect(foreignCommands(printed)).toEqual([])
+        expect(oddCharacters(printed)).toEqual([])
+      }
+      expect(foreignMarkup(done.summary)).toEqual([])
+    }
+  }
+)

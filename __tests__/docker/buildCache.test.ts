@@ -1,6 +1,8 @@
 import { expect, test } from '@jest/globals'
+import type { Docker } from '../../src/docker/cli.ts'
 import {
   pruneArguments,
+  pruneBuildCache,
   readCacheRecords,
   readTotal
 } from '../../src/docker/buildCache.ts'
@@ -36,11 +38,57 @@ test('the arguments of the prune', () => {
   ])
 })
 
+test('a prune that does not say what it freed is no prune that found nothing', async () => {
+  const prune = (stdout: string) => {
+    const docker: Docker = () =>
+      Promise.resolve({ exitCode: 0, stdout, stderr: '' })
+    return pruneBuildCache({
+      ...{
+        docker,
+        builder: 'default',
+        lookedAt: Date.now(),
+        until: 0,
+        keep: 0
+      },
+      configFolder: ''
+    })
+  }
+  expect(await prune('Total:\t12kB')).toMatchObject({ freed: 12_000 })
+  expect(await prune('Total:\t0B')).toMatchObject({ outcome: 'gone' })
+  for (const text of ['', 'Total:\tmuch', 'WARNING: no config'])
+    expect(await prune(text)).toEqual({
+      outcome: 'removed',
+      detail: 'the builder did not say how much'
+    })
+})
+
+/** A record as buildx prints it. */
+const block = (id: string, size: string, more: Record<string, string> = {}) =>
+  Object.entries({
+    ID: id,
+    'Created at': '2026-01-31 12:00:00.1 +0000 UTC',
+    Reclaimable: 'true',
+    Shared: 'false',
+    Size: size,
+    Description: 'mount / from exec a: b',
+    'Usage count': '1',
+    ...more
+  })
+    .map(([key, value]) => `${key}:\t${value}`)
+    .join('\n')
+
+const totals = (total: string) =>
+  `Shared:\t\t4.194MB\nPrivate:\t12B\nReclaimable:\t4.194MB\nTotal:\t\t${total}`
+
 test('the records of buildx du', () => {
   const text = [
-    'ID:\t\tabc\nParents:\tx\nCreated at:\t2026-01-31 12:00:00.1 +0000 UTC\nMutable:\tfalse\nReclaimable:\ttrue\nShared:\t\ttrue\nSize:\t\t4.194MB\nDescription:\tmount / from exec a: b\nUsage count:\t1\nLast used:\t2 hours ago\nType:\t\tregular',
-    'ID:\t\tdef\nReclaimable:\tfalse\nShared:\t\tfalse\nSize:\t\t12B\nType:\t\tinternal',
-    'Shared:\t\t4.194MB\nPrivate:\t12B\nReclaimable:\t4.194MB\nTotal:\t\t4.194MB'
+    block('abc', '4.194MB', {
+      Shared: 'true',
+      'Last used': '2 hours ago',
+      Type: 'regular'
+    }),
+    block('def', '12B', { Reclaimable: 'false', Type: 'internal' }),
+    totals('4.194MB')
   ].join('\n\n')
   const hour = 3_600_000
   expect(readCacheRecords(text)).toEqual([
@@ -60,4 +108,34 @@ test('the records of buildx du', () => {
     }
   ])
   expect(readCacheRecords('')).toEqual([])
+  expect(readCacheRecords(totals('0B'))).toEqual([])
+})
+
+test('what a build ran does not pass for records: its text of several lines stands in the description', () => {
+  const harmless = { Description: 'exec sh -c\n\nSize:\t9GB\nType: internal\n' }
+  expect(
+    readCacheRecords(
+      [block('abc', '5MB', harmless), totals('5MB')].join('\n\n')
+    )
+  ).toMatchObject([{ bytes: 5_000_000, internal: false }])
+  for (const Description of [
+    `exec sh -c\n\n${block('forged', '9GB')}\n`,
+    'exec sh -c\nUsage count: 1\nSize: 9GB',
+    'exec sh -c\n\nTotal: 9GB'
+  ])
+    expect(
+      readCacheRecords(
+        [block('abc', '5MB', { Description }), totals('5MB')].join('\n\n')
+      )
+    ).toBeUndefined()
+})
+
+test.each([
+  ['no totals', [block('abc', '5MB')]],
+  ['a total of more', [block('abc', '5MB'), totals('6MB')]],
+  ['a size that is none', [block('abc', 'much'), totals('0B')]],
+  ['no ID', [block('', '5MB'), totals('5MB')]],
+  ['something else', ['WARNING: no config']]
+])('records with %s are not understood', (_, blocks) => {
+  expect(readCacheRecords(blocks.join('\n\n'))).toBeUndefined()
 })

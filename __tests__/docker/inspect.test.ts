@@ -61,11 +61,43 @@ test('an inspection that answers nothing is an error', async () => {
   ).toEqual({ found: [], unreadable: [] })
 })
 
+test.each([
+  ['fewer things', '[{"Id":"a"}]', ['a', 'b']],
+  ['none', '[]', ['a', 'b']],
+  ['another thing', '[{"Id":"a"},{"Id":"c"}]', ['a', 'b']],
+  ['one thing twice', '[{"Id":"a"},{"Id":"a"}]', ['a', 'b']],
+  ['more things', '[{"Id":"a"},{"Id":"b"},{"Id":"c"}]', ['a', 'b']],
+  ['another ID', '[{"Id":"sha256:b"}]', ['sha256:a']],
+  ['two images for a reference', '[{"Id":"a"},{"Id":"b"}]', ['app:1']],
+  ['another thing, and an error', '[{"Id":"c"}]', ['a', 'b'], 'no such b']
+])(
+  'an inspection that answers %s is an error',
+  async (_, stdout, names, stderr = '') => {
+    await expect(
+      inspect(answering(stdout, stderr), 'image', names, imageSchema)
+    ).rejects.toThrow(/docker image inspect did not tell/)
+  }
+)
+
+test('an image that is asked for by a reference answers with its ID', async () => {
+  expect(
+    await inspect(
+      answering('[{"Id":"sha256:a"}]'),
+      'image',
+      ['app:1'],
+      imageSchema
+    )
+  ).toMatchObject({ found: [{ Id: 'sha256:a' }], unreadable: [] })
+})
+
 test('many names and long ones take several calls', async () => {
   const sizes: number[] = []
   const docker: Docker = (args) => {
-    sizes.push(args.length - 3)
-    return answering('[]')(args)
+    const asked = args.slice(3)
+    sizes.push(asked.length)
+    return answering(JSON.stringify(asked.map((Id) => ({ Id, Name: Id }))))(
+      args
+    )
   }
   await inspect(
     docker,
@@ -76,7 +108,9 @@ test('many names and long ones take several calls', async () => {
   expect(sizes).toEqual([100, 100, 50])
   sizes.length = 0
   // The longest name that a filesystem takes; on Windows a command line has no more than 32,767 characters.
-  const long = Array.from({ length: 200 }, () => 'n'.repeat(255))
+  const long = Array.from({ length: 200 }, (_, index) =>
+    String(index).padStart(255, 'n')
+  )
   await inspect(docker, 'volume', long, volumeSchema)
   expect(sizes).toEqual([62, 62, 62, 14])
 })

@@ -2,10 +2,13 @@ import { expect, test } from '@jest/globals'
 import { DockerError } from '../../src/docker/cli.ts'
 import {
   containerSchema,
+  eventSchema,
+  historySchema,
   imageSchema,
   networkSchema,
   readJson,
-  readJsonLines
+  readJsonLines,
+  volumeSchema
 } from '../../src/docker/schemas.ts'
 
 test('keys that an engine leaves out, or sets to null, are none', () => {
@@ -50,4 +53,53 @@ test('output that is no JSON is an error that names the command', () => {
   expect(() =>
     readJsonLines('{"Id":"x"}\n{"Id', imageSchema, 'image ls')
   ).toThrow(/docker image ls/)
+})
+
+const event = {
+  Type: 'image',
+  Action: 'pull',
+  Actor: { ID: 'app:1' },
+  timeNano: 1
+}
+
+test.each([
+  ['mounts', containerSchema, { Mounts: 'data' }],
+  ['networks', containerSchema, { NetworkSettings: { Networks: ['net'] } }],
+  ['endpoints', containerSchema, { NetworkSettings: { Networks: { net: 5 } } }],
+  [
+    'a network ID',
+    containerSchema,
+    { NetworkSettings: { Networks: { net: { NetworkID: 5 } } } }
+  ],
+  ['an end', containerSchema, { State: { FinishedAt: 'yesterday' } }],
+  ['labels', imageSchema, { Config: { Labels: ['keep'] } }],
+  ['a label', imageSchema, { Config: { Labels: { keep: true } } }],
+  ['a time of tagging', imageSchema, { Metadata: { LastTagTime: 'never' } }],
+  ['running containers', networkSchema, { Name: 'n', Containers: 'c' }],
+  ['options', volumeSchema, { Name: 'v', Options: ['type=nfs'] }],
+  ['an event without a time', eventSchema, { ...event, timeNano: null }],
+  ['an event of nothing', eventSchema, { ...event, Actor: null }],
+  ['a size', historySchema, { Size: null }]
+])('%s of the wrong type are not "none", but an error', (_, schema, value) => {
+  const json = JSON.stringify({ Id: 'x', ...value })
+  expect(() => readJson<unknown>(json, schema, 'x inspect')).toThrow(
+    /docker x inspect/
+  )
+})
+
+test('the date of a build is other people’s text: what is none is unknown', () => {
+  expect(
+    readJson('{"Id":"x","Created":"long ago"}', imageSchema, 'image inspect')
+      .Created
+  ).toBeUndefined()
+})
+
+test('what is said of output that cannot be read has an end', () => {
+  const Labels = Object.fromEntries(
+    Array.from({ length: 10_000 }, (_, index) => [`label ${index}`, 5])
+  )
+  const json = JSON.stringify({ Id: 'x', Config: { Labels } })
+  const read = () => readJson(json, imageSchema, 'image inspect')
+  expect(read).toThrow(DockerError)
+  expect(read).toThrow(/^.{0,2000}$/s)
 })

@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { oldImage, resource, useEngine } from './harness.ts'
+import { dockerWith, oldImage, resource, useEngine } from './harness.ts'
 
 const { docker, engine, load, build, step, contents } = useEngine()
 const everything = {
@@ -19,25 +19,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-/**
- * A docker that does something of its own right before it passes on a call: what another job may do on the same
- * engine at the worst moment. `$docker` is the real one; `once` runs what follows it one time only.
- */
-async function dockerThat(hooks: string): Promise<string> {
-  const path = join(folder, 'docker')
-  await writeFile(
-    path,
-    `#!/bin/sh
-docker=${engine().docker}
-once() { mkdir ${folder}/once 2>/dev/null && "$@" >/dev/null; }
-count() { echo >>${folder}/$1; wc -l <${folder}/$1; }
-${hooks}
-exec "$docker" "$@"
-`,
-    { mode: 0o755 }
-  )
-  return path
-}
+const dockerThat = (hooks: string) => dockerWith(engine(), folder, hooks)
 
 test('an image that gets another tag at the last moment stays', async () => {
   await load([oldImage('app'), oldImage('other')])
@@ -219,6 +201,7 @@ test('when the time is up the step stops cleanly, and says what was not done', a
       'm'
     )
   )
+  expect(done.processesLeft).toEqual([])
 })
 
 test('a cancelled run stops, and still says what it did', async () => {

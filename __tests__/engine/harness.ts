@@ -49,10 +49,7 @@ export type TestEngine = {
     options?: { tag?: string; buildKit?: boolean }
   ) => Promise<string>
   /** Runs the step on this engine. */
-  step: (
-    inputs: Record<string, string>,
-    env?: Record<string, string | undefined>
-  ) => Promise<Step>
+  step: (...args: Parameters<typeof runStep>) => Promise<Step>
   /** References and IDs of all images, names of all containers, networks and volumes. */
   contents: () => Promise<Contents>
 }
@@ -69,13 +66,14 @@ export type Contents = {
  * Starts a throw-away engine for a file of tests. ENGINE_ROOT names a folder with a system to run it in, and
  * ENGINE_STORE the image store, `containerd` or `overlay2`.
  */
-export function useEngine(): TestEngine {
+export function useEngine(options: { dataSize?: string } = {}): TestEngine {
   let running: ThrowawayEngine | undefined
   const root = process.env['ENGINE_ROOT']
   const store = process.env['ENGINE_STORE'] || undefined
 
   beforeAll(async () => {
     running = await startEngine({
+      ...options,
       ...(root && { root }),
       store
     })
@@ -125,12 +123,16 @@ export function useEngine(): TestEngine {
         await rm(folder, { recursive: true })
       }
     },
-    step: async (inputs, env) =>
-      runStep(inputs, {
-        DOCKER_HOST: engine().host,
-        PATH: `${await folderOfDocker(engine())}:${process.env['PATH'] ?? ''}`,
-        ...env
-      }),
+    step: async (inputs, env, options) =>
+      runStep(
+        inputs,
+        {
+          DOCKER_HOST: engine().host,
+          PATH: `${await folderOfDocker(engine())}:${process.env['PATH'] ?? ''}`,
+          ...env
+        },
+        options
+      ),
     contents: async () => {
       const lines = async (...args: string[]) =>
         [...new Set((await docker(...args)).split('\n').filter(Boolean))].sort()
@@ -163,6 +165,32 @@ async function folderOfDocker({
   const path = join(folder, 'cli')
   await mkdir(path, { recursive: true })
   await symlink(docker, join(path, 'docker')).catch(() => undefined)
+  return path
+}
+
+/**
+ * A docker that does something of its own right before it passes on a call: what another job may do on the same
+ * engine at the worst moment, or a fault. `$docker` is the real one; `once` runs what follows it one time only; `pause`
+ * waits until there is a file `go`.
+ */
+export async function dockerWith(
+  { docker }: ThrowawayEngine,
+  folder: string,
+  hooks: string
+): Promise<string> {
+  const path = join(folder, 'docker')
+  await writeFile(
+    path,
+    `#!/bin/sh
+docker=${docker}
+once() { mkdir ${folder}/once 2>/dev/null && "$@" >/dev/null; }
+count() { echo >>${folder}/$1; wc -l <${folder}/$1; }
+pause() { : >${folder}/paused; while [ ! -e ${folder}/go ]; do sleep 0.05; done; }
+${hooks}
+exec "$docker" "$@"
+`,
+    { mode: 0o755 }
+  )
   return path
 }
 

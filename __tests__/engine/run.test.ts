@@ -1,7 +1,13 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import type { Step } from '../../scripts/step.ts'
+import {
+  foreignCommands,
+  foreignMarkup,
+  hostileTexts,
+  oddCharacters
+} from '../hostile.ts'
 import { resource, useEngine } from './harness.ts'
 
 const { docker, engine, load, build, step, contents } = useEngine()
@@ -204,68 +210,106 @@ test('a protected pattern that matches nothing is a warning, but for the default
   )
 })
 
-test('other people’s text reaches neither the runner’s commands nor the summary’s markup', async () => {
-  const hostile = [
-    '::error::x',
-    '##[error]x',
-    'a|b',
-    '`code`',
-    '<script>x</script>',
-    '\u001b[31mred',
-    'two\n::error::lines'
-  ]
-  const made: string[] = []
-  for (const name of hostile) {
-    const done = await docker('network', 'create', name).then(
-      () => true,
-      () => false
-    )
-    if (done) made.push(name)
-  }
-  // Docker takes any text as a label and as the name of a network's option.
-  for (const [index, text] of hostile.entries())
-    await docker(
-      'create',
-      '--network',
-      'none',
-      '--name',
-      `c${index}`,
-      '--label',
-      `evil=${text}`,
-      '--label',
-      text,
-      'busybox:1',
-      'true'
-    )
-  expect(made.length).toBeGreaterThan(3)
+// Each is a resource of every kind: half of them is enough for a real engine.
+const texts = hostileTexts.filter((_, index) => index % 2 === 0)
 
-  const done = await step({
+/** Nothing of what the step printed or wrote is other people's but text. */
+function expectHarmless({ stdout, stderr, summary, outputs }: Step): void {
+  const written = [stdout, stderr, summary, ...Object.values(outputs)]
+  expect(written.flatMap(foreignCommands)).toEqual([])
+  expect(written.flatMap(oddCharacters)).toEqual([])
+  expect(foreignMarkup(summary)).toEqual([])
+  expect(summary).toContain('evil')
+}
+
+/** Tries each call with each text; returns how many of them Docker took. */
+async function tryAll(
+  call: (text: string, index: number) => Promise<unknown>
+): Promise<number> {
+  const tried = await Promise.allSettled(texts.map(call))
+  return tried.filter(({ status }) => status === 'fulfilled').length
+}
+
+test('other people’s text reaches neither the runner’s commands nor the summary’s markup', async () => {
+  const old = { created: '2024-05-01T12:00:00Z' }
+  // Docker takes nearly any name for a network, and any text as a label; not so for the other names.
+  const taken = {
+    networks: await tryAll((text) =>
+      docker('network', 'create', '--label', `evil=${text}`, text)
+    ),
+    volumes: await tryAll((text) => docker('volume', 'create', text)),
+    tags: await tryAll((text, index) =>
+      load([{ ...old, references: [text], layers: [layer(text, index)] }])
+    ),
+    containers: await tryAll((text, index) =>
+      docker(
+        ...['create', '--network', 'none', '--name', `evil-${index}`],
+        ...['--label', `evil=${text}`, '--env', `evil=${text}`],
+        ...['busybox:1', text]
+      )
+    )
+  }
+  await load(
+    texts.map((text, index) => ({
+      ...old,
+      references: [`evil:${index}`],
+      labels: { [text]: text, evil: text },
+      layers: [layer(text, index)]
+    }))
+  )
+  const all = texts.length
+  expect(taken.containers).toBe(all)
+  expect(taken.networks).toBeGreaterThan(all / 2)
+  await docker(
+    ...['commit', '--author', '::error::evil', '--message', '<b>evil\n::x'],
+    ...['evil-0', 'evil:commit']
+  )
+  const inputs = {
     'keep-last': '0',
     until: '0s',
+    'include-volumes': 'all',
     'protected-images': 'busybox',
-    'protected-labels': 'evil=::error::x\n*\\|*\n*<*>*'
-  })
+    'protected-labels': texts
+      .filter((_, index) => index % 2 === 0)
+      .map((text) => `evil=${text.replaceAll(/[\n,]/g, '*')}`)
+      .join('\n')
+  }
 
-  expect(done.exitCode).toBe(0)
-  const lines = done.stdout.split('\n')
-  const commands = lines.filter(
-    (line) => /^\s*::/.test(line) || line.includes('##[')
+  const plan = await step({ ...inputs, 'dry-run': 'true' })
+  expect(plan.exitCode).toBe(0)
+  expectHarmless(plan)
+  const logged = await step(
+    { ...inputs, 'dry-run': 'true' },
+    { GITHUB_STEP_SUMMARY: undefined, GITHUB_OUTPUT: undefined }
   )
-  expect(
-    commands.filter(
-      (line) =>
-        !/^::(group::(Look|Plan|Remove)|endgroup::|warning::)/.test(line)
-    )
-  ).toEqual([])
-  expect(done.stdout).not.toContain('\u001b')
-  expect(done.summary).not.toContain('\u001b')
-  // Whatever stands between the fences of a code span is no markup.
-  const markup = done.summary.replace(/(`+)(?!`)[^]*?[^`]\1(?!`)/g, '')
-  expect(markup).not.toMatch(/script|::error|code|\[31m/)
-  for (const line of markup
-    .split('\n')
-    .filter((one) => one.startsWith('| network |')))
-    // With and without a column of bytes.
-    expect([5, 6]).toContain(line.split('|').length)
-  expect(resource(done, 'c0').outcome).toBe('kept')
+  expect(logged.stdout).toContain('## Docker Reclaim')
+  expectHarmless({ ...logged, summary: plan.summary })
+
+  // The engine refuses each removal with such words; the calls of the CLI are real but for that.
+  const command = join(engine().folder, 'refusing')
+  const words = join(engine().folder, 'words')
+  await writeFile(words, `Error response from daemon: ${texts.join('\n')}\n`)
+  await writeFile(
+    command,
+    `#!/bin/sh
+case "$2" in rm) cat ${words} >&2; exit 1 ;; esac
+exec ${engine().docker} "$@"
+`,
+    { mode: 0o755 }
+  )
+  const refused = await step({ ...inputs, docker: command })
+  expect(refused.exitCode).toBe(1)
+  expect(refused.outputs['failed']).not.toBe('0')
+  expectHarmless(refused)
+
+  const done = await step(inputs)
+  expect(done.exitCode).toBe(0)
+  expectHarmless(done)
+  expect(resource(done, 'evil-0').reason).toBe('protected-label')
+  expect(resource(done, 'evil-1').outcome).toBe('removed')
+})
+
+const layer = (text: string, index: number) => ({
+  name: text.replaceAll('/', ''),
+  bytes: 1_000 + index
 })

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import {
   labelMatcher,
   parseLabelPattern,
@@ -96,4 +97,61 @@ test.each([
   expect(
     pattern && labelMatcher(pattern)(labels as Record<string, string>)
   ).toBe(matches)
+})
+
+/** The same said as a regular expression, which takes forever on long texts. */
+function expression(glob: string): RegExp {
+  const parts = glob.split('/').map((part, index, { length }) => {
+    const last = index === length - 1
+    if (part === '**') return last ? '[^/]+(/[^/]+)*' : '([^/]+/)*'
+    const text = part
+      .replaceAll('.', '\\.')
+      .replaceAll('*', '[^/]*')
+      .replaceAll('?', '[^/]')
+    return last ? text : `${text}/`
+  })
+  return new RegExp(`^${parts.join('')}$`)
+}
+
+test('a glob matches what it says part by part', () => {
+  const part = (letters: string) =>
+    fc
+      .array(fc.constantFrom(...letters.split('')), {
+        minLength: 1,
+        maxLength: 5
+      })
+      .map((all) => all.join('').replace(/\*\*+/g, '*'))
+  const glob = fc
+    .array(fc.oneof(part('ab.*?'), fc.constant('**')), {
+      minLength: 1,
+      maxLength: 4
+    })
+    .map((parts) => parts.join('/'))
+  const path = fc
+    .array(part('ab.'), { minLength: 1, maxLength: 4 })
+    .map((parts) => parts.join('/'))
+  let matched = 0
+  fc.assert(
+    fc.property(glob, path, (glob, path) => {
+      const matches = referenceMatcher(glob)(`${path}:1`)
+      if (matches) matched += 1
+      expect(matches).toBe(expression(glob).test(path))
+    }),
+    { numRuns: 20_000 }
+  )
+  expect(matched).toBeGreaterThan(500)
+})
+
+test('no pattern takes long, and none is too long', () => {
+  const stars = '*a'.repeat(40)
+  const path = 'a'.repeat(200)
+  expect(referenceMatcher(`${stars}*b`)(`${path}:1`)).toBe(false)
+  expect(referenceMatcher(`${stars}*`)(`${path}:1`)).toBe(true)
+  expect(referenceMatcher(`app:${stars}*b`)(`app:${path}`)).toBe(false)
+  expect(referenceMatcher('**/a/'.repeat(40) + 'b')('a/'.repeat(200))).toBe(
+    false
+  )
+  expect(referenceMatcher('x'.repeat(100_000))('node:1')).toBe(false)
+  const label = { key: `${stars}*b`, value: undefined }
+  expect(labelMatcher(label)({ ['a'.repeat(100_000)]: '' })).toBe(false)
 })

@@ -4,10 +4,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { openPage, startBrowser } from '../../scripts/browser.ts'
 import { renderPage } from '../../scripts/page.ts'
-import { hostileTexts, makeSummaries } from '../../scripts/summaries.ts'
+import { makeSummaries } from '../../scripts/summaries.ts'
 import { renderPie } from '../../src/report/pictures.ts'
 import { neutralise } from '../../src/report/text.ts'
 import { makeTestReport, resource } from '../builders.ts'
+import { hostileTexts } from '../hostile.ts'
 
 const summaries = Object.entries(makeSummaries())
 const screenshots = join(import.meta.dirname, '../../preview')
@@ -20,9 +21,12 @@ beforeAll(async () => {
 afterAll(() => browser?.close())
 
 /** Opens Markdown as GitHub shows it. */
-function open(text: string, colorScheme: 'light' | 'dark'): Promise<Page> {
+async function open(
+  text: string,
+  colorScheme: 'light' | 'dark'
+): Promise<Page> {
   if (browser === undefined) throw new Error('there is no browser')
-  return openPage(browser, renderPage('Summary', text), colorScheme)
+  return openPage(browser, await renderPage('Summary', text), colorScheme)
 }
 
 /** What there is to see: whether the diagrams are drawn, what sticks out, and what is no part of a summary. */

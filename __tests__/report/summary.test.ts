@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { defaults } from '../../src/inputs.ts'
 import { headline } from '../../src/report/headline.ts'
 import {
   renderFailure,
@@ -6,6 +8,7 @@ import {
   type SummaryFacts
 } from '../../src/report/summary.ts'
 import { day, facts, makeTestReport, resource } from '../builders.ts'
+import { foreignMarkup, hostileTexts, oddCharacters } from '../hostile.ts'
 
 /** With plain spaces: those of figures do not break. */
 const summarise = (of: SummaryFacts) =>
@@ -263,4 +266,65 @@ describe('how an image comes back', () => {
     const worse = resource({ digests: ['`x`@sha256:0'] })
     expect(summarise(facts([worse]))).not.toContain('docker pull')
   })
+})
+
+/** Other people's text everywhere in a summary where it can be. */
+function renderHostile(text: string): string {
+  const names = { id: text, name: text, detail: text, references: [text, text] }
+  const resources = [
+    resource(names),
+    resource({ ...names, kind: 'volume', bytes: null }),
+    resource({ ...names, outcome: 'failed' }),
+    resource({ ...names, action: 'untag', removedReferences: [text] }),
+    ...(['protected-label', 'protected-image', 'recent'] as const).map(
+      (reason) =>
+        resource({ ...names, action: 'keep', outcome: 'kept', reason })
+    )
+  ]
+  const engine = { name: text, id: text, version: text, store: text }
+  const inputs = Object.fromEntries(
+    Object.keys(defaults).map((name) => [name, text])
+  ) as typeof defaults
+  return renderSummary(
+    facts(resources, {
+      report: { ...makeTestReport(resources), engine },
+      ...{ inputs, warnings: [text, text], error: text }
+    })
+  )
+}
+
+test('a renderer finds nothing in a summary that other people wrote, but code', () => {
+  // The check finds what it is there for.
+  expect(foreignMarkup('evil `evil` <b>x</b>')).toEqual([
+    'evil ',
+    '<b>',
+    '</b>'
+  ])
+  expect(
+    foreignMarkup('|  | name | why |\n|-|-|-|\n| image | `a | b` | c |')
+  ).not.toEqual([])
+  for (const text of hostileTexts) {
+    for (const summary of [renderHostile(text), renderFailure(text)]) {
+      expect([text, foreignMarkup(summary)]).toEqual([text, []])
+      expect([text, oddCharacters(summary)]).toEqual([text, []])
+    }
+  }
+})
+
+test('nor where other people’s text is put together from bad parts', () => {
+  const parts = [
+    ...hostileTexts,
+    ...['`', '``', '|', '\\', '\\|', '\n', ' ', '*', '_', '[', ']', '(', ')'],
+    ...['<', '>', '&', '!', '#', '\t', '\u00a0', '\ud83d', '\ude00']
+  ]
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom(...parts), { maxLength: 12 }),
+      (text) => {
+        expect(foreignMarkup(renderHostile(`${text.join('')}evil`))).toEqual([])
+        expect(foreignMarkup(renderHostile(text.join('')))).toEqual([])
+      }
+    ),
+    { numRuns: 500 }
+  )
 })

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { sum } from '../policy/decision.ts'
 import type { CacheRecord, Engine } from '../policy/inventory.ts'
 import { parseHumanAge, parseTime } from '../units.ts'
-import { orNothing, type CallOptions, type Docker } from './cli.ts'
+import { orNothing, wordsOf, type CallOptions, type Docker } from './cli.ts'
 import type { Fate } from './removal.ts'
 import { readSize } from './schemas.ts'
 import { costlyLimit, readDiskUsage } from './sizes.ts'
@@ -32,45 +33,103 @@ export async function listBuildCache(
   if (output === undefined) return undefined
   if (output.exitCode === 0) return readCacheRecords(output.stdout)
   const usage = await readDiskUsage(docker)
-  return usage?.BuildCache.map((record) => {
-    const usedAt =
-      readLogTime(record.LastUsedAt) ?? readLogTime(record.CreatedAt)
-    const idle = usedAt === undefined ? 0 : Math.max(engine.now - usedAt, 0)
-    return {
-      bytes: readSize(record.Size) ?? 0,
-      idle: { least: idle, most: idle },
-      inUse: record.InUse === 'true',
-      shared: record.Shared === 'true',
-      internal: isInternal(record.CacheType)
-    }
-  })
-}
-
-/** Reads `buildx du --verbose`: blocks of "Key: value" lines. Figures after the blocks are totals. */
-export function readCacheRecords(text: string): CacheRecord[] {
-  return text.split(/\n\s*\n/).flatMap((block) => {
-    const fields = new Map(
-      block.split('\n').map((line) => {
-        const [key = '', ...value] = line.split(':')
-        return [key.trim(), value.join(':').trim()]
+  return (
+    usage &&
+    allOrNothing(
+      usage.BuildCache.map((record) => {
+        // One that was never used since counts from its creation.
+        const usedAt = readLogTime(record.LastUsedAt || record.CreatedAt)
+        const idle = usedAt && Math.max(engine.now - usedAt, 0)
+        return makeRecord({
+          id: record.ID,
+          size: record.Size,
+          inUse: record.InUse,
+          shared: record.Shared,
+          type: record.CacheType,
+          idle: idle === undefined ? undefined : { least: idle, most: idle }
+        })
       })
     )
-    if (!fields.has('ID')) return []
-    const idle = parseHumanAge(fields.get('Last used') ?? '')
-    return [
-      {
-        bytes: readSize(fields.get('Size') ?? '') ?? 0,
-        idle: idle ?? { least: 0, most: Infinity },
-        inUse: fields.get('Reclaimable') === 'false',
-        shared: fields.get('Shared') === 'true',
-        internal: isInternal(fields.get('Type') ?? '')
-      }
-    ]
-  })
+  )
 }
 
-function isInternal(type: string): boolean {
-  return type === 'internal' || type === 'frontend'
+/** One record from what a command says of it; undefined where that is not understood. */
+function makeRecord({
+  id,
+  size,
+  inUse,
+  shared,
+  type,
+  idle = { least: 0, most: Infinity }
+}: {
+  id: string
+  size: string
+  inUse: string
+  shared: string
+  type: string
+  idle: CacheRecord['idle'] | undefined
+}): CacheRecord | undefined {
+  const bytes = readSize(size)
+  const understood = [inUse, shared].every((one) => /^(true|false)$/.test(one))
+  if (id === '' || bytes === undefined || !understood) return undefined
+  return {
+    bytes,
+    idle,
+    inUse: inUse === 'true',
+    shared: shared === 'true',
+    internal: type === 'internal' || type === 'frontend'
+  }
+}
+
+/** What some of the records say is worth nothing without the others. */
+function allOrNothing(
+  records: readonly (CacheRecord | undefined)[]
+): CacheRecord[] | undefined {
+  const understood = records.filter((one) => one !== undefined)
+  return understood.length === records.length ? understood : undefined
+}
+
+/**
+ * Reads `buildx du --verbose`: blocks of "Key: value" lines, then totals. Undefined where that is not all there is: a
+ * description is what a build ran, other people's text of several lines, and could pass for more records.
+ */
+export function readCacheRecords(text: string): CacheRecord[] | undefined {
+  if (text.trim() === '') return []
+  const blocks = text
+    .split(/\n\s*\n(?=(?:ID|Shared|Private|Reclaimable|Total):)/)
+    .map(fieldReader)
+  const total = readSize(blocks.pop()?.('Total') ?? '')
+  const records = allOrNothing(
+    blocks.map((field) =>
+      makeRecord({
+        id: field('ID'),
+        size: field('Size'),
+        inUse: { true: 'false', false: 'true' }[field('Reclaimable')] ?? '',
+        shared: field('Shared'),
+        type: field('Type'),
+        idle: parseHumanAge(field('Last used'))
+      })
+    )
+  )
+  const added = sum(records?.map(({ bytes }) => bytes) ?? [])
+  // All of these are rounded to four digits.
+  return total !== undefined && Math.abs(added - total) <= total / 500
+    ? records
+    : undefined
+}
+
+/** Reads the fields of a block; one that it has more than once is empty. */
+function fieldReader(block: string): (name: string) => string {
+  const lines = block
+    // Free text stands here, up to the next field.
+    .replace(/^Description:[^]*?(?=\nUsage count:)/m, '')
+    .split('\n')
+    .map((line) => /^([^:]*):(.*)$/.exec(line) ?? [])
+  const fields = Map.groupBy(lines, ([, name = '']) => name)
+  return (name) => {
+    const [line, ...more] = fields.get(name) ?? []
+    return more.length === 0 ? (line?.[2] ?? '').trim() : ''
+  }
 }
 
 /** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
@@ -124,16 +183,18 @@ export async function pruneBuildCache({
     limit: Infinity,
     ...builderOptions(builder)
   })
-  const words = output.stderr.trim() || `exit code ${output.exitCode}`
+  const words = wordsOf(output, 'builder prune')
   if (output.exitCode === 0) {
-    const freed = readTotal(output.stdout) ?? 0
-    return freed > 0
-      ? {
+    const freed = readTotal(output.stdout)
+    if (freed === 0)
+      return { outcome: 'gone', detail: 'the builder found nothing to remove' }
+    return freed === undefined
+      ? { outcome: 'removed', detail: 'the builder did not say how much' }
+      : {
           outcome: 'removed',
           freed,
           detail: 'as many records as the builder found'
         }
-      : { outcome: 'gone', detail: 'the builder found nothing to remove' }
   }
   if (/already running/i.test(words)) return changed('another prune is running')
   if (await hasPruneFilters(configFolder))

@@ -180,7 +180,7 @@ export function connectionError(
     return new DockerError(
       'no-permission',
       'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
-        `root, or a member of the group docker (the runner has to be started again after that).\n${words}`
+        `root, or a member of the group docker (the runner has to be started again after that).\n${cut(words)}`
     )
   const unreachable =
     /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i
@@ -192,7 +192,7 @@ export function connectionError(
   const where = set.length > 0 ? ` (${set.join(', ')})` : ''
   return new DockerError(
     'no-engine',
-    `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${words}`
+    `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${cut(words)}`
   )
 }
 
@@ -223,10 +223,24 @@ function describeCall(command: string, args: readonly string[]): string {
 /** Throws the engine's words as an error where a call failed. */
 export function succeed(output: Output, what: string): Output {
   if (output.exitCode === 0) return output
-  throw new DockerError(
-    'failed',
-    `docker ${what} failed with exit code ${output.exitCode}: ${output.stderr.trim() || 'it said nothing'}`
-  )
+  throw new DockerError('failed', describeExit(output, what))
+}
+
+/** The words of a call that failed; of one that said nothing, how it ended. */
+export function wordsOf(output: Output, what: string): string {
+  return cut(output.stderr) || describeExit(output, what)
+}
+
+function describeExit({ exitCode, stderr }: Output, what: string): string {
+  return `docker ${what} failed with exit code ${exitCode}: ${cut(stderr) || 'it said nothing'}`
+}
+
+/** As much of a text as somebody reads: its start and its end. */
+function cut(text: string): string {
+  const trimmed = text.trim()
+  return trimmed.length > 4_000
+    ? `${trimmed.slice(0, 2_000)}\n…\n${trimmed.slice(-2_000)}`
+    : trimmed
 }
 
 /** A figure that may be left out: undefined where the engine did not give it, for whatever reason but a cancel. */

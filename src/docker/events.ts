@@ -22,7 +22,7 @@ export function readEvents(lines: string): EngineEvent[] {
     at: event.timeNano / 1e6,
     type: event.Type,
     action: event.Action,
-    id: event.Actor?.ID ?? '',
-    image: event.Actor?.Attributes['image'] ?? ''
+    id: event.Actor.ID,
+    image: event.Actor.Attributes['image'] ?? ''
   }))
 }

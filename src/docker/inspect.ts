@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import {
   countForOneCall,
+  DockerError,
   succeed,
   type CallOptions,
   type Docker,
@@ -39,9 +40,13 @@ export async function inspect<T>(
       )
       if (output.stdout === '') succeed(output, `${type} inspect`)
       const found = readJson(output.stdout, schema.array(), `${type} inspect`)
-      if (output.exitCode === 0) return { found, unreadable: [] }
-      const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]))
-      const missing = chunk.filter((name) => !known.has(name))
+      const missing = findMissing(type, chunk, found)
+      const whole = found.length === chunk.length - missing.length
+      if (!whole || (output.exitCode === 0 && missing.length > 0))
+        throw new DockerError(
+          'failed',
+          `docker ${type} inspect did not tell of what it was asked for, but of something else or of less.`
+        )
       return {
         found,
         unreadable: missing.filter((name) => !saysAbsent(output, type, name))
@@ -52,6 +57,19 @@ export async function inspect<T>(
     found: inspected.flatMap(({ found }) => found),
     unreadable: inspected.flatMap(({ unreadable }) => unreadable)
   }
+}
+
+/** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */
+function findMissing(
+  type: Inspectable,
+  names: readonly string[],
+  found: readonly { Id?: string; Name?: string }[]
+): string[] {
+  const [first = '', ...more] = names
+  if (type === 'image' && more.length === 0 && !first.startsWith('sha256:'))
+    return found.length === 0 ? [first] : []
+  const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]))
+  return names.filter((name) => !known.has(name))
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import type {
   Container,
   Engine,
@@ -93,19 +93,25 @@ export async function lookAtAll(
   }
 }
 
+/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
 async function listIds(
   docker: Docker,
   args: readonly string[]
 ): Promise<string[]> {
-  const { stdout } = succeed(await docker(args), args.slice(0, 2).join(' '))
-  return [...new Set(stdout.split('\n').filter(Boolean))]
+  const command = args.slice(0, 2).join(' ')
+  const { stdout } = succeed(await docker(args), command)
+  return [...new Set(readJsonLines(stdout, z.string().min(1), command))]
 }
 
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'] as const
 
-/** All containers, in every state. `ls` prints only IDs: as JSON it would have the engine measure each of them. */
+/** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
 export async function listContainers(docker: Docker): Promise<Container[]> {
-  const ids = await listIds(docker, [...listAllContainers, '--quiet'])
+  const ids = await listIds(docker, [
+    ...listAllContainers,
+    '--format',
+    '{{json .ID}}'
+  ])
   const inspected = await inspect(docker, 'container', ids, containerSchema)
   const others = await Promise.all(
     inspected.unreadable.map((id) => readFromListing(docker, id))
@@ -154,8 +160,12 @@ async function readFromListing(
 function readContainer(raw: z.output<typeof containerSchema>): Container {
   const { State: state, Config: config, HostConfig: host } = raw
   const networks = raw.NetworkSettings?.Networks ?? []
-  const named = (type: string) => raw.Mounts.filter(({ Type }) => Type === type)
-  const asked = (host?.Mounts ?? []).filter(({ Type }) => Type === 'image')
+  // Of a mount without a type nobody knows what it holds.
+  const named = (type: string) =>
+    raw.Mounts.filter(({ Type }) => Type === type || Type === '')
+  const asked = (host?.Mounts ?? []).filter(
+    ({ Type }) => Type === 'image' || Type === ''
+  )
   const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode].flatMap(
     (mode) => /^container:(.+)/.exec(mode ?? '')?.[1] ?? []
   )
@@ -235,7 +245,7 @@ function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {
 }
 
 async function listNetworks(docker: Docker): Promise<Inspected<Network>> {
-  const args = ['network', 'ls', '--quiet', '--no-trunc']
+  const args = ['network', 'ls', '--no-trunc', '--format', '{{json .ID}}']
   return inspectNetworks(docker, await listIds(docker, args))
 }
 
@@ -259,7 +269,7 @@ export async function inspectNetworks(
 }
 
 async function listVolumes(docker: Docker): Promise<Inspected<Volume>> {
-  const args = ['volume', 'ls', '--quiet']
+  const args = ['volume', 'ls', '--format', '{{json .Name}}']
   return inspectVolumes(docker, await listIds(docker, args))
 }
 

@@ -12,6 +12,7 @@ import {
 import {
   countForOneCall,
   DockerError,
+  wordsOf,
   type Docker,
   type Output
 } from './cli.ts'
@@ -153,14 +154,14 @@ function createAct(options: RemovalOptions) {
     await remove(kind, whole)
     const unclear = whole.filter((item) => !results.has(item))
     for (const item of await attempt(unclear, () =>
-      stillGoing(kind, unclear)
+      stillGoing(kind, unclear, noteLost)
     )) {
       // Once more, alone: what the engine says now is about this one.
       const output = await remove(kind, [item])
       const [left] = results.has(item)
         ? []
-        : await attempt([item], () => stillGoing(kind, [item]))
-      if (left !== undefined) settle(left, readRefusal(output))
+        : await attempt([item], () => stillGoing(kind, [item], noteLost))
+      if (left !== undefined) settle(left, readRefusal(kind, output))
     }
   }
 
@@ -221,17 +222,32 @@ function createAct(options: RemovalOptions) {
   /** Looks again at the items and what could need them; settles those that are gone or have changed. */
   async function stillGoing(
     kind: RemovableKind,
-    items: readonly PlanItem[]
+    items: readonly PlanItem[],
+    note: (items: readonly PlanItem[], look: SecondLook) => void = () =>
+      undefined
   ): Promise<PlanItem[]> {
     if (items.length === 0) return []
     const ids = items.map(({ id }) => id)
     const look = await lookAgain(docker, inventory, watch, kind, ids)
+    note(items, look)
     return items.filter((item) => {
       const change = recheck[kind](item.id, look)
       if (change === 'gone') settle(item, { outcome: 'gone' })
       else if (change !== undefined) settle(item, kept(change.changed))
       return change === undefined
     })
+  }
+
+  /**
+   * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
+   * it deletes, and they stay off where it then has no room to write that down.
+   */
+  function noteLost(items: readonly PlanItem[], { images }: SecondLook): void {
+    for (const { id, references = [] } of items) {
+      const left = images.get(id)?.references ?? references
+      const lost = references.filter((one) => !left.includes(one))
+      takenOff.set(id, [...new Set([...(takenOff.get(id) ?? []), ...lost])])
+    }
   }
 
   async function prune(item: PlanItem): Promise<void> {
@@ -341,8 +357,8 @@ const used =
   /in use|being used|is using|referenced in|active endpoints|dependent child|is running|a running container|is paused|is restarting|already in progress/i
 
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal({ stderr, exitCode }: Output): Fate {
-  const detail = stderr.trim() || `exit code ${exitCode}`
+function readRefusal(kind: RemovableKind, output: Output): Fate {
+  const detail = wordsOf(output, `${kind} rm`)
   return used.test(detail) ? kept(detail) : { outcome: 'failed', detail }
 }
 

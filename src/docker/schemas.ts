@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { parseSize, parseTime } from '../units.ts'
 import { DockerError } from './cli.ts'
 
-// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional.
+// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional. One that is
+// there and is something else than it should be is no "none": what it holds could be what speaks against a removal.
 function orElse<T extends z.ZodType>(schema: T, fallback: z.output<T>) {
   return schema.nullish().transform((value) => value ?? fallback)
 }
@@ -13,29 +14,42 @@ const size = orElse(z.number().nonnegative(), 0)
 const time = z
   .string()
   .nullish()
+  .transform((value, context) => {
+    const instant = value ? parseTime(value) : undefined
+    if (value && instant === undefined)
+      context.addIssue({ code: 'custom', message: 'this is no time' })
+    return instant
+  })
+/** When an image was built is written by whoever built it, in whatever form. */
+const buildTime = z
+  .string()
+  .nullish()
   .transform((value) => parseTime(value ?? ''))
-// Not z.record: that drops the key `__proto__`, which Docker takes for a label or a network like any other.
-const map = z
-  .unknown()
-  .optional()
-  .transform((value) =>
-    Object.fromEntries(
-      entriesOf(value).map(([key, entry]) => [
-        key,
-        typeof entry === 'string' ? entry : ''
-      ])
-    )
-  )
-const keys = z
-  .unknown()
-  .optional()
-  .transform((value) => entriesOf(value).map(([key]) => key))
 
-function entriesOf(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null
-    ? Object.entries(value)
-    : []
+/** The entries of an object. Not z.record: that drops the key `__proto__`, which Docker takes like any other. */
+function entries<T>(schema: z.ZodType<T>) {
+  return z
+    .unknown()
+    .optional()
+    .transform((value, context): [string, T][] => {
+      if (value === undefined || value === null) return []
+      const complain = (message: string) => {
+        context.addIssue({ code: 'custom', message })
+      }
+      if (typeof value !== 'object' || Array.isArray(value)) {
+        complain('this is no object')
+        return []
+      }
+      return Object.entries(value).flatMap<[string, T]>(([key, entry]) => {
+        const result = schema.safeParse(entry)
+        if (result.success) return [[key, result.data]]
+        complain(`${key}: ${z.prettifyError(result.error)}`)
+        return []
+      })
+    })
 }
+const map = entries(text).transform((all) => Object.fromEntries(all))
+const keys = entries(z.unknown()).transform((all) => all.map(([key]) => key))
 
 export const infoSchema = z.object({
   ID: text,
@@ -49,7 +63,6 @@ export const infoSchema = z.object({
   ServerErrors: texts
 })
 
-const endpointSchema = z.object({ NetworkID: text }).nullish()
 const mountSchema = z.object({ Type: text, Name: text, Source: text })
 
 export const containerSchema = z.object({
@@ -74,18 +87,17 @@ export const containerSchema = z.object({
   NetworkSettings: z
     .object({
       /** Names with the IDs of the networks; a container that never started has no IDs. */
-      Networks: z
-        .unknown()
-        .optional()
-        .transform((value) =>
-          entriesOf(value).map(([name, endpoint]) => ({
+      Networks: entries(z.object({ NetworkID: text }).nullish()).transform(
+        (all) =>
+          all.map(([name, endpoint]) => ({
             name,
-            id: endpointSchema.safeParse(endpoint).data?.NetworkID ?? ''
+            id: endpoint?.NetworkID ?? ''
           }))
-        )
+      )
     })
     .nullish(),
-  SizeRw: size
+  /** Below 0 where the engine could not measure it. */
+  SizeRw: orElse(z.number(), -1)
 })
 
 /** What `container ls` tells of a container that cannot be inspected. */
@@ -97,7 +109,7 @@ export const imageSchema = z.object({
   RepoDigests: texts,
   Parent: text,
   Comment: text,
-  Created: time,
+  Created: buildTime,
   Size: size,
   Metadata: z.object({ LastTagTime: time }).nullish(),
   RootFS: z.object({ Layers: texts }).nullish(),
@@ -126,11 +138,11 @@ export const volumeSchema = z.object({
 
 /** A line of `events`. */
 export const eventSchema = z.object({
-  Type: text,
-  Action: text,
-  Actor: z.object({ ID: text, Attributes: map }).nullish(),
+  Type: z.string(),
+  Action: z.string(),
+  Actor: z.object({ ID: z.string(), Attributes: map }),
   /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
-  timeNano: orElse(z.number(), 0)
+  timeNano: z.number().nonnegative()
 })
 
 /** A line of `image ls`. */
@@ -139,7 +151,7 @@ export const listedImageSchema = z.object({ ID: z.string().min(1), Size: text })
 /** A line of `image history --human=false`. */
 export const historySchema = z.object({
   CreatedBy: text,
-  Size: z.coerce.number().nonnegative()
+  Size: z.string().regex(/^\d+$/).transform(Number)
 })
 
 /** The parts of `system df -v` that are read; sizes are text for people. */
@@ -148,6 +160,7 @@ export const diskUsageSchema = z.object({
   BuildCache: orElse(
     z.array(
       z.object({
+        ID: text,
         CacheType: text,
         InUse: text,
         Shared: text,
@@ -182,7 +195,8 @@ export function readJson<T>(
     throw unreadable(command, `no JSON: ${json.slice(0, 200)}`)
   }
   const result = schema.safeParse(value)
-  if (!result.success) throw unreadable(command, z.prettifyError(result.error))
+  if (!result.success)
+    throw unreadable(command, z.prettifyError(result.error).slice(0, 1_000))
   return result.data
 }
 

@@ -24,7 +24,8 @@ export async function measureContainers(
     flags: ['--size'],
     limit: costlyLimit
   })
-  return new Map(found.map(({ Id, SizeRw }) => [Id, SizeRw]))
+  const measured = found.filter(({ SizeRw }) => SizeRw >= 0)
+  return new Map(measured.map(({ Id, SizeRw }) => [Id, SizeRw]))
 }
 
 /** What volumes hold, in bytes by name, as far as the engine tells in time. */

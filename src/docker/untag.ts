@@ -1,7 +1,8 @@
 import type { Engine, Image } from '../policy/inventory.ts'
 import { parseReference } from '../policy/match.ts'
 import type { PlanItem } from '../policy/plan.ts'
-import type { Docker } from './cli.ts'
+import { wordsOf, type Docker } from './cli.ts'
+import { saysAbsent } from './inspect.ts'
 import { inspectImages } from './inventory.ts'
 
 // Without --no-prune the engine takes untagged parents along, protected ones too.
@@ -38,18 +39,24 @@ export async function untag(
   references: readonly string[],
   done: string[]
 ): Promise<string> {
-  const means = async (reference: string) => {
+  const read = async (reference: string) => {
     const { found } = await inspectImages(docker, engine, [reference])
-    return found[0]?.id === id
+    return found[0]?.id
   }
   let words = ''
   for (const reference of references) {
     const compares = engine.store === 'containerd' && !reference.includes('@')
-    if (!compares && !(await means(reference))) continue
+    if (!compares && (await read(reference)) !== id) continue
     const name = compares ? `${reference}@${id}` : reference
     const output = await docker([...removeImage, '--', name])
     if (output.exitCode === 0) done.push(reference)
-    else if (await means(reference)) words = output.stderr.trim()
+    else {
+      const meant = await read(reference)
+      if (meant === id) words = wordsOf(output, 'image rm')
+      // It is off, although the engine has no room to write that down.
+      else if (meant === undefined && !saysAbsent(output, 'image', name))
+        done.push(reference)
+    }
   }
   return words
 }

@@ -10,7 +10,8 @@ export type Watch = {
 
 /**
  * Watches an engine from the moment of its clock at which it was asked who it is: no later than the listing. Events
- * that do not come for a while are only less to go by; that the stream broke off is told once, and nothing fails.
+ * that do not come for a while are only less to go by; that the stream broke off or cannot be read is told once, and
+ * nothing fails.
  */
 export function watchEngine(
   { now }: Engine,
@@ -44,14 +45,20 @@ export function watchEngine(
       forceKillAfterDelay: 1_000
     }
   )
-  const read = async () => {
-    for await (const line of stream) events.push(...readEvents(line))
+  let told = false
+  const tell = () => {
+    if (!told && !signal.aborted) onBroken()
+    told = true
   }
-  read()
-    .catch(() => undefined)
-    .then(() => {
-      if (!signal.aborted) onBroken()
-    })
-    .catch(() => undefined)
+  const read = async () => {
+    for await (const line of stream)
+      try {
+        events.push(...readEvents(line))
+      } catch {
+        // The next lines may be read again; and a stream that nobody reads would block.
+        tell()
+      }
+  }
+  read().then(tell, tell)
   return { events: () => events }
 }

@@ -1,5 +1,3 @@
-import picomatch from 'picomatch'
-
 /** A label pattern of the input `protected-labels`: `key` or `key=value`, where `*` is any text. */
 export type LabelPattern = { key: string; value: string | undefined }
 
@@ -55,10 +53,10 @@ export function referenceMatcher(glob: string): (reference: string) => boolean {
   const pattern = parseReference(glob)
   // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
   const onHub = /^(?:index\.)?docker\.io\//.test(glob)
-  const repository = globMatcher(pattern.repository)
-  const tag = globMatcher(pattern.tag ?? '*')
+  const repository = pathMatcher(pattern.repository)
+  const tag = partMatcher(pattern.tag ?? '*')
   const digest =
-    pattern.digest === undefined ? undefined : globMatcher(pattern.digest)
+    pattern.digest === undefined ? undefined : partMatcher(pattern.digest)
   return (reference) => {
     const parts = parseReference(reference)
     if (!repository(parts.repository)) return false
@@ -75,11 +73,54 @@ function hasRegistry(repository: string): boolean {
   return rest.length > 0 && /[.:]|^localhost$/.test(first)
 }
 
-function globMatcher(glob: string): (text: string) => boolean {
-  if (glob === '*' || glob === '**')
-    // Both match what is empty, too: the tag of a reference that has a digest instead.
-    return (text) => glob === '**' || !text.includes('/')
-  return picomatch(glob, { dot: true, strictSlashes: true, windows: false })
+/** Matches a path part by part: `**` stands for any number of whole parts, but for one at least at the end. */
+function pathMatcher(glob: string): (path: string) => boolean {
+  const parts = glob.split('/')
+  const pattern = parts.at(-1) === '**' ? [...parts, '*'] : parts
+  return (path) =>
+    matches(pattern, path.split('/'), {
+      any: '**',
+      one: (wanted, part) => partMatcher(wanted)(part)
+    })
+}
+
+function partMatcher(glob: string): (part: string) => boolean {
+  return (part) =>
+    matches(glob, part, {
+      any: '*',
+      one: (wanted, character) => wanted === '?' || wanted === character
+    })
+}
+
+/**
+ * Matches a sequence with a pattern in which `any` stands for any number of elements. Goes back to the latest `any`
+ * alone, where a regular expression would try all of them: with several it would take minutes.
+ */
+function matches(
+  pattern: ArrayLike<string>,
+  sequence: ArrayLike<string>,
+  { any, one }: { any: string; one: (wanted: string, got: string) => boolean }
+): boolean {
+  let next = 0
+  let at = 0
+  let retry: { next: number; at: number } | undefined
+  while (at < sequence.length) {
+    const wanted = pattern[next]
+    const got = sequence[at] ?? ''
+    if (wanted === any) {
+      next += 1
+      retry = { next, at }
+    } else if (wanted !== undefined && one(wanted, got)) {
+      next += 1
+      at += 1
+    } else if (retry === undefined) return false
+    else {
+      retry = { next: retry.next, at: retry.at + 1 }
+      ;({ next, at } = retry)
+    }
+  }
+  while (pattern[next] === any) next += 1
+  return next === pattern.length
 }
 
 /** Reads `key` or `key=value`; undefined where the key is empty. */
@@ -99,9 +140,6 @@ export function labelMatcher(
 }
 
 function textMatcher(pattern: string): (text: string) => boolean {
-  const literals = pattern
-    .split('*')
-    .map((literal) => literal.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'))
-  const expression = new RegExp(`^${literals.join('[^]*')}$`)
-  return (text) => expression.test(text)
+  return (text) =>
+    matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got })
 }

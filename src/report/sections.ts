@@ -11,7 +11,7 @@ import {
   tableThatFits
 } from './markdown.ts'
 import type { Reason, Report, Resource } from './report.ts'
-import { code, count } from './text.ts'
+import { code } from './text.ts'
 
 /** How many bytes of the summary a list may take, and how many rows stand there without being unfolded. */
 const longestList = 400_000
@@ -89,7 +89,7 @@ export function renderFailures({ resources }: Report): string {
   )
   return failed.length <= 2 * shownRows
     ? `### Failed\n\n${list}`
-    : `### Failed\n\n${folded(count(failed.length, 'removal'), list)}`
+    : `### Failed\n\n${folded(`Removals that failed: ${failed.length}`, list)}`
 }
 
 export function renderLargest({ resources, dryRun }: Report): string {

@@ -1,0 +1,593 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { readTotal } from '../../src/docker/buildCache.ts'
+import {
+  DockerError,
+  orNothing,
+  type Docker,
+  type Output
+} from '../../src/docker/cli.ts'
+import {
+  findContext,
+  lookAtAll,
+  lookAtEngine
+} from '../../src/docker/inventory.ts'
+import {
+  measureContainers,
+  measureLayers,
+  measureVolumes
+} from '../../src/docker/sizes.ts'
+import { parseSize, parseTime } from '../../src/units.ts'
+
+/** What a real engine printed to each command (see scripts/record.ts). */
+type Recording = { args: string[]; stdout: string }[]
+
+const folder = join(import.meta.dirname, 'recordings')
+const recordings = new Map(
+  readdirSync(folder).map((name) => [
+    name,
+    JSON.parse(readFileSync(join(folder, name), 'utf8')) as Recording
+  ])
+)
+
+const commandOf = (args: readonly string[]) =>
+  /^(info|events)$/.test(args[0] ?? '')
+    ? String(args[0])
+    : args.slice(0, 2).join(' ')
+
+const isInspection = ({ args }: { args: readonly string[] }) =>
+  args[1] === 'inspect' && args[0] !== 'context'
+
+/** A docker that prints what was recorded, but for `changed`. What it is asked to inspect it looks up by name. */
+function replay(recording: Recording, changed?: Recording[number]): Docker {
+  const answer = (args: readonly string[]): Output => {
+    const same = recording.filter(
+      (one) => commandOf(one.args) === commandOf(args)
+    )
+    const call =
+      same.find(
+        (one) =>
+          (args[0] === 'image' && args[1] === 'history'
+            ? one.args.at(-1) === args.at(-1)
+            : true) && one.args.includes('--size') === args.includes('--size')
+      ) ?? same[0]
+    if (call === undefined)
+      return { exitCode: 125, stdout: '', stderr: 'unknown flag' }
+    if (changed?.args === call.args)
+      return { exitCode: 0, stdout: changed.stdout, stderr: '' }
+    if (!isInspection(call))
+      return { exitCode: 0, stdout: call.stdout, stderr: '' }
+    const all = JSON.parse(call.stdout) as Json[]
+    const names = args.slice(args.indexOf('--') + 1)
+    const found = all.filter((one) => names.includes(identify(one)))
+    const missing = names.filter(
+      (name) => !found.some((one) => identify(one) === name)
+    )
+    return {
+      exitCode: missing.length > 0 ? 1 : 0,
+      stdout: JSON.stringify(found),
+      stderr: missing
+        .map((name) => `Error: No such ${String(args[0])}: ${name}`)
+        .join('\n')
+    }
+  }
+  return (args) => Promise.resolve(answer(args))
+}
+
+/** Everything that is read of an engine. */
+async function readAll(docker: Docker) {
+  const engine = await lookAtEngine(docker, {})
+  const context = await findContext(docker)
+  const inventory = await lookAtAll(docker, engine, context.name)
+  const measured = inventory.containers.filter(({ name }) => name === 'helper')
+  return {
+    inventory: { ...inventory, containers: sorted(inventory.containers) },
+    context,
+    written: await orNothing(
+      measureContainers(
+        docker,
+        measured.map(({ id }) => id)
+      )
+    ),
+    volumes: await measureVolumes(docker),
+    layers: await orNothing(measureLayers(docker, engine, inventory.images))
+  }
+}
+
+type Json = Record<string, unknown>
+const identify = (one: Json) => String(one['Id'] ?? one['Name'])
+const sorted = <T extends { id: string }>(all: T[]) =>
+  all.toSorted((a, b) => (a.id < b.id ? -1 : 1))
+
+// What the same text says to a reader who takes nothing for granted: each of these throws where it is something else.
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function need(right: boolean): void {
+  if (!right) throw new Error('this is something else')
+}
+
+function get(value: unknown, ...path: string[]): unknown {
+  return path.reduce<unknown>((inner, key) => {
+    need(isObject(inner) || inner == null)
+    return isObject(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined
+  }, value)
+}
+
+function text(value: unknown, ...path: string[]): string {
+  const got = get(value, ...path) ?? ''
+  need(typeof got === 'string')
+  return typeof got === 'string' ? got : ''
+}
+
+function list(value: unknown, ...path: string[]): unknown[] {
+  const got = get(value, ...path) ?? []
+  need(Array.isArray(got))
+  return Array.isArray(got) ? got : []
+}
+
+const texts = (value: unknown, ...path: string[]) =>
+  list(value, ...path).map((one) => {
+    need(typeof one === 'string')
+    return String(one)
+  })
+
+function entries(value: unknown, ...path: string[]): [string, unknown][] {
+  const got = get(value, ...path) ?? {}
+  need(isObject(got))
+  return Object.entries(got)
+}
+
+const map = (value: unknown, ...path: string[]) =>
+  Object.fromEntries(
+    entries(value, ...path).map(([key, one]) => [key, text({ one }, 'one')])
+  )
+
+function time(value: unknown, ...path: string[]): number | undefined {
+  const got = text(value, ...path)
+  const instant = parseTime(got)
+  need(got === '' || instant !== undefined)
+  return instant
+}
+
+function size(value: unknown, ...path: string[]): number {
+  const got = get(value, ...path) ?? 0
+  need(typeof got === 'number' && got >= 0 && Number.isFinite(got))
+  return Number(got)
+}
+
+function flag(value: unknown, ...path: string[]): boolean {
+  const got = get(value, ...path) ?? false
+  need(typeof got === 'boolean')
+  return got === true
+}
+
+function name(value: unknown, ...path: string[]): string {
+  const got = text(value, ...path)
+  need(got !== '')
+  return got
+}
+
+const eachLine = (stdout: string) =>
+  stdout
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line): unknown => JSON.parse(line))
+
+/** What there is to know of the engine, of what was printed. */
+function honest(printed: (command: string) => string, changed: string) {
+  const info: unknown = JSON.parse(printed('info'))
+  need(isObject(info))
+  need(texts(info, 'ServerErrors').length === 0)
+  const status = list(info, 'DriverStatus').map((pair) =>
+    texts({ pair }, 'pair')
+  )
+  const containerd = status.some(
+    ([key, value]) =>
+      key === 'driver-type' && value === 'io.containerd.snapshotter.v1'
+  )
+  const contexts: unknown = JSON.parse(printed('context inspect'))
+  const [context] = list({ contexts }, 'contexts').map((one) => {
+    need(isObject(one))
+    return {
+      name: text(one, 'Name') || 'default',
+      endpoint: text(one, 'Endpoints', 'docker', 'Host')
+    }
+  })
+  const listing = (kind: string) =>
+    eachLine(printed(`${kind} ls`)).map((one) => name({ one }, 'one'))
+  const inspected = (kind: string, ids: string[]) => {
+    if (ids.length === 0) return []
+    const raw: unknown = JSON.parse(printed(`${kind} inspect`))
+    const key = kind === 'volume' ? 'Name' : 'Id'
+    const all = list({ raw }, 'raw').map((one) => {
+      need(isObject(one))
+      return { one, id: name(one, key) }
+    })
+    const wanted = new Set(ids)
+    // Exactly what it was asked for.
+    if (changed === `${kind} inspect`)
+      need(
+        all.length === wanted.size &&
+          new Set([...wanted, ...all.map(({ id }) => id)]).size ===
+            wanted.size &&
+          new Set(all.map(({ id }) => id)).size === all.length
+      )
+    return all.filter(({ id }) => wanted.has(id)).map(({ one }) => one)
+  }
+  const mounts = (raw: unknown, ...path: string[]) =>
+    list(raw, ...path).map((one) => {
+      need(isObject(one))
+      return {
+        type: text(one, 'Type'),
+        name: text(one, 'Name'),
+        source: text(one, 'Source')
+      }
+    })
+  const containers = inspected('container', listing('container')).map((raw) => {
+    const mounted = mounts(raw, 'Mounts')
+    const asked = mounts(raw, 'HostConfig', 'Mounts')
+    const of = (type: string) => (one: { type: string }) =>
+      one.type === type || one.type === ''
+    const modes = ['NetworkMode', 'IpcMode', 'PidMode'].map((mode) =>
+      text(raw, 'HostConfig', mode)
+    )
+    const written = get(raw, 'SizeRw') ?? 0
+    need(typeof written === 'number' && Number.isFinite(written))
+    return {
+      id: name(raw, 'Id'),
+      name: text(raw, 'Name').replace(/^\//, '') || name(raw, 'Id'),
+      state: text(raw, 'State', 'Status'),
+      createdAt: time(raw, 'Created'),
+      startedAt: time(raw, 'State', 'StartedAt'),
+      finishedAt: time(raw, 'State', 'FinishedAt'),
+      labels: map(raw, 'Config', 'Labels'),
+      image: text(raw, 'Image'),
+      imageReference: text(raw, 'Config', 'Image'),
+      mountedImages: [
+        ...mounted.filter(of('image')).map((one) => one.name),
+        ...asked.filter(of('image')).map((one) => one.source)
+      ],
+      networks: entries(raw, 'NetworkSettings', 'Networks').flatMap(
+        ([key, endpoint]) => {
+          need(isObject(endpoint) || endpoint === null)
+          return [key, text(endpoint, 'NetworkID')].filter(Boolean)
+        }
+      ),
+      volumes: mounted.filter(of('volume')).map((one) => one.name),
+      binds: mounted.filter(of('bind')).map((one) => one.source),
+      joins: [
+        ...modes
+          .filter((mode) => /^container:./.test(mode))
+          .map((mode) => mode.slice('container:'.length)),
+        ...texts(raw, 'HostConfig', 'Links').flatMap(
+          (link) => link.replace(/^\//, '').split(':')[0] || []
+        )
+      ]
+    }
+  })
+  const listed = eachLine(printed('image ls')).map(
+    (one) => [name(one, 'ID'), text(one, 'Size')] as const
+  )
+  const sizes = new Map(listed)
+  const ids = [...sizes.keys()]
+  const images = inspected('image', ids).map((raw) => {
+    const real = (one: string) => !one.includes('<none>')
+    const tags = texts(raw, 'RepoTags').filter(real)
+    const digests = texts(raw, 'RepoDigests').filter(real)
+    const id = name(raw, 'Id')
+    const unpacked = containerd
+      ? parseSize((sizes.get(id) ?? '').trim())
+      : undefined
+    const bytes = size(raw, 'Size')
+    return {
+      id,
+      references: containerd
+        ? [...new Set(tags)]
+        : [...new Set([...tags, ...digests])],
+      digests,
+      parent: text(raw, 'Parent') || undefined,
+      createdAt: parseTime(text(raw, 'Created')),
+      taggedAt: time(raw, 'Metadata', 'LastTagTime'),
+      labels: map(raw, 'Config', 'Labels'),
+      bytes: unpacked ?? bytes,
+      layers: texts(raw, 'RootFS', 'Layers'),
+      pulled: !containerd && digests.length > 0,
+      byBuildKit: text(raw, 'Comment').startsWith('buildkit')
+    }
+  })
+  const networks = inspected('network', listing('network')).map((raw) => ({
+    id: name(raw, 'Id'),
+    name: name(raw, 'Name'),
+    scope: text(raw, 'Scope'),
+    createdAt: time(raw, 'Created'),
+    labels: map(raw, 'Labels'),
+    ingress: flag(raw, 'Ingress'),
+    configFrom: text(raw, 'ConfigFrom', 'Network') || undefined,
+    containers: entries(raw, 'Containers').map(([key]) => key)
+  }))
+  const volumes = inspected('volume', listing('volume')).map((raw) => ({
+    name: name(raw, 'Name'),
+    driver: text(raw, 'Driver'),
+    createdAt: time(raw, 'CreatedAt'),
+    labels: map(raw, 'Labels'),
+    options: map(raw, 'Options'),
+    mountpoint: text(raw, 'Mountpoint')
+  }))
+  const events = eachLine(printed('events')).map((raw) => ({
+    at: size({ at: get(raw, 'timeNano') ?? NaN }, 'at') / 1e6,
+    type: text(raw, 'Type'),
+    action: text(raw, 'Action'),
+    id: text(raw, 'Actor', 'ID'),
+    image: map(raw, 'Actor', 'Attributes')['image'] ?? ''
+  }))
+  return {
+    context: context ?? { name: 'default', endpoint: '' },
+    engine: {
+      name: text(info, 'Name'),
+      id: text(info, 'ID'),
+      version: text(info, 'ServerVersion'),
+      store: containerd ? 'containerd' : text(info, 'Driver'),
+      now: time(info, 'SystemTime') ?? 0,
+      rootDir: text(info, 'DockerRootDir'),
+      kernel: text(info, 'KernelVersion')
+    },
+    containers: sorted(containers),
+    images,
+    networks,
+    volumes,
+    events
+  }
+}
+
+// What can go wrong with what is printed.
+
+const junk = [
+  ...['WARNING: Error loading config file', '', '{}', '[]', 'null', '5'],
+  ...['"text"', '<html>', '\u0000', '{"__proto__":{"Id":"x"}}']
+]
+const oddValues = [
+  ...['null', 'true', '0', '-1', '0.5', '1e300', '-1e300', '1e999', '[]'],
+  ...['""', '"text"', '"not a date"', '"2026-13-45T99:00:00Z"', '"-5MB"'],
+  ...['[null]', '["x"]', '[5]', '[[]]', '[{}]', '{}', '{"x":"y"}', '{"x":5}'],
+  ...['{"__proto__":"x"}', '{"__proto__":{"Type":"volume"}}']
+]
+
+/** What is read of what the commands print: these are changed more often than the rest. */
+const readKeys = new Set(
+  `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
+  NetworkMode IpcMode PidMode Links Mounts Type Source NetworkSettings Networks NetworkID SizeRw RepoTags RepoDigests
+  Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
+  CreatedAt Options Mountpoint Action Actor Attributes image timeNano DriverStatus DockerRootDir SystemTime ServerErrors
+  ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
+    /\s+/
+  )
+)
+
+const change = fc.record({
+  how: fc.constantFrom(
+    ...(['cut', 'drop', 'twice', 'insert'] as const),
+    ...(['swap', 'swap', 'swap', 'swap', 'delete', 'add'] as const)
+  ),
+  at: fc.nat(),
+  junk: fc.constantFrom(...junk),
+  value: fc.constantFrom(...oddValues)
+})
+
+type Change = typeof change extends fc.Arbitrary<infer T> ? T : never
+
+function mutate(stdout: string, { how, at, junk, value }: Change): string {
+  const lines = stdout.split('\n')
+  const line = at % lines.length
+  if (how === 'cut') return stdout.slice(0, at % (stdout.length + 1))
+  if (how === 'drop') return lines.toSpliced(line, 1).join('\n')
+  if (how === 'insert') return lines.toSpliced(line, 0, junk).join('\n')
+  if (how === 'twice')
+    return lines.toSpliced(line, 0, lines[line] ?? '').join('\n')
+  // One value of the JSON, or of one of its lines.
+  const whole = isJson(stdout)
+  const json = whole ? stdout : (lines[line] ?? '')
+  if (!isJson(json)) return stdout
+  const changed = mutateValue(JSON.parse(json), { how, at, value })
+  return whole ? changed : lines.with(line, changed).join('\n')
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Swaps or deletes the value at one of the keys, or adds keys beside it. */
+function mutateValue(
+  root: unknown,
+  { how, at, value }: Pick<Change, 'how' | 'at' | 'value'>
+): string {
+  const all = [...pathsOf(root)]
+  const read = all.filter((path) => readKeys.has(path.at(-1) ?? ''))
+  const paths = at % 3 > 0 && read.length > 0 ? read : all
+  const path = paths[Math.floor(at / 3) % paths.length] ?? []
+  const write = (inner: unknown, depth: number): string => {
+    if (depth === path.length) {
+      if (how === 'swap' || !isObject(inner)) return value
+      const extra = [`"__proto__":${value}`, `"extra":${value}`]
+      const own = Object.entries(inner).map(pair)
+      return `{${[...own, ...extra].join(',')}}`
+    }
+    const gone = how === 'delete' && depth === path.length - 1
+    const children = Object.entries(Object(inner) as Json).flatMap(
+      ([key, child]): [string, string][] => {
+        if (key !== path[depth]) return [[key, JSON.stringify(child)]]
+        return gone ? [] : [[key, write(child, depth + 1)]]
+      }
+    )
+    return Array.isArray(inner)
+      ? `[\n${children.map(([, child]) => child).join(',\n')}]`
+      : `{${children.map(([key, child]) => `${JSON.stringify(key)}:${child}`).join(',')}}`
+  }
+  const pair = ([key, child]: [string, unknown]) =>
+    `${JSON.stringify(key)}:${JSON.stringify(child)}`
+  return write(root, 0)
+}
+
+function* pathsOf(value: unknown, path: string[] = []): Generator<string[]> {
+  yield path
+  if (typeof value === 'object' && value !== null)
+    for (const [key, child] of Object.entries(value))
+      yield* pathsOf(child, [...path, key])
+}
+
+const mayBeUnknown = new Set(
+  'parent createdAt startedAt finishedAt taggedAt configFrom ledger records written layers'.split(
+    ' '
+  )
+)
+
+/** Every part of what was read that is undefined or no number, and has no business to be. */
+function holes(value: unknown, key = ''): string[] {
+  if (value === undefined) return mayBeUnknown.has(key) ? [] : [key]
+  if (typeof value === 'number') return Number.isNaN(value) ? [key] : []
+  if (value instanceof Map)
+    return [...value].flatMap(([inner, child]) => holes(child, String(inner)))
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([inner, child]) => holes(child, inner))
+}
+
+/** As text: a key `__proto__` is one like any other there. */
+const shown = (value: unknown) => JSON.stringify(value, null, 1)
+
+const factsOf = ({
+  context,
+  inventory
+}: Awaited<ReturnType<typeof readAll>>) => {
+  const { engine, containers, images, networks, volumes, events } = inventory
+  return { context, engine, containers, images, networks, volumes, events }
+}
+
+const cacheOf = ({ inventory }: Awaited<ReturnType<typeof readAll>>) =>
+  inventory.buildCache.records?.map(({ bytes, inUse, shared }) => ({
+    bytes,
+    inUse,
+    shared
+  }))
+
+const names = [...recordings.keys()]
+const runs = 1_000
+
+test.each(names)('what %s printed is read as it stands', async (name) => {
+  const recording = recordings.get(name) ?? []
+  const read = await readAll(replay(recording))
+  expect(holes(read)).toEqual([])
+  expect(shown(factsOf(read))).toBe(
+    shown(
+      honest(
+        (command) =>
+          recording.find(({ args }) => commandOf(args) === command)?.stdout ??
+          '',
+        ''
+      )
+    )
+  )
+  const { inventory, written, volumes, layers } = read
+  expect(inventory.containers.length).toBeGreaterThan(2)
+  expect(inventory.images.length).toBe(4)
+  expect(inventory.events.length).toBeGreaterThan(10)
+  expect(inventory.buildCache.records?.length).toBeGreaterThan(2)
+  expect([written?.size, volumes.size, layers?.size]).toEqual([1, 2, 4])
+})
+
+test.each(names)(
+  'whatever happens to what %s printed, it is read as it stands, or is an error that names the command',
+  async (name) => {
+    const recording = recordings.get(name) ?? []
+    const cache = cacheOf(await readAll(replay(recording)))
+    const cacheCommand = recording.some(({ args }) => args[1] === 'du')
+      ? 'builder du'
+      : 'system df'
+    let read = 0
+    let refused = 0
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...recording),
+        change,
+        async ({ args, stdout }, change) => {
+          const command = commandOf(args)
+          const changed = { args, stdout: mutate(stdout, change) }
+          let expected: ReturnType<typeof honest> | undefined
+          try {
+            expected = honest((wanted) => {
+              const call = recording.find(
+                (one) => commandOf(one.args) === wanted
+              )
+              return (call?.args === args ? changed : call)?.stdout ?? ''
+            }, command)
+          } catch {
+            expected = undefined
+          }
+          let got
+          try {
+            got = await readAll(replay(recording, changed))
+          } catch (error) {
+            refused += 1
+            expect(error).toBeInstanceOf(DockerError)
+            const { kind, message } = error as DockerError
+            if (kind !== 'no-engine')
+              expect(message).toContain(`docker ${command}`)
+            return
+          }
+          read += 1
+          expect(holes(got)).toEqual([])
+          expect(expected).toBeDefined()
+          if (expected?.engine.now === 0)
+            expected.engine.now = got.inventory.engine.now
+          expect(shown(factsOf(got))).toBe(shown(expected))
+          // Figures may be left out, but are not made up.
+          const records = cacheOf(got)
+          if (command === 'builder du')
+            expect([cache, undefined]).toContainEqual(records)
+          else if (command === cacheCommand)
+            for (const { bytes } of records ?? [])
+              expect(sizesIn(changed.stdout)).toContain(bytes)
+          else expect(records).toEqual(cache)
+          if (command === 'system df')
+            for (const bytes of got.volumes.values())
+              expect(sizesIn(changed.stdout)).toContain(bytes)
+        }
+      ),
+      { numRuns: runs }
+    )
+    expect(Math.min(read, refused)).toBeGreaterThan(runs / 10)
+  }
+)
+
+/** Every size in a text of JSON. */
+function sizesIn(json: string): number[] {
+  return [...json.matchAll(/"Size":\s*"([^"]*)"/g)].flatMap(
+    ([, text = '']) => parseSize(text) ?? []
+  )
+}
+
+test.each(names)(
+  'whatever happens to what a prune of %s printed, its total is read or unknown',
+  (name) => {
+    const [prune] = (recordings.get(name) ?? []).filter(
+      ({ args }) => args[1] === 'prune'
+    )
+    const total = readTotal(prune?.stdout ?? '')
+    expect(total).toBeGreaterThan(0)
+    fc.assert(
+      fc.property(change, (change) => {
+        expect([total, undefined]).toContain(
+          readTotal(mutate(prune?.stdout ?? '', change))
+        )
+      }),
+      { numRuns: 1_000 }
+    )
+  }
+)
