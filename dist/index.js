@@ -28807,9 +28807,9 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2876);
 /* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5106);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(5703);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(1620);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(7092);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(2895);
 
 
 
@@ -29455,7 +29455,7 @@ function formatShare(share) {
 
 /***/ }),
 
-/***/ 5703:
+/***/ 1620:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29684,15 +29684,46 @@ function pullLine({ digests = [], references = [] }) {
     return [`docker pull ${digest}${note}`];
 }
 
+;// CONCATENATED MODULE: ./src/report/cells.ts
+
+
+// How resources stand in the tables of the summary.
+/** How many rows stand there without being unfolded. */
+const shownRows = 5;
+/** Kind and name in one, where there is little room. */
+function whatCell(resource) {
+    const noun = headline/* nouns */.qF[resource.kind];
+    return resource.kind === 'build-cache'
+        ? noun
+        : `${noun} ${nameCell(resource, 60)}`;
+}
+function nameCell(resource, longest = 120) {
+    return (0,report_text/* code */.aY)(shortened(nameOf(resource)), longest);
+}
+/** What a reader knows it by: all references of an image that goes, or those that it loses. */
+function nameOf({ name, references, removedReferences, action }) {
+    if (action === 'untag' && removedReferences)
+        return removedReferences.join(', ');
+    const tags = references?.filter((one) => !one.includes('@')) ?? [];
+    return tags.length > 0 ? tags.join(', ') : name;
+}
+function whyCell({ reason, detail }, longest = 300) {
+    return (0,report_text/* code */.aY)(`${reason}: ${detail}`, longest);
+}
+/** IDs as Docker shows them to people. */
+function shortened(text) {
+    return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1');
+}
+
 ;// CONCATENATED MODULE: ./src/report/sections.ts
 
 
 
 
 
-/** How many bytes of the summary a list may take, and how many rows stand there without being unfolded. */
+
+/** How many bytes of the summary a list may take. */
 const longestList = 400_000;
-const shownRows = 5;
 /** What became of each kind. */
 function renderKinds({ resources, dryRun }) {
     const words = dryRun ? plannedColumns : doneColumns;
@@ -29775,6 +29806,29 @@ function renderLargest({ resources, dryRun }) {
 function bySize(resources) {
     return [...resources].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
 }
+/** Everything, folded away. */
+function renderEverything({ resources, dryRun }) {
+    const went = bySize(resources.filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept'));
+    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+    return [
+        renderList(dryRun ? 'Everything that would go' : 'Everything that went', ['bytes:', 'kind', 'name', 'why'], went.map((one) => [describeBytes(one), ...cells(one)])),
+        renderList(dryRun ? 'Everything that would stay' : 'Everything that stays', ['kind', 'name', 'why'], kept.map(cells))
+    ];
+}
+function renderList(title, head, rows) {
+    if (rows.length === 0)
+        return '';
+    return folded(`${title}: ${rows.length}`, tableThatFits(head, rows, longestList));
+}
+function cells(resource) {
+    return [headline/* nouns */.qF[resource.kind], nameCell(resource), whyCell(resource)];
+}
+
+;// CONCATENATED MODULE: ./src/report/stays.ts
+
+
+
+
 /** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
 function renderStays({ resources, dryRun }, inputs, held) {
     const kept = resources.filter(({ outcome }) => outcome === 'kept');
@@ -29845,49 +29899,9 @@ const includes = {
     volume: 'include-volumes',
     'build-cache': 'include-build-cache'
 };
-/** Everything, folded away. */
-function renderEverything({ resources, dryRun }) {
-    const went = bySize(resources.filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept'));
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
-    return [
-        renderList(dryRun ? 'Everything that would go' : 'Everything that went', ['bytes:', 'kind', 'name', 'why'], went.map((one) => [describeBytes(one), ...cells(one)])),
-        renderList(dryRun ? 'Everything that would stay' : 'Everything that stays', ['kind', 'name', 'why'], kept.map(cells))
-    ];
-}
-function renderList(title, head, rows) {
-    if (rows.length === 0)
-        return '';
-    return folded(`${title}: ${rows.length}`, tableThatFits(head, rows, longestList));
-}
-function cells(resource) {
-    return [headline/* nouns */.qF[resource.kind], nameCell(resource), whyCell(resource)];
-}
-/** Kind and name in one, where there is little room. */
-function whatCell(resource) {
-    const noun = headline/* nouns */.qF[resource.kind];
-    return resource.kind === 'build-cache'
-        ? noun
-        : `${noun} ${nameCell(resource, 60)}`;
-}
-function nameCell(resource, longest = 120) {
-    return (0,report_text/* code */.aY)(shortened(nameOf(resource)), longest);
-}
-/** What a reader knows it by: all references of an image that goes, or those that it loses. */
-function nameOf({ name, references, removedReferences, action }) {
-    if (action === 'untag' && removedReferences)
-        return removedReferences.join(', ');
-    const tags = references?.filter((one) => !one.includes('@')) ?? [];
-    return tags.length > 0 ? tags.join(', ') : name;
-}
-function whyCell({ reason, detail }, longest = 300) {
-    return (0,report_text/* code */.aY)(`${reason}: ${detail}`, longest);
-}
-/** IDs as Docker shows them to people. */
-function shortened(text) {
-    return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1');
-}
 
 ;// CONCATENATED MODULE: ./src/report/summary.ts
+
 
 
 
@@ -30005,7 +30019,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 7092:
+/***/ 2895:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -33017,6 +33031,54 @@ function makeOutputs({ totals }, reportFile) {
     };
 }
 
+;// CONCATENATED MODULE: ./src/report/held.ts
+
+
+/** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
+function withMore({ inventory, sizes }, resources) {
+    const digests = new Map(inventory.images.map((one) => [one.id, one.digests]));
+    const ofImages = ownBytes(leftImages(inventory, resources));
+    const cached = (inventory.buildCache.records ?? []).filter(({ shared }) => !shared);
+    const own = {
+        container: (id) => sizes.containers.get(id),
+        network: () => undefined,
+        image: (id) => ofImages.get(id),
+        volume: (id) => sizes.volumes.get(id),
+        // What an image shares counts with that image.
+        'build-cache': () => (0,policy_decision/* sum */.cz)(cached.map(({ bytes }) => bytes))
+    };
+    return resources.map((one) => {
+        const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined;
+        const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : [];
+        return {
+            ...one,
+            ...(held !== undefined && { ownBytes: held }),
+            ...(one.kind === 'image' && known.length > 0 && { digests: known })
+        };
+    });
+}
+/** The images that are still there afterwards, or would be. */
+function leftImages({ images }, resources) {
+    const gone = resources.filter(({ kind, action, outcome }) => kind === 'image' &&
+        (outcome === 'removed' ||
+            outcome === 'gone' ||
+            (outcome === 'planned' && action === 'remove')));
+    const ids = new Set(gone.map(({ id }) => id));
+    return images.filter(({ id }) => !ids.has(id));
+}
+/** What the removal of all that stays for a reason would free, in bytes, as far as it is known. */
+function heldBytes(inventory, resources) {
+    const left = leftImages(inventory, resources);
+    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+    return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
+        const images = group.filter(({ kind }) => kind === 'image');
+        const others = group.filter(({ kind }) => kind !== 'image');
+        const freed = freedBytes(left, images.map(({ id }) => id));
+        const own = others.map(({ ownBytes = 0 }) => ownBytes);
+        return [reason, (0,policy_decision/* sum */.cz)([...freed.values(), ...own])];
+    }));
+}
+
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
 var api = __nccwpck_require__(3759);
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/iso.js
@@ -33199,56 +33261,13 @@ function freedBy({ kind, id, bytes }, result, freed) {
         return freed.get(id) ?? null;
     return bytes ?? null;
 }
-/** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
-function withMore({ inventory, sizes }, resources) {
-    const digests = new Map(inventory.images.map((one) => [one.id, one.digests]));
-    const ofImages = ownBytes(leftImages(inventory, resources));
-    const cached = (inventory.buildCache.records ?? []).filter(({ shared }) => !shared);
-    const own = {
-        container: (id) => sizes.containers.get(id),
-        network: () => undefined,
-        image: (id) => ofImages.get(id),
-        volume: (id) => sizes.volumes.get(id),
-        // What an image shares counts with that image.
-        'build-cache': () => (0,policy_decision/* sum */.cz)(cached.map(({ bytes }) => bytes))
-    };
-    return resources.map((one) => {
-        const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined;
-        const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : [];
-        return {
-            ...one,
-            ...(held !== undefined && { ownBytes: held }),
-            ...(one.kind === 'image' && known.length > 0 && { digests: known })
-        };
-    });
-}
-/** The images that are still there afterwards, or would be. */
-function leftImages({ images }, resources) {
-    const gone = resources.filter(({ kind, action, outcome }) => kind === 'image' &&
-        (outcome === 'removed' ||
-            outcome === 'gone' ||
-            (outcome === 'planned' && action === 'remove')));
-    const ids = new Set(gone.map(({ id }) => id));
-    return images.filter(({ id }) => !ids.has(id));
-}
-/** What the removal of all that stays for a reason would free, in bytes, as far as it is known. */
-function heldBytes(inventory, resources) {
-    const left = leftImages(inventory, resources);
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
-    return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
-        const images = group.filter(({ kind }) => kind === 'image');
-        const others = group.filter(({ kind }) => kind !== 'image');
-        const freed = freedBytes(left, images.map(({ id }) => id));
-        const own = others.map(({ ownBytes = 0 }) => ownBytes);
-        return [reason, (0,policy_decision/* sum */.cz)([...freed.values(), ...own])];
-    }));
-}
 
 // EXTERNAL MODULE: ./src/report/headline.ts
 var headline = __nccwpck_require__(4512);
-// EXTERNAL MODULE: ./src/report/summary.ts + 4 modules
-var summary = __nccwpck_require__(5703);
+// EXTERNAL MODULE: ./src/report/summary.ts + 6 modules
+var summary = __nccwpck_require__(1620);
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 

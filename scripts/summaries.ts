@@ -24,7 +24,8 @@ import {
   type Sizes
 } from '../src/policy/plan.ts'
 import type { Policy } from '../src/policy/policy.ts'
-import { heldBytes, makeReport } from '../src/report/report.ts'
+import { heldBytes } from '../src/report/held.ts'
+import { makeReport } from '../src/report/report.ts'
 import { renderFailure, renderSummary } from '../src/report/summary.ts'
 
 // Summaries of runs that were never made, on engines that were made up: the decisions and figures are the action's own.

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
 import type { Removal, Result } from '../../src/docker/removal.ts'
 import type { PlanItem } from '../../src/policy/plan.ts'
+import { heldBytes } from '../../src/report/held.ts'
 import {
-  heldBytes,
   makeReport,
   reportSchema,
   type ReportFacts

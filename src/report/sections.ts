@@ -1,6 +1,6 @@
-import type { InputName, InputTexts } from '../inputs.ts'
 import { sum } from '../policy/decision.ts'
-import { formatDuration, formatSize } from '../units.ts'
+import { formatSize } from '../units.ts'
+import { nameCell, shownRows, whatCell, whyCell } from './cells.ts'
 import { goes, nouns } from './headline.ts'
 import {
   bar,
@@ -10,12 +10,11 @@ import {
   table,
   tableThatFits
 } from './markdown.ts'
-import type { Reason, Report, Resource } from './report.ts'
+import type { Report, Resource } from './report.ts'
 import { code } from './text.ts'
 
-/** How many bytes of the summary a list may take, and how many rows stand there without being unfolded. */
+/** How many bytes of the summary a list may take. */
 const longestList = 400_000
-const shownRows = 5
 
 /** What became of each kind. */
 export function renderKinds({ resources, dryRun }: Report): string {
@@ -112,91 +111,6 @@ function bySize(resources: readonly Resource[]): Resource[] {
   return [...resources].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
 }
 
-/** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
-export function renderStays(
-  { resources, dryRun }: Report,
-  inputs: InputTexts,
-  held: ReadonlyMap<Reason, number>
-): string {
-  const kept = resources.filter(({ outcome }) => outcome === 'kept')
-  if (kept.length === 0) return ''
-  const rows = [...Map.groupBy(kept, ({ reason }) => reason)]
-    .map(([reason, group]) => ({
-      reason,
-      group,
-      bytes: held.get(reason) ?? 0
-    }))
-    .sort((a, b) => b.bytes - a.bytes || b.group.length - a.group.length)
-    .map(({ reason, group, bytes }) => [
-      [reason, ...inputCells(reason, group, inputs)].join(' '),
-      group.length,
-      figure(formatSize(bytes)),
-      describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
-    ])
-  const head = ['reason', 'resources:', 'hold at least:', 'longest idle:']
-  const what = kept.length === resources.length ? 'everything' : 'the rest'
-  const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`
-  return [
-    `### ${title}\n\n${table(head, rows)}`,
-    renderLargestKept(kept, dryRun)
-  ]
-    .filter(Boolean)
-    .join('\n\n')
-}
-
-function renderLargestKept(kept: readonly Resource[], dryRun: boolean): string {
-  const largest = kept
-    .filter(({ ownBytes = 0 }) => ownBytes > 0)
-    .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
-    .slice(0, shownRows)
-  if (largest.length === 0) return ''
-  const rows = largest.map((one) => [
-    whatCell(one),
-    figure(formatSize(one.ownBytes ?? 0)),
-    whyCell(one, 100)
-  ])
-  const title = dryRun ? 'would stay' : 'stay'
-  return table([`the largest that ${title}`, 'alone:', 'why'], rows)
-}
-
-function describeIdle(milliseconds: number): string {
-  return milliseconds < 0 ? 'unknown' : figure(formatDuration(milliseconds))
-}
-
-/** The inputs that hold what stays for a reason, as they were given. */
-function inputCells(
-  reason: Reason,
-  resources: readonly Resource[],
-  inputs: InputTexts
-): string[] {
-  const names =
-    reason === 'not-included'
-      ? [...new Set(resources.map(({ kind }) => includes[kind]))]
-      : (inputsOf[reason] ?? [])
-  const given = names.map((name) =>
-    code(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80)
-  )
-  return given.length > 0 ? [`(${given.join(', ')})`] : []
-}
-
-const inputsOf: Partial<Record<Reason, InputName[]>> = {
-  'keep-last': ['keep-last'],
-  recent: ['until'],
-  'unknown-age': ['until'],
-  'protected-label': ['protected-labels'],
-  'protected-image': ['protected-images'],
-  'named-volume': ['include-volumes'],
-  budget: ['timeout']
-}
-
-const includes = {
-  image: 'include-images',
-  container: 'include-containers',
-  network: 'include-networks',
-  volume: 'include-volumes',
-  'build-cache': 'include-build-cache'
-} satisfies Record<Resource['kind'], InputName>
-
 /** Everything, folded away. */
 export function renderEverything({ resources, dryRun }: Report): string[] {
   const went = bySize(
@@ -234,38 +148,4 @@ function renderList(
 
 function cells(resource: Resource): string[] {
   return [nouns[resource.kind], nameCell(resource), whyCell(resource)]
-}
-
-/** Kind and name in one, where there is little room. */
-function whatCell(resource: Resource): string {
-  const noun = nouns[resource.kind]
-  return resource.kind === 'build-cache'
-    ? noun
-    : `${noun} ${nameCell(resource, 60)}`
-}
-
-function nameCell(resource: Resource, longest = 120): string {
-  return code(shortened(nameOf(resource)), longest)
-}
-
-/** What a reader knows it by: all references of an image that goes, or those that it loses. */
-function nameOf({
-  name,
-  references,
-  removedReferences,
-  action
-}: Resource): string {
-  if (action === 'untag' && removedReferences)
-    return removedReferences.join(', ')
-  const tags = references?.filter((one) => !one.includes('@')) ?? []
-  return tags.length > 0 ? tags.join(', ') : name
-}
-
-function whyCell({ reason, detail }: Resource, longest = 300): string {
-  return code(`${reason}: ${detail}`, longest)
-}
-
-/** IDs as Docker shows them to people. */
-function shortened(text: string): string {
-  return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1')
 }

@@ -7,9 +7,9 @@ import {
   renderEverything,
   renderFailures,
   renderKinds,
-  renderLargest,
-  renderStays
+  renderLargest
 } from './sections.ts'
+import { renderStays } from './stays.ts'
 import { code } from './text.ts'
 
 export type SummaryFacts = {
