@@ -77,8 +77,9 @@ function summarise({
     startedAt: new Date(now),
     finishedAt: new Date(now + seconds * 1_000)
   })
-  const before = { free: 5.4 * gigabyte, used: 54.6 * gigabyte }
   const freed = report.totals.reclaimedBytes
+  const total = Math.max(60 * gigabyte, freed * 2)
+  const before = { free: total * 0.09, used: total * 0.91 }
   const after = { free: before.free + freed, used: before.used - freed }
   return renderSummary({
     report,

@@ -282,7 +282,7 @@ test('other people’s text reaches neither the runner’s commands nor the summ
     { ...inputs, 'dry-run': 'true' },
     { GITHUB_STEP_SUMMARY: undefined, GITHUB_OUTPUT: undefined }
   )
-  expect(logged.stdout).toContain('## Docker Reclaim')
+  expect(logged.stdout).toContain('## Would reclaim')
   expectHarmless({ ...logged, summary: plan.summary })
 
   // The engine refuses each removal with such words; the calls of the CLI are real but for that.
