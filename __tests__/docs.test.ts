@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { parse } from 'yaml'
+import { z } from 'zod'
 import { defaults, schema } from '../src/inputs.ts'
 import { makeOutputs } from '../src/report/outputs.ts'
+import { reportSchema } from '../src/report/report.ts'
 import { makeTestReport } from './builders.ts'
 
 const project = join(import.meta.dirname, '..')
@@ -59,6 +61,12 @@ test('the README has every input with its default, and every output', () => {
 test('the outputs of action.yml are those that are written', () => {
   const outputs = makeOutputs(makeTestReport([]), '/report.json')
   expect(Object.keys(action.outputs)).toEqual(Object.keys(outputs))
+})
+
+test('the schema of the report that is published is the one that it has', async () => {
+  expect(JSON.parse(await read('report.schema.json'))).toEqual(
+    JSON.parse(JSON.stringify(z.toJSONSchema(reportSchema)))
+  )
 })
 
 test('the action runs the bundle on Node 24', () => {

@@ -36,7 +36,10 @@ export const hostileTexts = [
     'x\n- evil',
     'x\n| evil |\n| --- |',
     '\n</details>\nevil'
-  ]
+  ],
+  ...['evil"; pie title x', '"evil" : 1', '#quot;evil#35;', 'style evil:#1;'],
+  ...['%%{init: {"theme": "evil"}}%%', '---\ntitle: evil\n---'],
+  ...['🐳 größe 日本 evil', '{}()<>evil:::', `${'very-long/'.repeat(30)}evil`]
 ]
 
 /**
@@ -67,7 +70,7 @@ export function oddCharacters(printed: string): string[] {
 }
 
 const ownHtml =
-  /^(<details( open)?><summary>[A-Z][a-z ]+: \d+<\/summary>|<\/details>)$/
+  /^(<details( open)?><summary>[A-Z][a-z ]+(: \d+)?<\/summary>|<\/details>)$/
 const kinds = /^(container|network|image|volume|build cache)$/
 
 /** What a Markdown renderer makes of a summary that the summary did not write: other people's text is code. */
@@ -95,6 +98,8 @@ function walk(tokens: readonly Token[]): string[] {
         return walk(token.tokens ?? [])
       case 'list':
         return walk((token as Tokens.List).items)
+      case 'code':
+        return walkCode(token as Tokens.Code)
       case 'table':
         return walkTable(token as Tokens.Table)
       default:
@@ -103,23 +108,29 @@ function walk(tokens: readonly Token[]): string[] {
   })
 }
 
+const ownCells: Record<string, (types: string, text: string) => boolean> = {
+  kind: (types, text) => types === 'text' && kinds.test(text),
+  name: (types) => types === 'codespan',
+  why: (types) => types === 'codespan',
+  bytes: (_, text) => /^(|unknown|[\d.]+\s[kMGTP]?B(, up to .*)?)$/.test(text)
+}
+
 function walkTable({ header, rows }: Tokens.Table): string[] {
-  const lists = header[1]?.text === 'name'
-  return rows.flatMap((cells) => {
-    const texts = cells.map(({ text }) => text)
-    const [kind = '', ...others] = cells.map(({ tokens }) =>
-      tokens.map(({ type }) => type).join()
-    )
-    const isOwn =
-      !lists ||
-      (kinds.test(texts[0] ?? '') &&
-        kind === 'text' &&
-        others[0] === 'codespan' &&
-        others[1] === 'codespan' &&
-        /^(|unknown|[\d.]+ [kMGTP]?B(, up to .*)?)$/.test(texts[3] ?? ''))
-    return [
-      ...(isOwn ? [] : [texts.join(' | ')]),
-      ...cells.flatMap(({ tokens }) => walk(tokens))
-    ]
-  })
+  return rows.flatMap((cells) =>
+    cells.flatMap(({ tokens, text }, index) => {
+      const isOwn = ownCells[header[index]?.text ?? '']
+      const types = tokens.map(({ type }) => type).join()
+      const foreign = isOwn !== undefined && !isOwn(types, text)
+      return [...(foreign ? [text] : []), ...walk(tokens)]
+    })
+  )
+}
+
+/** Code in a fence of its own: diagrams and commands that the summary writes line by line. */
+function walkCode({ lang, text }: Tokens.Code): string[] {
+  const own =
+    lang === 'mermaid'
+      ? /^(%%\{init: \{"themeVariables":\{[\w":,# -]+\}\}\}%%|pie title [A-Z][a-z, ]+|\s+"[\w./:@+ -]+: [\d.]+ [kMGTP]?B" : \d+)$/
+      : /^docker pull [\w./:[\]-]+@sha256:[0-9a-f]+( # [\w./:[\], -]+)?$/
+  return text.split('\n').filter((line) => !own.test(line))
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { parse } from 'yaml'
@@ -86,13 +87,24 @@ export async function runStep(
       stderr: result.stderr,
       summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
       outputs,
-      report:
-        json === undefined ? undefined : reportSchema.parse(JSON.parse(json)),
+      report: json === undefined ? undefined : await readReport(json),
       processesLeft: await processesLeft(folder)
     }
   } finally {
     await rm(folder, { recursive: true })
   }
+}
+
+/** Reads a report, and throws where it does not fit the schema that is published. */
+async function readReport(json: string): Promise<Report> {
+  const report: unknown = JSON.parse(json)
+  const file = join(project, 'report.schema.json')
+  const published = JSON.parse(await readFile(file, 'utf8')) as object
+  // The schema has a pattern for times as well.
+  const ajv = new Ajv2020({ formats: { 'date-time': true } })
+  if (!ajv.validate(published, report))
+    throw new Error(`The report does not fit its schema: ${ajv.errorsText()}`)
+  return reportSchema.parse(report)
 }
 
 /** What the runner sends when a job is cancelled, after how many milliseconds. */

@@ -38,8 +38,10 @@ import {
 import { untilDuration, type Policy } from './policy/policy.ts'
 import { planLines, progressLine, resultLine } from './report/log.ts'
 import { makeOutputs } from './report/outputs.ts'
-import { heldBytes, makeReport, type Report } from './report/report.ts'
-import { headline, renderSummary } from './report/summary.ts'
+import { heldBytes } from './report/held.ts'
+import { makeReport, type Report } from './report/report.ts'
+import { headline } from './report/headline.ts'
+import { renderSummary } from './report/summary.ts'
 import { count } from './report/text.ts'
 import { formatDuration } from './units.ts'
 

@@ -82,6 +82,7 @@ test('a dry run changes nothing, and the same inputs without it remove exactly w
   const done = await step(everything)
 
   expect(done.exitCode).toBe(0)
+  expectLogOf(done)
   const removed = done.report?.resources.filter(({ outcome }) =>
     ['removed', 'untagged'].includes(outcome)
   )
@@ -103,6 +104,27 @@ test('a dry run changes nothing, and the same inputs without it remove exactly w
   )
   expect(left.containers).toEqual(['web'])
 })
+
+/** A group a phase, a line a removal with reason and bytes, and at the end the first line of the summary. */
+function expectLogOf({ stdout, summary, report }: Step): void {
+  const lines = stdout.trim().split('\n')
+  expect(lines.filter((line) => line.startsWith('::group::'))).toEqual([
+    '::group::Look',
+    '::group::Plan',
+    '::group::Remove'
+  ])
+  expect(`## ${lines.at(-1) ?? ''}`).toBe(summary.split('\n')[0])
+  for (const { kind, name, reason, outcome } of report?.resources ?? []) {
+    const told = lines.filter(
+      (line) =>
+        line.startsWith(`${outcome} ${kind} `) &&
+        line.includes(name) &&
+        line.includes(`(${reason}: `) &&
+        /\), \d[\d.]* [kM]?B(?:: |$)/.test(line)
+    )
+    if (outcome === 'removed') expect(told).toHaveLength(1)
+  }
+}
 
 test('a run with nothing to do says so', async () => {
   const done = await step({})
@@ -132,7 +154,7 @@ test('without the runner’s files the summary and the outputs go to the log', a
     { GITHUB_STEP_SUMMARY: undefined, GITHUB_OUTPUT: undefined }
   )
   expect(done.exitCode).toBe(0)
-  expect(done.stdout).toContain('## Docker Reclaim')
+  expect(done.stdout).toContain('## Nothing to do')
   expect(done.stdout).toContain('skipped=true')
   expect(done.stdout).not.toContain('::set-output')
 })
@@ -261,7 +283,7 @@ test('other people’s text reaches neither the runner’s commands nor the summ
     { ...inputs, 'dry-run': 'true' },
     { GITHUB_STEP_SUMMARY: undefined, GITHUB_OUTPUT: undefined }
   )
-  expect(logged.stdout).toContain('## Docker Reclaim')
+  expect(logged.stdout).toContain('## Would reclaim')
   expectHarmless({ ...logged, summary: plan.summary })
 
   // The engine refuses each removal with such words; the calls of the CLI are real but for that.

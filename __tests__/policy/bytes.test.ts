@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import {
   freedByRemoval,
   imagesToMeasure,
-  layerSizesOf
+  layerSizesOf,
+  ownBytes
 } from '../../src/policy/bytes.ts'
 import type { Image } from '../../src/policy/inventory.ts'
 
@@ -74,13 +75,26 @@ test('images of the same layers, images without layers, and images that nobody k
   ])
 })
 
+const generated = fc
+  .array(
+    fc.array(fc.constantFrom('a1', 'b20', 'c300', 'd0'), { maxLength: 4 }),
+    { maxLength: 8 }
+  )
+  .map((stacks) =>
+    stacks.map((layers, index) => image(String(index), ...layers))
+  )
+
+test('what an image holds alone is what its removal alone would free', () => {
+  fc.assert(
+    fc.property(generated, (images) => {
+      expect([...ownBytes(images)]).toEqual(
+        images.map(({ id }) => [id, freedBytes(images, [id]).get(id)])
+      )
+    })
+  )
+})
+
 test('the bytes that go are those of the layers that no staying image has', () => {
-  const layer = fc.constantFrom('a1', 'b20', 'c300', 'd0')
-  const generated = fc
-    .array(fc.array(layer, { maxLength: 4 }), { maxLength: 8 })
-    .map((stacks) =>
-      stacks.map((layers, index) => image(String(index), ...layers))
-    )
   fc.assert(
     fc.property(generated, fc.array(fc.nat({ max: 7 })), (images, indexes) => {
       const removed = [...new Set(indexes.map(String))]

@@ -1,8 +1,20 @@
 import { expect, test } from '@jest/globals'
 import type { Removal, Result } from '../../src/docker/removal.ts'
 import type { PlanItem } from '../../src/policy/plan.ts'
-import { heldBytes, makeReport, reportSchema } from '../../src/report/report.ts'
-import { image, inventory, item, kept, resource } from '../builders.ts'
+import { heldBytes } from '../../src/report/held.ts'
+import {
+  makeReport,
+  reportSchema,
+  type ReportFacts
+} from '../../src/report/report.ts'
+import {
+  cacheRecord,
+  image,
+  inventory,
+  item,
+  kept,
+  resource
+} from '../builders.ts'
 
 const untagging: PlanItem = {
   ...item('image', 'u', {
@@ -19,16 +31,22 @@ const images = [
   image('u')
 ]
 
+const reportFacts: ReportFacts = {
+  engine: inventory().engine,
+  inventory: inventory({ images }),
+  plan: { items: [], unmatched: [] },
+  sizes: { containers: new Map(), volumes: new Map(), layers: new Map() },
+  removal: undefined,
+  disk: { before: undefined, after: { free: 5, used: 9 } },
+  startedAt: new Date(0),
+  finishedAt: new Date(1_000)
+}
+
 function report(items: PlanItem[], removal: Removal | undefined) {
   return makeReport({
-    engine: inventory().engine,
-    inventory: inventory({ images }),
+    ...reportFacts,
     plan: { items, unmatched: [] },
-    sizes: { containers: new Map(), volumes: new Map(), layers: new Map() },
-    removal,
-    disk: { before: undefined, after: { free: 5, used: 9 } },
-    startedAt: new Date(0),
-    finishedAt: new Date(1_000)
+    removal
   })
 }
 const done = (...results: Result[]): Removal => ({
@@ -140,10 +158,56 @@ test('what is held back for a reason is what its removal would free', () => {
   const held = heldBytes({ images }, [
     stays('1', { reason: 'keep-last' }),
     stays('2', { reason: 'budget' }),
-    stays('2', { kind: 'volume', reason: 'recent' })
+    stays('v', { kind: 'volume', reason: 'recent', ownBytes: 5 }),
+    stays('w', { kind: 'volume', reason: 'recent' })
   ])
   expect([...held]).toEqual([
     ['keep-last', 10],
-    ['budget', 0]
+    ['budget', 0],
+    ['recent', 5]
+  ])
+  // Once the other one has gone, its layer is held by this one alone.
+  expect(
+    heldBytes({ images }, [
+      stays('1', { reason: 'keep-last' }),
+      resource({ id: '2', outcome: 'removed' })
+    ]).get('keep-last')
+  ).toBe(30)
+})
+
+test('what stays has what it holds alone, and an image that goes what it can be pulled by', () => {
+  const pulled = image('p', { digests: ['app@sha256:1'], bytes: 4 })
+  const made = makeReport({
+    ...reportFacts,
+    inventory: inventory({
+      images: [...images, pulled],
+      buildCache: {
+        records: [cacheRecord({ bytes: 7 }), cacheRecord({ shared: true })]
+      }
+    }),
+    plan: {
+      items: [
+        item('image', 'p'),
+        item('image', '1', kept),
+        item('image', '2', kept),
+        item('volume', 'v', kept),
+        item('volume', 'w', kept),
+        item('build-cache', 'build-cache', kept)
+      ],
+      unmatched: []
+    },
+    sizes: { ...reportFacts.sizes, volumes: new Map([['v', 3]]) }
+  })
+  expect(made.resources.map(({ ownBytes }) => ownBytes)).toEqual([
+    undefined,
+    10,
+    0,
+    3,
+    undefined,
+    7
+  ])
+  expect(made.resources.map(({ digests }) => digests?.[0])).toEqual([
+    'app@sha256:1',
+    ...Array<undefined>(5)
   ])
 })

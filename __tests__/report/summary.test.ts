@@ -1,19 +1,23 @@
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { defaults } from '../../src/inputs.ts'
+import { headline } from '../../src/report/headline.ts'
 import {
-  headline,
   renderFailure,
-  renderSummary
+  renderSummary,
+  type SummaryFacts
 } from '../../src/report/summary.ts'
 import { day, facts, makeTestReport, resource } from '../builders.ts'
 import { foreignMarkup, hostileTexts, oddCharacters } from '../hostile.ts'
 
+/** With plain spaces: those of figures do not break. */
+const summarise = (of: SummaryFacts) =>
+  renderSummary(of).replaceAll('\u00a0', ' ')
 const disk = { before: { free: 9, used: 91 }, after: { free: 36, used: 64 } }
 
 test('the first line is the answer', () => {
   expect(headline(facts([resource(), resource()], { disk }))).toBe(
-    'Reclaimed 2 MB: 2 images in 21.0 s. Disk 91 % → 64 %.'
+    'Reclaimed 2 MB: 2 images in 21 s. Disk 91 % → 64 %.'
   )
 })
 
@@ -32,7 +36,7 @@ test('the first line of a dry run says what is certain and what is possible', ()
     dryRun: true
   }
   expect(headline(facts([], { report, disk }))).toBe(
-    'Would reclaim 1 MB (up to 3 MB): 1 image, 2 references in 21.0 s. Disk 91 % used.'
+    'Would reclaim 1 MB (up to 3 MB): 1 image, 2 references in 21 s. Disk 91 % used.'
   )
 })
 
@@ -42,14 +46,14 @@ test('the first line counts failures and references, and what was not done count
     resource({ action: 'untag', outcome: 'kept', bytes: 0 })
   ])
   expect(headline(facts([], { report }))).toBe(
-    'Reclaimed 0 B: nothing went in 21.0 s. 1 failed.'
+    'Reclaimed 0 B: nothing went in 21 s. 1 failed.'
   )
   const untagged = makeTestReport(
     [resource({ action: 'untag', outcome: 'untagged', bytes: 0 })],
     { untaggedReferences: 1 }
   )
   expect(headline(facts([], { report: untagged }))).toBe(
-    'Reclaimed 0 B: 1 reference in 21.0 s.'
+    'Reclaimed 0 B: 1 reference in 21 s.'
   )
 })
 
@@ -59,6 +63,17 @@ test('the first line of a long run has its time in minutes, and one of a run wit
     finishedAt: '2026-01-31T12:07:00.000Z'
   }
   expect(headline(facts([], { report }))).toContain('in 7 min.')
+  for (const [end, text] of [
+    ['00.450', '0.5 s'],
+    ['09.940', '9.9 s'],
+    ['09.999', '9 s'],
+    ['59.999', '59 s']
+  ] as const) {
+    const finishedAt = `2026-01-31T12:00:${end}Z`
+    expect(
+      headline(facts([], { report: { ...report, finishedAt } }))
+    ).toContain(` in ${text}.`)
+  }
   expect(
     headline(
       facts([], {
@@ -67,7 +82,7 @@ test('the first line of a long run has its time in minutes, and one of a run wit
         })
       })
     )
-  ).toBe('Nothing to do: 1 resource looked at in 21.0 s.')
+  ).toBe('Nothing to do: 1 resource looked at in 21 s.')
 })
 
 test('every resource is counted in one column', () => {
@@ -76,7 +91,7 @@ test('every resource is counted in one column', () => {
     resource({ outcome, bytes: 0 }),
     resource({ outcome, action: 'untag', bytes: 0 })
   ])
-  expect(renderSummary(facts(resources))).toContain(
+  expect(summarise(facts(resources))).toContain(
     '| images | 2 | 2 | 2 | 2 | 2 | 0 B |'
   )
 })
@@ -89,7 +104,7 @@ test('why the rest stays is said with the input that holds it', () => {
     bytes: 0,
     idle: 40 * day
   })
-  const summary = renderSummary(
+  const summary = summarise(
     facts([kept], { held: new Map([['keep-last' as const, 31e9]]) })
   )
   expect(summary).toContain(
@@ -103,19 +118,19 @@ test('failures stand there with the words of the engine', () => {
     detail: 'Error response from daemon: <b>|',
     bytes: 0
   })
-  const summary = renderSummary(facts([failed]))
-  expect(summary).toContain('Failed: 1')
-  expect(summary).toContain('`expired: Error response from daemon: <b>\\|`')
+  const summary = summarise(facts([failed]))
+  expect(summary).toContain('### Failed')
+  expect(summary).toContain('`Error response from daemon: <b>\\|`')
 })
 
 test('figures that nobody knows are not 0', () => {
   const unknown = resource({ kind: 'volume', bytes: null })
-  expect(renderSummary(facts([unknown]))).toContain(
-    '| volumes | 1 | 0 | 0 | 0 | 0 | unknown |'
+  expect(summarise(facts([unknown]))).toContain(
+    '| volumes | 1 | 0 | 0 | unknown |'
   )
-  expect(
-    renderSummary(facts([unknown, resource({ kind: 'volume' })]))
-  ).toContain('| 1 MB or more |')
+  expect(summarise(facts([unknown, resource({ kind: 'volume' })]))).toContain(
+    '| 1 MB or more |'
+  )
 })
 
 test.each([1_000, 20_000])(
@@ -134,7 +149,7 @@ test.each([1_000, 20_000])(
       facts(resources, { warnings, error: 'é'.repeat(100_000) })
     )
     expect(Buffer.byteLength(summary)).toBeLessThan(2 ** 20)
-    const listed = [...summary.matchAll(/^\| image \|/gm)].length
+    const listed = [...summary.matchAll(/^\|(?: [^|]+ \|)? image \|/gm)].length
     const more = [
       ...summary.matchAll(/^… and (\d+) more: the report/gm)
     ].reduce((total, [, left]) => total + Number(left), 0)
@@ -144,8 +159,113 @@ test.each([1_000, 20_000])(
 
 test('a failure before the plan is all that the summary says', () => {
   const summary = renderFailure('An input is not valid.\nuntil: got "`<x>|"')
-  expect(summary).toContain('**Nothing was removed.**')
+  expect(summary).toContain('## Nothing was removed.')
   expect(summary).toContain('``until: got "`<x>\\|"``')
+})
+
+test('the largest that went stand there with their bytes, and the largest that stay with what each holds alone', () => {
+  const went = [1, 7, 3, 5, 2, 4].map((megabytes) =>
+    resource({ references: [`app:${megabytes}`], bytes: megabytes * 1e6 })
+  )
+  const stays = resource({
+    action: 'keep',
+    outcome: 'kept',
+    reason: 'keep-last',
+    detail: 'among the newest 3 of web',
+    references: ['web:1', 'web:2', 'web@sha256:1'],
+    ownBytes: 8e6
+  })
+  const summary = summarise(facts([...went, stays]))
+  expect(
+    [...summary.matchAll(/^\| image `app:(\d)` \| \d MB/gm)].map(
+      ([, size]) => size
+    )
+  ).toEqual(['7', '5', '4', '3', '2'])
+  expect(summary).toContain(
+    '| image `web:1, web:2` | 8 MB | `keep-last: among the newest 3 of web` |'
+  )
+})
+
+test('IDs are short, as Docker shows them', () => {
+  const id = 'a'.repeat(64)
+  const untagged = resource({ name: `sha256:${id}`, references: [] })
+  expect(summarise(facts([untagged]))).toContain(`\`sha256:${'a'.repeat(12)}\``)
+})
+
+test('what an input left out stands there with the input of its kind', () => {
+  const left = (['volume', 'image'] as const).map((kind) =>
+    resource({ kind, action: 'keep', outcome: 'kept', reason: 'not-included' })
+  )
+  expect(summarise(facts(left))).toContain(
+    '| not-included (`include-volumes: false`, `include-images: true`) | 2 |'
+  )
+})
+
+test('a dry run speaks of what would be', () => {
+  const planned = [
+    resource({
+      outcome: 'planned',
+      bytesAtMost: 3_000_000,
+      digests: ['app@sha256:1']
+    }),
+    resource({ kind: 'volume', outcome: 'planned' }),
+    resource({ action: 'keep', outcome: 'kept', reason: 'recent', ownBytes: 9 })
+  ]
+  const report = {
+    ...makeTestReport(planned, { plannedBytes: 5 }),
+    dryRun: true
+  }
+  const summary = summarise(facts([], { report, disk }))
+  expect(summary).not.toMatch(/removed|freed \||went|stays\b|after/)
+  expect(summary).toContain('| would be | `██████████  ` | ≈ 86 % | ≈ 14 B |')
+  expect(summary).toContain('| image `app:1` | 1 MB, up to 3 MB |')
+  expect(summary).toContain('pie title Would be freed, by repository')
+})
+
+test('nothing to do: no picture, and why everything stays', () => {
+  const report = makeTestReport(
+    [resource({ action: 'keep', outcome: 'kept', reason: 'recent', bytes: 0 })],
+    { skipped: true }
+  )
+  const summary = summarise(facts([], { report, disk }))
+  expect(summary).not.toMatch(/█|mermaid|largest/)
+  expect(summary).toContain('### Why everything stays')
+})
+
+describe('how an image comes back', () => {
+  const digest = `ghcr.io/acme/web@sha256:${'0'.repeat(64)}`
+  const pulled = resource({
+    references: ['ghcr.io/acme/web:1', digest],
+    digests: [digest]
+  })
+  const line = `\ndocker pull ${digest} # ghcr.io/acme/web:1\n`
+
+  test('by its digest, where a registry has it; the others are counted', () => {
+    const summary = summarise(facts([pulled, resource()]))
+    expect(summary).toContain(line)
+    expect(summary).toContain('1 image had no digest of a registry')
+    expect(summary).not.toContain('if it was pushed')
+  })
+
+  test('on the containerd store only if it was pushed', () => {
+    const report = makeTestReport([pulled])
+    report.engine.store = 'containerd'
+    const summary = summarise(facts([], { report }))
+    expect(summary).toContain('comes back with its digest, if it was pushed:')
+    expect(summary).toContain(line)
+  })
+
+  test('nothing that a shell could take for its own', () => {
+    const evil = resource({
+      references: ['a; rm -rf ~:1', 'ok:1'],
+      digests: ['a$(x)@sha256:0', `ok@sha256:0`]
+    })
+    expect(summarise(facts([evil]))).toContain(
+      '\ndocker pull ok@sha256:0 # ok:1\n'
+    )
+    const worse = resource({ digests: ['`x`@sha256:0'] })
+    expect(summarise(facts([worse]))).not.toContain('docker pull')
+  })
 })
 
 /** Other people's text everywhere in a summary where it can be. */

@@ -58,6 +58,21 @@ export function freedByRemoval(
   return freed
 }
 
+/** What the removal of each image alone would free, in bytes by its ID. */
+export function ownBytes(images: readonly Image[]): Map<string, number> {
+  const tops = growTree(images, new Map())
+  return new Map(
+    images.map(({ id, bytes }) => {
+      const top = tops.get(id)
+      let kept = top
+      while (kept?.holders === 1 && kept.parent !== undefined)
+        kept = kept.parent
+      const rest = kept?.bytes ?? kept?.atMost ?? 0
+      return [id, Math.max((top?.bytes ?? bytes) - rest, 0)]
+    })
+  )
+}
+
 /** Takes one holder from the stack and all below it; returns the highest that others still hold, and how many it freed. */
 function release(top: Node): { kept: Node; layers: number } {
   let kept: Node = top

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { Disk } from '../docker/disk.ts'
 import type { Removal, Result } from '../docker/removal.ts'
-import { freedByRemoval } from '../policy/bytes.ts'
 import { freedWithBases, recordsLeftBehind } from '../policy/cached.ts'
 import { keepReasons, removeReasons, sum } from '../policy/decision.ts'
 import type { Engine, Inventory } from '../policy/inventory.ts'
@@ -14,61 +13,102 @@ import {
   type PlanItem,
   type Sizes
 } from '../policy/plan.ts'
+import { withMore } from './held.ts'
 
 const reasons = [...keepReasons, ...removeReasons, 'changed', 'budget'] as const
 
 export type Reason = (typeof reasons)[number]
 
+const bytes = z.number().nonnegative()
+
 const resourceSchema = z.object({
   kind: z.enum(kinds),
   id: z.string(),
   name: z.string(),
-  /** Images only: every tag and digest that it had. */
-  references: z.array(z.string()).optional(),
+  references: z
+    .array(z.string())
+    .optional()
+    .describe('Images only: every tag and digest that it had.'),
+  digests: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'
+    ),
   action: z.enum(['keep', 'remove', 'untag']),
   outcome: z.enum(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
   reason: z.enum(reasons),
-  detail: z.string(),
-  /** What its removal freed, or would free in a dry run; null where that is not known. */
-  bytes: z.number().nullable(),
-  /** In a dry run, where more may be freed than is certain: at most this. */
-  bytesAtMost: z.number().optional(),
-  /** The figure of bytes may be somewhat off. */
-  estimated: z.boolean().optional(),
-  /** Milliseconds since its last use; null where nothing tells. */
-  idle: z.number().nullable(),
-  /** References that were taken off an image that is still there, or are to be in a dry run. */
-  removedReferences: z.array(z.string()).optional()
+  detail: z.string().describe('The same in a sentence for people.'),
+  bytes: bytes
+    .nullable()
+    .describe(
+      'What its removal freed, or would free in a dry run; null where that is not known, 0 for what stays.'
+    ),
+  bytesAtMost: bytes
+    .optional()
+    .describe(
+      'In a dry run, where more may be freed than is certain: at most this.'
+    ),
+  estimated: z
+    .boolean()
+    .optional()
+    .describe('The figures of bytes may be somewhat off.'),
+  ownBytes: bytes
+    .optional()
+    .describe(
+      'What stays: what its removal alone would free, where that is known.'
+    ),
+  idle: z
+    .number()
+    .nullable()
+    .describe('Milliseconds since its last use; null where nothing tells.'),
+  removedReferences: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'References that were taken off an image that is still there, or are to be in a dry run.'
+    )
 })
 
-/** The JSON report: the whole plan and what became of it. Sizes in bytes, times in RFC 3339. */
-export const reportSchema = z.object({
-  version: z.literal(1),
-  dryRun: z.boolean(),
-  engine: z.object({
-    name: z.string(),
-    id: z.string(),
-    version: z.string(),
-    store: z.string()
-  }),
-  startedAt: z.string(),
-  finishedAt: z.string(),
-  resources: z.array(resourceSchema),
-  totals: z.object({
-    plannedBytes: z.number(),
-    reclaimedBytes: z.number(),
-    removedContainers: z.number(),
-    removedImages: z.number(),
-    untaggedReferences: z.number(),
-    removedNetworks: z.number(),
-    removedVolumes: z.number(),
-    failed: z.number(),
-    freeBytesBefore: z.number().nullable(),
-    freeBytesAfter: z.number().nullable(),
-    /** Nothing had to be done. */
-    skipped: z.boolean()
-  })
+const totalsSchema = z.object({
+  plannedBytes: bytes,
+  reclaimedBytes: bytes,
+  removedContainers: z.int(),
+  removedImages: z.int(),
+  untaggedReferences: z.int(),
+  removedNetworks: z.int(),
+  removedVolumes: z.int(),
+  failed: z.int(),
+  freeBytesBefore: bytes
+    .nullable()
+    .describe('Free on the disk of the engine; null where it cannot be read.'),
+  freeBytesAfter: bytes.nullable(),
+  skipped: z.boolean().describe('Nothing had to be done.')
 })
+
+/** The JSON report, as `report.schema.json` publishes it. */
+export const reportSchema = z
+  .object({
+    version: z.literal(1),
+    dryRun: z.boolean(),
+    engine: z.object({
+      name: z.string(),
+      id: z.string(),
+      version: z.string(),
+      store: z
+        .string()
+        .describe('containerd, or the name of the storage driver.')
+    }),
+    startedAt: z.iso.datetime(),
+    finishedAt: z.iso.datetime(),
+    resources: z.array(resourceSchema),
+    totals: totalsSchema
+  })
+  .meta({
+    title: 'The report of Docker Reclaim',
+    description:
+      'The whole plan and what became of it. Sizes in bytes, times in RFC 3339.'
+  })
 
 export type Report = z.infer<typeof reportSchema>
 export type Resource = z.infer<typeof resourceSchema>
@@ -91,10 +131,13 @@ export function makeReport(facts: ReportFacts): Report {
     removal?.results.map((result) => [result.item, result])
   )
   const freed = freedInAll(facts)
-  const resources = plan.items.map((item) =>
-    removal === undefined
-      ? makePlanned(item)
-      : makeDone(item, results.get(item), freed)
+  const resources = withMore(
+    facts,
+    plan.items.map((item) =>
+      removal === undefined
+        ? makePlanned(item)
+        : makeDone(item, results.get(item), freed)
+    )
   )
   return {
     version: 1,
@@ -229,21 +272,4 @@ function freedBy(
         bytes: Math.round(told + withBases),
         ...(withBases > 0 && { estimated: true })
       }
-}
-
-/** What the removal of all images that stay for a reason would free, in bytes. */
-export function heldBytes(
-  { images }: Pick<Inventory, 'images'>,
-  resources: readonly Resource[]
-): Map<Reason, number> {
-  const kept = resources.filter(
-    ({ kind, outcome }) => kind === 'image' && outcome === 'kept'
-  )
-  return new Map(
-    [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
-      const ids = group.map(({ id }) => id)
-      const freed = freedByRemoval(images, ids)
-      return [reason, sum([...freed.values()].map(({ bytes }) => bytes))]
-    })
-  )
 }

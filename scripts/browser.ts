@@ -1,0 +1,67 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { unpackSystem } from './packages.ts'
+import { assets } from './page.ts'
+
+const suite = 'bookworm'
+const packages = ['chromium', 'fonts-dejavu-core', 'fonts-liberation']
+
+/**
+ * Starts Debian's Chromium from unpacked packages, in a system of its own (chroot): nothing has to be installed. Throws
+ * an Error that says what is needed where it cannot.
+ */
+export async function startBrowser(): Promise<Browser> {
+  const folder = await mkdtemp(join(tmpdir(), 'browser-'))
+  try {
+    const root = await unpackSystem(suite, packages)
+    const start = join(folder, 'chromium')
+    const program = join(import.meta.dirname, 'in-system.sh')
+    await writeFile(
+      start,
+      `#!/bin/sh\nexec sh '${program}' '${root}' /usr/lib/chromium/chromium "$@"\n`,
+      { mode: 0o755 }
+    )
+    // Its sandbox cannot be had by root in a chroot; the pages are our own, and reach no network.
+    return await chromium.launch({
+      executablePath: start,
+      chromiumSandbox: false
+    })
+  } catch (error) {
+    throw new Error(
+      `No Chromium: needed is Debian with apt, and root or user namespaces: ${String(error)}`,
+      { cause: error }
+    )
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Opens a page; what it loads comes from here, and from nowhere else. */
+export async function openPage(
+  browser: Browser,
+  html: string,
+  colorScheme: 'light' | 'dark'
+): Promise<Page> {
+  const page = await browser.newPage({
+    colorScheme,
+    viewport: { width: 390, height: 800 }
+  })
+  const address = 'http://preview.invalid/'
+  await page.route('**', (route) => route.abort())
+  await page.route(address, (route) =>
+    route.fulfill({ contentType: 'text/html', body: html })
+  )
+  for (const [name, path] of Object.entries(assets))
+    await page.route(`${address}${name}`, async (route) =>
+      route.fulfill({
+        contentType: name.endsWith('.css') ? 'text/css' : 'text/javascript',
+        body: await readFile(path, 'utf8')
+      })
+    )
+  await page.goto(address)
+  // What the diagrams said when they were done.
+  await page.waitForSelector('body[data-ready]', { state: 'attached' })
+  return page
+}

@@ -1,0 +1,42 @@
+import { nouns } from './headline.ts'
+import type { Resource } from './report.ts'
+import { code } from './text.ts'
+
+// How resources stand in the tables of the summary.
+
+/** How many rows stand there without being unfolded. */
+export const shownRows = 5
+
+/** Kind and name in one, where there is little room. */
+export function whatCell(resource: Resource): string {
+  const noun = nouns[resource.kind]
+  return resource.kind === 'build-cache'
+    ? noun
+    : `${noun} ${nameCell(resource, 60)}`
+}
+
+export function nameCell(resource: Resource, longest = 120): string {
+  return code(shortened(nameOf(resource)), longest)
+}
+
+/** What a reader knows it by: all references of an image that goes, or those that it loses. */
+function nameOf({
+  name,
+  references,
+  removedReferences,
+  action
+}: Resource): string {
+  if (action === 'untag' && removedReferences)
+    return removedReferences.join(', ')
+  const tags = references?.filter((one) => !one.includes('@')) ?? []
+  return tags.length > 0 ? tags.join(', ') : name
+}
+
+export function whyCell({ reason, detail }: Resource, longest = 300): string {
+  return code(`${reason}: ${detail}`, longest)
+}
+
+/** IDs as Docker shows them to people. */
+function shortened(text: string): string {
+  return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1')
+}

@@ -1,0 +1,97 @@
+import type { Disk } from '../docker/disk.ts'
+import { sum } from '../policy/decision.ts'
+import { formatDuration, formatSize } from '../units.ts'
+import { estimate } from './markdown.ts'
+import type { Report, Resource } from './report.ts'
+import { count } from './text.ts'
+
+/** The kinds of resources in words, in the order in which a reader wants them. */
+export const nouns = {
+  image: 'image',
+  container: 'container',
+  network: 'network',
+  volume: 'volume',
+  'build-cache': 'build cache'
+} satisfies Record<Resource['kind'], string>
+
+/** The disk of the engine before and after; undefined where it cannot be read. */
+export type Disks = { before: Disk | undefined; after: Disk | undefined }
+
+/** The answer in one sentence, for the log and as the first line of the summary. */
+export function headline({
+  report,
+  disk
+}: {
+  report: Report
+  disk: Disks
+}): string {
+  const { totals, dryRun, resources } = report
+  const took = `in ${describeTime(
+    Date.parse(report.finishedAt) - Date.parse(report.startedAt)
+  )}`
+  if (totals.skipped)
+    return `Nothing to do: ${count(resources.length, 'resource')} looked at ${took}.`
+  const what = describeGoing(report).join(', ') || 'nothing went'
+  const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : ''
+  const bytes = estimate(
+    formatSize(dryRun ? totals.plannedBytes : totals.reclaimedBytes),
+    resources.some((one) => goes(one) && one.estimated)
+  )
+  return (
+    `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
+    `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`
+  )
+}
+
+/** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
+function describeTime(milliseconds: number): string {
+  return milliseconds < 9_950
+    ? `${(milliseconds / 1_000).toFixed(1)} s`
+    : formatDuration(milliseconds)
+}
+
+/** What went or would go, counted by kind: `1 image`, `2 containers`. */
+function describeGoing({ resources, totals }: Report): string[] {
+  const going = resources.filter(goes)
+  const planned = resources
+    .filter(({ outcome }) => outcome === 'planned')
+    .map(({ removedReferences = [] }) => removedReferences.length)
+  const untagged = totals.untaggedReferences + sum(planned)
+  return [
+    ...Object.entries(nouns).flatMap(([kind, noun]) => {
+      const number = going.filter((one) => one.kind === kind).length
+      if (number === 0) return []
+      return kind === 'build-cache' ? [noun] : [count(number, noun)]
+    }),
+    ...(untagged > 0 ? [count(untagged, 'reference')] : [])
+  ]
+}
+
+/** Whether it was removed, or would be. */
+export function goes({ action, outcome }: Resource): boolean {
+  return outcome === 'removed' || (outcome === 'planned' && action === 'remove')
+}
+
+/** In a dry run, what is possible beyond what is certain. */
+function upTo({ resources, totals }: Report): string {
+  const planned = resources.filter(({ outcome }) => outcome === 'planned')
+  const most = sum(
+    planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0)
+  )
+  return most > totals.plannedBytes ? ` (up to ${formatSize(most)})` : ''
+}
+
+function describeDisk({ before, after }: Disks, dryRun: boolean): string {
+  if (before === undefined || after === undefined) return ''
+  if (dryRun) return ` Disk ${formatShare(usedShare(before))} used.`
+  return ` Disk ${formatShare(usedShare(before))} → ${formatShare(usedShare(after))}.`
+}
+
+/** As `df` has it: of what is used and what users may still use. */
+export function usedShare({ free, used }: Disk): number {
+  return used / (used + free)
+}
+
+export function formatShare(share: number): string {
+  return `${Math.round(share * 100)} %`
+}

@@ -1,0 +1,72 @@
+import { freedByRemoval, ownBytes } from '../policy/bytes.ts'
+import { sum } from '../policy/decision.ts'
+import type { Image, Inventory } from '../policy/inventory.ts'
+import type { Kind } from '../policy/plan.ts'
+import type { Reason, ReportFacts, Resource } from './report.ts'
+
+/** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
+export function withMore(
+  { inventory, sizes }: Pick<ReportFacts, 'inventory' | 'sizes'>,
+  resources: readonly Resource[]
+): Resource[] {
+  const digests = new Map(inventory.images.map((one) => [one.id, one.digests]))
+  const ofImages = ownBytes(leftImages(inventory, resources))
+  const cached = (inventory.buildCache.records ?? []).filter(
+    ({ shared }) => !shared
+  )
+  const own: Record<Kind, (id: string) => number | undefined> = {
+    container: (id) => sizes.containers.get(id),
+    network: () => undefined,
+    image: (id) => ofImages.get(id),
+    volume: (id) => sizes.volumes.get(id),
+    // What an image shares counts with that image.
+    'build-cache': () => sum(cached.map(({ bytes }) => bytes))
+  }
+  return resources.map((one) => {
+    const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined
+    const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : []
+    return {
+      ...one,
+      ...(held !== undefined && { ownBytes: held }),
+      ...(one.kind === 'image' && known.length > 0 && { digests: known })
+    }
+  })
+}
+
+/** The images that are still there afterwards, or would be. */
+function leftImages(
+  { images }: Pick<Inventory, 'images'>,
+  resources: readonly Resource[]
+): Image[] {
+  const gone = resources.filter(
+    ({ kind, action, outcome }) =>
+      kind === 'image' &&
+      (outcome === 'removed' ||
+        outcome === 'gone' ||
+        (outcome === 'planned' && action === 'remove'))
+  )
+  const ids = new Set(gone.map(({ id }) => id))
+  return images.filter(({ id }) => !ids.has(id))
+}
+
+/** What the removal of all that stays for a reason would free, in bytes, as far as it is known. */
+export function heldBytes(
+  inventory: Pick<Inventory, 'images'>,
+  resources: readonly Resource[]
+): Map<Reason, number> {
+  const left = leftImages(inventory, resources)
+  const kept = resources.filter(({ outcome }) => outcome === 'kept')
+  return new Map(
+    [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
+      const images = group.filter(({ kind }) => kind === 'image')
+      const others = group.filter(({ kind }) => kind !== 'image')
+      const freed = freedByRemoval(
+        left,
+        images.map(({ id }) => id)
+      )
+      const own = others.map(({ ownBytes = 0 }) => ownBytes)
+      const bytes = [...freed.values()].map((one) => one.bytes)
+      return [reason, sum([...bytes, ...own])]
+    })
+  )
+}

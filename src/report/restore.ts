@@ -1,0 +1,42 @@
+import { folded } from './markdown.ts'
+import { goes } from './headline.ts'
+import type { Report, Resource } from './report.ts'
+import { count } from './text.ts'
+
+const longestScript = 60_000
+
+/** How to get a removed image back: by its digest, where a registry has it. */
+export function renderRestore({ resources, engine, dryRun }: Report): string {
+  const images = resources.filter((one) => one.kind === 'image' && goes(one))
+  const lines = images.flatMap(pullLine)
+  const others = images.length - lines.length
+  if (lines.length === 0) return ''
+  let size = 0
+  const shown = lines.filter((line) => (size += line.length) <= longestScript)
+  const more = lines.length - shown.length
+  // There every image has a digest, whether it was ever pushed or not.
+  const pushed = engine.store === 'containerd' ? ', if it was pushed' : ''
+  const notes = [
+    `An image comes back with its digest${pushed}:`,
+    ['```sh', ...shown, '```'].join('\n'),
+    more > 0 ? `… and ${more} more: the report file has their digests.` : '',
+    others > 0
+      ? `${count(others, 'image')} had no digest of a registry: only a new build brings ${others === 1 ? 'it' : 'them'} back.`
+      : ''
+  ]
+  const title = dryRun
+    ? 'How an image would come back'
+    : 'How to get a removed image back'
+  return folded(title, notes.filter(Boolean).join('\n\n'))
+}
+
+/** For somebody's shell: what is no reference of Docker's is left out. */
+function pullLine({ digests = [], references = [] }: Resource): string[] {
+  const real = (text: string) =>
+    /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text)
+  const digest = digests.find((one) => real(one) && one.includes('@'))
+  if (digest === undefined) return []
+  const tags = references.filter((one) => real(one) && !one.includes('@'))
+  const note = tags.length > 0 ? ` # ${tags.slice(0, 3).join(', ')}` : ''
+  return [`docker pull ${digest}${note}`]
+}

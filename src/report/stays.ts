@@ -1,0 +1,91 @@
+import type { InputName, InputTexts } from '../inputs.ts'
+import { formatDuration, formatSize } from '../units.ts'
+import { shownRows, whatCell, whyCell } from './cells.ts'
+import { figure, table } from './markdown.ts'
+import type { Reason, Report, Resource } from './report.ts'
+import { code } from './text.ts'
+
+/** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
+export function renderStays(
+  { resources, dryRun }: Report,
+  inputs: InputTexts,
+  held: ReadonlyMap<Reason, number>
+): string {
+  const kept = resources.filter(({ outcome }) => outcome === 'kept')
+  if (kept.length === 0) return ''
+  const rows = [...Map.groupBy(kept, ({ reason }) => reason)]
+    .map(([reason, group]) => ({
+      reason,
+      group,
+      bytes: held.get(reason) ?? 0
+    }))
+    .sort((a, b) => b.bytes - a.bytes || b.group.length - a.group.length)
+    .map(({ reason, group, bytes }) => [
+      [reason, ...inputCells(reason, group, inputs)].join(' '),
+      group.length,
+      figure(formatSize(bytes)),
+      describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
+    ])
+  const head = ['reason', 'resources:', 'hold at least:', 'longest idle:']
+  const what = kept.length === resources.length ? 'everything' : 'the rest'
+  const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`
+  return [
+    `### ${title}\n\n${table(head, rows)}`,
+    renderLargestKept(kept, dryRun)
+  ]
+    .filter(Boolean)
+    .join('\n\n')
+}
+
+function renderLargestKept(kept: readonly Resource[], dryRun: boolean): string {
+  const largest = kept
+    .filter(({ ownBytes = 0 }) => ownBytes > 0)
+    .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
+    .slice(0, shownRows)
+  if (largest.length === 0) return ''
+  const rows = largest.map((one) => [
+    whatCell(one),
+    figure(formatSize(one.ownBytes ?? 0)),
+    whyCell(one, 100)
+  ])
+  const title = dryRun ? 'would stay' : 'stay'
+  return table([`the largest that ${title}`, 'alone:', 'why'], rows)
+}
+
+function describeIdle(milliseconds: number): string {
+  return milliseconds < 0 ? 'unknown' : figure(formatDuration(milliseconds))
+}
+
+/** The inputs that hold what stays for a reason, as they were given. */
+function inputCells(
+  reason: Reason,
+  resources: readonly Resource[],
+  inputs: InputTexts
+): string[] {
+  const names =
+    reason === 'not-included'
+      ? [...new Set(resources.map(({ kind }) => includes[kind]))]
+      : (inputsOf[reason] ?? [])
+  const given = names.map((name) =>
+    code(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80)
+  )
+  return given.length > 0 ? [`(${given.join(', ')})`] : []
+}
+
+const inputsOf: Partial<Record<Reason, InputName[]>> = {
+  'keep-last': ['keep-last'],
+  recent: ['until'],
+  'unknown-age': ['until'],
+  'protected-label': ['protected-labels'],
+  'protected-image': ['protected-images'],
+  'named-volume': ['include-volumes'],
+  budget: ['timeout']
+}
+
+const includes = {
+  image: 'include-images',
+  container: 'include-containers',
+  network: 'include-networks',
+  volume: 'include-volumes',
+  'build-cache': 'include-build-cache'
+} satisfies Record<Resource['kind'], InputName>
