@@ -28370,266 +28370,20 @@ module.exports = {
 
 /***/ }),
 
-/***/ 5106:
+/***/ 1670:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  Bi: () => (/* binding */ DockerError),
-  $t: () => (/* binding */ connectionError),
-  n$: () => (/* binding */ countForOneCall),
-  hC: () => (/* binding */ createDocker),
-  bR: () => (/* binding */ orNothing),
-  Py: () => (/* binding */ succeed),
-  Z9: () => (/* binding */ wordsOf)
-});
-
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 142 modules
-var execa = __nccwpck_require__(9902);
-;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
-/*
-How it works:
-`this.#head` is an instance of `Node` which keeps track of its current value and nests another instance of `Node` that keeps the value that comes after it. When a value is provided to `.enqueue()`, the code needs to iterate through `this.#head`, going deeper and deeper to find the last value. However, iterating through every single item is slow. This problem is solved by saving a reference to the last value as `this.#tail` so that it can reference it to add a new value.
-*/
-
-class Node {
-	value;
-	next;
-
-	constructor(value) {
-		this.value = value;
-	}
-}
-
-class Queue {
-	#head;
-	#tail;
-	#size;
-
-	constructor() {
-		this.clear();
-	}
-
-	enqueue(value) {
-		const node = new Node(value);
-
-		if (this.#head) {
-			this.#tail.next = node;
-			this.#tail = node;
-		} else {
-			this.#head = node;
-			this.#tail = node;
-		}
-
-		this.#size++;
-	}
-
-	dequeue() {
-		const current = this.#head;
-		if (!current) {
-			return;
-		}
-
-		this.#head = this.#head.next;
-		this.#size--;
-
-		// Clean up tail reference when queue becomes empty
-		if (!this.#head) {
-			this.#tail = undefined;
-		}
-
-		return current.value;
-	}
-
-	peek() {
-		if (!this.#head) {
-			return;
-		}
-
-		return this.#head.value;
-
-		// TODO: Node.js 18.
-		// return this.#head?.value;
-	}
-
-	clear() {
-		this.#head = undefined;
-		this.#tail = undefined;
-		this.#size = 0;
-	}
-
-	get size() {
-		return this.#size;
-	}
-
-	* [Symbol.iterator]() {
-		let current = this.#head;
-
-		while (current) {
-			yield current.value;
-			current = current.next;
-		}
-	}
-
-	* drain() {
-		while (this.#head) {
-			yield this.dequeue();
-		}
-	}
-}
-
-;// CONCATENATED MODULE: ./node_modules/p-limit/index.js
-
-
-function pLimit(concurrency) {
-	let rejectOnClear = false;
-
-	if (typeof concurrency === 'object') {
-		({concurrency, rejectOnClear = false} = concurrency);
-	}
-
-	validateConcurrency(concurrency);
-
-	if (typeof rejectOnClear !== 'boolean') {
-		throw new TypeError('Expected `rejectOnClear` to be a boolean');
-	}
-
-	const queue = new Queue();
-	let activeCount = 0;
-
-	const resumeNext = () => {
-		// Process the next queued function if we're under the concurrency limit
-		if (activeCount < concurrency && queue.size > 0) {
-			activeCount++;
-			queue.dequeue().run();
-		}
-	};
-
-	const next = () => {
-		activeCount--;
-		resumeNext();
-	};
-
-	const run = async (function_, resolve, arguments_) => {
-		// Execute the function and capture the result promise
-		const result = (async () => function_(...arguments_))();
-
-		// Resolve immediately with the promise (don't wait for completion)
-		resolve(result);
-
-		// Wait for the function to complete (success or failure)
-		// We catch errors here to prevent unhandled rejections,
-		// but the original promise rejection is preserved for the caller
-		try {
-			await result;
-		} catch {}
-
-		// Decrement active count and process next queued function
-		next();
-	};
-
-	const enqueue = (function_, resolve, reject, arguments_) => {
-		const queueItem = {reject};
-
-		// Queue the internal resolve function instead of the run function
-		// to preserve the asynchronous execution context.
-		new Promise(internalResolve => { // eslint-disable-line promise/param-names
-			queueItem.run = internalResolve;
-			queue.enqueue(queueItem);
-		}).then(run.bind(undefined, function_, resolve, arguments_)); // eslint-disable-line promise/prefer-await-to-then
-
-		// Start processing immediately if we haven't reached the concurrency limit
-		if (activeCount < concurrency) {
-			resumeNext();
-		}
-	};
-
-	const generator = (function_, ...arguments_) => new Promise((resolve, reject) => {
-		enqueue(function_, resolve, reject, arguments_);
-	});
-
-	Object.defineProperties(generator, {
-		activeCount: {
-			get: () => activeCount,
-		},
-		pendingCount: {
-			get: () => queue.size,
-		},
-		clearQueue: {
-			value() {
-				if (!rejectOnClear) {
-					queue.clear();
-					return;
-				}
-
-				const abortError = AbortSignal.abort().reason;
-
-				while (queue.size > 0) {
-					queue.dequeue().reject(abortError);
-				}
-			},
-		},
-		concurrency: {
-			get: () => concurrency,
-
-			set(newConcurrency) {
-				validateConcurrency(newConcurrency);
-				concurrency = newConcurrency;
-
-				queueMicrotask(() => {
-					// eslint-disable-next-line no-unmodified-loop-condition
-					while (activeCount < concurrency && queue.size > 0) {
-						resumeNext();
-					}
-				});
-			},
-		},
-		map: {
-			async value(iterable, function_) {
-				const promises = [];
-
-				try {
-					Array.from(iterable, (value, index) => {
-						const promise = generator(function_, value, index);
-						promises.push(promise);
-						return promise;
-					});
-				} catch (error) {
-					// The iterable threw, so `Promise.all` never observes the already scheduled promises. Observe them here to avoid unhandled rejections.
-					for (const promise of promises) {
-						promise.catch(() => {}); // eslint-disable-line promise/prefer-await-to-then
-					}
-
-					throw error;
-				}
-
-				return Promise.all(promises);
-			},
-		},
-	});
-
-	return generator;
-}
-
-function limitFunction(function_, options) {
-	const limit = pLimit(options);
-
-	const limitedFunction = (...arguments_) => limit(() => function_(...arguments_));
-	Object.defineProperty(limitedFunction, 'clearQueue', {
-		value: limit.clearQueue,
-	});
-
-	return limitedFunction;
-}
-
-function validateConcurrency(concurrency) {
-	if (!((Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY) && concurrency > 0)) {
-		throw new TypeError('Expected `concurrency` to be a number from 1 and up');
-	}
-}
-
-;// CONCATENATED MODULE: ./src/docker/cli.ts
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $t: () => (/* binding */ connectionError),
+/* harmony export */   Bi: () => (/* binding */ DockerError),
+/* harmony export */   Py: () => (/* binding */ succeed),
+/* harmony export */   Z9: () => (/* binding */ wordsOf),
+/* harmony export */   bR: () => (/* binding */ orNothing),
+/* harmony export */   hC: () => (/* binding */ createDocker),
+/* harmony export */   n$: () => (/* binding */ countForOneCall)
+/* harmony export */ });
+/* harmony import */ var execa__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9902);
+/* harmony import */ var p_limit__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(370);
 
 
 /** A call that did not end in an answer of the engine. The message says what to do about it. */
@@ -28654,7 +28408,7 @@ const graceAfterCancel = 2_000;
  * Throws a DockerError where no engine answered; a refusal by the engine is an exit code, for the caller to read.
  */
 function createDocker({ command, env, concurrency, deadline, signal }) {
-    const queue = pLimit(concurrency);
+    const queue = (0,p_limit__WEBPACK_IMPORTED_MODULE_0__/* ["default"] */ .A)(concurrency);
     const kill = new AbortController();
     signal.addEventListener('abort', () => {
         // What is under way may end by itself; the runner leaves 10 s in all.
@@ -28668,7 +28422,7 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
             throw new DockerError('cancelled', 'The run was cancelled.');
         const budget = deadline + (grace ? graceAfterDeadline : 0) - Date.now();
         const timeout = Math.max(Math.min(limit, budget), 1);
-        const result = await (0,execa/* execa */.Ho)(command, args, {
+        const result = await (0,execa__WEBPACK_IMPORTED_MODULE_1__/* .execa */ .Ho)(command, args, {
             env: { ...env, ...extra },
             extendEnv: false,
             stdin: 'ignore',
@@ -28805,7 +28559,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_3__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3360);
 /* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2876);
-/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5106);
+/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1670);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
@@ -30062,8 +29816,8 @@ var schemas = __nccwpck_require__(3798);
 var policy_decision = __nccwpck_require__(6614);
 // EXTERNAL MODULE: ./src/units.ts + 1 modules
 var units = __nccwpck_require__(1065);
-// EXTERNAL MODULE: ./src/docker/cli.ts + 2 modules
-var cli = __nccwpck_require__(5106);
+// EXTERNAL MODULE: ./src/docker/cli.ts
+var cli = __nccwpck_require__(1670);
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
 var errors = __nccwpck_require__(7428);
 ;// CONCATENATED MODULE: ./src/docker/schemas.ts
@@ -30255,6 +30009,8 @@ function readSize(text) {
     return (0,units/* parseSize */.DB)(text.trim());
 }
 
+// EXTERNAL MODULE: ./node_modules/p-limit/index.js + 1 modules
+var p_limit = __nccwpck_require__(370);
 ;// CONCATENATED MODULE: ./src/policy/bytes.ts
 /**
  * What the removal of images frees, one after the other in the given order, by image ID: a layer is freed with the
@@ -30574,6 +30330,7 @@ function traitsOf({ kind, store }) {
 
 
 
+
 /** Milliseconds for a figure that costs the engine much, and that can be left out. */
 const costlyLimit = 20_000;
 /** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
@@ -30593,41 +30350,39 @@ async function measureVolumes(docker) {
         return bytes === undefined ? [] : [[Name, bytes]];
     }));
 }
+const sideBySide = 8;
 /** Everything that `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
 function readDiskUsage(docker) {
     const args = ['system', 'df', '--verbose', '--format', '{{json .}}'];
     return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
 }
-/** The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID. */
+/**
+ * The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID; of as many as the engine
+ * tells in time.
+ */
 async function measureLayers(docker, engine, images) {
-    const measured = await Promise.all(images.map(async ({ id, layers, bytes }) => {
-        const output = await docker([
-            'image',
-            'history',
-            '--no-trunc',
-            '--human=false',
-            '--format',
-            '{{json .}}',
-            id
-        ]);
-        if (output.exitCode !== 0)
+    const end = Date.now() + costlyLimit;
+    // Not all at once, or each would wait for its turn in the time that it has.
+    const measured = await (0,p_limit/* default */.A)(sideBySide).map(images, async (image) => {
+        if (Date.now() >= end)
             return [];
-        const entries = readJsonLines(output.stdout, historySchema, 'image history');
-        const history = entries.map(({ CreatedBy, Size }) => ({
-            createdBy: CreatedBy,
-            bytes: Size
-        }));
-        const sizes = layerSizesOf(history, layers.length);
-        if (sizes === undefined)
-            return [];
-        if (!traitsOf(engine).packedLayers)
-            return [[id, sizes]];
-        // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-        const unpacked = sizes.reduce((sum, size) => sum + size, 0);
-        const scale = unpacked > 0 ? bytes / unpacked : 1;
-        return [[id, sizes.map((size) => Math.round(size * scale))]];
-    }));
+        const sizes = await (0,cli/* orNothing */.bR)(readLayers(docker, engine, image, end));
+        return sizes === undefined ? [] : [[image.id, sizes]];
+    });
     return new Map(measured.flat());
+}
+async function readLayers(docker, engine, { id, layers, bytes }, end) {
+    const options = ['--no-trunc', '--human=false', '--format', '{{json .}}'];
+    const limit = Math.max(end - Date.now(), 1);
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(['image', 'history', ...options, id], { limit }), 'image history');
+    const history = readJsonLines(stdout, historySchema, 'image history').map(({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size }));
+    const sizes = layerSizesOf(history, layers.length);
+    if (sizes === undefined || !traitsOf(engine).packedLayers)
+        return sizes;
+    // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
+    const unpacked = sizes.reduce((sum, size) => sum + size, 0);
+    const scale = unpacked > 0 ? bytes / unpacked : 1;
+    return sizes.map((size) => Math.round(size * scale));
 }
 
 ;// CONCATENATED MODULE: ./src/docker/buildCache.ts
@@ -48416,6 +48171,262 @@ const {
 	getCancelSignal: execa_getCancelSignal,
 } = getIpcExport();
 
+
+
+/***/ }),
+
+/***/ 370:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  A: () => (/* binding */ pLimit)
+});
+
+// UNUSED EXPORTS: limitFunction
+
+;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
+/*
+How it works:
+`this.#head` is an instance of `Node` which keeps track of its current value and nests another instance of `Node` that keeps the value that comes after it. When a value is provided to `.enqueue()`, the code needs to iterate through `this.#head`, going deeper and deeper to find the last value. However, iterating through every single item is slow. This problem is solved by saving a reference to the last value as `this.#tail` so that it can reference it to add a new value.
+*/
+
+class Node {
+	value;
+	next;
+
+	constructor(value) {
+		this.value = value;
+	}
+}
+
+class Queue {
+	#head;
+	#tail;
+	#size;
+
+	constructor() {
+		this.clear();
+	}
+
+	enqueue(value) {
+		const node = new Node(value);
+
+		if (this.#head) {
+			this.#tail.next = node;
+			this.#tail = node;
+		} else {
+			this.#head = node;
+			this.#tail = node;
+		}
+
+		this.#size++;
+	}
+
+	dequeue() {
+		const current = this.#head;
+		if (!current) {
+			return;
+		}
+
+		this.#head = this.#head.next;
+		this.#size--;
+
+		// Clean up tail reference when queue becomes empty
+		if (!this.#head) {
+			this.#tail = undefined;
+		}
+
+		return current.value;
+	}
+
+	peek() {
+		if (!this.#head) {
+			return;
+		}
+
+		return this.#head.value;
+
+		// TODO: Node.js 18.
+		// return this.#head?.value;
+	}
+
+	clear() {
+		this.#head = undefined;
+		this.#tail = undefined;
+		this.#size = 0;
+	}
+
+	get size() {
+		return this.#size;
+	}
+
+	* [Symbol.iterator]() {
+		let current = this.#head;
+
+		while (current) {
+			yield current.value;
+			current = current.next;
+		}
+	}
+
+	* drain() {
+		while (this.#head) {
+			yield this.dequeue();
+		}
+	}
+}
+
+;// CONCATENATED MODULE: ./node_modules/p-limit/index.js
+
+
+function pLimit(concurrency) {
+	let rejectOnClear = false;
+
+	if (typeof concurrency === 'object') {
+		({concurrency, rejectOnClear = false} = concurrency);
+	}
+
+	validateConcurrency(concurrency);
+
+	if (typeof rejectOnClear !== 'boolean') {
+		throw new TypeError('Expected `rejectOnClear` to be a boolean');
+	}
+
+	const queue = new Queue();
+	let activeCount = 0;
+
+	const resumeNext = () => {
+		// Process the next queued function if we're under the concurrency limit
+		if (activeCount < concurrency && queue.size > 0) {
+			activeCount++;
+			queue.dequeue().run();
+		}
+	};
+
+	const next = () => {
+		activeCount--;
+		resumeNext();
+	};
+
+	const run = async (function_, resolve, arguments_) => {
+		// Execute the function and capture the result promise
+		const result = (async () => function_(...arguments_))();
+
+		// Resolve immediately with the promise (don't wait for completion)
+		resolve(result);
+
+		// Wait for the function to complete (success or failure)
+		// We catch errors here to prevent unhandled rejections,
+		// but the original promise rejection is preserved for the caller
+		try {
+			await result;
+		} catch {}
+
+		// Decrement active count and process next queued function
+		next();
+	};
+
+	const enqueue = (function_, resolve, reject, arguments_) => {
+		const queueItem = {reject};
+
+		// Queue the internal resolve function instead of the run function
+		// to preserve the asynchronous execution context.
+		new Promise(internalResolve => { // eslint-disable-line promise/param-names
+			queueItem.run = internalResolve;
+			queue.enqueue(queueItem);
+		}).then(run.bind(undefined, function_, resolve, arguments_)); // eslint-disable-line promise/prefer-await-to-then
+
+		// Start processing immediately if we haven't reached the concurrency limit
+		if (activeCount < concurrency) {
+			resumeNext();
+		}
+	};
+
+	const generator = (function_, ...arguments_) => new Promise((resolve, reject) => {
+		enqueue(function_, resolve, reject, arguments_);
+	});
+
+	Object.defineProperties(generator, {
+		activeCount: {
+			get: () => activeCount,
+		},
+		pendingCount: {
+			get: () => queue.size,
+		},
+		clearQueue: {
+			value() {
+				if (!rejectOnClear) {
+					queue.clear();
+					return;
+				}
+
+				const abortError = AbortSignal.abort().reason;
+
+				while (queue.size > 0) {
+					queue.dequeue().reject(abortError);
+				}
+			},
+		},
+		concurrency: {
+			get: () => concurrency,
+
+			set(newConcurrency) {
+				validateConcurrency(newConcurrency);
+				concurrency = newConcurrency;
+
+				queueMicrotask(() => {
+					// eslint-disable-next-line no-unmodified-loop-condition
+					while (activeCount < concurrency && queue.size > 0) {
+						resumeNext();
+					}
+				});
+			},
+		},
+		map: {
+			async value(iterable, function_) {
+				const promises = [];
+
+				try {
+					Array.from(iterable, (value, index) => {
+						const promise = generator(function_, value, index);
+						promises.push(promise);
+						return promise;
+					});
+				} catch (error) {
+					// The iterable threw, so `Promise.all` never observes the already scheduled promises. Observe them here to avoid unhandled rejections.
+					for (const promise of promises) {
+						promise.catch(() => {}); // eslint-disable-line promise/prefer-await-to-then
+					}
+
+					throw error;
+				}
+
+				return Promise.all(promises);
+			},
+		},
+	});
+
+	return generator;
+}
+
+function limitFunction(function_, options) {
+	const limit = pLimit(options);
+
+	const limitedFunction = (...arguments_) => limit(() => function_(...arguments_));
+	Object.defineProperty(limitedFunction, 'clearQueue', {
+		value: limit.clearQueue,
+	});
+
+	return limitedFunction;
+}
+
+function validateConcurrency(concurrency) {
+	if (!((Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY) && concurrency > 0)) {
+		throw new TypeError('Expected `concurrency` to be a number from 1 and up');
+	}
+}
 
 
 /***/ }),

@@ -210,7 +210,7 @@ test.each(faultyFiles)(
     expect(done.stdout).toMatch(
       /^::warning::The job summary could not be written/m
     )
-    expect(done.stdout).toContain('## Docker Reclaim')
+    expect(done.stdout).toContain('## Nothing to do')
     expect(done.report).toBeDefined()
   }
 )

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import type { z } from 'zod'
 import { layerSizesOf } from '../policy/bytes.ts'
 import type { Engine, Image } from '../policy/inventory.ts'
@@ -42,6 +43,8 @@ export async function measureVolumes(
   )
 }
 
+const sideBySide = 8
+
 type DiskUsage = z.output<typeof diskUsageSchema>
 
 /** Everything that `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
@@ -58,41 +61,44 @@ export function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
   )
 }
 
-/** The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID. */
+/**
+ * The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID; of as many as the engine
+ * tells in time.
+ */
 export async function measureLayers(
   docker: Docker,
   engine: Engine,
   images: readonly Image[]
 ): Promise<Map<string, number[]>> {
-  const measured = await Promise.all(
-    images.map(async ({ id, layers, bytes }) => {
-      const output = await docker([
-        'image',
-        'history',
-        '--no-trunc',
-        '--human=false',
-        '--format',
-        '{{json .}}',
-        id
-      ])
-      if (output.exitCode !== 0) return []
-      const entries = readJsonLines(
-        output.stdout,
-        historySchema,
-        'image history'
-      )
-      const history = entries.map(({ CreatedBy, Size }) => ({
-        createdBy: CreatedBy,
-        bytes: Size
-      }))
-      const sizes = layerSizesOf(history, layers.length)
-      if (sizes === undefined) return []
-      if (!traitsOf(engine).packedLayers) return [[id, sizes] as const]
-      // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-      const unpacked = sizes.reduce((sum, size) => sum + size, 0)
-      const scale = unpacked > 0 ? bytes / unpacked : 1
-      return [[id, sizes.map((size) => Math.round(size * scale))] as const]
-    })
-  )
+  const end = Date.now() + costlyLimit
+  // Not all at once, or each would wait for its turn in the time that it has.
+  const measured = await pLimit(sideBySide).map(images, async (image) => {
+    if (Date.now() >= end) return []
+    const sizes = await orNothing(readLayers(docker, engine, image, end))
+    return sizes === undefined ? [] : [[image.id, sizes] as const]
+  })
   return new Map(measured.flat())
+}
+
+async function readLayers(
+  docker: Docker,
+  engine: Engine,
+  { id, layers, bytes }: Image,
+  end: number
+): Promise<number[] | undefined> {
+  const options = ['--no-trunc', '--human=false', '--format', '{{json .}}']
+  const limit = Math.max(end - Date.now(), 1)
+  const { stdout } = succeed(
+    await docker(['image', 'history', ...options, id], { limit }),
+    'image history'
+  )
+  const history = readJsonLines(stdout, historySchema, 'image history').map(
+    ({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size })
+  )
+  const sizes = layerSizesOf(history, layers.length)
+  if (sizes === undefined || !traitsOf(engine).packedLayers) return sizes
+  // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
+  const unpacked = sizes.reduce((sum, size) => sum + size, 0)
+  const scale = unpacked > 0 ? bytes / unpacked : 1
+  return sizes.map((size) => Math.round(size * scale))
 }
