@@ -91,6 +91,7 @@ export function volume(name: string, parts: Partial<Volume> = {}): Volume {
 export function cacheRecord(parts: Partial<CacheRecord> = {}): CacheRecord {
   return {
     id: 'record',
+    parents: [],
     bytes: 100,
     idle: { least: day, most: day },
     inUse: false,

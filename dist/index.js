@@ -29202,7 +29202,7 @@ function describeDisk({ before, after }, dryRun) {
 }
 /** As `df` has it: of what is used and what users may still use. */
 function usedShare({ free, used }) {
-    return used / (used + free);
+    return used / Math.max(used + free, 1);
 }
 function formatShare(share) {
     return `${Math.round(share * 100)} %`;
@@ -29422,7 +29422,7 @@ var report_text = __nccwpck_require__(5655);
 
 const longestScript = 60_000;
 /** How to get a removed image back: by its digest, where a registry has it. */
-function renderRestore({ resources, engine, dryRun }) {
+function renderRestore({ resources, dryRun }, digestsAreMadeUp) {
     const images = resources.filter((one) => one.kind === 'image' && (0,headline/* goes */.n2)(one));
     const lines = images.flatMap(pullLine);
     const others = images.length - lines.length;
@@ -29432,7 +29432,7 @@ function renderRestore({ resources, engine, dryRun }) {
     const shown = lines.filter((line) => (size += line.length) <= longestScript);
     const more = lines.length - shown.length;
     // There every image has a digest, whether it was ever pushed or not.
-    const pushed = engine.store === 'containerd' ? ', if it was pushed' : '';
+    const pushed = digestsAreMadeUp ? ', if it was pushed' : '';
     const notes = [
         `An image comes back with its digest${pushed}:`,
         ['```sh', ...shown, '```'].join('\n'),
@@ -29449,7 +29449,7 @@ function renderRestore({ resources, engine, dryRun }) {
 /** For somebody's shell: what is no reference of Docker's is left out. */
 function pullLine({ digests = [], references = [] }) {
     const real = (text) => /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text);
-    const digest = digests.find((one) => real(one) && one.includes('@'));
+    const digest = digests.find((one) => real(one) && one.includes('@') && !one.startsWith('localhost/'));
     if (digest === undefined)
         return [];
     const tags = references.filter((one) => real(one) && !one.includes('@'));
@@ -29622,7 +29622,7 @@ function renderStays({ resources, dryRun }, inputs, held) {
         (0,markdown/* figure */.vP)((0,units/* formatSize */.Xq)(bytes)),
         describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
     ]);
-    const head = ['reason', 'resources:', 'hold at least:', 'longest idle:'];
+    const head = ['reason', 'resources:', 'hold:', 'longest idle:'];
     const what = kept.length === resources.length ? 'everything' : 'the rest';
     const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`;
     return [
@@ -29700,7 +29700,7 @@ function renderSummary(facts) {
         renderLargest(report),
         renderStays(report, inputs, held),
         ...renderEverything(report),
-        renderRestore(report),
+        renderRestore(report, podman !== undefined || engine.store === 'containerd'),
         `Docker Reclaim on engine ${(0,report_text/* code */.aY)(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${(0,report_text/* code */.aY)(engine.version)}, image store ${(0,report_text/* code */.aY)(engine.store)}.`
     ]);
 }
@@ -29966,6 +29966,7 @@ const diskUsageSchema = schemas/* object */.Ikc({
     Volumes: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
     BuildCache: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({
         ID: schemas_text,
+        Parent: schemas_text,
         CacheType: schemas_text,
         Description: schemas_text,
         InUse: schemas_text,
@@ -30331,6 +30332,7 @@ function traitsOf({ kind, store }) {
 
 
 
+
 /** Milliseconds for a figure that costs the engine much, and that can be left out. */
 const costlyLimit = 20_000;
 /** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
@@ -30380,7 +30382,7 @@ async function readLayers(docker, engine, { id, layers, bytes }, end) {
     if (sizes === undefined || !traitsOf(engine).packedLayers)
         return sizes;
     // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-    const unpacked = sizes.reduce((sum, size) => sum + size, 0);
+    const unpacked = (0,policy_decision/* sum */.cz)(sizes);
     const scale = unpacked > 0 ? bytes / unpacked : 1;
     return sizes.map((size) => Math.round(size * scale));
 }
@@ -30425,18 +30427,20 @@ async function listBuildCache(docker, engine, builder) {
                 shared: record.Shared,
                 type: record.CacheType,
                 description: record.Description,
+                parents: record.Parent === '' ? [] : [record.Parent],
                 idle: idle === undefined ? undefined : { least: idle, most: idle }
             });
         })));
 }
 /** One record from what a command says of it; undefined where that is not understood. */
-function makeRecord({ id, size, inUse, shared, type, description, idle = { least: 0, most: Infinity } }) {
+function makeRecord({ id, size, inUse, shared, type, description, parents, idle = { least: 0, most: Infinity } }) {
     const bytes = readSize(size);
     const understood = [inUse, shared].every((one) => /^(true|false)$/.test(one));
     if (id === '' || bytes === undefined || !understood)
         return undefined;
     return {
         id,
+        parents,
         bytes,
         idle,
         inUse: inUse === 'true',
@@ -30468,6 +30472,7 @@ function readCacheRecords(text) {
         shared: field('Shared'),
         type: field('Type'),
         description: field('Description'),
+        parents: field('Parents').split(' ').filter(Boolean),
         idle: (0,units/* parseHumanAge */.Ki)(field('Last used'))
     })));
     const added = (0,policy_decision/* sum */.cz)(records?.map(({ bytes }) => bytes) ?? []);
@@ -30481,6 +30486,8 @@ function fieldReader(block) {
     const lines = block
         // Free text stands here, up to the next field: only its first line is taken.
         .replace(/^(Description:.*)[^]*?(?=\nUsage count:)/m, '$1')
+        // The only list of all these.
+        .replace(/\n - /g, ' ')
         .split('\n')
         .map((line) => /^([^:]*):(.*)$/.exec(line) ?? []);
     const fields = Map.groupBy(lines, ([, name = '']) => name);
@@ -31379,6 +31386,7 @@ async function untag(docker, engine, { id }, references, done) {
 
 
 
+
 /**
  * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
  * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
@@ -31437,7 +31445,7 @@ function createAct(options) {
         if (results.has(item))
             return;
         const off = takenOff.get(item.id) ?? [];
-        const partly = off.length > 0 && fate.outcome !== 'removed';
+        const partly = off.length > 0 && !['removed', 'gone'].includes(fate.outcome);
         const result = { item, ...fate, ...(partly && { removedReferences: off }) };
         results.set(item, result);
         if (item.kind === 'image')
@@ -31527,12 +31535,12 @@ function createAct(options) {
         }
     }
     /** Looks again at the items and what could need them; settles those that are gone or have changed. */
-    async function stillGoing(kind, items, note = () => undefined) {
+    async function stillGoing(kind, items, note) {
         if (items.length === 0)
             return [];
         const ids = items.map(({ id }) => id);
         const look = await lookAgain(docker, inventory, watch, kind, ids);
-        note(items, look);
+        await note?.(items, look);
         return items.filter((item) => {
             const { id } = item;
             const change = recheck[kind](id, look);
@@ -31548,18 +31556,30 @@ function createAct(options) {
     /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
     async function lookAtCache() {
         const shares = inventory.buildCache.records?.some(({ shared }) => shared);
-        if (shares && [...fates.values()].includes('removed') && !stopped())
-            cacheAfter = await (0,cli/* orNothing */.bR)(options.listCache(docker));
+        if (!shares || ![...fates.values()].includes('removed') || stopped())
+            return;
+        try {
+            cacheAfter = await options.listCache(docker);
+        }
+        catch {
+            // The figure is what is certain then; a cancel the signal tells.
+        }
     }
     /**
      * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
-     * it deletes, and they stay off where it then has no room to write that down.
+     * it deletes, and they stay off where it then has no room to write that down. One that means another image now, or
+     * that of an image in use, somebody else took.
      */
-    function noteLost(items, { images }) {
+    async function noteLost(items, { images, needs }) {
         for (const { id, references = [] } of items) {
             const left = images.get(id)?.references ?? references;
             const lost = references.filter((one) => !left.includes(one));
-            takenOff.set(id, [...new Set([...(takenOff.get(id) ?? []), ...lost])]);
+            if (lost.length === 0 || needs.images.has(id))
+                continue;
+            const moved = await inspectImages(docker, inventory.engine, lost);
+            const elsewhere = moved.found.flatMap((image) => image.references);
+            const off = lost.filter((one) => !elsewhere.includes(one));
+            takenOff.set(id, [...new Set([...(takenOff.get(id) ?? []), ...off])]);
         }
     }
     async function prune(item) {
@@ -32500,7 +32520,7 @@ function decideBuildCache({ records }, imagesGo, { policy, now }) {
     const own = records.filter(({ inUse, internal, shared }) => !inUse && !internal && !shared);
     const pool = records.filter(({ inUse, internal, shared }) => !inUse && !internal && (imagesGo || !shared));
     const possible = pool.filter(({ idle }) => idle.most >= until);
-    const certain = own.filter(({ idle }) => idle.least >= until);
+    const certain = withoutParents(own.filter(({ idle }) => idle.least >= until), records);
     if (possible.length === 0)
         return stays((0,policy_decision/* keep */.aC)('recent', records.length === 0
             ? 'it is empty'
@@ -32516,21 +32536,39 @@ function decideBuildCache({ records }, imagesGo, { policy, now }) {
         most: Math.min(total(possible.filter(({ shared }) => !shared)), Math.max(total(pool) - kept, 0))
     };
 }
+/** What of some records the builder can take: none that one of the others was built on. */
+function withoutParents(going, records) {
+    const byId = new Map(records.map((record) => [record.id, record]));
+    const held = new Set();
+    const holdParents = ({ parents }) => {
+        for (const parent of parents.flatMap((id) => byId.get(id) ?? [])) {
+            if (held.has(parent))
+                continue;
+            held.add(parent);
+            holdParents(parent);
+        }
+    };
+    const goes = new Set(going);
+    records.filter((record) => !goes.has(record)).forEach(holdParents);
+    return going.filter((record) => !held.has(record));
+}
 function describe(until) {
     return until === 0
         ? 'whenever last used'
         : `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
 }
+/** The bytes of records. */
 function total(records) {
     return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
 }
 
 ;// CONCATENATED MODULE: ./src/policy/cached.ts
 
+
 /**
  * What the build cache keeps of images that go, given the records that share with them: of the layers that BuildKit built, and of those that it built on.
  * The engine does not tell which record shares with which image, so this is the most that the records can hold; where
- * it did not list them, everything that BuildKit built.
+ * it did not list them, everything.
  *
  * With a storage driver a record is the layer itself, and one of a base image has no size of its own. On the
  * containerd store a record has the packed layer in common with the image, and a base image its unpacked one as well.
@@ -32539,7 +32577,7 @@ function heldByCache(freed, images, records) {
     const going = images.filter(({ id }) => (freed.get(id)?.bytes ?? 0) > 0);
     const byBuildKit = going.filter((image) => image.byBuildKit);
     if (records === undefined) {
-        const all = byBuildKit.map(({ id }) => [id, freed.get(id)?.bytes ?? 0]);
+        const all = going.map(({ id }) => [id, freed.get(id)?.bytes ?? 0]);
         return { byImage: new Map(all), byBases: 0, estimated: true };
     }
     const share = packedShare(going);
@@ -32550,7 +32588,7 @@ function heldByCache(freed, images, records) {
     const hold = (image, bytes) => {
         byImage.set(image.id, (byImage.get(image.id) ?? 0) + bytes);
     };
-    let bytes = cached_total(built) * (share ?? 1);
+    let bytes = total(built) * (share ?? 1);
     for (const image of byBuildKit) {
         const held = Math.min(bytes, left(image));
         bytes -= held;
@@ -32558,7 +32596,7 @@ function heldByCache(freed, images, records) {
     }
     let byBases = 0;
     let layers = bases.length;
-    let baseBytes = share === undefined ? Infinity : cached_total(bases) / share;
+    let baseBytes = share === undefined ? Infinity : total(bases) / share;
     for (const image of going.toSorted((a, b) => left(b) - left(a))) {
         if (layers <= 0)
             break;
@@ -32587,24 +32625,19 @@ function freedWithBases({ byBases }, left, removed) {
     if (gone.length === 0)
         return 0;
     const held = (byBases * gone.length) / bases.length;
-    return Math.max(held - cached_total(gone), 0);
+    return Math.max(held - total(gone), 0);
 }
 /** What records hold apart from the images that share them, in bytes: their own unpacked layers. */
 function ownOfShared(images, records) {
     const share = packedShare(images);
     const built = records.filter(({ base, shared }) => shared && !base);
-    return share === undefined ? 0 : cached_total(built) * (1 - share);
+    return share === undefined ? 0 : Math.round(total(built) * (1 - share));
 }
 /** How much of images is packed layers; undefined where the store has none. */
 function packedShare(images) {
-    const packed = images.filter(({ packedBytes }) => packedBytes !== undefined);
-    if (packed.length === 0)
-        return undefined;
-    const all = (0,policy_decision/* sum */.cz)(packed.map(({ bytes }) => bytes));
-    return ((0,policy_decision/* sum */.cz)(packed.map(({ packedBytes = 0 }) => packedBytes)) / Math.max(all, 1));
-}
-function cached_total(records) {
-    return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
+    const packed = (0,policy_decision/* sum */.cz)(images.map(({ packedBytes = 0 }) => packedBytes));
+    const all = (0,policy_decision/* sum */.cz)(images.map(({ bytes }) => bytes));
+    return packed > 0 ? Math.min(packed / Math.max(all, 1), 1) : undefined;
 }
 
 ;// CONCATENATED MODULE: ./src/policy/runner.ts
@@ -32626,8 +32659,8 @@ function keepForRunner(owned, createdAt, evidence, { policy, now }) {
         : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
 }
 /** The runner names the image of a container action after itself and the action. */
-function isRunnerImage({ references }) {
-    return references.some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
+function isRunnerImage({ references, aliases }) {
+    return [...references, ...aliases].some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
 }
 function isRunnerNetwork({ name, labels }) {
     return name.startsWith('github_network_') || hasRunnerLabel(labels);
@@ -32912,12 +32945,12 @@ function keepByGuard(volume, { policy, now, engine, evidence }) {
     if (Object.keys(volume.options).length > 0)
         return (0,policy_decision/* keep */.aC)('not-included', 'it has driver options');
     const anonymous = isAnonymous(volume);
-    // Podman takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
-    if (podman && !anonymous)
-        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
-    // Its log has no mounts, either.
+    // Podman's log has no mounts.
     if (anonymous && !podman)
         return undefined;
+    // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+    if (!anonymous && podman)
+        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
     if (!anonymous && policy.includeVolumes !== 'all')
         return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
     // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
@@ -33231,7 +33264,7 @@ const resourceSchema = schemas/* object */.Ikc({
         .describe('The figures of bytes may be somewhat off.'),
     ownBytes: bytes
         .optional()
-        .describe('What stays: what its removal alone would free, where that is known.'),
+        .describe('What stays: what its removal alone would free, where that is known, with what the build cache has of it.'),
     idle: schemas/* number */.aig()
         .nullable()
         .describe('Milliseconds since its last use; null where nothing tells.'),

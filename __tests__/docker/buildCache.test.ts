@@ -4,6 +4,7 @@ import {
   pruneArguments,
   pruneBuildCache,
   readCacheRecords,
+  readPruned,
   readTotal
 } from '../../src/docker/buildCache.ts'
 
@@ -94,6 +95,7 @@ test('the records of buildx du', () => {
   expect(readCacheRecords(text)).toEqual([
     {
       id: 'abc',
+      parents: [],
       base: false,
       bytes: 4_194_000,
       idle: { least: 1.5 * hour, most: 3 * hour },
@@ -103,6 +105,7 @@ test('the records of buildx du', () => {
     },
     {
       id: 'def',
+      parents: [],
       base: false,
       bytes: 12,
       idle: { least: 0, most: Infinity },
@@ -142,4 +145,21 @@ test.each([
   ['something else', ['WARNING: no config']]
 ])('records with %s are not understood', (_, blocks) => {
   expect(readCacheRecords(blocks.join('\n\n'))).toBeUndefined()
+})
+
+test('the records that a prune removed, with buildx and without', () => {
+  const ids = ['un24f2at32r218gw7aqz9kl6o', 'jo8654vyzdb12gym6a681229z']
+  expect(
+    readPruned(
+      `Deleted build cache objects:\n${ids.join('\n')}\n\nTotal reclaimed space: 30MB`
+    )
+  ).toEqual(ids)
+  const lines = ids.map(
+    (id) => `${id}*              \ttrue \t\t10MB\t1 second ago`
+  )
+  expect(
+    readPruned(
+      `ID\t\t\tRECLAIMABLE\tSIZE\tLAST ACCESSED\n${lines.join('\n')}\nTotal:\t30MB`
+    )
+  ).toEqual(ids)
 })

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect } from '@jest/globals'
 import {
+  dockerWith,
   findOtherClis,
   makeDockerConfig,
   onlyOnDocker,
@@ -169,3 +170,27 @@ test('build cache that is not included stays', async () => {
   })
   expect(await cached()).toEqual(['layer'])
 })
+
+onlyOnDocker('build cache')(
+  'a run that is cancelled while it asks what the cache keeps says what it removed',
+  async () => {
+    await build('FROM busybox:1\nRUN echo >/built\n', {
+      tag: 'built:1',
+      buildKit: true
+    })
+    const command = await dockerWith(
+      engine(),
+      folder,
+      'case "$1 $2" in "builder du") [ "$(count du)" = 2 ] && { kill -INT $PPID; sleep 20; } ;; esac'
+    )
+    const done = await step({
+      'keep-last': '0',
+      until: '0s',
+      'protected-images': 'busybox',
+      docker: command
+    })
+    expect(done.exitCode).toBe(1)
+    expect(done.outputs['removed-images']).toBe('1')
+    expect(done.summary).toContain('The run was cancelled')
+  }
+)

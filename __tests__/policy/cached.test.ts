@@ -57,8 +57,9 @@ test('on the containerd store a record has the packed layer, and that of a base 
   expect(ownOfShared([built], [record(100)])).toBe(0)
 })
 
-test('where the engine does not list its cache, what BuildKit built may be held as a whole', () => {
+test('where the engine does not list its cache, it may hold everything', () => {
   expect([...heldByCache(both, [plain, built], undefined).byImage]).toEqual([
+    ['plain', 60],
     ['built', 100]
   ])
 })
@@ -106,4 +107,14 @@ test('what a base image left behind goes with the records that hold it', () => {
   expect(freedWithBases(held, left, new Set(['0', '1', '70']))).toBe(89)
   expect(freedWithBases(held, left, new Set(['0']))).toBe(45)
   expect(freedWithBases(held, left, new Set(['70']))).toBe(0)
+})
+
+test('figures that make no sense make none either', () => {
+  const odd = [
+    { ...built, packedBytes: 0 },
+    { ...plain, packedBytes: 0 }
+  ]
+  expect(heldByCache(both, odd, [record(0, true)]).byBases).toBe(100)
+  const more = [{ ...built, packedBytes: 200 }]
+  expect(ownOfShared(more, [record(100)])).toBe(0)
 })

@@ -161,6 +161,7 @@ const volumes: fc.Arbitrary<Volume[]> = fc
 const cacheRecord = fc.record({
   id: fc.string({ minLength: 1 }),
   base: fc.boolean(),
+  parents: fc.constant<string[]>([]),
   bytes: fc.nat({ max: 1_000_000 }),
   idle: fc
     .nat({ max: 30 * day })

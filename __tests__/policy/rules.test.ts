@@ -368,6 +368,18 @@ test('a record that an image shares may go when that image goes, and counts with
   })
 })
 
+test('a record that another one was built on goes for certain only if that one does', () => {
+  const recent = { least: 0, most: minute }
+  const records = [
+    cacheRecord({ id: 'base' }),
+    cacheRecord({ id: 'parent', parents: ['base'] }),
+    cacheRecord({ id: 'child', parents: ['parent'], idle: recent }),
+    cacheRecord({ id: 'alone', bytes: 7 })
+  ]
+  const { items } = makePlan(inventory({ buildCache: { records } }), policy())
+  expect(items.at(-1)).toMatchObject({ bytes: 7, bytesAtMost: 207 })
+})
+
 test('build-cache-keep is taken off what can go', () => {
   const records = [
     cacheRecord(),
@@ -417,6 +429,19 @@ test.each([
     (age: number) => ({
       networks: [
         network('o', { name: 'github_network_x', createdAt: ago(age) })
+      ]
+    })
+  ],
+  [
+    'an image of a container action on Podman',
+    'o',
+    (age: number) => ({
+      images: [
+        image('o', {
+          references: [`localhost/0a1b2c:${'0'.repeat(32)}`],
+          aliases: [`0a1b2c:${'0'.repeat(32)}`],
+          createdAt: ago(age)
+        })
       ]
     })
   ],

@@ -47,6 +47,7 @@ export async function listBuildCache(
           shared: record.Shared,
           type: record.CacheType,
           description: record.Description,
+          parents: record.Parent === '' ? [] : [record.Parent],
           idle: idle === undefined ? undefined : { least: idle, most: idle }
         })
       })
@@ -62,6 +63,7 @@ function makeRecord({
   shared,
   type,
   description,
+  parents,
   idle = { least: 0, most: Infinity }
 }: {
   id: string
@@ -70,6 +72,7 @@ function makeRecord({
   shared: string
   type: string
   description: string
+  parents: string[]
   idle: CacheRecord['idle'] | undefined
 }): CacheRecord | undefined {
   const bytes = readSize(size)
@@ -77,6 +80,7 @@ function makeRecord({
   if (id === '' || bytes === undefined || !understood) return undefined
   return {
     id,
+    parents,
     bytes,
     idle,
     inUse: inUse === 'true',
@@ -113,6 +117,7 @@ export function readCacheRecords(text: string): CacheRecord[] | undefined {
         shared: field('Shared'),
         type: field('Type'),
         description: field('Description'),
+        parents: field('Parents').split(' ').filter(Boolean),
         idle: parseHumanAge(field('Last used'))
       })
     )
@@ -129,6 +134,8 @@ function fieldReader(block: string): (name: string) => string {
   const lines = block
     // Free text stands here, up to the next field: only its first line is taken.
     .replace(/^(Description:.*)[^]*?(?=\nUsage count:)/m, '$1')
+    // The only list of all these.
+    .replace(/\n - /g, ' ')
     .split('\n')
     .map((line) => /^([^:]*):(.*)$/.exec(line) ?? [])
   const fields = Map.groupBy(lines, ([, name = '']) => name)

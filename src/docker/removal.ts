@@ -12,12 +12,12 @@ import {
 import {
   countForOneCall,
   DockerError,
-  orNothing,
   wordsOf,
   type Docker,
   type Output
 } from './cli.ts'
 import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
+import { inspectImages } from './inventory.ts'
 import { byKey, lookAgain } from './secondLook.ts'
 import type { Watch } from './watch.ts'
 import { imageId } from './podman.ts'
@@ -139,7 +139,7 @@ function createAct(options: RemovalOptions) {
   function settle(item: PlanItem, fate: Fate): void {
     if (results.has(item)) return
     const off = takenOff.get(item.id) ?? []
-    const partly = off.length > 0 && fate.outcome !== 'removed'
+    const partly = off.length > 0 && !['removed', 'gone'].includes(fate.outcome)
     const result = { item, ...fate, ...(partly && { removedReferences: off }) }
     results.set(item, result)
     if (item.kind === 'image') fates.set(item.id, fate.outcome)
@@ -249,13 +249,12 @@ function createAct(options: RemovalOptions) {
   async function stillGoing(
     kind: RemovableKind,
     items: readonly PlanItem[],
-    note: (items: readonly PlanItem[], look: SecondLook) => void = () =>
-      undefined
+    note?: (items: readonly PlanItem[], look: SecondLook) => Promise<void>
   ): Promise<PlanItem[]> {
     if (items.length === 0) return []
     const ids = items.map(({ id }) => id)
     const look = await lookAgain(docker, inventory, watch, kind, ids)
-    note(items, look)
+    await note?.(items, look)
     return items.filter((item) => {
       const { id } = item
       const change = recheck[kind](id, look)
@@ -271,19 +270,31 @@ function createAct(options: RemovalOptions) {
   /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
   async function lookAtCache(): Promise<void> {
     const shares = inventory.buildCache.records?.some(({ shared }) => shared)
-    if (shares && [...fates.values()].includes('removed') && !stopped())
-      cacheAfter = await orNothing(options.listCache(docker))
+    if (!shares || ![...fates.values()].includes('removed') || stopped()) return
+    try {
+      cacheAfter = await options.listCache(docker)
+    } catch {
+      // The figure is what is certain then; a cancel the signal tells.
+    }
   }
 
   /**
    * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
-   * it deletes, and they stay off where it then has no room to write that down.
+   * it deletes, and they stay off where it then has no room to write that down. One that means another image now, or
+   * that of an image in use, somebody else took.
    */
-  function noteLost(items: readonly PlanItem[], { images }: SecondLook): void {
+  async function noteLost(
+    items: readonly PlanItem[],
+    { images, needs }: SecondLook
+  ): Promise<void> {
     for (const { id, references = [] } of items) {
       const left = images.get(id)?.references ?? references
       const lost = references.filter((one) => !left.includes(one))
-      takenOff.set(id, [...new Set([...(takenOff.get(id) ?? []), ...lost])])
+      if (lost.length === 0 || needs.images.has(id)) continue
+      const moved = await inspectImages(docker, inventory.engine, lost)
+      const elsewhere = moved.found.flatMap((image) => image.references)
+      const off = lost.filter((one) => !elsewhere.includes(one))
+      takenOff.set(id, [...new Set([...(takenOff.get(id) ?? []), ...off])])
     }
   }
 

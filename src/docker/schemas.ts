@@ -167,6 +167,7 @@ export const diskUsageSchema = z.object({
     z.array(
       z.object({
         ID: text,
+        Parent: text,
         CacheType: text,
         Description: text,
         InUse: text,

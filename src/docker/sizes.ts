@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import type { z } from 'zod'
 import { layerSizesOf } from '../policy/bytes.ts'
+import { sum } from '../policy/decision.ts'
 import type { Engine, Image } from '../policy/inventory.ts'
 import { orNothing, succeed, type Docker } from './cli.ts'
 import { inspect } from './inspect.ts'
@@ -98,7 +99,7 @@ async function readLayers(
   const sizes = layerSizesOf(history, layers.length)
   if (sizes === undefined || !traitsOf(engine).packedLayers) return sizes
   // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-  const unpacked = sizes.reduce((sum, size) => sum + size, 0)
+  const unpacked = sum(sizes)
   const scale = unpacked > 0 ? bytes / unpacked : 1
   return sizes.map((size) => Math.round(size * scale))
 }

@@ -36,7 +36,10 @@ export function decideBuildCache(
       !inUse && !internal && (imagesGo || !shared)
   )
   const possible = pool.filter(({ idle }) => idle.most >= until)
-  const certain = own.filter(({ idle }) => idle.least >= until)
+  const certain = withoutParents(
+    own.filter(({ idle }) => idle.least >= until),
+    records
+  )
   if (possible.length === 0)
     return stays(
       keep(
@@ -63,12 +66,32 @@ export function decideBuildCache(
   }
 }
 
+/** What of some records the builder can take: none that one of the others was built on. */
+function withoutParents(
+  going: readonly CacheRecord[],
+  records: readonly CacheRecord[]
+): CacheRecord[] {
+  const byId = new Map(records.map((record) => [record.id, record]))
+  const held = new Set<CacheRecord>()
+  const holdParents = ({ parents }: CacheRecord) => {
+    for (const parent of parents.flatMap((id) => byId.get(id) ?? [])) {
+      if (held.has(parent)) continue
+      held.add(parent)
+      holdParents(parent)
+    }
+  }
+  const goes = new Set(going)
+  records.filter((record) => !goes.has(record)).forEach(holdParents)
+  return going.filter((record) => !held.has(record))
+}
+
 function describe(until: number): string {
   return until === 0
     ? 'whenever last used'
     : `last used at least ${formatDuration(until)} ago`
 }
 
-function total(records: readonly CacheRecord[]): number {
+/** The bytes of records. */
+export function total(records: readonly CacheRecord[]): number {
   return sum(records.map(({ bytes }) => bytes))
 }

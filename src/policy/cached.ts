@@ -1,4 +1,5 @@
 import type { Freed } from './bytes.ts'
+import { total } from './buildCache.ts'
 import { sum } from './decision.ts'
 import type { CacheRecord, Image } from './inventory.ts'
 
@@ -15,7 +16,7 @@ export type Held = {
 /**
  * What the build cache keeps of images that go, given the records that share with them: of the layers that BuildKit built, and of those that it built on.
  * The engine does not tell which record shares with which image, so this is the most that the records can hold; where
- * it did not list them, everything that BuildKit built.
+ * it did not list them, everything.
  *
  * With a storage driver a record is the layer itself, and one of a base image has no size of its own. On the
  * containerd store a record has the packed layer in common with the image, and a base image its unpacked one as well.
@@ -28,9 +29,7 @@ export function heldByCache(
   const going = images.filter(({ id }) => (freed.get(id)?.bytes ?? 0) > 0)
   const byBuildKit = going.filter((image) => image.byBuildKit)
   if (records === undefined) {
-    const all = byBuildKit.map(
-      ({ id }) => [id, freed.get(id)?.bytes ?? 0] as const
-    )
+    const all = going.map(({ id }) => [id, freed.get(id)?.bytes ?? 0] as const)
     return { byImage: new Map(all), byBases: 0, estimated: true }
   }
   const share = packedShare(going)
@@ -99,19 +98,12 @@ export function ownOfShared(
 ): number {
   const share = packedShare(images)
   const built = records.filter(({ base, shared }) => shared && !base)
-  return share === undefined ? 0 : total(built) * (1 - share)
+  return share === undefined ? 0 : Math.round(total(built) * (1 - share))
 }
 
 /** How much of images is packed layers; undefined where the store has none. */
 function packedShare(images: readonly Image[]): number | undefined {
-  const packed = images.filter(({ packedBytes }) => packedBytes !== undefined)
-  if (packed.length === 0) return undefined
-  const all = sum(packed.map(({ bytes }) => bytes))
-  return (
-    sum(packed.map(({ packedBytes = 0 }) => packedBytes)) / Math.max(all, 1)
-  )
-}
-
-function total(records: readonly CacheRecord[]): number {
-  return sum(records.map(({ bytes }) => bytes))
+  const packed = sum(images.map(({ packedBytes = 0 }) => packedBytes))
+  const all = sum(images.map(({ bytes }) => bytes))
+  return packed > 0 ? Math.min(packed / Math.max(all, 1), 1) : undefined
 }

@@ -132,6 +132,8 @@ export type BuildCache = { records: CacheRecord[] | undefined }
 
 export type CacheRecord = {
   id: string
+  /** The records that it was built on, as far as the engine tells: they cannot go before it. */
+  parents: string[]
   bytes: number
   /** How long ago it was last used, at least and at most: some commands print "About an hour ago". */
   idle: { least: number; most: number }

@@ -25,8 +25,10 @@ export function keepForRunner(
 }
 
 /** The runner names the image of a container action after itself and the action. */
-export function isRunnerImage({ references }: Image): boolean {
-  return references.some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one))
+export function isRunnerImage({ references, aliases }: Image): boolean {
+  return [...references, ...aliases].some((one) =>
+    /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one)
+  )
 }
 
 export function isRunnerNetwork({ name, labels }: Network): boolean {

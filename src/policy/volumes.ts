@@ -59,14 +59,14 @@ function keepByGuard(
   if (Object.keys(volume.options).length > 0)
     return keep('not-included', 'it has driver options')
   const anonymous = isAnonymous(volume)
-  // Podman takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
-  if (podman && !anonymous)
+  // Podman's log has no mounts.
+  if (anonymous && !podman) return undefined
+  // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+  if (!anonymous && podman)
     return keep(
       'named-volume',
       'Podman does not remove just the one it is told'
     )
-  // Its log has no mounts, either.
-  if (anonymous && !podman) return undefined
   if (!anonymous && policy.includeVolumes !== 'all')
     return keep('named-volume', 'only include-volumes: all takes named ones')
   // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.

@@ -89,7 +89,7 @@ function describeDisk({ before, after }: Disks, dryRun: boolean): string {
 
 /** As `df` has it: of what is used and what users may still use. */
 export function usedShare({ free, used }: Disk): number {
-  return used / (used + free)
+  return used / Math.max(used + free, 1)
 }
 
 export function formatShare(share: number): string {

@@ -56,7 +56,7 @@ const resourceSchema = z.object({
   ownBytes: bytes
     .optional()
     .describe(
-      'What stays: what its removal alone would free, where that is known.'
+      'What stays: what its removal alone would free, where that is known, with what the build cache has of it.'
     ),
   idle: z
     .number()

@@ -6,7 +6,10 @@ import { count } from './text.ts'
 const longestScript = 60_000
 
 /** How to get a removed image back: by its digest, where a registry has it. */
-export function renderRestore({ resources, engine, dryRun }: Report): string {
+export function renderRestore(
+  { resources, dryRun }: Report,
+  digestsAreMadeUp: boolean
+): string {
   const images = resources.filter((one) => one.kind === 'image' && goes(one))
   const lines = images.flatMap(pullLine)
   const others = images.length - lines.length
@@ -15,7 +18,7 @@ export function renderRestore({ resources, engine, dryRun }: Report): string {
   const shown = lines.filter((line) => (size += line.length) <= longestScript)
   const more = lines.length - shown.length
   // There every image has a digest, whether it was ever pushed or not.
-  const pushed = engine.store === 'containerd' ? ', if it was pushed' : ''
+  const pushed = digestsAreMadeUp ? ', if it was pushed' : ''
   const notes = [
     `An image comes back with its digest${pushed}:`,
     ['```sh', ...shown, '```'].join('\n'),
@@ -34,7 +37,9 @@ export function renderRestore({ resources, engine, dryRun }: Report): string {
 function pullLine({ digests = [], references = [] }: Resource): string[] {
   const real = (text: string) =>
     /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text)
-  const digest = digests.find((one) => real(one) && one.includes('@'))
+  const digest = digests.find(
+    (one) => real(one) && one.includes('@') && !one.startsWith('localhost/')
+  )
   if (digest === undefined) return []
   const tags = references.filter((one) => real(one) && !one.includes('@'))
   const note = tags.length > 0 ? ` # ${tags.slice(0, 3).join(', ')}` : ''

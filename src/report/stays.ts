@@ -26,7 +26,7 @@ export function renderStays(
       figure(formatSize(bytes)),
       describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
     ])
-  const head = ['reason', 'resources:', 'hold at least:', 'longest idle:']
+  const head = ['reason', 'resources:', 'hold:', 'longest idle:']
   const what = kept.length === resources.length ? 'everything' : 'the rest'
   const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`
   return [

@@ -45,7 +45,10 @@ export function renderSummary(facts: SummaryFacts): string {
     renderLargest(report),
     renderStays(report, inputs, held),
     ...renderEverything(report),
-    renderRestore(report),
+    renderRestore(
+      report,
+      podman !== undefined || engine.store === 'containerd'
+    ),
     `Docker Reclaim on engine ${code(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${code(engine.version)}, image store ${code(engine.store)}.`
   ])
 }
