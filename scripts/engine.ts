@@ -76,7 +76,7 @@ export async function startEngine({
     root === '/' ? await findPrograms(path) : await programsIn(root, podman)
   // A socket's path may have no more than 107 characters: not in TMPDIR, which can be anywhere.
   const folder = await mkdtemp('/tmp/docker-reclaim-')
-  await writeFile(join(folder, 'daemon.json'), '{}')
+  await writeFile(join(folder, 'daemon.json'), JSON.stringify(daemonConfig))
   await writeFile(join(folder, 'containerd.toml'), containerdConfig(folder))
   const env = {
     ...programs.env,
@@ -221,6 +221,11 @@ async function libraryFolders(root: string): Promise<string[]> {
     })
   )
   return lists.flat()
+}
+
+/** Engines side by side share the machine's addresses: with Docker's own pools they have 31 networks in all. */
+const daemonConfig = {
+  'default-address-pools': [{ base: '10.213.0.0/16', size: 28 }]
 }
 
 /** Its own containerd: dockerd would take the machine's, which another engine may be using. */
