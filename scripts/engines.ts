@@ -23,18 +23,21 @@ const podman = [
   'dash'
 ]
 
-/** The engines: the Debian release that has each, its packages, and the major version that is expected of it. */
+/**
+ * The engines, those that take long first: the Debian release that has each, its packages, and the major version that
+ * is expected of it.
+ */
 const matrix = [
-  row('docker', 20, 'overlay2', 'bookworm', ['docker.io']),
-  row('docker', 26, 'overlay2', 'trixie', docker),
-  row('docker', 28, 'overlay2', 'sid', docker),
   row('docker', 28, 'containerd', 'sid', docker),
-  row('podman', 4, 'overlay', 'bookworm', podman),
+  row('docker', 28, 'overlay2', 'sid', docker),
   row('podman', 5, 'overlay', 'trixie', [
     ...podman,
     'docker-cli',
     'docker-buildx'
-  ])
+  ]),
+  row('podman', 4, 'overlay', 'bookworm', podman),
+  row('docker', 26, 'overlay2', 'trixie', docker),
+  row('docker', 20, 'overlay2', 'bookworm', ['docker.io'])
 ]
 
 type Row = {
