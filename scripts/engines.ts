@@ -168,7 +168,7 @@ const header = [
 const prepared = []
 for (const row of matrix) prepared.push(await prepare(row))
 // They wait more than they work.
-const atOnce = pLimit(availableParallelism() + 2)
+const atOnce = pLimit(availableParallelism() + 1)
 const outcomes = await Promise.all(
   prepared.map((row) => atOnce(() => runTests(row, process.argv.slice(2))))
 )
