@@ -127,8 +127,10 @@ async function runTests(
       }
     )
     const report = jestReport.parse(JSON.parse(await readFile(output, 'utf8')))
-    if (exitCode !== 0)
-      console.log(`${name(prepared)}, ${prepared.store}:\n${all}`)
+    // Where all went well, only the tables that tests print.
+    const tables = all.split('\n').filter((line) => line.startsWith('| '))
+    const shown = exitCode === 0 ? tables.join('\n') : all
+    console.log(`${name(prepared)}, ${prepared.store}:\n${shown}`)
     const outcome = {
       ...prepared,
       passed: report.numPassedTests,
