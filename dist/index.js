@@ -31576,10 +31576,14 @@ function createAct(options) {
             const lost = references.filter((one) => !left.includes(one));
             if (lost.length === 0 || needs.images.has(id))
                 continue;
-            const moved = await inspectImages(docker, inventory.engine, lost);
-            const elsewhere = moved.found.flatMap((image) => image.references);
-            const off = lost.filter((one) => !elsewhere.includes(one));
-            takenOff.set(id, [...new Set([...(takenOff.get(id) ?? []), ...off])]);
+            const off = new Set(takenOff.get(id));
+            // One at a time: of several references nobody could tell which one an answer is for.
+            for (const one of lost) {
+                const { found } = await inspectImages(docker, inventory.engine, [one]);
+                if (found.length === 0)
+                    off.add(one);
+            }
+            takenOff.set(id, [...off]);
         }
     }
     async function prune(item) {
