@@ -22,6 +22,8 @@ export type ThrowawayEngine = {
   signal: (name: 'KILL' | 'STOP' | 'CONT') => Promise<void>
   /** Ends its dockerd at once, and starts another one on the same data. */
   restart: () => Promise<void>
+  /** Copies its data to a new folder, from which other engines can start; nothing may be under way. */
+  save: (folder: string) => Promise<void>
   stop: () => Promise<void>
 }
 
@@ -47,6 +49,7 @@ type Programs = { env: Record<string, string>; docker: string; root: string }
  * @param options.store the image store, instead of the one that dockerd prefers
  * @param options.root a folder with a system to run it in, instead of this one
  * @param options.dataSize how large a disk of its own the data has, such as `64m`
+ * @param options.data a folder with data to begin with, see `save`
  * @param options.path where programs are looked for
  */
 export async function startEngine({
@@ -55,6 +58,7 @@ export async function startEngine({
   store,
   root = '/',
   dataSize = '',
+  data,
   path = defaultPath
 }: {
   kind?: 'docker' | 'podman'
@@ -62,6 +66,7 @@ export async function startEngine({
   store?: string | undefined
   root?: string
   dataSize?: string
+  data?: string | undefined
   path?: string
 } = {}): Promise<ThrowawayEngine> {
   if (process.platform !== 'linux')
@@ -78,6 +83,7 @@ export async function startEngine({
   const folder = await mkdtemp('/tmp/docker-reclaim-')
   await writeFile(join(folder, 'daemon.json'), JSON.stringify(daemonConfig))
   await writeFile(join(folder, 'containerd.toml'), containerdConfig(folder))
+  if (data !== undefined) await copyAs(asRoot, data, join(folder, 'data'))
   const env = {
     ...programs.env,
     ...(podman && (await configurePodman(folder)))
@@ -126,10 +132,15 @@ export async function startEngine({
     child.stdin.write('restart\n')
     engine.pid = await ready()
   }
+  const save = async (to: string) => {
+    await signal('STOP')
+    await copyAs(asRoot, join(folder, 'data'), to)
+    await signal('CONT')
+  }
   const inNetwork: string[] = []
   const engine = {
     ...{ host, docker, pid: 0, inNetwork, folder },
-    ...{ signal, restart, stop }
+    ...{ signal, restart, save, stop }
   }
   try {
     engine.pid = await ready()
@@ -150,6 +161,15 @@ function storeFlags(store: string | undefined): string[] {
   return store === 'containerd'
     ? ['--feature', 'containerd-snapshotter=true']
     : ['--storage-driver', store]
+}
+
+async function copyAs(
+  asRoot: readonly string[],
+  from: string,
+  to: string
+): Promise<void> {
+  const [command = '', ...args] = [...asRoot, 'cp', '--archive', from, to]
+  await execa(command, args)
 }
 
 async function rootPrefix(path: string): Promise<string[]> {
