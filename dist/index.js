@@ -30722,16 +30722,21 @@ async function listIds(docker, args) {
     return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
 }
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
-/** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
-async function listContainers(docker, { kind }) {
+/**
+ * All containers, in every state. Those that are `known` are not asked for again, but only whether they are still there.
+ * `ls` prints only IDs: with all it knows it would have the engine measure each.
+ */
+async function listContainers(docker, { kind }, known = []) {
     const ids = await listIds(docker, [
         ...listAllContainers,
         '--format',
         '{{json .ID}}'
     ]);
-    const inspected = await inspect(docker, 'container', ids, containerSchema);
+    const left = new Set(ids);
+    const same = known.filter(({ id }) => left.delete(id));
+    const inspected = await inspect(docker, 'container', [...left], containerSchema);
     const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
-    const found = inspected.found.map(readContainer);
+    const found = [...same, ...inspected.found.map(readContainer)];
     return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()];
 }
 /**
@@ -31297,12 +31302,19 @@ function inUse(users, now) {
 
 
 
-/** Reads again what could speak against the removal of some things: all containers, and the things themselves. */
+/**
+ * Reads again what could speak against the removal of some things: all containers, and the things themselves. Which
+ * image, volumes and other containers one needs is fixed when it is made; networks and its state are not.
+ */
 async function lookAgain(docker, inventory, watch, kind, ids) {
     const { engine, images: allImages } = inventory;
+    const changing = new Set(kind === 'container' ? ids : []);
+    const known = kind === 'network'
+        ? []
+        : inventory.containers.filter(({ id }) => !changing.has(id));
     const nothing = { found: [], unreadable: [] };
     const [containers, networks, images, volumes] = await Promise.all([
-        listContainers(docker, engine),
+        listContainers(docker, engine, known),
         kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
         kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
         kind === 'volume' ? inspectVolumes(docker, ids) : nothing
@@ -31459,24 +31471,27 @@ function createAct(options) {
             while (queue.length > 0 && !stopped()) {
                 const ids = queue.slice(0, size).map(({ id }) => id);
                 const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, size));
-                const start = Date.now();
                 try {
-                    await removeBatch(kind, batch);
+                    const pace = await removeBatch(kind, batch);
+                    size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
                 }
                 catch (error) {
                     fatal ??= asDockerError(error);
                 }
-                const pace = batch.length / Math.max(Date.now() - start, 1);
-                size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
             }
         }
         await Promise.all(Array.from({ length: concurrency }, lane));
     }
+    /** Returns its pace: how many a millisecond were removed, once it had been looked at them again. */
     async function removeBatch(kind, batch) {
         const going = await stillGoing(kind, batch);
+        const start = Date.now();
         const whole = kind === 'image' ? await untagFirst(going) : going;
-        if (whole.length === 0)
-            return;
+        if (whole.length > 0)
+            await removeWhole(kind, whole);
+        return batch.length / Math.max(Date.now() - start, 1);
+    }
+    async function removeWhole(kind, whole) {
         await remove(kind, whole);
         const unclear = whole.filter((item) => !results.has(item));
         for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {

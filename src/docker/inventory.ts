@@ -122,21 +122,32 @@ async function listIds(
 
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'] as const
 
-/** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
+/**
+ * All containers, in every state. Those that are `known` are not asked for again, but only whether they are still there.
+ * `ls` prints only IDs: with all it knows it would have the engine measure each.
+ */
 export async function listContainers(
   docker: Docker,
-  { kind }: Engine
+  { kind }: Engine,
+  known: readonly Container[] = []
 ): Promise<Container[]> {
   const ids = await listIds(docker, [
     ...listAllContainers,
     '--format',
     '{{json .ID}}'
   ])
-  const inspected = await inspect(docker, 'container', ids, containerSchema)
+  const left = new Set(ids)
+  const same = known.filter(({ id }) => left.delete(id))
+  const inspected = await inspect(
+    docker,
+    'container',
+    [...left],
+    containerSchema
+  )
   const others = await Promise.all(
     inspected.unreadable.map((id) => readFromListing(docker, id))
   )
-  const found = inspected.found.map(readContainer)
+  const found = [...same, ...inspected.found.map(readContainer)]
   return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()]
 }
 
