@@ -131,6 +131,7 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
 /** One that takes everything, but for what the test says. */
 export function policy(parts: Partial<Policy> = {}): Policy {
   return {
+    scope: { kind: 'engine' },
     keepLast: 0,
     until: { duration: hour },
     ageFrom: 'last-used',
@@ -187,6 +188,7 @@ export function makeTestReport(
   return {
     version: 1,
     dryRun: false,
+    scope: 'engine',
     engine: { name: 'runner', id: 'id', version: '28.5.2', store: 'overlay2' },
     startedAt: '2026-01-31T12:00:00.000Z',
     finishedAt: '2026-01-31T12:00:21.000Z',

@@ -13,6 +13,7 @@ test('without inputs the defaults hold', () => {
   expect(read({})).toEqual({
     texts: defaults,
     policy: {
+      scope: { kind: 'engine' },
       keepLast: 3,
       until: { duration: 24 * 3_600_000 },
       ageFrom: 'last-used',

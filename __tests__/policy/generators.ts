@@ -254,6 +254,7 @@ const patterns = [
 ]
 
 export const policies: fc.Arbitrary<Policy> = fc.record({
+  scope: fc.constant({ kind: 'engine' as const }),
   ageFrom: fc.constantFrom('last-used', 'created'),
   keepLast: fc.nat({ max: 4 }),
   until: fc.oneof(
@@ -292,6 +293,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
       return {
         policy,
         stricter: {
+          scope: policy.scope,
           keepLast: policy.keepLast + more,
           ageFrom: policy.ageFrom,
           until: { duration: Math.max(until(policy), until(other)) },
