@@ -8,8 +8,9 @@ import type {
   Network,
   Volume
 } from '../src/policy/inventory.ts'
-import type { Kind, PlanItem } from '../src/policy/plan.ts'
+import { makePlan, type Kind, type PlanItem } from '../src/policy/plan.ts'
 import type { Policy } from '../src/policy/policy.ts'
+import type { PullRequests } from '../src/policy/pullRequests.ts'
 import type { Report, Resource } from '../src/report/report.ts'
 import type { SummaryFacts } from '../src/report/summary.ts'
 
@@ -147,6 +148,16 @@ export function policy(parts: Partial<Policy> = {}): Policy {
   }
 }
 
+/** What becomes of the resource of that ID. */
+export function decisionOf(
+  id: string,
+  held: Partial<Inventory>,
+  wanted: Partial<Policy> = {}
+) {
+  const { items } = makePlan(inventory(held), policy(wanted))
+  return items.find((one) => one.id === id)?.decision
+}
+
 export function item(
   kind: Kind,
   id: string,
@@ -159,6 +170,17 @@ export function item(
     decision,
     age: { idle: day, of: 'created' },
     bytes: 0
+  }
+}
+
+/** The scope of pull requests of `acme/web`: the closed one 1, without anything else said. */
+export function pullRequests(parts: Partial<PullRequests> = {}): PullRequests {
+  return {
+    kind: 'pull-request',
+    repository: 'acme/web',
+    numbers: new Map([[1, 'closed']]),
+    patterns: ['pr-{number}', 'pr-{number}-*', '*-pr-{number}'],
+    ...parts
   }
 }
 

@@ -142,7 +142,7 @@ function createAct(options: RemovalOptions) {
     takenOff: (id) => takenOff.get(id) ?? []
   })
   const results = new Map<PlanItem, Result>()
-  /** Containers that run and are to go, and those of them that were told to end. */
+  /** Containers that run and are to go, and those of them that were told to stop. */
   const toStop = new Set<string>()
   const stopping = new Set<string>()
   /** What became of images, by ID. */
@@ -157,10 +157,9 @@ function createAct(options: RemovalOptions) {
   const stopped = () =>
     fatal !== undefined || signal.aborted || Date.now() >= deadline
 
-  /** The end of a container that this run stops is no use of what it needed. */
-  function isOwn({ action, id, container }: EngineEvent): boolean {
-    const ends = ['die', 'disconnect', 'unmount'].includes(action)
-    return ends && stopping.has(container || id)
+  /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
+  function isOwn({ id, container }: EngineEvent): boolean {
+    return stopping.has(container || id)
   }
 
   function settle(item: PlanItem, fate: Fate): void {
@@ -186,7 +185,10 @@ function createAct(options: RemovalOptions) {
     items: readonly PlanItem[]
   ): Promise<void> {
     if (kind === 'container') await stopAll(items)
-    const queue = items.filter((item) => !results.has(item))
+    const queue = items.filter(
+      (item) =>
+        !results.has(item) && (!toStop.has(item.id) || stopping.has(item.id))
+    )
     let size = firstBatch
     async function lane(): Promise<void> {
       while (queue.length > 0 && !stopped()) {
