@@ -31801,7 +31801,7 @@ function createAct(options) {
         takenOff: (id) => takenOff.get(id) ?? []
     });
     const results = new Map();
-    /** Containers that run and are to go, and those of them that were told to end. */
+    /** Containers that run and are to go, and those of them that were told to stop. */
     const toStop = new Set();
     const stopping = new Set();
     /** What became of images, by ID. */
@@ -31813,10 +31813,9 @@ function createAct(options) {
     let fatal;
     let cacheAfter;
     const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
-    /** The end of a container that this run stops is no use of what it needed. */
-    function isOwn({ action, id, container }) {
-        const ends = ['die', 'disconnect', 'unmount'].includes(action);
-        return ends && stopping.has(container || id);
+    /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
+    function isOwn({ id, container }) {
+        return stopping.has(container || id);
     }
     function settle(item, fate) {
         if (results.has(item))
@@ -31840,7 +31839,7 @@ function createAct(options) {
     async function removeInBatches(kind, items) {
         if (kind === 'container')
             await stopAll(items);
-        const queue = items.filter((item) => !results.has(item));
+        const queue = items.filter((item) => !results.has(item) && (!toStop.has(item.id) || stopping.has(item.id)));
         let size = firstBatch;
         async function lane() {
             while (queue.length > 0 && !stopped()) {

@@ -28,7 +28,11 @@ const pullRequestLabels = fc.record(
       'https://github.com/acme/web',
       'https://github.com/acme/api'
     ),
-    'org.opencontainers.image.version': fc.constantFrom('pr-1', 'pr-1', 'pr-12'),
+    'org.opencontainers.image.version': fc.constantFrom(
+      'pr-1',
+      'pr-1',
+      'pr-12'
+    ),
     'com.docker.compose.project': fc.constantFrom(
       'acme-web-pr-1',
       'web-pr-12',
