@@ -41,6 +41,7 @@ export function container(
     volumes: [],
     binds: [],
     joins: [],
+    execs: [],
     ...parts
   }
 }
@@ -142,6 +143,7 @@ export function policy(parts: Partial<Policy> = {}): Policy {
     includeImages: true,
     includeNetworks: true,
     includeVolumes: 'all',
+    includeBuilders: 'all',
     includeBuildCache: true,
     buildCacheKeep: 0,
     ...parts
@@ -226,6 +228,7 @@ export function makeTestReport(
       untaggedReferences: 0,
       removedNetworks: 0,
       removedVolumes: 0,
+      removedBuilders: 0,
       failed: resources.filter(({ outcome }) => outcome === 'failed').length,
       freeBytesBefore: null,
       freeBytesAfter: null,

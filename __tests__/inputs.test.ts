@@ -24,6 +24,7 @@ test('without inputs the defaults hold', () => {
       includeImages: true,
       includeNetworks: true,
       includeVolumes: 'none',
+      includeBuilders: 'none',
       includeBuildCache: true,
       buildCacheKeep: 0
     },
@@ -62,6 +63,8 @@ test('lists take one item a line, or commas', () => {
 test.each([
   ['include-volumes', 'TRUE', { includeVolumes: 'anonymous' }],
   ['include-volumes', 'all', { includeVolumes: 'all' }],
+  ['include-builders', 'stopped', { includeBuilders: 'stopped' }],
+  ['include-builders', 'ALL', { includeBuilders: 'all' }],
   ['include-images', 'Dangling', { includeImages: 'dangling' }],
   ['build-cache-keep', '10GB', { buildCacheKeep: 1e10 }],
   ['build-cache-keep', '0', { buildCacheKeep: 0 }],

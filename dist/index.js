@@ -28563,7 +28563,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4997);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(1597);
 
 
 
@@ -28738,6 +28738,7 @@ const defaults = {
     'include-images': 'true',
     'include-networks': 'true',
     'include-volumes': 'false',
+    'include-builders': 'false',
     'include-build-cache': 'true',
     'build-cache-keep': '',
     scope: 'engine',
@@ -28833,6 +28834,11 @@ const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
         true: 'anonymous',
         all: 'all'
     }),
+    'include-builders': choiceInput({
+        false: 'none',
+        stopped: 'stopped',
+        all: 'all'
+    }),
     'include-build-cache': choiceInput(yesOrNo),
     'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseSize */ .DB)(text)),
     scope: choiceInput({ engine: 'engine', 'pull-request': 'pull-request' }),
@@ -28906,6 +28912,7 @@ function readInputs(getInput, { now, env, event = { problem: 'there is no event'
             includeImages: inputs['include-images'],
             includeNetworks: inputs['include-networks'],
             includeVolumes: inputs['include-volumes'],
+            includeBuilders: inputs['include-builders'],
             includeBuildCache: inputs['include-build-cache'],
             buildCacheKeep: inputs['build-cache-keep']
         },
@@ -29243,6 +29250,7 @@ function findNumbers({ containers, images, networks, volumes }, repository, patt
     ];
     return [...new Set(found)].sort((a, b) => a - b);
 }
+const ofNone = () => (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', 'nothing tells which pull request it is of');
 /** What belongs to several pull requests goes only when all of them are closed. */
 function pullRequestRules(scope, { images }) {
     const find = createFinder(images, scope);
@@ -29263,7 +29271,8 @@ function pullRequestRules(scope, { images }) {
                 reference,
                 numbers: find.ofReference(image, reference)
             })), scope),
-        buildCache: () => (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', 'nothing tells which pull request it is of')
+        builder: ofNone,
+        buildCache: ofNone
     };
 }
 function judge(found, scope) {
@@ -29442,6 +29451,7 @@ const nouns = {
     container: 'container',
     network: 'network',
     volume: 'volume',
+    builder: 'builder',
     'build-cache': 'build cache'
 };
 /** The answer in one sentence, for the log and as the first line of the summary. */
@@ -29971,6 +29981,7 @@ const includes = {
     container: 'include-containers',
     network: 'include-networks',
     volume: 'include-volumes',
+    builder: 'include-builders',
     'build-cache': 'include-build-cache'
 };
 
@@ -30094,7 +30105,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 4997:
+/***/ 1597:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -30202,6 +30213,8 @@ const containerSchema = schemas/* object */.Ikc({
     })
         .nullish(),
     Mounts: orElse(schemas/* array */.YOg(mountSchema), []),
+    /** Null for none. */
+    ExecIDs: schemas/* array */.YOg(schemas/* string */.YjP()).nullish(),
     NetworkSettings: schemas/* object */.Ikc({
         /** Names with the IDs of the networks; a container that never started has no IDs. */
         Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
@@ -30459,7 +30472,7 @@ function takesParents(version) {
 }
 /** What is left alone on Podman, said once. */
 function podmanNote({ version, takesParents }) {
-    return (`This engine is Podman ${version}. Left alone are pods with all their containers, and named volumes. ` +
+    return (`This engine is Podman ${version}. Left alone are pods with all their containers, named volumes, and builders of buildx. ` +
         'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
         'A build at the same time can fail while images are removed.' +
         (takesParents
@@ -31063,7 +31076,8 @@ async function readFromListing(docker, id) {
         networks: networks.split(','),
         volumes: mounts.split(','),
         binds: mounts.split(','),
-        joins: []
+        joins: [],
+        execs: undefined
     }));
 }
 function readContainer(raw) {
@@ -31093,7 +31107,8 @@ function readContainer(raw) {
         networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
         volumes: named('volume').map(({ Name }) => Name),
         binds: named('bind').map(({ Source }) => Source),
-        joins: [...joined, ...linked]
+        joins: [...joined, ...linked],
+        execs: raw.ExecIDs === null ? [] : raw.ExecIDs
     };
 }
 async function listImages(docker, engine) {
@@ -31271,7 +31286,41 @@ function whenKnown(instant, { remembers }) {
     return remembers ? `; if it stays unused, it can go from ${day} UTC on` : '';
 }
 
+;// CONCATENATED MODULE: ./src/policy/runner.ts
+
+
+const day = 86_400_000;
+/**
+ * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
+ * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
+ * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
+ */
+function keepForRunner(owned, createdAt, evidence, { policy, now }) {
+    if (!owned)
+        return undefined;
+    const lastUsed = { ...policy, ageFrom: 'last-used' };
+    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
+    return age !== 'unknown' && age.idle >= day
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
+}
+/** The runner names the image of a container action after itself and the action. */
+function isRunnerImage({ references, aliases }) {
+    return [...references, ...aliases].some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
+}
+function isRunnerNetwork({ name, labels }) {
+    return name.startsWith('github_network_') || hasRunnerLabel(labels);
+}
+function isRunnerContainer({ labels }) {
+    return hasRunnerLabel(labels);
+}
+/** The runner's label is six digits of a hash of its own. */
+function hasRunnerLabel(labels) {
+    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
+}
+
 ;// CONCATENATED MODULE: ./src/policy/evidence.ts
+
 
 
 /** What an image has been through, by the action of the event. Untagging and removal are no use. */
@@ -31321,12 +31370,19 @@ function usesInLog(inventory) {
     const found = new Map();
     const findImages = imageFinder(inventory.images);
     const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
+    const builders = new Set(inventory.containers.filter(isBuilder).map(({ id }) => id));
     for (const event of inventory.events) {
-        const { ids, of } = readEvent(event, findImages, imageOf);
+        const { ids, of } = isClient(event, builders)
+            ? { ids: [event.id], of: 'used by a client' }
+            : readEvent(event, findImages, imageOf);
         for (const id of ids)
             found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
     }
     return (id) => found.get(id) ?? [];
+}
+/** A build talks to its builder through a process in the container. */
+function isClient({ type, action, id }, builders) {
+    return type === 'container' && /^exec_/.test(action) && builders.has(id);
 }
 /** What was used by an event, and how. */
 function readEvent({ type, action, id, image }, findImages, imageOf) {
@@ -31357,6 +31413,7 @@ const engineRules = {
     image: nothing,
     network: nothing,
     volume: nothing,
+    builder: nothing,
     buildCache: nothing
 };
 /** Makes ready what a scope says of the resources of an inventory. */
@@ -31555,6 +31612,202 @@ function describeState(container, now) {
     return `stopped ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
 }
 
+;// CONCATENATED MODULE: ./src/policy/volumes.ts
+
+
+
+
+/** Decides every volume that gets past the guard. */
+function decideVolumes(volumes, needs, context, guard = keepByGuard) {
+    return new Map(volumes.map((volume) => [
+        volume.name,
+        decide(volume, needs, context, guard)
+    ]));
+}
+function decide(volume, { staying, all }, context, guard) {
+    const evidence = [
+        ...endsOf(usersOfVolume(volume, all)),
+        ...context.evidence.of(volume.name)
+    ];
+    const age = ageOf(volume.createdAt, evidence, context);
+    const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
+    const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
+        keepAnyway(volume, staying, context) ??
+        guard(volume, context) ??
+        keepForAge(age, context, volume) ??
+        scoped ??
+        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
+}
+function keepAnyway(volume, staying, { now, protectedBy }) {
+    const users = usersOfVolume(volume, staying);
+    if (users.length > 0)
+        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    const label = protectedBy(volume.labels);
+    return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
+}
+function keepByGuard(volume, context) {
+    const { policy, engine } = context;
+    const podman = engine.kind === 'podman';
+    if (policy.includeVolumes === 'none')
+        return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
+    const elsewhere = keepElsewhere(volume);
+    if (elsewhere !== undefined)
+        return elsewhere;
+    const anonymous = isAnonymous(volume);
+    // Podman's log has no mounts.
+    if (anonymous && !podman)
+        return undefined;
+    // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+    if (!anonymous && podman)
+        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
+    if (!anonymous && policy.includeVolumes !== 'all')
+        return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
+    if (policy.scope.kind !== 'engine')
+        return undefined;
+    const what = anonymous ? 'on Podman a volume' : 'a named volume';
+    return keepUnwatched(volume, what, context);
+}
+/** Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean. */
+function keepElsewhere({ driver, options }) {
+    if (driver !== 'local')
+        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${driver}, not local`);
+    return Object.keys(options).length > 0
+        ? (0,policy_decision/* keep */.aC)('not-included', 'it has driver options')
+        : undefined;
+}
+/** No date that Docker knows tells when a named volume was last used: it must have been watched for that long. */
+function keepUnwatched({ name }, what, { policy, now, evidence }) {
+    const until = untilDuration(policy, now);
+    const since = evidence.watchedSince(name) ?? now;
+    return now - since >= until
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('unknown-age', `${what} goes only after it was watched for until${whenKnown(since + until, evidence)}`);
+}
+/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
+function isAnonymous(volume) {
+    return ('com.docker.volume.anonymous' in volume.labels ||
+        /^[0-9a-f]{64}$/.test(volume.name));
+}
+
+;// CONCATENATED MODULE: ./src/policy/builders.ts
+
+
+
+
+/** What buildx calls the container of a node: it takes names that begin with a letter, and writes them small. */
+const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/;
+const stateSuffix = '_state';
+function isBuilder({ name }) {
+    return builderName.test(name);
+}
+/** Finds the builders: containers by their name, each with its state, and state volumes whose container is gone. */
+function findBuilders({ containers, volumes }) {
+    const states = new Map(volumes
+        .filter(({ name }) => name.endsWith(stateSuffix) &&
+        isBuilder({ name: name.slice(0, -stateSuffix.length) }))
+        .map((volume) => [volume.name, volume]));
+    const whole = containers.filter(isBuilder).map((container) => {
+        const { id, name } = container;
+        return { id, name, container, volume: states.get(name + stateSuffix) };
+    });
+    for (const { volume } of whole)
+        states.delete(volume?.name ?? '');
+    const left = [...states.values()].map((volume) => {
+        const { name } = volume;
+        return { id: name, name, container: undefined, volume };
+    });
+    return [...whole, ...left];
+}
+/** What builders hold in bytes, by their ID: what their containers have written, and their state. */
+function sizesOfBuilders(builders, sizes) {
+    return new Map(builders.flatMap(({ id, container, volume }) => {
+        const written = container ? sizes.containers.get(id) : 0;
+        const state = volume ? sizes.volumes.get(volume.name) : 0;
+        return written === undefined || state === undefined
+            ? []
+            : [[id, written + state]];
+    }));
+}
+/** States in which the container of a builder can go without being stopped. */
+const removable = new Set(['created', 'exited', 'dead']);
+/** Decides a builder that has its container; the volume with its state follows it. */
+function decideBuilder(container, volume, context) {
+    const running = container.state === 'running';
+    const started = plausible(container.startedAt) !== undefined;
+    const age = ageOfBuilder(container, context);
+    const decision = (0,policy_decision/* onlyKeep */.uv)(context.scope.builder()) ??
+        builders_keepAnyway(container, volume, context) ??
+        keepForRunner(isRunnerContainer(container), container.createdAt, [{ at: running ? context.now : container.finishedAt, of: 'seen in use' }], context) ??
+        builders_keepByGuard(container, context) ??
+        (volume && keepElsewhere(volume)) ??
+        keepForAge(age, context, started ? undefined : container) ??
+        (running ? stopFirst(age) : (0,policy_decision/* remove */.TF)('expired', describeAge(age)));
+    return { decision, age };
+}
+function stopFirst(age) {
+    const detail = `${describeAge(age)}; it has no client now, and is stopped first`;
+    return { action: 'remove', reason: 'expired', detail, stop: true };
+}
+/** One that runs counts from its start, whatever `age-from` says, or from the latest client that the log shows. */
+function ageOfBuilder(container, context) {
+    const clients = context.evidence.of(container.id);
+    if (container.state !== 'running') {
+        const stopped = { at: container.finishedAt, of: 'stopped' };
+        return ageOf(container.createdAt, [stopped, ...clients], context);
+    }
+    const policy = { ...context.policy, ageFrom: 'last-used' };
+    const started = { at: container.startedAt, of: 'started' };
+    return ageOf(undefined, [started, ...clients], { ...context, policy });
+}
+function builders_keepAnyway({ state, labels }, volume, { protectedBy }) {
+    if (!removable.has(state) && state !== 'running')
+        return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
+    const label = protectedBy(labels);
+    if (label !== undefined)
+        return (0,policy_decision/* keep */.aC)('protected-label', label);
+    const ofState = volume && protectedBy(volume.labels);
+    return ofState === undefined
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('protected-label', `its state volume ${ofState}`);
+}
+function builders_keepByGuard(container, context) {
+    const notIncluded = keepAsNotIncluded(context);
+    if (notIncluded !== undefined || container.state !== 'running')
+        return notIncluded;
+    if (context.policy.includeBuilders !== 'all')
+        return (0,policy_decision/* keep */.aC)('not-included', 'only include-builders: all takes running ones');
+    return hasNoClient(container)
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('in-use', 'a client is attached');
+}
+function keepAsNotIncluded({ policy, engine }) {
+    if (policy.includeBuilders === 'none')
+        return (0,policy_decision/* keep */.aC)('not-included', 'include-builders is false');
+    // It takes a name that is gone for the start of another: no volume of a name can go there.
+    return engine.kind === 'podman'
+        ? (0,policy_decision/* keep */.aC)('not-included', 'on Podman, builders are left alone')
+        : undefined;
+}
+/** A build, or whoever else talks to a builder, is a process that `docker exec` runs in it. */
+function hasNoClient({ execs }) {
+    return execs?.length === 0;
+}
+/** Decides what is left of builders whose containers are gone: their state volumes. */
+function decideLeftStates(volumes, needs, context) {
+    const guard = (volume) => (0,policy_decision/* onlyKeep */.uv)(context.scope.builder()) ??
+        keepAsNotIncluded(context) ??
+        keepElsewhere(volume) ??
+        keepUnwatched(volume, 'a state volume', context);
+    const decided = decideVolumes(volumes, needs, context, guard);
+    return new Map([...decided].map(([id, { decision, age }]) => {
+        const { action, detail } = decision;
+        const why = `its container is gone; ${detail}`;
+        const goes = action === 'remove' ? (0,policy_decision/* remove */.TF)('expired', why) : decision;
+        return [id, { decision: goes, age }];
+    }));
+}
+
 ;// CONCATENATED MODULE: ./src/policy/levels.ts
 
 /**
@@ -31580,6 +31833,7 @@ function inLevels(items, { containers, images }) {
 }
 
 ;// CONCATENATED MODULE: ./src/policy/recheck.ts
+
 
 /** A container must be as it was, or as this run has made it, and nothing may have come that joins it. */
 function recheckContainer(planned, { now, needs, containers }, stops = false) {
@@ -31607,6 +31861,34 @@ function isOnItsWay(planned, current) {
 /** The engine is at it: of what was started with `--rm`, as soon as it ends. */
 function isBeingRemoved({ state }) {
     return state.startsWith('removing');
+}
+/**
+ * A builder must be as it was, without a client where it runs, and nothing else may use its state. Where the container
+ * has gone, whoever removed it may want to keep the volume.
+ */
+function recheckBuilder({ id, container, volume }, look) {
+    const names = [id, ...(volume ? [volume.name] : [])];
+    if (names.some(look.isUnreadable))
+        return { changed: 'the engine cannot tell of its state volume any more' };
+    const ofContainer = container ? recheckContainer(container, look) : 'gone';
+    const ofState = volume ? recheckVolume(volume, look, container) : 'gone';
+    if (ofContainer === 'gone' && ofState === 'gone')
+        return 'gone';
+    if (container !== undefined && ofContainer === 'gone')
+        return { changed: 'its container was removed meanwhile' };
+    const current = look.containers.get(id);
+    const change = [ofContainer, ofState].find((one) => typeof one === 'object');
+    if (change !== undefined)
+        return change;
+    return current?.state === 'running' && !hasNoClient(current)
+        ? { changed: 'it has a client now' }
+        : usedMeanwhile(names, look);
+}
+function usedMeanwhile(names, { usedSince }) {
+    const used = names.map(usedSince).find((use) => use !== undefined);
+    return used === undefined
+        ? undefined
+        : { changed: `meanwhile it was ${used}` };
 }
 function recheckNetwork(planned, { now, needs, networks }) {
     if (!networks.has(planned.id))
@@ -31636,19 +31918,91 @@ function recheckImage(planned, { now, needs, images }, takenOff, children) {
         return { changed: `parent of ${child.references[0] ?? child.id}` };
     return inUse(needs.images.get(planned.id), now);
 }
-/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
-function recheckVolume(planned, { now, needs, volumes }) {
+/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */
+function recheckVolume(planned, { now, needs, volumes }, own) {
     const current = volumes.get(planned.name);
     if (current === undefined)
         return 'gone';
     if (current.createdAt !== planned.createdAt)
         return { changed: 'it was made anew' };
-    return inUse(usersOfVolume(planned, needs), now);
+    const users = usersOfVolume(planned, needs);
+    return inUse(users.filter(({ id }) => id !== own?.id), now);
 }
 function inUse(users, now) {
     return users === undefined || users.length === 0
         ? undefined
         : { changed: `needed by ${describeUsers(users, now)}` };
+}
+
+;// CONCATENATED MODULE: ./src/docker/refusal.ts
+
+/** Words of the engine about a use that no listing shows yet. */
+const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i;
+/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
+function readRefusal(output, command) {
+    const detail = (0,cli/* wordsOf */.Z9)(output, command);
+    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
+}
+/** What becomes of something that has changed since the plan. */
+function readChange(change) {
+    return change === 'gone' ? { outcome: 'gone' } : kept(change.changed);
+}
+function kept(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
+}
+
+;// CONCATENATED MODULE: ./src/docker/builders.ts
+
+
+/** Milliseconds between the two looks that must both find no client in a builder that runs. */
+const timeWithoutClient = 10_000;
+/**
+ * Removes a builder that was looked at right before: it is stopped where it runs, its container goes, then the volume
+ * with its state, unless somebody has taken that into use.
+ */
+async function removeBuilder(builder, tools) {
+    const { container, volume } = builder;
+    if (container === undefined)
+        return removeState(builder, tools);
+    const { id, state } = container;
+    if (state === 'running') {
+        const output = await tools.stop();
+        if (!names(output, id))
+            return readFailure(builder, tools, output, 'container stop');
+    }
+    const output = await tools.docker(['container', 'rm', '--', id]);
+    if (!names(output, id))
+        return readFailure(builder, tools, output, 'container rm');
+    if (volume === undefined)
+        return { outcome: 'removed' };
+    const left = { ...builder, id: volume.name, container: undefined };
+    const change = recheckBuilder(left, await tools.look());
+    const fate = change ? readChange(change) : await removeState(left, tools);
+    return fate.outcome === 'removed' || fate.outcome === 'gone'
+        ? { outcome: 'removed' }
+        : {
+            ...fate,
+            detail: `its container has gone, its state volume stays: ${fate.detail ?? ''}`
+        };
+}
+/** Removes the volume that is left of a builder. */
+async function removeState(builder, tools) {
+    const output = await tools.docker(['volume', 'rm', '--', builder.id]);
+    return names(output, builder.id)
+        ? { outcome: 'removed' }
+        : readFailure(builder, tools, output, 'volume rm');
+}
+/** Docker prints what a call was about once it is done. */
+function names({ stdout }, id) {
+    return stdout.split('\n').some((line) => line.trim() === id);
+}
+/** What a call did that did not say that it was done: somebody else was there first, or the engine refused. */
+async function readFailure(builder, { look }, output, command) {
+    const { id } = builder;
+    const seen = await look();
+    const there = seen.containers.has(id) || seen.volumes.has(id);
+    const change = there ? undefined : recheckBuilder(builder, seen);
+    return change ? readChange(change) : readRefusal(output, command);
 }
 
 ;// CONCATENATED MODULE: ./src/docker/secondLook.ts
@@ -31747,18 +32101,30 @@ async function untag(docker, engine, { id }, references, done) {
 
 
 
+
+
+
+
 /**
- * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
- * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
- * results, one for each item.
+ * Removes what the plan wants gone: containers, builders, networks, images, volumes, then the build cache, in small
+ * batches, each checked again right before. Never forces. Never throws: what an error of the engine left undone is in
+ * the results, one for each item.
  */
 async function removeAll(items, options) {
     const act = createAct(options);
-    for (const kind of ['container', 'network', 'image', 'volume']) {
-        const ofKind = items.filter((item) => item.kind === kind);
-        for (const level of inLevels(ofKind, options.inventory))
-            await act.removeInBatches(kind, level);
+    const levels = (...kinds) => {
+        const ofKind = items.filter(({ kind }) => kinds.includes(kind));
+        return inLevels(ofKind, options.inventory);
+    };
+    for (const level of levels('container', 'builder')) {
+        const builders = level.filter(({ kind }) => kind === 'builder');
+        const containers = level.filter(({ kind }) => kind === 'container');
+        await act.removeInBatches('container', containers);
+        await act.removeBuilders(builders);
     }
+    for (const kind of ['network', 'image', 'volume'])
+        for (const level of levels(kind))
+            await act.removeInBatches(kind, level);
     await act.lookAtCache();
     for (const item of items.filter(({ kind }) => kind === 'build-cache'))
         await act.prune(item);
@@ -31800,6 +32166,7 @@ function createAct(options) {
         isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
         takenOff: (id) => takenOff.get(id) ?? []
     });
+    const builders = byKey(findBuilders(inventory), ({ id }) => id);
     const results = new Map();
     /** Containers that run and are to go, and those of them that were told to stop. */
     const toStop = new Set();
@@ -31813,6 +32180,8 @@ function createAct(options) {
     let fatal;
     let cacheAfter;
     const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
+    /** A stop that begins must have the time to end. */
+    const late = (at = Date.now()) => at + stopMargin >= deadline;
     /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
     function isOwn({ id, container }) {
         return stopping.has(container || id);
@@ -31863,8 +32232,6 @@ function createAct(options) {
         const queue = items.filter(({ decision }) => 'stop' in decision);
         for (const { id } of queue)
             toStop.add(id);
-        // A stop that begins must have the time to end.
-        const late = () => Date.now() + stopMargin >= deadline;
         while (queue.length > 0 && !stopped() && !late()) {
             const ids = queue.slice(0, largestBatch).map(({ id }) => id);
             const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, largestBatch));
@@ -31927,7 +32294,7 @@ function createAct(options) {
                 ? []
                 : await attempt([item], () => stillGoing(kind, [item], noteLost));
             if (left !== undefined)
-                settle(left, readRefusal(kind, output));
+                settle(left, readRefusal(output, `${kind} rm`));
         }
     }
     /** Removes things with one call, and settles those that the engine says are gone by it. */
@@ -31993,6 +32360,46 @@ function createAct(options) {
                 settle(item, kept(change.changed));
             return change === undefined;
         });
+    }
+    /** Removes builders, those that run last: they must have been without a client for a while. */
+    async function removeBuilders(items) {
+        const runs = ({ decision }) => 'stop' in decision;
+        const limit = (0,p_limit/* default */.A)(concurrency);
+        await limit.map(items.filter((item) => !runs(item)), endBuilder);
+        const running = items.filter(runs);
+        const end = options.listedAt + timeWithoutClient;
+        if (running.length === 0 || stopped() || late(end))
+            return;
+        // A cancel ends the wait.
+        await (0,external_node_timers_promises_.setTimeout)(end - Date.now(), undefined, { signal }).catch(() => undefined);
+        await limit.map(running, async (item) => {
+            if (!late())
+                await endBuilder(item);
+        });
+    }
+    async function endBuilder(item) {
+        const builder = builders.get(item.id);
+        if (builder === undefined)
+            throw new Error(`${item.id} is no builder`);
+        if (stopped())
+            return;
+        const states = builder.volume ? [builder.volume.name] : [];
+        const look = () => lookAgain(docker, inventory, watch, 'volume', states);
+        const tools = {
+            docker,
+            look,
+            stop: async () => (await stop([item])).output
+        };
+        try {
+            const change = recheckBuilder(builder, await look());
+            const fate = change
+                ? readChange(change)
+                : await attempt([item], () => removeBuilder(builder, tools));
+            settle(item, fate);
+        }
+        catch (error) {
+            fatal ??= asDockerError(error);
+        }
     }
     /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
     async function lookAtCache() {
@@ -32061,7 +32468,7 @@ function createAct(options) {
             });
         return { results: [...results.values()], fatal, cacheAfter };
     }
-    return { removeInBatches, lookAtCache, prune, finish };
+    return { removeInBatches, removeBuilders, lookAtCache, prune, finish };
 }
 /** Makes the check of each kind against a second look. */
 function createRecheck({ containers, networks, images, volumes }, done) {
@@ -32090,22 +32497,12 @@ function createRecheck({ containers, networks, images, volumes }, done) {
         volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
     };
 }
-function kept(detail) {
-    return { outcome: 'kept', reason: 'changed', detail };
-}
 function readUntagging(words, done) {
     if (words !== '')
         return { outcome: 'failed', detail: words };
     return done.length > 0
         ? { outcome: 'untagged' }
         : kept('its references mean other images now');
-}
-/** Words of the engine about a use that no listing shows yet. */
-const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i;
-/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal(kind, output) {
-    const detail = (0,cli/* wordsOf */.Z9)(output, `${kind} rm`);
-    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
 }
 function asDockerError(error) {
     // Whatever went wrong, what was done until then is still to be reported.
@@ -33086,60 +33483,44 @@ function packedShare(images) {
     return packed > 0 ? Math.min(packed / Math.max(all, 1), 1) : undefined;
 }
 
-;// CONCATENATED MODULE: ./src/policy/runner.ts
-
-
-const day = 86_400_000;
-/**
- * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
- * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
- * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
- */
-function keepForRunner(owned, createdAt, evidence, { policy, now }) {
-    if (!owned)
-        return undefined;
-    const lastUsed = { ...policy, ageFrom: 'last-used' };
-    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
-    return age !== 'unknown' && age.idle >= day
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
-}
-/** The runner names the image of a container action after itself and the action. */
-function isRunnerImage({ references, aliases }) {
-    return [...references, ...aliases].some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
-}
-function isRunnerNetwork({ name, labels }) {
-    return name.startsWith('github_network_') || hasRunnerLabel(labels);
-}
-function isRunnerContainer({ labels }) {
-    return hasRunnerLabel(labels);
-}
-/** The runner's label is six digits of a hash of its own. */
-function hasRunnerLabel(labels) {
-    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
-}
-
 ;// CONCATENATED MODULE: ./src/policy/containers.ts
 
 
 
 
+
 /** States in which a container can be removed without stopping it. */
-const removable = new Set(['created', 'exited', 'dead']);
-/** Decides every container: by itself first, then those that a staying one joins stay as well. */
-function decideContainers(containers, context) {
-    const decided = new Map(containers.map((container) => [container.id, decide(container, context)]));
+const containers_removable = new Set(['created', 'exited', 'dead']);
+/**
+ * Decides every container, those of builders as well: by itself first, then those that a staying one joins stay as
+ * well, and builders whose state it uses.
+ */
+function decideContainers(containers, builders, context) {
+    const byId = new Map(builders.map((builder) => [builder.id, builder]));
+    const decided = new Map(containers.map((container) => {
+        const { id } = container;
+        const builder = byId.get(id);
+        return [
+            id,
+            builder
+                ? decideBuilder(container, builder.volume, context)
+                : containers_decide(container, context)
+        ];
+    }));
     let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
     while (staying.length > 0) {
-        const { containers: joined } = needsOf(staying, { containers, images: [] });
+        const needs = needsOf(staying, { containers, images: [] });
         staying = containers.filter(({ id }) => {
-            const users = describeUsers(joined.get(id) ?? [], context.now);
-            return joined.has(id) && (0,policy_decision/* keepAsWell */.Yf)(decided, id, `needed by ${users}`);
+            const state = byId.get(id)?.volume;
+            const ofState = state ? usersOfVolume(state, needs) : [];
+            const users = [...(needs.containers.get(id) ?? []), ...ofState];
+            const detail = `needed by ${describeUsers(users, context.now)}`;
+            return users.length > 0 && (0,policy_decision/* keepAsWell */.Yf)(decided, id, detail);
         });
     }
     return decided;
 }
-function decide(container, context) {
+function containers_decide(container, context) {
     const { now, scope } = context;
     const stop = isToStop(container, context);
     const evidence = [
@@ -33153,12 +33534,12 @@ function decide(container, context) {
         : keepForAge(age, context, container);
     const scoped = scope.container(container);
     const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
-        keepAnyway(container, stop, context) ??
+        containers_keepAnyway(container, stop, context) ??
         keepForRunner(isRunnerContainer(container), container.createdAt, evidence, context) ??
         recent ??
         scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision: stop ? stopFirst(decision, container) : decision, age };
+    return { decision: stop ? containers_stopFirst(decision, container) : decision, age };
 }
 /** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
 function isToStop(container, { policy, engine }) {
@@ -33166,14 +33547,14 @@ function isToStop(container, { policy, engine }) {
         isRunning(container) &&
         !(engine.kind === 'podman' && container.state === 'paused'));
 }
-function stopFirst(decision, { state }) {
+function containers_stopFirst(decision, { state }) {
     const detail = `${decision.detail}; it is ${state}, and is stopped first`;
     return decision.action === 'remove'
         ? { ...decision, detail, stop: true }
         : decision;
 }
-function keepAnyway({ state, labels }, stop, { policy, protectedBy }) {
-    if (!removable.has(state) && !stop)
+function containers_keepAnyway({ state, labels }, stop, { policy, protectedBy }) {
+    if (!containers_removable.has(state) && !stop)
         return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
     const label = protectedBy(labels);
     if (label !== undefined)
@@ -33393,71 +33774,8 @@ function networks_keepAnyway(network, { staying, all }, { policy, now, protected
         : (0,policy_decision/* keep */.aC)('not-included', 'include-networks is false');
 }
 
-;// CONCATENATED MODULE: ./src/policy/volumes.ts
-
-
-
-
-/** Decides every volume. */
-function decideVolumes(volumes, needs, context) {
-    return new Map(volumes.map((volume) => [volume.name, volumes_decide(volume, needs, context)]));
-}
-function volumes_decide(volume, { staying, all }, context) {
-    const evidence = [
-        ...endsOf(usersOfVolume(volume, all)),
-        ...context.evidence.of(volume.name)
-    ];
-    const age = ageOf(volume.createdAt, evidence, context);
-    const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
-    const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
-        volumes_keepAnyway(volume, staying, context) ??
-        keepByGuard(volume, context) ??
-        keepForAge(age, context, volume) ??
-        scoped ??
-        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
-}
-function volumes_keepAnyway(volume, staying, { now, protectedBy }) {
-    const users = usersOfVolume(volume, staying);
-    if (users.length > 0)
-        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    const label = protectedBy(volume.labels);
-    return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
-}
-function keepByGuard(volume, { policy, now, engine, evidence }) {
-    const podman = engine.kind === 'podman';
-    if (policy.includeVolumes === 'none')
-        return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
-    // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
-    if (volume.driver !== 'local')
-        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${volume.driver}, not local`);
-    if (Object.keys(volume.options).length > 0)
-        return (0,policy_decision/* keep */.aC)('not-included', 'it has driver options');
-    const anonymous = isAnonymous(volume);
-    // Podman's log has no mounts.
-    if (anonymous && !podman)
-        return undefined;
-    // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
-    if (!anonymous && podman)
-        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
-    if (!anonymous && policy.includeVolumes !== 'all')
-        return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
-    if (policy.scope.kind !== 'engine')
-        return undefined;
-    // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
-    const until = untilDuration(policy, now);
-    const since = evidence.watchedSince(volume.name) ?? now;
-    return now - since >= until
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('unknown-age', `${anonymous ? 'on Podman a' : 'a named'} volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
-}
-/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
-function isAnonymous(volume) {
-    return ('com.docker.volume.anonymous' in volume.labels ||
-        /^[0-9a-f]{64}$/.test(volume.name));
-}
-
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
+
 
 
 
@@ -33473,6 +33791,7 @@ function isAnonymous(volume) {
 /** The kinds of resources, in the order in which they go: what goes frees what it needed. */
 const kinds = [
     'container',
+    'builder',
     'network',
     'image',
     'volume',
@@ -33490,7 +33809,8 @@ function makePlan(inventory, policy) {
     const images = sorted(inventory.images, (image) => nameOf(image) + image.id);
     const volumes = sorted(inventory.volumes, ({ name }) => name);
     const context = createContext(policy, inventory);
-    const ofContainers = decideContainers(containers, context);
+    const builders = findBuilders({ containers, volumes });
+    const ofContainers = decideContainers(containers, builders, context);
     const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
     const all = { containers, images };
     const needs = {
@@ -33499,17 +33819,30 @@ function makePlan(inventory, policy) {
     };
     const ofNetworks = decideNetworks(networks, needs, context);
     const ofImages = decideImages(images, needs.staying, context);
-    const ofVolumes = decideVolumes(volumes, needs, context);
+    const left = builders.filter(({ container }) => container === undefined);
+    const ofBuilders = new Map([
+        ...ofContainers,
+        ...decideLeftStates(left.flatMap(({ volume = [] }) => volume), needs, context)
+    ]);
+    const states = new Set(builders.map(({ volume }) => volume?.name));
+    const others = volumes.filter(({ name }) => !states.has(name));
+    const ofVolumes = decideVolumes(others, needs, context);
     const imagesGo = [...ofImages.values()].some(({ decision }) => decision.action === 'remove');
     const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context);
     const items = [
-        ...containers.map((one) => makeItem('container', one, ofContainers)),
+        ...containers
+            .filter((one) => !isBuilder(one))
+            .map((one) => makeItem('container', one, ofContainers)),
+        ...builders.map(({ id, name, volume }) => ({
+            ...makeItem('builder', { id, name }, ofBuilders),
+            ...(volume && { volume: volume.name })
+        })),
         ...networks.map((one) => makeItem('network', one, ofNetworks)),
         ...images.map((image) => ({
             ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
             references: image.references
         })),
-        ...volumes.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
+        ...others.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
         makeCacheItem(ofCache)
     ];
     return {
@@ -33557,6 +33890,7 @@ function measurePlan(plan, inventory, sizes) {
     const going = inventory.images.filter(({ id }) => figures.has(id));
     const measure = {
         container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+        builder: ({ id }) => ({ bytes: sizes.builders.get(id) }),
         network: () => ({ bytes: 0 }),
         image: ({ id }) => figures.get(id) ?? { bytes: 0 },
         volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
@@ -33669,6 +34003,7 @@ function makeOutputs({ totals }, reportFile) {
         'untagged-references': String(totals.untaggedReferences),
         'removed-networks': String(totals.removedNetworks),
         'removed-volumes': String(totals.removedVolumes),
+        'removed-builders': String(totals.removedBuilders),
         failed: String(totals.failed),
         'free-bytes-before': String(totals.freeBytesBefore ?? ''),
         'free-bytes-after': String(totals.freeBytesAfter ?? ''),
@@ -33687,6 +34022,7 @@ function withMore({ inventory, sizes }, resources) {
     const cached = (inventory.buildCache.records ?? []).filter(({ shared }) => !shared);
     const own = {
         container: (id) => sizes.containers.get(id),
+        builder: (id) => sizes.builders.get(id),
         network: () => undefined,
         image: (id) => ofImages.get(id),
         volume: (id) => sizes.volumes.get(id),
@@ -33760,6 +34096,9 @@ const resourceSchema = schemas/* object */.Ikc({
     references: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
         .describe('Images only: every tag and digest that it had.'),
+    volume: schemas/* string */.YjP()
+        .optional()
+        .describe('Builders only: the volume with its state, which goes with it.'),
     digests: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
         .describe('Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'),
@@ -33794,6 +34133,7 @@ const totalsSchema = schemas/* object */.Ikc({
     untaggedReferences: schemas/* int */.Whr(),
     removedNetworks: schemas/* int */.Whr(),
     removedVolumes: schemas/* int */.Whr(),
+    removedBuilders: schemas/* int */.Whr(),
     failed: schemas/* int */.Whr(),
     freeBytesBefore: bytes
         .nullable()
@@ -33860,6 +34200,7 @@ function makeTotals({ plan, disk }, resources) {
         untaggedReferences: (0,policy_decision/* sum */.cz)(untagged),
         removedNetworks: number('network'),
         removedVolumes: number('volume'),
+        removedBuilders: number('builder'),
         failed: resources.filter(({ outcome }) => outcome === 'failed').length,
         freeBytesBefore: disk.before?.free ?? null,
         freeBytesAfter: disk.after?.free ?? null,
@@ -33880,12 +34221,14 @@ function freedInAll({ inventory, sizes, removal }) {
     const withBases = freedWithBases(held, left ?? [], new Set(pruned));
     return { images: figures, withBases };
 }
-function common({ kind, id, name, references, decision, age }) {
+function common(item) {
+    const { kind, id, name, references, volume, decision, age } = item;
     return {
         kind,
         id,
         name,
         ...(references && { references }),
+        ...(volume !== undefined && { volume }),
         action: decision.action,
         reason: decision.reason,
         detail: decision.detail,
@@ -33969,6 +34312,7 @@ async function event_readEvent(env) {
 }
 
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 
@@ -34083,6 +34427,7 @@ async function look({ docker, options, world, leave }) {
     const listed = await withSignsOfLife(lookAtAll(docker, engine, context.name), (elapsed) => {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
     });
+    const listedAt = Date.now();
     const inventory = await remember(listed, context, options.stateDir, log);
     const { containers, images, networks, volumes } = inventory;
     const held = [
@@ -34095,7 +34440,7 @@ async function look({ docker, options, world, leave }) {
     if (engine.kind === 'podman')
         log.info(podmanNote(engine));
     const disk = await readDisk(engine, context.endpoint);
-    return { engine, inventory, context, disk, lookedAt, watch };
+    return { engine, inventory, context, disk, lookedAt, listedAt, watch };
 }
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
 async function remember(listed, { endpoint }, stateDir, log) {
@@ -34124,19 +34469,29 @@ async function measure(docker, inventory, plan) {
     const going = (kind) => plannedItems(plan)
         .filter((item) => item.kind === kind && item.decision.action === 'remove')
         .map(({ id }) => id);
-    const containers = going('container');
+    const builders = findBuilders(inventory);
+    const withBuilders = going('builder').length > 0;
+    const ofBuilders = builders.flatMap(({ container = [] }) => container);
+    const containers = [
+        ...going('container'),
+        // Those that stay as well: what they hold is worth knowing.
+        ...(withBuilders ? ofBuilders.map(({ id }) => id) : [])
+    ];
     const apart = new Set(imagesToMeasure(inventory.images, going('image')));
     const images = inventory.images.filter(({ id }) => apart.has(id));
     const [ofContainers, ofVolumes, layers] = await Promise.all([
         (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
-        going('volume').length > 0 ? measureVolumes(docker) : undefined,
+        withBuilders || going('volume').length > 0
+            ? measureVolumes(docker)
+            : undefined,
         (0,cli/* orNothing */.bR)(measureLayers(docker, inventory.engine, images))
     ]);
-    return {
+    const known = {
         containers: ofContainers ?? new Map(),
         volumes: ofVolumes ?? new Map(),
         layers: layers ?? new Map()
     };
+    return { ...known, builders: sizesOfBuilders(builders, known) };
 }
 const signOfLife = 5_000;
 /** Calls back every few seconds until the work is done. */
@@ -34152,7 +34507,7 @@ async function withSignsOfLife(work, tell) {
         clearInterval(timer);
     }
 }
-async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt, watch }) {
+async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt, listedAt, watch }) {
     const items = plannedItems(plan);
     const results = [];
     return withSignsOfLife(removeAll(items, {
@@ -34168,6 +34523,7 @@ async function act({ docker, policy, options, deadline, world }, plan, { engine,
         },
         listCache: (docker) => listBuildCache(docker, engine, context.name),
         concurrency: options.concurrency,
+        listedAt,
         deadline,
         signal: world.signal,
         onResult: (result) => {

@@ -37,6 +37,7 @@ export const defaults = {
   'include-images': 'true',
   'include-networks': 'true',
   'include-volumes': 'false',
+  'include-builders': 'false',
   'include-build-cache': 'true',
   'build-cache-keep': '',
   scope: 'engine',
@@ -154,6 +155,11 @@ export const schema = z.object({
     true: 'anonymous',
     all: 'all'
   }),
+  'include-builders': choiceInput({
+    false: 'none',
+    stopped: 'stopped',
+    all: 'all'
+  }),
   'include-build-cache': choiceInput(yesOrNo),
   'build-cache-keep': input('a size such as 10GB or 20GiB', (text) =>
     text === '' ? 0 : parseSize(text)
@@ -251,6 +257,7 @@ export function readInputs(
       includeImages: inputs['include-images'],
       includeNetworks: inputs['include-networks'],
       includeVolumes: inputs['include-volumes'],
+      includeBuilders: inputs['include-builders'],
       includeBuildCache: inputs['include-build-cache'],
       buildCacheKeep: inputs['build-cache-keep']
     },

@@ -24,6 +24,7 @@ import {
   type Options
 } from './inputs.ts'
 import { readLedger, writeLedger } from './ledger.ts'
+import { findBuilders, sizesOfBuilders } from './policy/builders.ts'
 import { imagesToMeasure } from './policy/bytes.ts'
 import type { Engine, Inventory } from './policy/inventory.ts'
 import { updateLedger } from './policy/ledger.ts'
@@ -164,6 +165,8 @@ type Looked = {
   disk: Disk | undefined
   /** Milliseconds, as Date.now() counts, when the listing began. */
   lookedAt: number
+  /** When it was there. */
+  listedAt: number
   watch: Watch
 }
 
@@ -194,6 +197,7 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
       log.info(`… ${formatDuration(elapsed)}: the engine is still listing`)
     }
   )
+  const listedAt = Date.now()
   const inventory = await remember(listed, context, options.stateDir, log)
   const { containers, images, networks, volumes } = inventory
   const held = [
@@ -207,7 +211,7 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
   )
   if (engine.kind === 'podman') log.info(podmanNote(engine))
   const disk = await readDisk(engine, context.endpoint)
-  return { engine, inventory, context, disk, lookedAt, watch }
+  return { engine, inventory, context, disk, lookedAt, listedAt, watch }
 }
 
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
@@ -252,19 +256,29 @@ async function measure(
     plannedItems(plan)
       .filter((item) => item.kind === kind && item.decision.action === 'remove')
       .map(({ id }) => id)
-  const containers = going('container')
+  const builders = findBuilders(inventory)
+  const withBuilders = going('builder').length > 0
+  const ofBuilders = builders.flatMap(({ container = [] }) => container)
+  const containers = [
+    ...going('container'),
+    // Those that stay as well: what they hold is worth knowing.
+    ...(withBuilders ? ofBuilders.map(({ id }) => id) : [])
+  ]
   const apart = new Set(imagesToMeasure(inventory.images, going('image')))
   const images = inventory.images.filter(({ id }) => apart.has(id))
   const [ofContainers, ofVolumes, layers] = await Promise.all([
     orNothing(measureContainers(docker, containers)),
-    going('volume').length > 0 ? measureVolumes(docker) : undefined,
+    withBuilders || going('volume').length > 0
+      ? measureVolumes(docker)
+      : undefined,
     orNothing(measureLayers(docker, inventory.engine, images))
   ])
-  return {
-    containers: ofContainers ?? new Map(),
-    volumes: ofVolumes ?? new Map(),
-    layers: layers ?? new Map()
+  const known = {
+    containers: ofContainers ?? new Map<string, number>(),
+    volumes: ofVolumes ?? new Map<string, number>(),
+    layers: layers ?? new Map<string, number[]>()
   }
+  return { ...known, builders: sizesOfBuilders(builders, known) }
 }
 
 const signOfLife = 5_000
@@ -288,7 +302,7 @@ async function withSignsOfLife<T>(
 async function act(
   { docker, policy, options, deadline, world }: Step,
   plan: Plan,
-  { engine, inventory, context, lookedAt, watch }: Looked
+  { engine, inventory, context, lookedAt, listedAt, watch }: Looked
 ): Promise<Removal> {
   const items = plannedItems(plan)
   const results: Result[] = []
@@ -306,6 +320,7 @@ async function act(
       },
       listCache: (docker) => listBuildCache(docker, engine, context.name),
       concurrency: options.concurrency,
+      listedAt,
       deadline,
       signal: world.signal,
       onResult: (result) => {

@@ -57,6 +57,7 @@ test.each([
   ['timeout', '25d', 'at most 24d'],
   ['dry-run', 'ture', 'true or false'],
   ['include-volumes', 'yes', 'false, anonymous, true or all'],
+  ['include-builders', 'true', 'false, stopped or all'],
   ['include-images', 'dangeling', 'true, false or dangling'],
   ['protected-images', 'node:[', 'reference globs'],
   ['protected-images', '!node', 'reference globs'],

@@ -266,7 +266,9 @@ function honest(printed: (command: string) => string, changed: string) {
         ...texts(raw, 'HostConfig', 'Links').flatMap(
           (link) => link.replace(/^\//, '').split(':')[0] || []
         )
-      ]
+      ],
+      execs:
+        get(raw, 'ExecIDs') === undefined ? undefined : texts(raw, 'ExecIDs')
     }
   })
   const listed = eachLine(printed('image ls')).map(
@@ -368,7 +370,7 @@ const oddValues = [
 /** What is read of what the commands print: these are changed more often than the rest. */
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
-  NetworkMode IpcMode PidMode Links Mounts Type Source NetworkSettings Networks NetworkID SizeRw RepoTags RepoDigests
+  NetworkMode IpcMode PidMode Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID SizeRw RepoTags RepoDigests
   Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
   CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
@@ -453,7 +455,7 @@ function* pathsOf(value: unknown, path: string[] = []): Generator<string[]> {
 }
 
 const mayBeUnknown = new Set(
-  'parent createdAt startedAt finishedAt taggedAt configFrom ledger records written layers'.split(
+  'parent createdAt startedAt finishedAt taggedAt configFrom execs ledger records written layers'.split(
     ' '
   )
 )

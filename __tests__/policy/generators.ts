@@ -72,9 +72,19 @@ const imageIds = Array.from(
   { length: 8 },
   (_, index) => `sha256:${String(index).repeat(64)}`
 )
-const containerIds = ['c0', 'c1', 'c2', 'c3', 'c4']
+const containerIds = ['c0', 'c1', 'c2', 'c3', 'c4', 'b0', 'b1']
+/** Names that buildx gives, and one that it does not. */
+const names: Record<string, string> = {
+  b0: 'buildx_buildkit_b0',
+  b1: 'buildx_buildkit_b1',
+  c4: 'buildx_buildkit-c4'
+}
 const networkNames = ['bridge', 'host', 'net0', 'net1', 'net2']
-const volumeNames = ['data', 'cache', 'a'.repeat(64), 'b'.repeat(64)]
+const volumeNames = [
+  ...['data', 'cache', 'a'.repeat(64), 'b'.repeat(64)],
+  ...['b0', 'b1', 'gone'].map((name) => `buildx_buildkit_${name}_state`),
+  'buildx_buildkit-c4_state'
+]
 
 /** Images of which each reference belongs to one, and parents come before their children. */
 const images: fc.Arbitrary<Image[]> = fc
@@ -121,9 +131,10 @@ const containers: fc.Arbitrary<Container[]> = fc
       ...ids.map((id) =>
         fc.record({
           id: fc.constant(id),
-          name: fc.constant(`name-of-${id}`),
+          name: fc.constant(names[id] ?? `name-of-${id}`),
           state: fc.constantFrom(
             'created',
+            'running',
             'running',
             'paused',
             'restarting',
@@ -145,7 +156,16 @@ const containers: fc.Arbitrary<Container[]> = fc
           binds: fc.subarray(['/srv', '/var/lib/docker/volumes/data/_data'], {
             maxLength: 1
           }),
-          joins: fc.subarray([...containerIds, 'name-of-c0'], { maxLength: 1 })
+          joins: fc.subarray([...containerIds, 'name-of-c0'], {
+            maxLength: 1
+          }),
+          execs: fc.constantFrom<string[] | undefined>(
+            [],
+            [],
+            [],
+            ['process'],
+            undefined
+          )
         })
       )
     )
@@ -215,6 +235,7 @@ const event = fc.record({
     'die',
     'mount',
     'connect',
+    'exec_start: buildctl dial-stdio',
     'destroy'
   ),
   id: fc.constantFrom(
@@ -238,7 +259,7 @@ const ledgerEntry = fc.record({
 
 export const inventories: fc.Arbitrary<Inventory> = fc.record({
   engine: fc.record({
-    kind: fc.constantFrom('docker', 'podman'),
+    kind: fc.constantFrom('docker', 'docker', 'podman'),
     name: fc.constant('host'),
     id: fc.constant('id'),
     version: fc.constant('28.5.2'),
@@ -309,6 +330,7 @@ export const policies: fc.Arbitrary<Policy> = fc.record({
   includeImages: fc.constantFrom(true, false, 'dangling' as const),
   includeNetworks: fc.boolean(),
   includeVolumes: fc.constantFrom('none', 'anonymous', 'all'),
+  includeBuilders: fc.constantFrom('none', 'stopped', 'all', 'all'),
   includeBuildCache: fc.boolean(),
   buildCacheKeep: fc.nat({ max: 2_000_000 })
 })
@@ -322,6 +344,11 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
       const guard = Math.min(
         order.indexOf(policy.includeVolumes),
         order.indexOf(other.includeVolumes)
+      )
+      const ofBuilders = ['none', 'stopped', 'all'] as const
+      const builders = Math.min(
+        ofBuilders.indexOf(policy.includeBuilders),
+        ofBuilders.indexOf(other.includeBuilders)
       )
       const until = (one: Policy) =>
         'duration' in one.until
@@ -354,6 +381,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
               : other.includeImages,
           includeNetworks: policy.includeNetworks && other.includeNetworks,
           includeVolumes: order[guard] ?? 'none',
+          includeBuilders: ofBuilders[builders] ?? 'none',
           includeBuildCache:
             policy.includeBuildCache && other.includeBuildCache,
           buildCacheKeep: Math.max(policy.buildCacheKeep, other.buildCacheKeep)

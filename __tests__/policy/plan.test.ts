@@ -26,6 +26,23 @@ function ids(plan: Plan, kind: Kind, action: string): Set<string> {
   )
 }
 
+/** The IDs of containers that go, those of builders as well. */
+function goneContainers(plan: Plan): Set<string> {
+  const all = [ids(plan, 'container', 'remove'), ids(plan, 'builder', 'remove')]
+  return new Set(all.flatMap((one) => [...one]))
+}
+
+/** The names of volumes that go, by themselves or with their builders. */
+function goneVolumes(plan: Plan): Set<string> {
+  const states = plan.items
+    .filter(({ decision }) => decision.action === 'remove')
+    .flatMap(({ volume = [] }) => volume)
+  return new Set([...ids(plan, 'volume', 'remove'), ...states])
+}
+
+const isBuilder = (name: string) => name.startsWith('buildx_buildkit_')
+const isState = (name: string) => isBuilder(name) && name.endsWith('_state')
+
 /** A date that is one: not Docker's "never", nor that of a reproducible build. */
 function real(instant: number | undefined): number | undefined {
   return instant !== undefined && instant > Date.UTC(1980, 0, 2, 23, 59, 59)
@@ -47,14 +64,27 @@ test('every resource gets exactly one decision with a reason and a sentence', ()
     fc.property(inventories, policies, (inventory, policy) => {
       const { items } = makePlan(inventory, policy)
       const expected = [
-        ...inventory.containers.map(({ id }) => `container ${id}`),
+        ...inventory.containers.map(
+          ({ id, name }) => `${isBuilder(name) ? 'builder' : 'container'} ${id}`
+        ),
         ...inventory.networks.map(({ id }) => `network ${id}`),
         ...inventory.images.map(({ id }) => `image ${id}`),
-        ...inventory.volumes.map(({ name }) => `volume ${name}`),
+        ...inventory.volumes
+          .filter(({ name }) => !isState(name))
+          .map(({ name }) => `volume ${name}`),
         'build-cache build-cache'
       ]
+      const states = inventory.volumes.map(({ name }) => name).filter(isState)
+      const left = states.filter((state) =>
+        inventory.containers.every(({ name }) => `${name}_state` !== state)
+      )
+      expected.push(...left.map((state) => `builder ${state}`))
       expect(items.map(({ kind, id }) => `${kind} ${id}`).sort()).toEqual(
         expected.sort()
+      )
+      // A state volume is with its builder, or is what is left of it.
+      expect(items.flatMap(({ volume = [] }) => volume).sort()).toEqual(
+        states.sort()
       )
       for (const { decision } of items) {
         expect(decision.reason).not.toBe('')
@@ -71,7 +101,7 @@ test('nothing that a staying container needs ever goes', () => {
       const plan = makePlan(inventory, policy)
       const gone = (kind: Kind) => ids(plan, kind, 'remove')
       const stays = inventory.containers.filter(
-        ({ id }) => !gone('container').has(id)
+        ({ id }) => !goneContainers(plan).has(id)
       )
       for (const container of stays) {
         const image = inventory.images.find(({ id }) => id === container.image)
@@ -83,13 +113,14 @@ test('nothing that a staying container needs ever goes', () => {
           if (container.networks.some((one) => one === id || one === name))
             expect(gone('network').has(id)).toBe(false)
         for (const volume of container.volumes)
-          expect(gone('volume').has(volume)).toBe(false)
+          expect(goneVolumes(plan).has(volume)).toBe(false)
         for (const { id, name } of inventory.containers)
           if (container.joins.includes(id) || container.joins.includes(name))
-            expect(gone('container').has(id)).toBe(false)
+            expect(goneContainers(plan).has(id)).toBe(false)
       }
-      for (const { id, state } of inventory.containers) {
+      for (const { id, name, state } of inventory.containers) {
         if (['created', 'exited', 'dead'].includes(state)) continue
+        if (isBuilder(name)) continue
         const runs = ['running', 'paused', 'restarting'].includes(state)
         const item = plan.items.find((one) => one.id === id)
         if (policy.scope.kind === 'engine' || !runs)
@@ -102,6 +133,43 @@ test('nothing that a staying container needs ever goes', () => {
   )
 })
 
+test('a state volume goes only with its builder, and a builder only as far as include-builders says', () => {
+  let [stopped, running, left] = [0, 0, 0]
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const plan = makePlan(inventory, policy)
+      const gone = goneContainers(plan)
+      for (const name of goneVolumes(plan)) {
+        if (!isState(name)) continue
+        expect(policy.includeBuilders).not.toBe('none')
+        expect(inventory.engine.kind).toBe('docker')
+        const volume = inventory.volumes.find((one) => one.name === name)
+        expect(volume).toMatchObject({ driver: 'local', options: {} })
+        const owner = inventory.containers.find(
+          (one) => `${one.name}_state` === name
+        )
+        if (owner) expect(gone.has(owner.id)).toBe(true)
+        else left += 1
+      }
+      for (const { id, name, state, execs } of inventory.containers) {
+        if (!isBuilder(name) || !gone.has(id)) continue
+        expect(policy.includeBuilders).not.toBe('none')
+        expect(policy.scope.kind).toBe('engine')
+        if (state === 'running') {
+          expect(policy.includeBuilders).toBe('all')
+          expect(execs).toEqual([])
+          running += 1
+        } else {
+          expect(['created', 'exited', 'dead']).toContain(state)
+          stopped += 1
+        }
+      }
+    }),
+    runs
+  )
+  for (const seen of [stopped, running, left]) expect(seen).toBeGreaterThan(0)
+})
+
 test('nothing protected ever goes, nor loses a reference', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
@@ -112,13 +180,12 @@ test('nothing protected ever goes, nor loses a reference', () => {
         labelled.some((matches) => matches(labels))
       for (const { id, labels } of inventory.containers)
         if (isProtected(labels))
-          expect(ids(plan, 'container', 'remove').has(id)).toBe(false)
+          expect(goneContainers(plan).has(id)).toBe(false)
       for (const { id, labels } of inventory.networks)
         if (isProtected(labels))
           expect(ids(plan, 'network', 'remove').has(id)).toBe(false)
       for (const { name, labels } of inventory.volumes)
-        if (isProtected(labels))
-          expect(ids(plan, 'volume', 'remove').has(name)).toBe(false)
+        if (isProtected(labels)) expect(goneVolumes(plan).has(name)).toBe(false)
       for (const image of inventory.images)
         if (
           isProtected(image.labels) ||
@@ -173,8 +240,18 @@ test('nothing goes of which a date shows that it was in use since until, nor any
       const byUse = policy.ageFrom === 'last-used'
       const logBegan = Math.min(...events.map(({ at }) => at))
       const dates = new Map<string, (number | undefined)[]>()
-      for (const { id, createdAt, finishedAt } of containers)
-        dates.set(id, [createdAt, byUse ? finishedAt : undefined])
+      for (const one of containers) {
+        const { id, createdAt, startedAt, finishedAt } = one
+        const byStart = isBuilder(one.name) && one.state === 'running'
+        const used = events.filter(
+          ({ type, action, id }) =>
+            type === 'container' && action.startsWith('exec') && id === one.id
+        )
+        dates.set(id, byStart ? [startedAt] : [createdAt])
+        if (byUse && !byStart) dates.get(id)?.push(finishedAt)
+        if (isBuilder(one.name) && (byUse || byStart))
+          dates.get(id)?.push(...used.map(({ at }) => at))
+      }
       for (const { id, createdAt } of networks) dates.set(id, [createdAt])
       for (const { name, createdAt } of volumes) dates.set(name, [createdAt])
       for (const { id, createdAt, taggedAt, pulled } of images)

@@ -173,7 +173,8 @@ async function readFromListing(
       networks: networks.split(','),
       volumes: mounts.split(','),
       binds: mounts.split(','),
-      joins: []
+      joins: [],
+      execs: undefined
     })
   )
 }
@@ -212,7 +213,8 @@ function readContainer(raw: z.output<typeof containerSchema>): Container {
     networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
     volumes: named('volume').map(({ Name }) => Name),
     binds: named('bind').map(({ Source }) => Source),
-    joins: [...joined, ...linked]
+    joins: [...joined, ...linked],
+    execs: raw.ExecIDs === null ? [] : raw.ExecIDs
   }
 }
 

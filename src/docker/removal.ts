@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
+import { findBuilders } from '../policy/builders.ts'
 import type {
   CacheRecord,
   EngineEvent,
@@ -8,6 +10,7 @@ import { inLevels } from '../policy/levels.ts'
 import type { Kind, PlanItem } from '../policy/plan.ts'
 import {
   isBeingRemoved,
+  recheckBuilder,
   recheckContainer,
   recheckImage,
   recheckNetwork,
@@ -23,10 +26,12 @@ import {
   type Output
 } from './cli.ts'
 import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
+import { removeBuilder, timeWithoutClient } from './builders.ts'
 import { inspectImages } from './inventory.ts'
 import { byKey, lookAgain } from './secondLook.ts'
 import type { Watch } from './watch.ts'
 import { imageId } from './podman.ts'
+import { kept, readChange, readRefusal } from './refusal.ts'
 import { referencesToUntag, removeImage, untag } from './untag.ts'
 
 /** What became of a planned removal. */
@@ -56,6 +61,8 @@ export type RemovalOptions = {
   listCache: (docker: Docker) => Promise<CacheRecord[] | undefined>
   /** Batches at once. */
   concurrency: number
+  /** Milliseconds, as Date.now() counts, when the listing was there: it is the first look for clients of builders. */
+  listedAt: number
   /** Milliseconds, as Date.now() counts, after which no new work begins. */
   deadline: number
   signal: AbortSignal
@@ -73,27 +80,34 @@ export type Removal = {
 }
 
 /**
- * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
- * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
- * results, one for each item.
+ * Removes what the plan wants gone: containers, builders, networks, images, volumes, then the build cache, in small
+ * batches, each checked again right before. Never forces. Never throws: what an error of the engine left undone is in
+ * the results, one for each item.
  */
 export async function removeAll(
   items: readonly PlanItem[],
   options: RemovalOptions
 ): Promise<Removal> {
   const act = createAct(options)
-  for (const kind of ['container', 'network', 'image', 'volume'] as const) {
-    const ofKind = items.filter((item) => item.kind === kind)
-    for (const level of inLevels(ofKind, options.inventory))
-      await act.removeInBatches(kind, level)
+  const levels = (...kinds: Kind[]) => {
+    const ofKind = items.filter(({ kind }) => kinds.includes(kind))
+    return inLevels(ofKind, options.inventory)
   }
+  for (const level of levels('container', 'builder')) {
+    const builders = level.filter(({ kind }) => kind === 'builder')
+    const containers = level.filter(({ kind }) => kind === 'container')
+    await act.removeInBatches('container', containers)
+    await act.removeBuilders(builders)
+  }
+  for (const kind of ['network', 'image', 'volume'] as const)
+    for (const level of levels(kind)) await act.removeInBatches(kind, level)
   await act.lookAtCache()
   for (const item of items.filter(({ kind }) => kind === 'build-cache'))
     await act.prune(item)
   return act.finish(items)
 }
 
-type RemovableKind = Exclude<Kind, 'build-cache'>
+type RemovableKind = Exclude<Kind, 'builder' | 'build-cache'>
 
 /** How each kind is removed, and how its success reads on standard output. */
 const commands = {
@@ -141,6 +155,7 @@ function createAct(options: RemovalOptions) {
     isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
     takenOff: (id) => takenOff.get(id) ?? []
   })
+  const builders = byKey(findBuilders(inventory), ({ id }) => id)
   const results = new Map<PlanItem, Result>()
   /** Containers that run and are to go, and those of them that were told to stop. */
   const toStop = new Set<string>()
@@ -156,6 +171,9 @@ function createAct(options: RemovalOptions) {
 
   const stopped = () =>
     fatal !== undefined || signal.aborted || Date.now() >= deadline
+
+  /** A stop that begins must have the time to end. */
+  const late = (at = Date.now()) => at + stopMargin >= deadline
 
   /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
   function isOwn({ id, container }: EngineEvent): boolean {
@@ -211,8 +229,6 @@ function createAct(options: RemovalOptions) {
   async function stopAll(items: readonly PlanItem[]): Promise<void> {
     const queue = items.filter(({ decision }) => 'stop' in decision)
     for (const { id } of queue) toStop.add(id)
-    // A stop that begins must have the time to end.
-    const late = () => Date.now() + stopMargin >= deadline
     while (queue.length > 0 && !stopped() && !late()) {
       const ids = queue.slice(0, largestBatch).map(({ id }) => id)
       const batch = queue.splice(0, countForOneCall(ids, largestBatch))
@@ -285,7 +301,7 @@ function createAct(options: RemovalOptions) {
       const [left] = results.has(item)
         ? []
         : await attempt([item], () => stillGoing(kind, [item], noteLost))
-      if (left !== undefined) settle(left, readRefusal(kind, output))
+      if (left !== undefined) settle(left, readRefusal(output, `${kind} rm`))
     }
   }
 
@@ -366,6 +382,46 @@ function createAct(options: RemovalOptions) {
     })
   }
 
+  /** Removes builders, those that run last: they must have been without a client for a while. */
+  async function removeBuilders(items: readonly PlanItem[]): Promise<void> {
+    const runs = ({ decision }: PlanItem) => 'stop' in decision
+    const limit = pLimit(concurrency)
+    await limit.map(
+      items.filter((item) => !runs(item)),
+      endBuilder
+    )
+    const running = items.filter(runs)
+    const end = options.listedAt + timeWithoutClient
+    if (running.length === 0 || stopped() || late(end)) return
+    // A cancel ends the wait.
+    await sleep(end - Date.now(), undefined, { signal }).catch(() => undefined)
+    await limit.map(running, async (item) => {
+      if (!late()) await endBuilder(item)
+    })
+  }
+
+  async function endBuilder(item: PlanItem): Promise<void> {
+    const builder = builders.get(item.id)
+    if (builder === undefined) throw new Error(`${item.id} is no builder`)
+    if (stopped()) return
+    const states = builder.volume ? [builder.volume.name] : []
+    const look = () => lookAgain(docker, inventory, watch, 'volume', states)
+    const tools = {
+      docker,
+      look,
+      stop: async () => (await stop([item])).output
+    }
+    try {
+      const change = recheckBuilder(builder, await look())
+      const fate = change
+        ? readChange(change)
+        : await attempt([item], () => removeBuilder(builder, tools))
+      settle(item, fate)
+    } catch (error) {
+      fatal ??= asDockerError(error)
+    }
+  }
+
   /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
   async function lookAtCache(): Promise<void> {
     const shares = inventory.buildCache.records?.some(({ shared }) => shared)
@@ -436,7 +492,7 @@ function createAct(options: RemovalOptions) {
     return { results: [...results.values()], fatal, cacheAfter }
   }
 
-  return { removeInBatches, lookAtCache, prune, finish }
+  return { removeInBatches, removeBuilders, lookAtCache, prune, finish }
 }
 
 /** Makes the check of each kind against a second look. */
@@ -494,25 +550,11 @@ function createRecheck(
   }
 }
 
-function kept(detail: string): Fate {
-  return { outcome: 'kept', reason: 'changed', detail }
-}
-
 function readUntagging(words: string, done: readonly string[]): Fate {
   if (words !== '') return { outcome: 'failed', detail: words }
   return done.length > 0
     ? { outcome: 'untagged' }
     : kept('its references mean other images now')
-}
-
-/** Words of the engine about a use that no listing shows yet. */
-const used =
-  /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i
-
-/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal(kind: RemovableKind, output: Output): Fate {
-  const detail = wordsOf(output, `${kind} rm`)
-  return used.test(detail) ? kept(detail) : { outcome: 'failed', detail }
 }
 
 function asDockerError(error: unknown): DockerError {

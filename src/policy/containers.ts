@@ -1,3 +1,4 @@
+import { decideBuilder, type Builder } from './builders.ts'
 import { ageOf, describeAge, keepForAge, plausible } from './age.ts'
 import type { Context } from './context.ts'
 import {
@@ -9,28 +10,45 @@ import {
   type Decision
 } from './decision.ts'
 import type { Container } from './inventory.ts'
-import { describeUsers, isRunning, needsOf } from './needs.ts'
+import { describeUsers, isRunning, needsOf, usersOfVolume } from './needs.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 
 /** States in which a container can be removed without stopping it. */
 const removable = new Set(['created', 'exited', 'dead'])
 
-/** Decides every container: by itself first, then those that a staying one joins stay as well. */
+/**
+ * Decides every container, those of builders as well: by itself first, then those that a staying one joins stay as
+ * well, and builders whose state it uses.
+ */
 export function decideContainers(
   containers: readonly Container[],
+  builders: readonly Builder[],
   context: Context
 ): Map<string, Decided> {
+  const byId = new Map(builders.map((builder) => [builder.id, builder]))
   const decided = new Map(
-    containers.map((container) => [container.id, decide(container, context)])
+    containers.map((container) => {
+      const { id } = container
+      const builder = byId.get(id)
+      return [
+        id,
+        builder
+          ? decideBuilder(container, builder.volume, context)
+          : decide(container, context)
+      ]
+    })
   )
   let staying = containers.filter(
     ({ id }) => decided.get(id)?.decision.action === 'keep'
   )
   while (staying.length > 0) {
-    const { containers: joined } = needsOf(staying, { containers, images: [] })
+    const needs = needsOf(staying, { containers, images: [] })
     staying = containers.filter(({ id }) => {
-      const users = describeUsers(joined.get(id) ?? [], context.now)
-      return joined.has(id) && keepAsWell(decided, id, `needed by ${users}`)
+      const state = byId.get(id)?.volume
+      const ofState = state ? usersOfVolume(state, needs) : []
+      const users = [...(needs.containers.get(id) ?? []), ...ofState]
+      const detail = `needed by ${describeUsers(users, context.now)}`
+      return users.length > 0 && keepAsWell(decided, id, detail)
     })
   }
   return decided

@@ -56,6 +56,8 @@ export type Container = {
   binds: string[]
   /** IDs or names of containers whose namespaces it joins or that it links to: without them it does not start. */
   joins: string[]
+  /** IDs of the processes that `docker exec` runs in it; undefined where the engine does not tell. */
+  execs: string[] | undefined
 }
 
 export type Image = {

@@ -1,5 +1,6 @@
 import type { Age } from './age.ts'
 import { decideBuildCache, type CachePlan } from './buildCache.ts'
+import { decideLeftStates, findBuilders, isBuilder } from './builders.ts'
 import { freedByRemoval, type LayerSizes } from './bytes.ts'
 import { heldByCache, ownOfShared, type Held } from './cached.ts'
 import { decideContainers } from './containers.ts'
@@ -17,6 +18,7 @@ import { decideVolumes } from './volumes.ts'
 /** The kinds of resources, in the order in which they go: what goes frees what it needed. */
 export const kinds = [
   'container',
+  'builder',
   'network',
   'image',
   'volume',
@@ -31,6 +33,8 @@ export type PlanItem = {
   id: string
   name: string
   references?: string[]
+  /** Of a builder: the volume with its state, which goes with it. */
+  volume?: string
   decision: Decision
   age: Age
   /** What its removal frees for certain; undefined where it is not known. 0 for what stays. */
@@ -62,7 +66,8 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
   const volumes = sorted(inventory.volumes, ({ name }) => name)
 
   const context = createContext(policy, inventory)
-  const ofContainers = decideContainers(containers, context)
+  const builders = findBuilders({ containers, volumes })
+  const ofContainers = decideContainers(containers, builders, context)
   const staying = containers.filter(
     ({ id }) => ofContainers.get(id)?.decision.action === 'keep'
   )
@@ -73,20 +78,37 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
   }
   const ofNetworks = decideNetworks(networks, needs, context)
   const ofImages = decideImages(images, needs.staying, context)
-  const ofVolumes = decideVolumes(volumes, needs, context)
+  const left = builders.filter(({ container }) => container === undefined)
+  const ofBuilders = new Map([
+    ...ofContainers,
+    ...decideLeftStates(
+      left.flatMap(({ volume = [] }) => volume),
+      needs,
+      context
+    )
+  ])
+  const states = new Set(builders.map(({ volume }) => volume?.name))
+  const others = volumes.filter(({ name }) => !states.has(name))
+  const ofVolumes = decideVolumes(others, needs, context)
   const imagesGo = [...ofImages.values()].some(
     ({ decision }) => decision.action === 'remove'
   )
   const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context)
 
   const items = [
-    ...containers.map((one) => makeItem('container', one, ofContainers)),
+    ...containers
+      .filter((one) => !isBuilder(one))
+      .map((one) => makeItem('container', one, ofContainers)),
+    ...builders.map(({ id, name, volume }) => ({
+      ...makeItem('builder', { id, name }, ofBuilders),
+      ...(volume && { volume: volume.name })
+    })),
     ...networks.map((one) => makeItem('network', one, ofNetworks)),
     ...images.map((image) => ({
       ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
       references: image.references
     })),
-    ...volumes.map(({ name }) =>
+    ...others.map(({ name }) =>
       makeItem('volume', { id: name, name }, ofVolumes)
     ),
     makeCacheItem(ofCache)
@@ -137,6 +159,7 @@ export function plannedItems(plan: Plan): PlanItem[] {
 export type Sizes = {
   containers: ReadonlyMap<string, number>
   volumes: ReadonlyMap<string, number>
+  builders: ReadonlyMap<string, number>
   layers: LayerSizes
 }
 
@@ -158,6 +181,7 @@ export function measurePlan(
   const going = inventory.images.filter(({ id }) => figures.has(id))
   const measure: Record<Kind, (item: PlanItem) => Partial<PlanItem>> = {
     container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+    builder: ({ id }) => ({ bytes: sizes.builders.get(id) }),
     network: () => ({ bytes: 0 }),
     image: ({ id }) => figures.get(id) ?? { bytes: 0 },
     volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),

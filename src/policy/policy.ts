@@ -16,6 +16,7 @@ export type Policy = {
   includeImages: boolean | 'dangling'
   includeNetworks: boolean
   includeVolumes: 'none' | 'anonymous' | 'all'
+  includeBuilders: 'none' | 'stopped' | 'all'
   includeBuildCache: boolean
   /** 0: none of the build cache is kept for its size. */
   buildCacheKeep: number

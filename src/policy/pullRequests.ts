@@ -69,6 +69,9 @@ export function findNumbers(
   return [...new Set(found)].sort((a, b) => a - b)
 }
 
+const ofNone = () =>
+  keep('out-of-scope', 'nothing tells which pull request it is of')
+
 /** What belongs to several pull requests goes only when all of them are closed. */
 export function pullRequestRules(
   scope: PullRequests,
@@ -107,8 +110,8 @@ export function pullRequestRules(
             })),
             scope
           ),
-    buildCache: () =>
-      keep('out-of-scope', 'nothing tells which pull request it is of')
+    builder: ofNone,
+    buildCache: ofNone
   }
 }
 

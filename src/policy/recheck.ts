@@ -1,3 +1,4 @@
+import { hasNoClient, type Builder } from './builders.ts'
 import type { Container, Image, Network, Volume } from './inventory.ts'
 import {
   describeUsers,
@@ -61,6 +62,40 @@ export function isBeingRemoved({ state }: Container): boolean {
   return state.startsWith('removing')
 }
 
+/**
+ * A builder must be as it was, without a client where it runs, and nothing else may use its state. Where the container
+ * has gone, whoever removed it may want to keep the volume.
+ */
+export function recheckBuilder(
+  { id, container, volume }: Builder,
+  look: SecondLook
+): Change | undefined {
+  const names = [id, ...(volume ? [volume.name] : [])]
+  if (names.some(look.isUnreadable))
+    return { changed: 'the engine cannot tell of its state volume any more' }
+  const ofContainer = container ? recheckContainer(container, look) : 'gone'
+  const ofState = volume ? recheckVolume(volume, look, container) : 'gone'
+  if (ofContainer === 'gone' && ofState === 'gone') return 'gone'
+  if (container !== undefined && ofContainer === 'gone')
+    return { changed: 'its container was removed meanwhile' }
+  const current = look.containers.get(id)
+  const change = [ofContainer, ofState].find((one) => typeof one === 'object')
+  if (change !== undefined) return change
+  return current?.state === 'running' && !hasNoClient(current)
+    ? { changed: 'it has a client now' }
+    : usedMeanwhile(names, look)
+}
+
+function usedMeanwhile(
+  names: readonly string[],
+  { usedSince }: SecondLook
+): Change | undefined {
+  const used = names.map(usedSince).find((use) => use !== undefined)
+  return used === undefined
+    ? undefined
+    : { changed: `meanwhile it was ${used}` }
+}
+
 export function recheckNetwork(
   planned: Network,
   { now, needs, networks }: SecondLook
@@ -100,16 +135,21 @@ export function recheckImage(
   return inUse(needs.images.get(planned.id), now)
 }
 
-/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
+/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */
 export function recheckVolume(
   planned: Volume,
-  { now, needs, volumes }: SecondLook
+  { now, needs, volumes }: SecondLook,
+  own?: Container
 ): Change | undefined {
   const current = volumes.get(planned.name)
   if (current === undefined) return 'gone'
   if (current.createdAt !== planned.createdAt)
     return { changed: 'it was made anew' }
-  return inUse(usersOfVolume(planned, needs), now)
+  const users = usersOfVolume(planned, needs)
+  return inUse(
+    users.filter(({ id }) => id !== own?.id),
+    now
+  )
 }
 
 function inUse(

@@ -28,6 +28,7 @@ export type ScopeRules = {
     users: readonly Container[]
   ) => Decision | undefined
   volume: (volume: Volume, users: readonly Container[]) => Decision | undefined
+  builder: () => Decision | undefined
   buildCache: () => Decision | undefined
 }
 
@@ -39,6 +40,7 @@ const engineRules: ScopeRules = {
   image: nothing,
   network: nothing,
   volume: nothing,
+  builder: nothing,
   buildCache: nothing
 }
 

@@ -11,6 +11,7 @@ export const nouns = {
   container: 'container',
   network: 'network',
   volume: 'volume',
+  builder: 'builder',
   'build-cache': 'build cache'
 } satisfies Record<Resource['kind'], string>
 

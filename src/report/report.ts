@@ -29,6 +29,10 @@ const resourceSchema = z.object({
     .array(z.string())
     .optional()
     .describe('Images only: every tag and digest that it had.'),
+  volume: z
+    .string()
+    .optional()
+    .describe('Builders only: the volume with its state, which goes with it.'),
   digests: z
     .array(z.string())
     .optional()
@@ -78,6 +82,7 @@ const totalsSchema = z.object({
   untaggedReferences: z.int(),
   removedNetworks: z.int(),
   removedVolumes: z.int(),
+  removedBuilders: z.int(),
   failed: z.int(),
   freeBytesBefore: bytes
     .nullable()
@@ -179,6 +184,7 @@ function makeTotals(
     untaggedReferences: sum(untagged),
     removedNetworks: number('network'),
     removedVolumes: number('volume'),
+    removedBuilders: number('builder'),
     failed: resources.filter(({ outcome }) => outcome === 'failed').length,
     freeBytesBefore: disk.before?.free ?? null,
     freeBytesAfter: disk.after?.free ?? null,
@@ -215,12 +221,14 @@ function freedInAll({ inventory, sizes, removal }: ReportFacts): FreedBytes {
   return { images: figures, withBases }
 }
 
-function common({ kind, id, name, references, decision, age }: PlanItem) {
+function common(item: PlanItem) {
+  const { kind, id, name, references, volume, decision, age } = item
   return {
     kind,
     id,
     name,
     ...(references && { references }),
+    ...(volume !== undefined && { volume }),
     action: decision.action,
     reason: decision.reason,
     detail: decision.detail,

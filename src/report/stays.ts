@@ -91,5 +91,6 @@ const includes = {
   container: 'include-containers',
   network: 'include-networks',
   volume: 'include-volumes',
+  builder: 'include-builders',
   'build-cache': 'include-build-cache'
 } satisfies Record<Resource['kind'], InputName>
