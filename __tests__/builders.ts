@@ -8,8 +8,9 @@ import type {
   Network,
   Volume
 } from '../src/policy/inventory.ts'
-import type { Kind, PlanItem } from '../src/policy/plan.ts'
+import { makePlan, type Kind, type PlanItem } from '../src/policy/plan.ts'
 import type { Policy } from '../src/policy/policy.ts'
+import type { PullRequests } from '../src/policy/pullRequests.ts'
 import type { Report, Resource } from '../src/report/report.ts'
 import type { SummaryFacts } from '../src/report/summary.ts'
 
@@ -40,6 +41,7 @@ export function container(
     volumes: [],
     binds: [],
     joins: [],
+    execs: [],
     ...parts
   }
 }
@@ -131,6 +133,7 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
 /** One that takes everything, but for what the test says. */
 export function policy(parts: Partial<Policy> = {}): Policy {
   return {
+    scope: { kind: 'engine' },
     keepLast: 0,
     until: { duration: hour },
     ageFrom: 'last-used',
@@ -140,10 +143,21 @@ export function policy(parts: Partial<Policy> = {}): Policy {
     includeImages: true,
     includeNetworks: true,
     includeVolumes: 'all',
+    includeBuilders: 'all',
     includeBuildCache: true,
     buildCacheKeep: 0,
     ...parts
   }
+}
+
+/** What becomes of the resource of that ID. */
+export function decisionOf(
+  id: string,
+  held: Partial<Inventory>,
+  wanted: Partial<Policy> = {}
+) {
+  const { items } = makePlan(inventory(held), policy(wanted))
+  return items.find((one) => one.id === id)?.decision
 }
 
 export function item(
@@ -158,6 +172,17 @@ export function item(
     decision,
     age: { idle: day, of: 'created' },
     bytes: 0
+  }
+}
+
+/** The scope of pull requests of `acme/web`: the closed one 1, without anything else said. */
+export function pullRequests(parts: Partial<PullRequests> = {}): PullRequests {
+  return {
+    kind: 'pull-request',
+    repository: 'acme/web',
+    numbers: new Map([[1, 'closed']]),
+    patterns: ['pr-{number}', 'pr-{number}-*', '*-pr-{number}'],
+    ...parts
   }
 }
 
@@ -187,6 +212,7 @@ export function makeTestReport(
   return {
     version: 1,
     dryRun: false,
+    scope: 'engine',
     engine: { name: 'runner', id: 'id', version: '28.5.2', store: 'overlay2' },
     startedAt: '2026-01-31T12:00:00.000Z',
     finishedAt: '2026-01-31T12:00:21.000Z',
@@ -202,6 +228,7 @@ export function makeTestReport(
       untaggedReferences: 0,
       removedNetworks: 0,
       removedVolumes: 0,
+      removedBuilders: 0,
       failed: resources.filter(({ outcome }) => outcome === 'failed').length,
       freeBytesBefore: null,
       freeBytesAfter: null,

@@ -28382,7 +28382,7 @@ module.exports = {
 /* harmony export */   hC: () => (/* binding */ createDocker),
 /* harmony export */   n$: () => (/* binding */ countForOneCall)
 /* harmony export */ });
-/* harmony import */ var execa__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9902);
+/* harmony import */ var execa__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2183);
 /* harmony import */ var p_limit__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(370);
 
 
@@ -28563,7 +28563,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(1064);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(6049);
 
 
 
@@ -28716,10 +28716,12 @@ __webpack_async_result__();
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3798);
+/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7597);
 /* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8532);
 /* harmony import */ var _policy_match_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6563);
+/* harmony import */ var _policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3317);
 /* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1065);
+
 
 
 
@@ -28736,8 +28738,12 @@ const defaults = {
     'include-images': 'true',
     'include-networks': 'true',
     'include-volumes': 'false',
+    'include-builders': 'false',
     'include-build-cache': 'true',
     'build-cache-keep': '',
+    scope: 'engine',
+    'pull-request': '',
+    'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
     'dry-run': 'false',
     timeout: '15m',
     concurrency: '4',
@@ -28828,8 +28834,19 @@ const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
         true: 'anonymous',
         all: 'all'
     }),
+    'include-builders': choiceInput({
+        false: 'none',
+        stopped: 'stopped',
+        all: 'all'
+    }),
     'include-build-cache': choiceInput(yesOrNo),
     'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseSize */ .DB)(text)),
+    scope: choiceInput({ engine: 'engine', 'pull-request': 'pull-request' }),
+    'pull-request': input('the number of a pull request, such as 12', (text) => text === '' ? 0 : wholeNumber(1, _policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .largestNumber */ .kY)(text)),
+    'pull-request-patterns': listInput('globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', (item) => {
+        const problem = (0,_policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .problemOfPattern */ .Px)(item);
+        return problem === undefined ? { value: item } : { problem };
+    }),
     'dry-run': choiceInput(yesOrNo),
     timeout: input('a duration above 0s, at most 24d', (text) => {
         const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
@@ -28853,7 +28870,7 @@ class InputError extends Error {
  * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad
  * one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
  */
-function readInputs(getInput, { now, env }) {
+function readInputs(getInput, { now, env, event = { problem: 'there is no event' } }) {
     const texts = { ...defaults };
     for (const name of inputNames)
         texts[name] = getInput(name) || defaults[name];
@@ -28863,6 +28880,7 @@ function readInputs(getInput, { now, env }) {
     const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
     if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
         problems.push(['until', 'it takes a time in the past 292 years']);
+    problems.push(...problemsOfScope(texts, env, event));
     const paths = {
         stateDir: expand(texts['state-dir'], {
             RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
@@ -28879,10 +28897,14 @@ function readInputs(getInput, { now, env }) {
     if (!result.success || problems.length > 0)
         throw new InputError(describeProblems(problems, texts));
     const inputs = result.data;
+    const scope = makeScope(inputs, env, event);
+    // The runner gives the defaults of action.yml as if somebody had written them.
+    const off = (name) => scope.kind !== 'engine' && texts[name] === defaults[name];
     return {
         policy: {
-            keepLast: inputs['keep-last'],
-            until: inputs.until,
+            scope,
+            keepLast: off('keep-last') ? 0 : inputs['keep-last'],
+            until: off('until') ? { duration: 0 } : inputs.until,
             ageFrom: inputs['age-from'],
             protectedLabels: inputs['protected-labels'],
             protectedImages: inputs['protected-images'],
@@ -28890,6 +28912,7 @@ function readInputs(getInput, { now, env }) {
             includeImages: inputs['include-images'],
             includeNetworks: inputs['include-networks'],
             includeVolumes: inputs['include-volumes'],
+            includeBuilders: inputs['include-builders'],
             includeBuildCache: inputs['include-build-cache'],
             buildCacheKeep: inputs['build-cache-keep']
         },
@@ -28901,6 +28924,39 @@ function readInputs(getInput, { now, env }) {
             ...paths
         },
         texts
+    };
+}
+/** What the inputs of the scopes lack, or have too much. */
+function problemsOfScope(texts, env, event) {
+    const given = texts['pull-request'] !== '';
+    if (texts.scope.toLowerCase() !== 'pull-request')
+        return given ? [['pull-request', 'it takes scope: pull-request']] : [];
+    const problems = [];
+    if (!given && 'problem' in event)
+        problems.push([
+            'pull-request',
+            `it takes the number of a pull request, as none is known: ${event.problem}`
+        ]);
+    if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
+        problems.push(['pull-request-patterns', 'it takes one pattern at least']);
+    if (!/^[\w.-]+\/[\w.-]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
+        problems.push([
+            'scope',
+            'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
+        ]);
+    return problems;
+}
+function makeScope(inputs, env, event) {
+    if (inputs.scope === 'engine')
+        return { kind: 'engine' };
+    const ofEvent = 'number' in event ? event.number : 0;
+    const number = inputs['pull-request'] || ofEvent;
+    return {
+        kind: 'pull-request',
+        repository: env['GITHUB_REPOSITORY'] ?? '',
+        // Whoever runs this has done with it.
+        numbers: new Map([[number, 'closed']]),
+        patterns: inputs['pull-request-patterns']
     };
 }
 /** Puts in the folder that a path begins with, as the defaults of action.yml do. */
@@ -28941,7 +28997,8 @@ function describeProblems(problems, texts) {
 /* harmony export */   aC: () => (/* binding */ keep),
 /* harmony export */   cz: () => (/* binding */ sum),
 /* harmony export */   n6: () => (/* binding */ compareText),
-/* harmony export */   p_: () => (/* binding */ list)
+/* harmony export */   p_: () => (/* binding */ list),
+/* harmony export */   uv: () => (/* binding */ onlyKeep)
 /* harmony export */ });
 /** Why a resource stays. */
 const keepReasons = [
@@ -28954,15 +29011,22 @@ const keepReasons = [
     'named-volume',
     'runner-owned',
     'built-in',
-    'not-included'
+    'not-included',
+    'out-of-scope',
+    'pull-request-open',
+    'pull-request-unknown'
 ];
 /** Why a resource goes. */
-const removeReasons = ['expired', 'dangling'];
+const removeReasons = ['expired', 'dangling', 'pull-request'];
 function keep(reason, detail) {
     return { action: 'keep', reason, detail };
 }
 function remove(reason, detail) {
     return { action: 'remove', reason, detail };
+}
+/** What a scope says, if it says that something stays. */
+function onlyKeep(decision) {
+    return decision?.action === 'keep' ? decision : undefined;
 }
 /** Keeps one more, for what depends on it; false where it stays already, or is not known. */
 function keepAsWell(decided, id, detail) {
@@ -28995,7 +29059,9 @@ function sum(numbers) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   F2: () => (/* binding */ parseReference),
 /* harmony export */   LX: () => (/* binding */ labelMatcher),
+/* harmony export */   XM: () => (/* binding */ pathOf),
 /* harmony export */   gp: () => (/* binding */ parseLabelPattern),
+/* harmony export */   kW: () => (/* binding */ partMatcher),
 /* harmony export */   lb: () => (/* binding */ problemOfGlob),
 /* harmony export */   yO: () => (/* binding */ referenceMatcher)
 /* harmony export */ });
@@ -29005,6 +29071,11 @@ function parseReference(reference) {
     const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
     const [repository = '', tag] = splitAt(name, colon);
     return { repository: familiar(repository), tag, digest };
+}
+/** The parts of a reference's path, without the registry. */
+function pathOf(reference) {
+    const { repository } = parseReference(reference);
+    return repository.split('/').slice(Number(hasRegistry(repository)));
 }
 function splitAt(text, index) {
     return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
@@ -29068,6 +29139,7 @@ function pathMatcher(glob) {
         one: (wanted, part) => partMatcher(wanted)(part)
     });
 }
+/** Matches a part of a path, or a tag. */
 function partMatcher(glob) {
     return (part) => matches(glob, part, {
         any: '*',
@@ -29122,6 +29194,239 @@ function textMatcher(pattern) {
 
 /***/ }),
 
+/***/ 3317:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   DX: () => (/* binding */ describePullRequests),
+/* harmony export */   Px: () => (/* binding */ problemOfPattern),
+/* harmony export */   kY: () => (/* binding */ largestNumber),
+/* harmony export */   yP: () => (/* binding */ pullRequestRules)
+/* harmony export */ });
+/* unused harmony export findNumbers */
+/* harmony import */ var _decision_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6614);
+/* harmony import */ var _match_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6563);
+
+
+/** The largest number that GitHub can be asked for. */
+const largestNumber = 2 ** 31 - 1;
+/** No tag is longer. */
+const longestTag = 128;
+const sourceLabel = 'org.opencontainers.image.source';
+const versionLabel = 'org.opencontainers.image.version';
+const projectLabel = 'com.docker.compose.project';
+/** What is wrong with a pattern of tags, or undefined. */
+function problemOfPattern(pattern) {
+    const parts = pattern.split('{number}');
+    if (parts.length < 2)
+        return 'it has no {number}';
+    if (parts.length > 2)
+        return 'it has {number} twice';
+    const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''));
+    if (bad !== null)
+        return `it has ${JSON.stringify(bad[0])}`;
+    return /\d\{|\}\d/.test(pattern)
+        ? 'a digit stands beside {number}'
+        : undefined;
+}
+/** The pull requests in words: `pull request 12 of acme/web`, `the closed ones of 3 pull requests of acme/web`. */
+function describePullRequests({ repository, numbers }) {
+    const [first, ...more] = numbers.keys();
+    if (first === undefined)
+        return `pull requests of ${repository}`;
+    return more.length === 0
+        ? `pull request ${first} of ${repository}`
+        : `the closed ones of ${numbers.size} pull requests of ${repository}`;
+}
+/** Every number of a pull request of the repository that something on the engine belongs to, in order. */
+function findNumbers({ containers, images, networks, volumes }, repository, patterns) {
+    const find = createFinder(images, { repository, patterns });
+    const found = [
+        ...images.flatMap((image) => image.references.length === 0
+            ? find.ofImage(image)
+            : image.references.flatMap((one) => find.ofReference(image, one))),
+        ...containers.flatMap(find.ofContainer),
+        ...[...networks, ...volumes].flatMap(({ labels }) => find.ofProject(labels))
+    ];
+    return [...new Set(found)].sort((a, b) => a - b);
+}
+const ofNone = () => (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', 'nothing tells which pull request it is of');
+/** What belongs to several pull requests goes only when all of them are closed. */
+function pullRequestRules(scope, { images }) {
+    const find = createFinder(images, scope);
+    const ofThing = ({ labels }, users) => judge([
+        ...find.ofProject(labels),
+        // What another compose project made is that one's, whoever uses it.
+        ...users
+            .filter((user) => [undefined, user.labels[projectLabel]].includes(labels[projectLabel]))
+            .flatMap(find.ofContainer)
+    ], scope);
+    return {
+        container: (container) => judge(find.ofContainer(container), scope),
+        network: ofThing,
+        volume: ofThing,
+        image: (image) => image.references.length === 0
+            ? judge(find.ofImage(image), scope)
+            : judgeReferences(image.references.map((reference) => ({
+                reference,
+                numbers: find.ofReference(image, reference)
+            })), scope),
+        builder: ofNone,
+        buildCache: ofNone
+    };
+}
+function judge(found, scope) {
+    const numbers = [...new Set(found)].sort((a, b) => a - b);
+    const whoseStateIs = (state) => numbers.filter((number) => scope.numbers.get(number) === state);
+    const open = whoseStateIs('open');
+    if (open.length > 0)
+        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('pull-request-open', `it belongs to ${name(open)}: open`);
+    const unknown = whoseStateIs('unknown');
+    if (unknown.length > 0)
+        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('pull-request-unknown', `it belongs to ${name(unknown)}: whether closed, nobody could tell`);
+    const others = whoseStateIs(undefined);
+    if (others.length > 0)
+        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', `it belongs to ${name(others)}`);
+    return numbers.length === 0
+        ? (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', `it does not belong to ${describePullRequests(scope)}`)
+        : (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .remove */ .TF)('pull-request', `it belongs to ${name(numbers)}`);
+}
+function name(numbers) {
+    return `pull request${numbers.length > 1 ? 's' : ''} ${(0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .list */ .p_)(numbers.map(String))}`;
+}
+/** An image goes with all its references, or loses those that go. */
+function judgeReferences(references, scope) {
+    const judged = references.map((one) => ({
+        ...one,
+        decision: judge(one.numbers, scope)
+    }));
+    const going = judged.filter(({ decision }) => decision.action === 'remove');
+    if (going.length === 0) {
+        // What names a pull request says more than what does not.
+        const kept = judged.map(({ decision }) => decision);
+        return (kept.find(({ reason }) => reason !== 'out-of-scope') ??
+            kept[0] ??
+            judge([], scope));
+    }
+    const { detail } = judge(going.flatMap(({ numbers }) => numbers), scope);
+    return going.length === references.length
+        ? (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .remove */ .TF)('pull-request', detail)
+        : {
+            action: 'untag',
+            reason: 'pull-request',
+            detail,
+            removedReferences: going.map(({ reference }) => reference)
+        };
+}
+/** Finds the numbers of the pull requests of a repository that things belong to. */
+function createFinder(images, { repository, patterns }) {
+    const byId = new Map(images.map((image) => [image.id, image]));
+    const [owner = '', repositoryName = ''] = repository.toLowerCase().split('/');
+    const globs = patterns.map(splitPattern);
+    const ofTag = numberFinder(globs);
+    const names = [repositoryName, `${owner}-${repositoryName}`].map(slug);
+    const ofName = numberFinder(globs.map(withoutEnds).flatMap(({ before, after }) => names.flatMap((one) => [
+        { before: `${one}-${before}`, after },
+        { before, after: `${after}-${one}` }
+    ])));
+    /** By what the label says, or else by whole parts of the path: another owner's `web` is not `acme/web`. */
+    function isOurs(reference, labels) {
+        const source = labels[sourceLabel];
+        if (source)
+            return pathOfUrl(source) === repository.toLowerCase();
+        const parts = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(reference);
+        return (parts[0] === repositoryName ||
+            parts.some((part, index) => part === owner && parts[index + 1] === repositoryName));
+    }
+    /** A tag by itself, a digest with all tags of its repository. Labels may be inherited: they count where no tag is. */
+    function ofReference({ references, labels }, reference) {
+        if (!isOurs(reference, labels))
+            return [];
+        const { tag, repository } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(reference);
+        if (tag !== undefined)
+            return ofTag(tag);
+        const tags = references.map(_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2).filter((one) => one.tag);
+        if (tags.length === 0)
+            return ofTag(labels[versionLabel] ?? '');
+        return ofAll(tags
+            .filter((one) => one.repository === repository)
+            .map((one) => ofTag(one.tag ?? '')));
+    }
+    /** A whole image: only if all its references belong. */
+    function ofImage(image) {
+        return image.references.length > 0
+            ? ofAll(image.references.map((one) => ofReference(image, one)))
+            : ofReference(image, '');
+    }
+    function ofContainer({ image, imageReference, labels }) {
+        const { tag } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
+        const known = byId.get(image);
+        // Started by an ID or a digest, it says as much as the image does.
+        const byImage = tag === undefined || isId(imageReference)
+            ? known && ofImage(known)
+            : ofReference({ references: [], labels }, imageReference);
+        return [...(byImage ?? []), ...ofProject(labels)];
+    }
+    function ofProject(labels) {
+        return ofName(slug(labels[projectLabel] ?? ''));
+    }
+    return { ofReference, ofImage, ofContainer, ofProject };
+}
+/** The numbers of all, if each has one. */
+function ofAll(lists) {
+    return lists.every(({ length }) => length > 0) ? lists.flat() : [];
+}
+function isId(reference) {
+    return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(reference);
+}
+function splitPattern(pattern) {
+    const [before = '', after = ''] = pattern.split('{number}');
+    return { before, after };
+}
+/** What of a pattern stands for the pull request alone, as it may stand in the name of a project. */
+function withoutEnds({ before, after }) {
+    return {
+        before: slug(before.replace(/^\*+[._-]?/, '')),
+        after: slug(after.replace(/[._-]?\*+$/, ''))
+    };
+}
+/** A name as it stands in that of a compose project, whatever its parts are joined with. */
+function slug(name) {
+    return name.toLowerCase().replace(/[^a-z0-9*?]/g, '-');
+}
+/** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */
+function numberFinder(globs) {
+    const matchers = globs.map(({ before, after }) => ({
+        before: (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .partMatcher */ .kW)(before),
+        after: (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .partMatcher */ .kW)(after)
+    }));
+    return (text) => {
+        if (text.length > longestTag)
+            return [];
+        return [...text.matchAll(/\d+/g)].flatMap(({ 0: digits, index }) => {
+            const before = text.slice(0, index);
+            const after = text.slice(index + digits.length);
+            const found = matchers.some((one) => one.before(before) && one.after(after));
+            const number = Number(digits);
+            return found && !digits.startsWith('0') && number <= largestNumber
+                ? [number]
+                : [];
+        });
+    };
+}
+/** `acme/web` of `https://github.com/acme/web.git` or `git@github.com:acme/web`, in lower case. */
+function pathOfUrl(url) {
+    const [address = ''] = url.trim().toLowerCase().split(/[?#]/);
+    const path = address
+        .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*\//, '')
+        .replace(/^(?:[^/@]+@)?[^/:@]+:/, '');
+    const parts = path.split('/').filter(Boolean);
+    return parts.join('/').replace(/\.git$/, '');
+}
+
+
+/***/ }),
+
 /***/ 4512:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -29146,18 +29451,20 @@ const nouns = {
     container: 'container',
     network: 'network',
     volume: 'volume',
+    builder: 'builder',
     'build-cache': 'build cache'
 };
 /** The answer in one sentence, for the log and as the first line of the summary. */
 function headline({ report, disk }) {
-    const { totals, dryRun, resources } = report;
+    const { totals, dryRun, resources, scope } = report;
+    const limited = scope !== 'engine';
     const took = `in ${describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt))}`;
     if (totals.skipped)
-        return `Nothing to do: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
+        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
     const what = describeGoing(report).join(', ') || 'nothing went';
     const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
     const bytes = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(dryRun ? totals.plannedBytes : totals.reclaimedBytes), resources.some((one) => goes(one) && one.estimated));
-    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
+    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}${limited ? ` of ${scope}` : ''}: ` +
         `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`);
 }
 /** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
@@ -29634,7 +29941,8 @@ function renderStays({ resources, dryRun }, inputs, held) {
 }
 function renderLargestKept(kept, dryRun) {
     const largest = kept
-        .filter(({ ownBytes = 0 }) => ownBytes > 0)
+        // What is out of the scope is no candidate, however large.
+        .filter(({ ownBytes = 0, reason }) => ownBytes > 0 && reason !== 'out-of-scope')
         .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
         .slice(0, shownRows);
     if (largest.length === 0)
@@ -29665,6 +29973,7 @@ const inputsOf = {
     'protected-label': ['protected-labels'],
     'protected-image': ['protected-images'],
     'named-volume': ['include-volumes'],
+    'out-of-scope': ['scope'],
     budget: ['timeout']
 };
 const includes = {
@@ -29672,6 +29981,7 @@ const includes = {
     container: 'include-containers',
     network: 'include-networks',
     volume: 'include-volumes',
+    builder: 'include-builders',
     'build-cache': 'include-build-cache'
 };
 
@@ -29795,7 +30105,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 1064:
+/***/ 6049:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29810,8 +30120,8 @@ var external_node_os_ = __nccwpck_require__(8161);
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 10 modules
-var schemas = __nccwpck_require__(3798);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 9 modules
+var schemas = __nccwpck_require__(7597);
 // EXTERNAL MODULE: ./src/policy/decision.ts
 var policy_decision = __nccwpck_require__(6614);
 // EXTERNAL MODULE: ./src/units.ts + 1 modules
@@ -29904,6 +30214,8 @@ const containerSchema = schemas/* object */.Ikc({
     })
         .nullish(),
     Mounts: orElse(schemas/* array */.YOg(mountSchema), []),
+    /** Null for none. */
+    ExecIDs: schemas/* array */.YOg(schemas/* string */.YjP()).nullish(),
     NetworkSettings: schemas/* object */.Ikc({
         /** Names with the IDs of the networks; a container that never started has no IDs. */
         Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
@@ -30168,7 +30480,7 @@ function takesParents(version) {
 }
 /** What is left alone on Podman, said once. */
 function podmanNote({ version, takesParents }) {
-    return (`This engine is Podman ${version}. Left alone are pods with all their containers, and named volumes. ` +
+    return (`This engine is Podman ${version}. Left alone are pods with all their containers, named volumes, and builders of buildx. ` +
         'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
         'A build at the same time can fail while images are removed.' +
         (takesParents
@@ -30313,6 +30625,7 @@ const traits = {
         digestsAreFromRegistries: true,
         packedLayers: false,
         remembersImages: false,
+        listsContainersSlowly: false,
         buildCache: true
     },
     containerd: {
@@ -30320,6 +30633,7 @@ const traits = {
         digestsAreFromRegistries: false,
         packedLayers: true,
         remembersImages: true,
+        listsContainersSlowly: true,
         buildCache: true
     },
     podman: {
@@ -30327,6 +30641,7 @@ const traits = {
         digestsAreFromRegistries: false,
         packedLayers: false,
         remembersImages: false,
+        listsContainersSlowly: false,
         buildCache: false
     }
 };
@@ -30677,7 +30992,7 @@ function describeAge(age) {
 const firstMinutes = 10 * 60_000;
 /**
  * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
- * With `young`, the resource also stays for its first ten minutes.
+ * With `young`, the resource also stays for its first ten minutes, in scope `engine`.
  */
 function keepForAge(age, { policy, now, evidence }, young) {
     const until = untilDuration(policy, now);
@@ -30687,6 +31002,8 @@ function keepForAge(age, { policy, now, evidence }, young) {
         return (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`);
     if (age.idle < until)
         return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
+    if (policy.scope.kind !== 'engine')
+        return undefined;
     if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
         return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
     return undefined;
@@ -30716,13 +31033,14 @@ async function readEventLog(docker, engine) {
 /** Reads events, one a line. */
 function readEvents(lines, { kind }) {
     return readJsonLines(lines, eventSchema, 'events').map((raw) => {
-        const { image = '', name = '' } = raw.Actor.Attributes;
+        const { image = '', name = '', container = '' } = raw.Actor.Attributes;
         const event = {
             at: raw.timeNano / 1e6,
             type: raw.Type,
             action: raw.Action,
             id: raw.Actor.ID,
-            image
+            image,
+            container
         };
         return kind === 'podman' ? podmanEvent(event, name) : event;
     });
@@ -30806,25 +31124,61 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
 /** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
 async function listIds(docker, args) {
     const command = args.slice(0, 2).join(' ');
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), command);
+    return readIds((0,cli/* succeed */.Py)(await docker(args), command).stdout, args);
+}
+function readIds(stdout, args) {
+    const command = args.slice(0, 2).join(' ');
     return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
 }
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
+/** All containers, in every state. */
+async function listContainers(docker, engine) {
+    const ids = await listIds(docker, listContainerIds);
+    return inspectContainers(docker, engine, ids);
+}
 /**
- * All containers, in every state. Those that are `known` are not asked for again, but only whether they are still there.
- * `ls` prints only IDs: with all it knows it would have the engine measure each.
+ * All containers again, but for those that are `gone`: only those that came since the inventory and the `changing` ones
+ * are asked for. Which image, volumes and other containers one needs is fixed when it is made; its networks and its
+ * state are not.
  */
-async function listContainers(docker, { kind }, known = []) {
-    const ids = await listIds(docker, [
-        ...listAllContainers,
-        '--format',
-        '{{json .ID}}'
+async function listContainersAgain(docker, { engine, containers }, { changing, gone }) {
+    const known = containers.filter(({ id }) => !gone(id));
+    const { ids, all } = await listContainerIdsAgain(docker, engine, known);
+    const listed = new Set(ids);
+    const left = known.filter(({ id }) => !all || listed.has(id));
+    // Whether one is part of a pod, only all of them together tell.
+    const asked = left.filter(({ id }) => engine.kind === 'podman' || changing(id));
+    const same = left.filter((one) => !asked.includes(one));
+    for (const { id } of same)
+        listed.delete(id);
+    const found = await inspectContainers(docker, engine, [
+        ...new Set([...listed, ...asked.map(({ id }) => id)])
     ]);
-    const left = new Set(ids);
-    const same = known.filter(({ id }) => left.delete(id));
-    const inspected = await inspect(docker, 'container', [...left], containerSchema);
+    return [...same, ...found];
+}
+/** `ls` prints only IDs: with all it knows it would have the engine measure each. */
+const listContainerIds = [
+    ...listAllContainers,
+    '--format',
+    '{{json .ID}}'
+];
+/** The IDs of all containers; or only of those that have come since, where the listing takes long. */
+async function listContainerIdsAgain(docker, engine, known) {
+    const age = ({ createdAt = 0 }) => -createdAt;
+    const newest = known.toSorted((a, b) => age(a) - age(b))[0];
+    if (traitsOf(engine).listsContainersSlowly && newest !== undefined) {
+        const args = [...listContainerIds, '--filter', `since=${newest.id}`];
+        const { exitCode, stdout } = await docker(args);
+        // It fails where that one is gone meanwhile.
+        if (exitCode === 0)
+            return { ids: readIds(stdout, args), all: false };
+    }
+    return { ids: await listIds(docker, listContainerIds), all: true };
+}
+async function inspectContainers(docker, { kind }, ids) {
+    const inspected = await inspect(docker, 'container', ids, containerSchema);
     const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
-    const found = [...same, ...inspected.found.map(readContainer)];
+    const found = inspected.found.map(readContainer);
     return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()];
 }
 /**
@@ -30856,7 +31210,8 @@ async function readFromListing(docker, id) {
         networks: networks.split(','),
         volumes: mounts.split(','),
         binds: mounts.split(','),
-        joins: []
+        joins: [],
+        execs: undefined
     }));
 }
 function readContainer(raw) {
@@ -30886,7 +31241,8 @@ function readContainer(raw) {
         networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
         volumes: named('volume').map(({ Name }) => Name),
         binds: named('bind').map(({ Source }) => Source),
-        joins: [...joined, ...linked]
+        joins: [...joined, ...linked],
+        execs: raw.ExecIDs === null ? [] : raw.ExecIDs
     };
 }
 /**
@@ -31037,7 +31393,43 @@ async function findContext(docker) {
     };
 }
 
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./src/policy/runner.ts
+
+
+const day = 86_400_000;
+/**
+ * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
+ * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
+ * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
+ */
+function keepForRunner(owned, createdAt, evidence, { policy, now }) {
+    if (!owned)
+        return undefined;
+    const lastUsed = { ...policy, ageFrom: 'last-used' };
+    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
+    return age !== 'unknown' && age.idle >= day
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
+}
+/** The runner names the image of a container action after itself and the action. */
+function isRunnerImage({ references, aliases }) {
+    return [...references, ...aliases].some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
+}
+function isRunnerNetwork({ name, labels }) {
+    return name.startsWith('github_network_') || hasRunnerLabel(labels);
+}
+function isRunnerContainer({ labels }) {
+    return hasRunnerLabel(labels);
+}
+/** The runner's label is six digits of a hash of its own. */
+function hasRunnerLabel(labels) {
+    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
+}
+
 ;// CONCATENATED MODULE: ./src/policy/evidence.ts
+
 
 
 /** What an image has been through, by the action of the event. Untagging and removal are no use. */
@@ -31087,12 +31479,19 @@ function usesInLog(inventory) {
     const found = new Map();
     const findImages = imageFinder(inventory.images);
     const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
+    const builders = new Set(inventory.containers.filter(isBuilder).map(({ id }) => id));
     for (const event of inventory.events) {
-        const { ids, of } = readEvent(event, findImages, imageOf);
+        const { ids, of } = isClient(event, builders)
+            ? { ids: [event.id], of: 'used by a client' }
+            : readEvent(event, findImages, imageOf);
         for (const id of ids)
             found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
     }
     return (id) => found.get(id) ?? [];
+}
+/** A build talks to its builder through a process in the container. */
+function isClient({ type, action, id }, builders) {
+    return type === 'container' && /^exec_/.test(action) && builders.has(id);
 }
 /** What was used by an event, and how. */
 function readEvent({ type, action, id, image }, findImages, imageOf) {
@@ -31112,7 +31511,41 @@ function readEvent({ type, action, id, image }, findImages, imageOf) {
         : nothing;
 }
 
+// EXTERNAL MODULE: ./src/policy/pullRequests.ts
+var pullRequests = __nccwpck_require__(3317);
+;// CONCATENATED MODULE: ./src/policy/scope.ts
+
+const nothing = () => undefined;
+/** In scope `engine` everything belongs. */
+const engineRules = {
+    container: nothing,
+    image: nothing,
+    network: nothing,
+    volume: nothing,
+    builder: nothing,
+    buildCache: nothing
+};
+/** Makes ready what a scope says of the resources of an inventory. */
+function rulesOf(scope, inventory) {
+    switch (scope.kind) {
+        case 'engine':
+            return engineRules;
+        case 'pull-request':
+            return (0,pullRequests/* pullRequestRules */.yP)(scope, inventory);
+    }
+}
+/** A scope in words: `engine`, or what the run is limited to, such as `pull request 12 of acme/web`. */
+function describeScope(scope) {
+    switch (scope.kind) {
+        case 'engine':
+            return 'engine';
+        case 'pull-request':
+            return (0,pullRequests/* describePullRequests */.DX)(scope);
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/policy/context.ts
+
 
 
 function createContext(policy, inventory) {
@@ -31128,6 +31561,7 @@ function createContext(policy, inventory) {
         policy,
         now: inventory.engine.now,
         engine: inventory.engine,
+        scope: rulesOf(policy.scope, inventory),
         evidence: indexEvidence(inventory),
         protectedBy: (present) => {
             const found = labels.find(({ matches }) => matches(present));
@@ -31171,6 +31605,11 @@ function describePattern({ key, value }) {
 
 
 
+/** States in which a container uses what it needs at this moment. */
+const running = new Set(['running', 'paused', 'restarting']);
+function isRunning({ state }) {
+    return running.has(state);
+}
 /**
  * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
  * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
@@ -31300,6 +31739,202 @@ function describeState(container, now) {
     return `stopped ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
 }
 
+;// CONCATENATED MODULE: ./src/policy/volumes.ts
+
+
+
+
+/** Decides every volume that gets past the guard. */
+function decideVolumes(volumes, needs, context, guard = keepByGuard) {
+    return new Map(volumes.map((volume) => [
+        volume.name,
+        decide(volume, needs, context, guard)
+    ]));
+}
+function decide(volume, { staying, all }, context, guard) {
+    const evidence = [
+        ...endsOf(usersOfVolume(volume, all)),
+        ...context.evidence.of(volume.name)
+    ];
+    const age = ageOf(volume.createdAt, evidence, context);
+    const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
+    const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
+        keepAnyway(volume, staying, context) ??
+        guard(volume, context) ??
+        keepForAge(age, context, volume) ??
+        scoped ??
+        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
+}
+function keepAnyway(volume, staying, { now, protectedBy }) {
+    const users = usersOfVolume(volume, staying);
+    if (users.length > 0)
+        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    const label = protectedBy(volume.labels);
+    return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
+}
+function keepByGuard(volume, context) {
+    const { policy, engine } = context;
+    const podman = engine.kind === 'podman';
+    if (policy.includeVolumes === 'none')
+        return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
+    const elsewhere = keepElsewhere(volume);
+    if (elsewhere !== undefined)
+        return elsewhere;
+    const anonymous = isAnonymous(volume);
+    // Podman's log has no mounts.
+    if (anonymous && !podman)
+        return undefined;
+    // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+    if (!anonymous && podman)
+        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
+    if (!anonymous && policy.includeVolumes !== 'all')
+        return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
+    if (policy.scope.kind !== 'engine')
+        return undefined;
+    const what = anonymous ? 'on Podman a volume' : 'a named volume';
+    return keepUnwatched(volume, what, context);
+}
+/** Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean. */
+function keepElsewhere({ driver, options }) {
+    if (driver !== 'local')
+        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${driver}, not local`);
+    return Object.keys(options).length > 0
+        ? (0,policy_decision/* keep */.aC)('not-included', 'it has driver options')
+        : undefined;
+}
+/** No date that Docker knows tells when a named volume was last used: it must have been watched for that long. */
+function keepUnwatched({ name }, what, { policy, now, evidence }) {
+    const until = untilDuration(policy, now);
+    const since = evidence.watchedSince(name) ?? now;
+    return now - since >= until
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('unknown-age', `${what} goes only after it was watched for until${whenKnown(since + until, evidence)}`);
+}
+/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
+function isAnonymous(volume) {
+    return ('com.docker.volume.anonymous' in volume.labels ||
+        /^[0-9a-f]{64}$/.test(volume.name));
+}
+
+;// CONCATENATED MODULE: ./src/policy/builders.ts
+
+
+
+
+/** What buildx calls the container of a node: it takes names that begin with a letter, and writes them small. */
+const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/;
+const stateSuffix = '_state';
+function isBuilder({ name }) {
+    return builderName.test(name);
+}
+/** Finds the builders: containers by their name, each with its state, and state volumes whose container is gone. */
+function findBuilders({ containers, volumes }) {
+    const states = new Map(volumes
+        .filter(({ name }) => name.endsWith(stateSuffix) &&
+        isBuilder({ name: name.slice(0, -stateSuffix.length) }))
+        .map((volume) => [volume.name, volume]));
+    const whole = containers.filter(isBuilder).map((container) => {
+        const { id, name } = container;
+        return { id, name, container, volume: states.get(name + stateSuffix) };
+    });
+    for (const { volume } of whole)
+        states.delete(volume?.name ?? '');
+    const left = [...states.values()].map((volume) => {
+        const { name } = volume;
+        return { id: name, name, container: undefined, volume };
+    });
+    return [...whole, ...left];
+}
+/** What builders hold in bytes, by their ID: what their containers have written, and their state. */
+function sizesOfBuilders(builders, sizes) {
+    return new Map(builders.flatMap(({ id, container, volume }) => {
+        const written = container ? sizes.containers.get(id) : 0;
+        const state = volume ? sizes.volumes.get(volume.name) : 0;
+        return written === undefined || state === undefined
+            ? []
+            : [[id, written + state]];
+    }));
+}
+/** States in which the container of a builder can go without being stopped. */
+const removable = new Set(['created', 'exited', 'dead']);
+/** Decides a builder that has its container; the volume with its state follows it. */
+function decideBuilder(container, volume, context) {
+    const running = container.state === 'running';
+    const started = plausible(container.startedAt) !== undefined;
+    const age = ageOfBuilder(container, context);
+    const decision = (0,policy_decision/* onlyKeep */.uv)(context.scope.builder()) ??
+        builders_keepAnyway(container, volume, context) ??
+        keepForRunner(isRunnerContainer(container), container.createdAt, [{ at: running ? context.now : container.finishedAt, of: 'seen in use' }], context) ??
+        builders_keepByGuard(container, context) ??
+        (volume && keepElsewhere(volume)) ??
+        keepForAge(age, context, started ? undefined : container) ??
+        (running ? stopFirst(age) : (0,policy_decision/* remove */.TF)('expired', describeAge(age)));
+    return { decision, age };
+}
+function stopFirst(age) {
+    const detail = `${describeAge(age)}; it has no client now, and is stopped first`;
+    return { action: 'remove', reason: 'expired', detail, stop: true };
+}
+/** One that runs counts from its start, whatever `age-from` says, or from the latest client that the log shows. */
+function ageOfBuilder(container, context) {
+    const clients = context.evidence.of(container.id);
+    if (container.state !== 'running') {
+        const stopped = { at: container.finishedAt, of: 'stopped' };
+        return ageOf(container.createdAt, [stopped, ...clients], context);
+    }
+    const policy = { ...context.policy, ageFrom: 'last-used' };
+    const started = { at: container.startedAt, of: 'started' };
+    return ageOf(undefined, [started, ...clients], { ...context, policy });
+}
+function builders_keepAnyway({ state, labels }, volume, { protectedBy }) {
+    if (!removable.has(state) && state !== 'running')
+        return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
+    const label = protectedBy(labels);
+    if (label !== undefined)
+        return (0,policy_decision/* keep */.aC)('protected-label', label);
+    const ofState = volume && protectedBy(volume.labels);
+    return ofState === undefined
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('protected-label', `its state volume ${ofState}`);
+}
+function builders_keepByGuard(container, context) {
+    const notIncluded = keepAsNotIncluded(context);
+    if (notIncluded !== undefined || container.state !== 'running')
+        return notIncluded;
+    if (context.policy.includeBuilders !== 'all')
+        return (0,policy_decision/* keep */.aC)('not-included', 'only include-builders: all takes running ones');
+    return hasNoClient(container)
+        ? undefined
+        : (0,policy_decision/* keep */.aC)('in-use', 'a client is attached');
+}
+function keepAsNotIncluded({ policy, engine }) {
+    if (policy.includeBuilders === 'none')
+        return (0,policy_decision/* keep */.aC)('not-included', 'include-builders is false');
+    // It takes a name that is gone for the start of another: no volume of a name can go there.
+    return engine.kind === 'podman'
+        ? (0,policy_decision/* keep */.aC)('not-included', 'on Podman, builders are left alone')
+        : undefined;
+}
+/** A build, or whoever else talks to a builder, is a process that `docker exec` runs in it. */
+function hasNoClient({ execs }) {
+    return execs?.length === 0;
+}
+/** Decides what is left of builders whose containers are gone: their state volumes. */
+function decideLeftStates(volumes, needs, context) {
+    const guard = (volume) => (0,policy_decision/* onlyKeep */.uv)(context.scope.builder()) ??
+        keepAsNotIncluded(context) ??
+        keepElsewhere(volume) ??
+        keepUnwatched(volume, 'a state volume', context);
+    const decided = decideVolumes(volumes, needs, context, guard);
+    return new Map([...decided].map(([id, { decision, age }]) => {
+        const { action, detail } = decision;
+        const why = `its container is gone; ${detail}`;
+        const goes = action === 'remove' ? (0,policy_decision/* remove */.TF)('expired', why) : decision;
+        return [id, { decision: goes, age }];
+    }));
+}
+
 ;// CONCATENATED MODULE: ./src/policy/levels.ts
 
 /**
@@ -31329,16 +31964,61 @@ var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./src/policy/recheck.ts
 
 
-/** A container must be as it was, and nothing may have come that joins it. */
-function recheckContainer(planned, { now, needs, containers }) {
+
+/** A container must be as it was, or as this run has made it, and nothing may have come that joins it. */
+function recheckContainer(planned, { now, needs, containers }, stops = false) {
     const current = containers.get(planned.id);
     if (current === undefined)
         return 'gone';
-    if (current.state !== planned.state ||
-        current.startedAt !== planned.startedAt ||
-        current.finishedAt !== planned.finishedAt)
+    if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
         return { changed: `it was used meanwhile: it is ${current.state} now` };
     return inUse(needs.containers.get(planned.id), now);
+}
+function isAsItWas(planned, current) {
+    return (current.state === planned.state &&
+        current.startedAt === planned.startedAt &&
+        current.finishedAt === planned.finishedAt);
+}
+/** One that is to be stopped runs as it did, or has ended since then. What keeps failing the engine itself starts again. */
+function isOnItsWay(planned, current) {
+    if (isBeingRemoved(current))
+        return true;
+    const states = ['exited', 'dead', planned.state];
+    return planned.state === 'restarting'
+        ? [...states, 'running'].includes(current.state)
+        : states.includes(current.state) && current.startedAt === planned.startedAt;
+}
+/** The engine is at it: of what was started with `--rm`, as soon as it ends. */
+function isBeingRemoved({ state }) {
+    return state.startsWith('removing');
+}
+/**
+ * A builder must be as it was, without a client where it runs, and nothing else may use its state. Where the container
+ * has gone, whoever removed it may want to keep the volume.
+ */
+function recheckBuilder({ id, container, volume }, look) {
+    const names = [id, ...(volume ? [volume.name] : [])];
+    if (names.some(look.isUnreadable))
+        return { changed: 'the engine cannot tell of its state volume any more' };
+    const ofContainer = container ? recheckContainer(container, look) : 'gone';
+    const ofState = volume ? recheckVolume(volume, look, container) : 'gone';
+    if (ofContainer === 'gone' && ofState === 'gone')
+        return 'gone';
+    if (container !== undefined && ofContainer === 'gone')
+        return { changed: 'its container was removed meanwhile' };
+    const current = look.containers.get(id);
+    const change = [ofContainer, ofState].find((one) => typeof one === 'object');
+    if (change !== undefined)
+        return change;
+    return current?.state === 'running' && !hasNoClient(current)
+        ? { changed: 'it has a client now' }
+        : usedMeanwhile(names, look);
+}
+function usedMeanwhile(names, { usedSince }) {
+    const used = names.map(usedSince).find((use) => use !== undefined);
+    return used === undefined
+        ? undefined
+        : { changed: `meanwhile it was ${used}` };
 }
 function recheckNetwork(planned, { now, needs, networks }) {
     if (!networks.has(planned.id))
@@ -31376,19 +32056,91 @@ function wasTaggedAgain({ taggedAt, remembered }, current, now) {
         ? (current.taggedAt ?? 0) > now
         : current.taggedAt !== taggedAt;
 }
-/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
-function recheckVolume(planned, { now, needs, volumes }) {
+/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */
+function recheckVolume(planned, { now, needs, volumes }, own) {
     const current = volumes.get(planned.name);
     if (current === undefined)
         return 'gone';
     if (current.createdAt !== planned.createdAt)
         return { changed: 'it was made anew' };
-    return inUse(usersOfVolume(planned, needs), now);
+    const users = usersOfVolume(planned, needs);
+    return inUse(users.filter(({ id }) => id !== own?.id), now);
 }
 function inUse(users, now) {
     return users === undefined || users.length === 0
         ? undefined
         : { changed: `needed by ${describeUsers(users, now)}` };
+}
+
+;// CONCATENATED MODULE: ./src/docker/refusal.ts
+
+/** Words of the engine about a use that no listing shows yet. */
+const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i;
+/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
+function readRefusal(output, command) {
+    const detail = (0,cli/* wordsOf */.Z9)(output, command);
+    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
+}
+/** What becomes of something that has changed since the plan. */
+function readChange(change) {
+    return change === 'gone' ? { outcome: 'gone' } : kept(change.changed);
+}
+function kept(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
+}
+
+;// CONCATENATED MODULE: ./src/docker/builders.ts
+
+
+/** Milliseconds between the two looks that must both find no client in a builder that runs. */
+const timeWithoutClient = 10_000;
+/**
+ * Removes a builder that was looked at right before: it is stopped where it runs, its container goes, then the volume
+ * with its state, unless somebody has taken that into use.
+ */
+async function removeBuilder(builder, tools) {
+    const { container, volume } = builder;
+    if (container === undefined)
+        return removeState(builder, tools);
+    const { id, state } = container;
+    if (state === 'running') {
+        const output = await tools.stop();
+        if (!names(output, id))
+            return readFailure(builder, tools, output, 'container stop');
+    }
+    const output = await tools.docker(['container', 'rm', '--', id]);
+    if (!names(output, id))
+        return readFailure(builder, tools, output, 'container rm');
+    if (volume === undefined)
+        return { outcome: 'removed' };
+    const left = { ...builder, id: volume.name, container: undefined };
+    const change = recheckBuilder(left, await tools.look());
+    const fate = change ? readChange(change) : await removeState(left, tools);
+    return fate.outcome === 'removed' || fate.outcome === 'gone'
+        ? { outcome: 'removed' }
+        : {
+            ...fate,
+            detail: `its container has gone, its state volume stays: ${fate.detail ?? ''}`
+        };
+}
+/** Removes the volume that is left of a builder. */
+async function removeState(builder, tools) {
+    const output = await tools.docker(['volume', 'rm', '--', builder.id]);
+    return names(output, builder.id)
+        ? { outcome: 'removed' }
+        : readFailure(builder, tools, output, 'volume rm');
+}
+/** Docker prints what a call was about once it is done. */
+function names({ stdout }, id) {
+    return stdout.split('\n').some((line) => line.trim() === id);
+}
+/** What a call did that did not say that it was done: somebody else was there first, or the engine refused. */
+async function readFailure(builder, { look }, output, command) {
+    const { id } = builder;
+    const seen = await look();
+    const there = seen.containers.has(id) || seen.volumes.has(id);
+    const change = there ? undefined : recheckBuilder(builder, seen);
+    return change ? readChange(change) : readRefusal(output, command);
 }
 
 ;// CONCATENATED MODULE: ./src/docker/secondLook.ts
@@ -31397,18 +32149,14 @@ function inUse(users, now) {
 
 
 /**
- * Reads again what could speak against the removal of some things: all containers, and the things themselves. Which
- * image, volumes and other containers one needs is fixed when it is made; networks and its state are not.
+ * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
+ * state of those whose state is `changing`, and the things themselves.
  */
-async function lookAgain(docker, inventory, watch, kind, ids) {
+async function lookAgain(docker, inventory, watch, kind, ids, others) {
     const { engine, images: allImages } = inventory;
-    const changing = new Set(kind === 'container' ? ids : []);
-    const known = kind === 'network'
-        ? []
-        : inventory.containers.filter(({ id }) => !changing.has(id));
     const nothing = { found: [], unreadable: [] };
     const [containers, networks, images, volumes] = await Promise.all([
-        listContainers(docker, engine, known),
+        listContainersAgain(docker, inventory, others),
         kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
         kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
         kind === 'volume' ? inspectVolumes(docker, ids) : nothing
@@ -31493,18 +32241,31 @@ async function untag(docker, engine, { id }, references, done) {
 
 
 
+
+
+
+
+
 /**
- * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
- * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
- * results, one for each item.
+ * Removes what the plan wants gone: containers, builders, networks, images, volumes, then the build cache, in small
+ * batches, each checked again right before. Never forces. Never throws: what an error of the engine left undone is in
+ * the results, one for each item.
  */
 async function removeAll(items, options) {
     const act = createAct(options);
-    for (const kind of ['container', 'network', 'image', 'volume']) {
-        const ofKind = items.filter((item) => item.kind === kind);
-        for (const level of inLevels(ofKind, options.inventory))
-            await act.removeInBatches(kind, level);
+    const levels = (...kinds) => {
+        const ofKind = items.filter(({ kind }) => kinds.includes(kind));
+        return inLevels(ofKind, options.inventory);
+    };
+    for (const level of levels('container', 'builder')) {
+        const builders = level.filter(({ kind }) => kind === 'builder');
+        const containers = level.filter(({ kind }) => kind === 'container');
+        await act.removeInBatches('container', containers);
+        await act.removeBuilders(builders);
     }
+    for (const kind of ['network', 'image', 'volume'])
+        for (const level of levels(kind))
+            await act.removeInBatches(kind, level);
     await act.lookAtCache();
     for (const item of items.filter(({ kind }) => kind === 'build-cache'))
         await act.prune(item);
@@ -31525,20 +32286,33 @@ function readWord(line) {
         ? deleted + imageId(word.slice(deleted.length))
         : word;
 }
+/** Seconds in which a container may end by itself before the engine kills it. */
+const stopTime = '10';
+/** Milliseconds before the end of the time in which no stop begins any more: the grace is no longer than a stop. */
+const stopMargin = 5_000;
+const stopContainers = ['container', 'stop', '--time', stopTime];
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000;
 const firstBatch = 8;
 const largestBatch = 100;
 function createAct(options) {
-    const { inventory, watch, concurrency, deadline, signal, onResult } = options;
+    const { inventory, concurrency, deadline, signal, onResult } = options;
+    const watch = {
+        events: () => options.watch.events().filter((event) => !isOwn(event))
+    };
     // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
     const docker = (args, more) => options.docker(args, { grace: true, ...more });
     const recheck = createRecheck(inventory, {
-        isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
+        stops: (id) => toStop.has(id),
+        isLeft: (id) => !isGone(id),
         takenOff: (id) => takenOff.get(id) ?? []
     });
+    const builders = byKey(findBuilders(inventory), ({ id }) => id);
     const results = new Map();
-    /** What became of images, by ID. */
+    /** Containers that run and are to go, and those of them that were told to stop. */
+    const toStop = new Set();
+    const stopping = new Set();
+    /** What became of containers and images, by ID. */
     const fates = new Map();
     /** References that are off an image already, whatever becomes of it. */
     const takenOff = new Map();
@@ -31546,20 +32320,44 @@ function createAct(options) {
     const everSaid = new Set();
     let fatal;
     let cacheAfter;
+    const isGone = (id) => ['removed', 'gone'].includes(fates.get(id) ?? '');
+    /** Looks again; what the state of some `containers` is now matters as well. */
+    const look = (kind, ids, containers = []) => {
+        const asked = new Set([...ids, ...containers]);
+        const changing = (id) => kind === 'network' || asked.has(id);
+        const others = { changing, gone: isGone };
+        return lookAgain(docker, inventory, watch, kind, ids, others);
+    };
     const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
+    /** A stop that begins must have the time to end. */
+    const late = (at = Date.now()) => at + stopMargin >= deadline;
+    /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
+    function isOwn({ id, container }) {
+        return stopping.has(container || id);
+    }
     function settle(item, fate) {
         if (results.has(item))
             return;
         const off = takenOff.get(item.id) ?? [];
-        const partly = off.length > 0 && !['removed', 'gone'].includes(fate.outcome);
-        const result = { item, ...fate, ...(partly && { removedReferences: off }) };
+        const left = !['removed', 'gone'].includes(fate.outcome);
+        const result = {
+            item,
+            ...fate,
+            ...(left && off.length > 0 && { removedReferences: off }),
+            ...(left &&
+                stopping.has(item.id) && {
+                detail: `it was told to stop; ${fate.detail ?? 'it is still there'}`
+            })
+        };
         results.set(item, result);
-        if (item.kind === 'image')
+        if (['container', 'image', 'builder'].includes(item.kind))
             fates.set(item.id, fate.outcome);
         onResult(result);
     }
     async function removeInBatches(kind, items) {
-        const queue = [...items];
+        if (kind === 'container')
+            await stopAll(items);
+        const queue = items.filter((item) => !results.has(item) && (!toStop.has(item.id) || stopping.has(item.id)));
         let size = firstBatch;
         async function lane() {
             while (queue.length > 0 && !stopped()) {
@@ -31576,6 +32374,58 @@ function createAct(options) {
         }
         await Promise.all(Array.from({ length: concurrency }, lane));
     }
+    /** Stops what runs and is to go; settles what cannot be stopped. */
+    async function stopAll(items) {
+        const queue = items.filter(({ decision }) => 'stop' in decision);
+        for (const { id } of queue)
+            toStop.add(id);
+        while (queue.length > 0 && !stopped() && !late()) {
+            const ids = queue.slice(0, largestBatch).map(({ id }) => id);
+            const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, largestBatch));
+            try {
+                const going = await stillGoing('container', batch);
+                const { running } = await stop(going);
+                for (const item of running) {
+                    // Once more, alone: what the engine says now is about this one.
+                    const { running, output } = await stop([item]);
+                    const [left] = await stillGoing('container', running);
+                    if (left !== undefined)
+                        settle(left, {
+                            outcome: 'failed',
+                            detail: (0,cli/* wordsOf */.Z9)(output, 'container stop')
+                        });
+                }
+            }
+            catch (error) {
+                fatal ??= asDockerError(error);
+            }
+        }
+    }
+    /** Stops containers with one call, which waits for all of them; returns those that it did not stop, and its words. */
+    async function stop(items) {
+        const ids = items.map(({ id }) => id);
+        if (ids.length === 0)
+            return { running: [], output: { exitCode: 0, stdout: '', stderr: '' } };
+        for (const id of ids)
+            stopping.add(id);
+        const output = await docker([...stopContainers, '--', ...ids]);
+        const words = new Set(output.stdout.split('\n').map(readWord));
+        // Those that were started with --rm the engine removes by itself then.
+        for (const word of words)
+            everSaid.add(word);
+        return { running: items.filter(({ id }) => !words.has(id)), output };
+    }
+    /** Waits until the engine has removed what it removes by itself, as soon as it is stopped. */
+    async function waitForEngine(items) {
+        const ids = items.map(({ id }) => id).filter((id) => stopping.has(id));
+        for (let attempt = 0; ids.length > 0 && attempt < 20; attempt += 1) {
+            const { containers } = await look('container', ids);
+            const left = ids.flatMap((id) => containers.get(id) ?? []);
+            if (!left.some(isBeingRemoved))
+                return;
+            await (0,external_node_timers_promises_.setTimeout)(250);
+        }
+    }
     /** Returns its pace: how many a millisecond were removed, once it had been looked at them again. */
     async function removeBatch(kind, batch) {
         const going = await stillGoing(kind, batch);
@@ -31588,6 +32438,7 @@ function createAct(options) {
     async function removeWhole(kind, whole) {
         await remove(kind, whole);
         const unclear = whole.filter((item) => !results.has(item));
+        await waitForEngine(unclear);
         for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {
             // Once more, alone: what the engine says now is about this one.
             const output = await remove(kind, [item]);
@@ -31595,7 +32446,7 @@ function createAct(options) {
                 ? []
                 : await attempt([item], () => stillGoing(kind, [item], noteLost));
             if (left !== undefined)
-                settle(left, readRefusal(kind, output));
+                settle(left, readRefusal(output, `${kind} rm`));
         }
     }
     /** Removes things with one call, and settles those that the engine says are gone by it. */
@@ -31648,11 +32499,11 @@ function createAct(options) {
         if (items.length === 0)
             return [];
         const ids = items.map(({ id }) => id);
-        const look = await lookAgain(docker, inventory, watch, kind, ids);
-        await note?.(items, look);
+        const seen = await look(kind, ids);
+        await note?.(items, seen);
         return items.filter((item) => {
             const { id } = item;
-            const change = recheck[kind](id, look);
+            const change = recheck[kind](id, seen);
             if (change === 'gone')
                 settle(item, {
                     outcome: everSaid.has(commands[kind].said(id)) ? 'removed' : 'gone'
@@ -31662,10 +32513,52 @@ function createAct(options) {
             return change === undefined;
         });
     }
+    /** Removes builders, those that run last: they must have been without a client for a while. */
+    async function removeBuilders(items) {
+        const runs = ({ decision }) => 'stop' in decision;
+        const limit = (0,p_limit/* default */.A)(concurrency);
+        await limit.map(items.filter((item) => !runs(item)), endBuilder);
+        const running = items.filter(runs);
+        const end = options.listedAt + timeWithoutClient;
+        if (running.length === 0 || stopped() || late(end))
+            return;
+        // A cancel ends the wait.
+        await (0,external_node_timers_promises_.setTimeout)(end - Date.now(), undefined, { signal }).catch(() => undefined);
+        await limit.map(running, async (item) => {
+            if (!late())
+                await endBuilder(item);
+        });
+    }
+    async function endBuilder(item) {
+        const builder = builders.get(item.id);
+        if (builder === undefined)
+            throw new Error(`${item.id} is no builder`);
+        if (stopped())
+            return;
+        const states = builder.volume ? [builder.volume.name] : [];
+        const { id } = builder.container ?? {};
+        const lookAtIt = () => look('volume', states, id ? [id] : []);
+        const tools = {
+            docker,
+            look: lookAtIt,
+            stop: async () => (await stop([item])).output
+        };
+        try {
+            const change = recheckBuilder(builder, await lookAtIt());
+            const fate = change
+                ? readChange(change)
+                : await attempt([item], () => removeBuilder(builder, tools));
+            settle(item, fate);
+        }
+        catch (error) {
+            fatal ??= asDockerError(error);
+        }
+    }
     /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
     async function lookAtCache() {
         const shares = inventory.buildCache.records?.some(({ shared }) => shared);
-        if (!shares || ![...fates.values()].includes('removed') || stopped())
+        const freed = [...results.values()].some(({ item, outcome }) => item.kind === 'image' && outcome === 'removed');
+        if (!shares || !freed || stopped())
             return;
         try {
             cacheAfter = await options.listCache(docker);
@@ -31729,7 +32622,7 @@ function createAct(options) {
             });
         return { results: [...results.values()], fatal, cacheAfter };
     }
-    return { removeInBatches, lookAtCache, prune, finish };
+    return { removeInBatches, removeBuilders, lookAtCache, prune, finish };
 }
 /** Makes the check of each kind against a second look. */
 function createRecheck({ containers, networks, images, volumes }, done) {
@@ -31749,7 +32642,7 @@ function createRecheck({ containers, networks, images, volumes }, done) {
         };
     }
     return {
-        container: checking(byKey(containers, ({ id }) => id), recheckContainer),
+        container: checking(byKey(containers, ({ id }) => id), (container, look) => recheckContainer(container, look, done.stops(container.id))),
         network: checking(byKey(networks, ({ id }) => id), recheckNetwork),
         image: checking(byKey(images, ({ id }) => id), (image, look) => {
             const left = (children.get(image.id) ?? []).filter(({ id }) => done.isLeft(id));
@@ -31758,22 +32651,12 @@ function createRecheck({ containers, networks, images, volumes }, done) {
         volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
     };
 }
-function kept(detail) {
-    return { outcome: 'kept', reason: 'changed', detail };
-}
 function readUntagging(words, done) {
     if (words !== '')
         return { outcome: 'failed', detail: words };
     return done.length > 0
         ? { outcome: 'untagged' }
         : kept('its references mean other images now');
-}
-/** Words of the engine about a use that no listing shows yet. */
-const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i;
-/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal(kind, output) {
-    const detail = (0,cli/* wordsOf */.Z9)(output, `${kind} rm`);
-    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
 }
 function asDockerError(error) {
     // Whatever went wrong, what was done until then is still to be reported.
@@ -31782,8 +32665,8 @@ function asDockerError(error) {
         : new cli/* DockerError */.Bi('failed', String(error));
 }
 
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 142 modules
-var execa = __nccwpck_require__(9902);
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 141 modules
+var execa = __nccwpck_require__(2183);
 ;// CONCATENATED MODULE: ./src/docker/watch.ts
 
 
@@ -32653,8 +33536,6 @@ async function writeLedger(folder, key, entries) {
 
 
 
-/** States in which a container uses what it needs at this moment. */
-const running = new Set(['running', 'paused', 'restarting']);
 /**
  * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
  * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
@@ -32680,7 +33561,7 @@ function updateLedger(inventory) {
         const entry = known.get(id);
         const times = [
             entry?.usedAt,
-            ...users.map(({ state, finishedAt }) => running.has(state) ? engine.now : plausible(finishedAt)),
+            ...users.map((user) => isRunning(user) ? engine.now : plausible(user.finishedAt)),
             ...uses(id).map(({ at }) => at)
         ].filter((at) => at !== undefined);
         return {
@@ -32700,9 +33581,12 @@ function updateLedger(inventory) {
  * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
  * says what it will pick. A record that an image shares is passed over, unless that image goes first.
  */
-function decideBuildCache({ records }, imagesGo, { policy, now }) {
+function decideBuildCache({ records }, imagesGo, { policy, now, scope }) {
     const until = untilDuration(policy, now);
     const stays = (decision) => ({ decision, least: 0, most: 0 });
+    const scoped = (0,policy_decision/* onlyKeep */.uv)(scope.buildCache());
+    if (scoped !== undefined)
+        return stays(scoped);
     if (!policy.includeBuildCache)
         return stays((0,policy_decision/* keep */.aC)('not-included', 'include-build-cache is false'));
     if (records === undefined) {
@@ -32832,74 +33716,78 @@ function packedShare(images) {
     return packed > 0 ? Math.min(packed / Math.max(all, 1), 1) : undefined;
 }
 
-;// CONCATENATED MODULE: ./src/policy/runner.ts
-
-
-const day = 86_400_000;
-/**
- * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
- * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
- * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
- */
-function keepForRunner(owned, createdAt, evidence, { policy, now }) {
-    if (!owned)
-        return undefined;
-    const lastUsed = { ...policy, ageFrom: 'last-used' };
-    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
-    return age !== 'unknown' && age.idle >= day
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
-}
-/** The runner names the image of a container action after itself and the action. */
-function isRunnerImage({ references, aliases }) {
-    return [...references, ...aliases].some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
-}
-function isRunnerNetwork({ name, labels }) {
-    return name.startsWith('github_network_') || hasRunnerLabel(labels);
-}
-function isRunnerContainer({ labels }) {
-    return hasRunnerLabel(labels);
-}
-/** The runner's label is six digits of a hash of its own. */
-function hasRunnerLabel(labels) {
-    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
-}
-
 ;// CONCATENATED MODULE: ./src/policy/containers.ts
 
 
 
 
+
 /** States in which a container can be removed without stopping it. */
-const removable = new Set(['created', 'exited', 'dead']);
-/** Decides every container: by itself first, then those that a staying one joins stay as well. */
-function decideContainers(containers, context) {
-    const decided = new Map(containers.map((container) => [container.id, decide(container, context)]));
+const containers_removable = new Set(['created', 'exited', 'dead']);
+/**
+ * Decides every container, those of builders as well: by itself first, then those that a staying one joins stay as
+ * well, and builders whose state it uses.
+ */
+function decideContainers(containers, builders, context) {
+    const byId = new Map(builders.map((builder) => [builder.id, builder]));
+    const decided = new Map(containers.map((container) => {
+        const { id } = container;
+        const builder = byId.get(id);
+        return [
+            id,
+            builder
+                ? decideBuilder(container, builder.volume, context)
+                : containers_decide(container, context)
+        ];
+    }));
     let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
     while (staying.length > 0) {
-        const { containers: joined } = needsOf(staying, { containers, images: [] });
+        const needs = needsOf(staying, { containers, images: [] });
         staying = containers.filter(({ id }) => {
-            const users = describeUsers(joined.get(id) ?? [], context.now);
-            return joined.has(id) && (0,policy_decision/* keepAsWell */.Yf)(decided, id, `needed by ${users}`);
+            const state = byId.get(id)?.volume;
+            const ofState = state ? usersOfVolume(state, needs) : [];
+            const users = [...(needs.containers.get(id) ?? []), ...ofState];
+            const detail = `needed by ${describeUsers(users, context.now)}`;
+            return users.length > 0 && (0,policy_decision/* keepAsWell */.Yf)(decided, id, detail);
         });
     }
     return decided;
 }
-function decide(container, context) {
-    const stopped = { at: container.finishedAt, of: 'stopped' };
-    const age = ageOf(container.createdAt, [stopped], context);
+function containers_decide(container, context) {
+    const { now, scope } = context;
+    const stop = isToStop(container, context);
+    const evidence = [
+        { at: container.finishedAt, of: 'stopped' },
+        { at: stop ? now : undefined, of: 'seen running' }
+    ];
+    const age = ageOf(container.createdAt, evidence, context);
     const started = plausible(container.startedAt) !== undefined;
     const recent = started
         ? keepForAge(age, context)
         : keepForAge(age, context, container);
-    const decision = keepAnyway(container, context) ??
-        keepForRunner(isRunnerContainer(container), container.createdAt, [stopped], context) ??
+    const scoped = scope.container(container);
+    const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
+        containers_keepAnyway(container, stop, context) ??
+        keepForRunner(isRunnerContainer(container), container.createdAt, evidence, context) ??
         recent ??
+        scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
+    return { decision: stop ? containers_stopFirst(decision, container) : decision, age };
 }
-function keepAnyway({ state, labels }, { policy, protectedBy }) {
-    if (!removable.has(state))
+/** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
+function isToStop(container, { policy, engine }) {
+    return (policy.scope.kind !== 'engine' &&
+        isRunning(container) &&
+        !(engine.kind === 'podman' && container.state === 'paused'));
+}
+function containers_stopFirst(decision, { state }) {
+    const detail = `${decision.detail}; it is ${state}, and is stopped first`;
+    return decision.action === 'remove'
+        ? { ...decision, detail, stop: true }
+        : decision;
+}
+function containers_keepAnyway({ state, labels }, stop, { policy, protectedBy }) {
+    if (!containers_removable.has(state) && !stop)
         return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
     const label = protectedBy(labels);
     if (label !== undefined)
@@ -32922,15 +33810,21 @@ function decideImages(images, staying, context) {
     const newest = newestByRepository(images, context);
     const decided = new Map(images.map((image) => {
         const age = ageOfImage(image, context);
-        const decision = images_keepAnyway(image, staying, context) ??
-            keepForRunner(isRunnerImage(image), image.pulled ? undefined : image.createdAt, evidenceOf(image, context), context) ??
-            decideByAge(image, age, newest, context);
+        const decision = images_decide(image, age, { newest, staying }, context);
         return [image.id, { decision, age }];
     }));
     keepParents(images, decided);
     if (context.engine.takesParents)
         keepOfStayingParents(images, decided);
     return decided;
+}
+function images_decide(image, age, { newest, staying }, context) {
+    const scoped = context.scope.image(image);
+    if (scoped?.action === 'keep')
+        return scoped;
+    return (images_keepAnyway(image, staying, context) ??
+        keepForRunner(isRunnerImage(image), image.pulled ? undefined : image.createdAt, evidenceOf(image, context), context) ??
+        decideReferences(image, scoped, age, newest, context));
 }
 /**
  * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
@@ -32973,22 +33867,28 @@ function images_keepAnyway(image, staying, { policy, now, protectedBy, protected
         ? (0,policy_decision/* keep */.aC)('not-included', 'include-images takes dangling ones alone')
         : undefined;
 }
-/** A reference goes with age, unless the image is among the newest of that repository. */
-function decideByAge(image, age, newest, context) {
-    const { references } = image;
+/** A reference goes with age or by the scope, unless the image is among the newest of that repository. */
+function decideReferences({ id, references }, scoped, age, newest, context) {
+    const inScope = scoped?.action === 'untag' ? scoped.removedReferences : references;
+    const kept = inScope.filter((reference) => newest.get(repositoryOf(reference))?.has(id));
+    const going = inScope.filter((one) => !kept.includes(one));
     const recent = keepForAge(age, context);
-    const kept = references.filter((reference) => newest.get(repositoryOf(reference))?.has(image.id));
-    if (kept.length === 0)
-        return (recent ??
-            (0,policy_decision/* remove */.TF)(references.length > 0 ? 'expired' : 'dangling', describeAge(age)));
-    const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(repositoryOf))]);
-    if (recent !== undefined || kept.length === references.length)
+    if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
+        const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(repositoryOf))]);
         return (0,policy_decision/* keep */.aC)('keep-last', `among the newest ${context.policy.keepLast} of ${repositories}`);
+    }
+    if (recent !== undefined)
+        return recent;
+    const reason = scoped?.reason ?? (references.length > 0 ? 'expired' : 'dangling');
+    const why = scoped?.detail ?? describeAge(age);
+    if (going.length === references.length)
+        return (0,policy_decision/* remove */.TF)(reason, why);
+    const others = references.filter((one) => !going.includes(one));
     return {
         action: 'untag',
-        reason: 'expired',
-        detail: `${describeAge(age)}; stays as ${(0,policy_decision/* list */.p_)(kept)}`,
-        removedReferences: references.filter((one) => !kept.includes(one))
+        reason,
+        detail: `${why}; stays as ${(0,policy_decision/* list */.p_)(others)}`,
+        removedReferences: going
     };
 }
 function repositoryOf(reference) {
@@ -33069,25 +33969,33 @@ function decideNetworks(networks, needs, context) {
             (0,policy_decision/* keepAsWell */.Yf)(decided, ids.get(configFrom) ?? '', `network ${name} is made from it`);
     return decided;
 }
-function networks_decide(network, { staying, all }, context) {
-    const evidence = [
-        ...endsOf(usersOfNetwork(network, all)),
-        ...context.evidence.of(network.id)
-    ];
+function networks_decide(network, needs, context) {
+    const users = usersOfNetwork(network, needs.all);
+    const evidence = [...endsOf(users), ...context.evidence.of(network.id)];
     const age = ageOf(network.createdAt, evidence, context);
-    const decision = networks_keepAnyway(network, staying, context) ??
+    const scoped = context.scope.network(network, users);
+    const decision = keepBuiltIn(network) ??
+        (0,policy_decision/* onlyKeep */.uv)(scoped) ??
+        networks_keepAnyway(network, needs, context) ??
         keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
         keepForAge(age, context, network) ??
+        scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision, age };
 }
-function networks_keepAnyway(network, staying, { policy, now, protectedBy }) {
-    if (builtIn.has(network.name) || network.ingress)
-        return (0,policy_decision/* keep */.aC)('built-in', 'made by Docker itself');
+function keepBuiltIn({ name, ingress }) {
+    return builtIn.has(name) || ingress
+        ? (0,policy_decision/* keep */.aC)('built-in', 'made by Docker itself')
+        : undefined;
+}
+function networks_keepAnyway(network, { staying, all }, { policy, now, protectedBy }) {
     const users = usersOfNetwork(network, staying);
     if (users.length > 0)
         return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    if (network.containers.length > 0)
+    // What runs and does not stay is stopped first.
+    const stopped = usersOfNetwork(network, all).filter(isRunning);
+    const leaving = new Set(stopped.map(({ id }) => id));
+    if (network.containers.some((id) => !leaving.has(id)))
         return (0,policy_decision/* keep */.aC)('in-use', 'a running container is on it');
     if (network.scope === 'swarm')
         return (0,policy_decision/* keep */.aC)('in-use', 'a network of the swarm: other nodes may need it');
@@ -33097,65 +34005,6 @@ function networks_keepAnyway(network, staying, { policy, now, protectedBy }) {
     return policy.includeNetworks
         ? undefined
         : (0,policy_decision/* keep */.aC)('not-included', 'include-networks is false');
-}
-
-;// CONCATENATED MODULE: ./src/policy/volumes.ts
-
-
-
-
-/** Decides every volume. */
-function decideVolumes(volumes, needs, context) {
-    return new Map(volumes.map((volume) => [volume.name, volumes_decide(volume, needs, context)]));
-}
-function volumes_decide(volume, { staying, all }, context) {
-    const evidence = [
-        ...endsOf(usersOfVolume(volume, all)),
-        ...context.evidence.of(volume.name)
-    ];
-    const age = ageOf(volume.createdAt, evidence, context);
-    const decision = volumes_keepAnyway(volume, staying, context) ??
-        keepByGuard(volume, context) ??
-        keepForAge(age, context, volume) ??
-        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
-}
-function volumes_keepAnyway(volume, staying, { now, protectedBy }) {
-    const users = usersOfVolume(volume, staying);
-    if (users.length > 0)
-        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    const label = protectedBy(volume.labels);
-    return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
-}
-function keepByGuard(volume, { policy, now, engine, evidence }) {
-    const podman = engine.kind === 'podman';
-    if (policy.includeVolumes === 'none')
-        return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
-    // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
-    if (volume.driver !== 'local')
-        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${volume.driver}, not local`);
-    if (Object.keys(volume.options).length > 0)
-        return (0,policy_decision/* keep */.aC)('not-included', 'it has driver options');
-    const anonymous = isAnonymous(volume);
-    // Podman's log has no mounts.
-    if (anonymous && !podman)
-        return undefined;
-    // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
-    if (!anonymous && podman)
-        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
-    if (!anonymous && policy.includeVolumes !== 'all')
-        return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
-    // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
-    const until = untilDuration(policy, now);
-    const since = evidence.watchedSince(volume.name) ?? now;
-    return now - since >= until
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('unknown-age', `${anonymous ? 'on Podman a' : 'a named'} volume goes only after it was watched for until${whenKnown(since + until, evidence)}`);
-}
-/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
-function isAnonymous(volume) {
-    return ('com.docker.volume.anonymous' in volume.labels ||
-        /^[0-9a-f]{64}$/.test(volume.name));
 }
 
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
@@ -33170,9 +34019,12 @@ function isAnonymous(volume) {
 
 
 
+
+
 /** The kinds of resources, in the order in which they go: what goes frees what it needed. */
 const kinds = [
     'container',
+    'builder',
     'network',
     'image',
     'volume',
@@ -33190,7 +34042,8 @@ function makePlan(inventory, policy) {
     const images = sorted(inventory.images, (image) => nameOf(image) + image.id);
     const volumes = sorted(inventory.volumes, ({ name }) => name);
     const context = createContext(policy, inventory);
-    const ofContainers = decideContainers(containers, context);
+    const builders = findBuilders({ containers, volumes });
+    const ofContainers = decideContainers(containers, builders, context);
     const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
     const all = { containers, images };
     const needs = {
@@ -33199,20 +34052,37 @@ function makePlan(inventory, policy) {
     };
     const ofNetworks = decideNetworks(networks, needs, context);
     const ofImages = decideImages(images, needs.staying, context);
-    const ofVolumes = decideVolumes(volumes, needs, context);
+    const left = builders.filter(({ container }) => container === undefined);
+    const ofBuilders = new Map([
+        ...ofContainers,
+        ...decideLeftStates(left.flatMap(({ volume = [] }) => volume), needs, context)
+    ]);
+    const states = new Set(builders.map(({ volume }) => volume?.name));
+    const others = volumes.filter(({ name }) => !states.has(name));
+    const ofVolumes = decideVolumes(others, needs, context);
     const imagesGo = [...ofImages.values()].some(({ decision }) => decision.action === 'remove');
     const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context);
     const items = [
-        ...containers.map((one) => makeItem('container', one, ofContainers)),
+        ...containers
+            .filter((one) => !isBuilder(one))
+            .map((one) => makeItem('container', one, ofContainers)),
+        ...builders.map(({ id, name, volume }) => ({
+            ...makeItem('builder', { id, name }, ofBuilders),
+            ...(volume && { volume: volume.name })
+        })),
         ...networks.map((one) => makeItem('network', one, ofNetworks)),
         ...images.map((image) => ({
             ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
             references: image.references
         })),
-        ...volumes.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
+        ...others.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
         makeCacheItem(ofCache)
     ];
-    return { items, unmatched: unmatchedPatterns(inventory, policy) };
+    return {
+        scope: describeScope(policy.scope),
+        items,
+        unmatched: unmatchedPatterns(inventory, policy)
+    };
 }
 function sorted(items, key) {
     return items
@@ -33256,6 +34126,7 @@ function measurePlan(plan, inventory, sizes) {
     const going = inventory.images.filter(({ id }) => figures.has(id));
     const measure = {
         container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+        builder: ({ id }) => ({ bytes: sizes.builders.get(id) }),
         network: () => ({ bytes: 0 }),
         image: ({ id }) => figures.get(id) ?? { bytes: 0 },
         volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
@@ -33296,6 +34167,24 @@ var report_text = __nccwpck_require__(5655);
 
 
 
+
+/** What the run is limited to, and what of the inputs does not hold there. */
+function scopeLines({ scope, keepLast, until }, { 'keep-last': newest, until: idle }) {
+    if (scope.kind === 'engine')
+        return [];
+    const off = [
+        ...(keepLast === 0 ? [`keep-last: ${newest}`] : []),
+        ...('duration' in until && until.duration === 0 ? [`until: ${idle}`] : [])
+    ];
+    return [
+        `Scope: ${describeScope(scope)}`,
+        ...(off.length > 0
+            ? [
+                `Off in this scope: ${off.join(', ')} (the default counts as not given)`
+            ]
+            : [])
+    ];
+}
 /** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
 function planLines(plan) {
     const going = plannedItems(plan);
@@ -33350,6 +34239,7 @@ function makeOutputs({ totals }, reportFile) {
         'untagged-references': String(totals.untaggedReferences),
         'removed-networks': String(totals.removedNetworks),
         'removed-volumes': String(totals.removedVolumes),
+        'removed-builders': String(totals.removedBuilders),
         failed: String(totals.failed),
         'free-bytes-before': String(totals.freeBytesBefore ?? ''),
         'free-bytes-after': String(totals.freeBytesAfter ?? ''),
@@ -33368,6 +34258,7 @@ function withMore({ inventory, sizes }, resources) {
     const cached = (inventory.buildCache.records ?? []).filter(({ shared }) => !shared);
     const own = {
         container: (id) => sizes.containers.get(id),
+        builder: (id) => sizes.builders.get(id),
         network: () => undefined,
         image: (id) => ofImages.get(id),
         volume: (id) => sizes.volumes.get(id),
@@ -33441,6 +34332,9 @@ const resourceSchema = schemas/* object */.Ikc({
     references: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
         .describe('Images only: every tag and digest that it had.'),
+    volume: schemas/* string */.YjP()
+        .optional()
+        .describe('Builders only: the volume with its state, which goes with it.'),
     digests: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
         .describe('Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'),
@@ -33475,6 +34369,7 @@ const totalsSchema = schemas/* object */.Ikc({
     untaggedReferences: schemas/* int */.Whr(),
     removedNetworks: schemas/* int */.Whr(),
     removedVolumes: schemas/* int */.Whr(),
+    removedBuilders: schemas/* int */.Whr(),
     failed: schemas/* int */.Whr(),
     freeBytesBefore: bytes
         .nullable()
@@ -33486,6 +34381,8 @@ const totalsSchema = schemas/* object */.Ikc({
 const reportSchema = schemas/* object */.Ikc({
     version: schemas/* literal */.euz(1),
     dryRun: schemas/* boolean */.zMY(),
+    scope: schemas/* string */.YjP()
+        .describe('engine, or in words what the run was limited to: pull request 12 of acme/web.'),
     engine: schemas/* object */.Ikc({
         name: schemas/* string */.YjP(),
         id: schemas/* string */.YjP(),
@@ -33512,6 +34409,7 @@ function makeReport(facts) {
     return {
         version: 1,
         dryRun: removal === undefined,
+        scope: plan.scope,
         engine: {
             name: engine.name,
             id: engine.id,
@@ -33538,6 +34436,7 @@ function makeTotals({ plan, disk }, resources) {
         untaggedReferences: (0,policy_decision/* sum */.cz)(untagged),
         removedNetworks: number('network'),
         removedVolumes: number('volume'),
+        removedBuilders: number('builder'),
         failed: resources.filter(({ outcome }) => outcome === 'failed').length,
         freeBytesBefore: disk.before?.free ?? null,
         freeBytesAfter: disk.after?.free ?? null,
@@ -33558,12 +34457,14 @@ function freedInAll({ inventory, sizes, removal }) {
     const withBases = freedWithBases(held, left ?? [], new Set(pruned));
     return { images: figures, withBases };
 }
-function common({ kind, id, name, references, decision, age }) {
+function common(item) {
+    const { kind, id, name, references, volume, decision, age } = item;
     return {
         kind,
         id,
         name,
         ...(references && { references }),
+        ...(volume !== undefined && { volume }),
         action: decision.action,
         reason: decision.reason,
         detail: decision.detail,
@@ -33617,7 +34518,38 @@ function freedBy({ kind, id, bytes }, result, { images, withBases }) {
 var headline = __nccwpck_require__(4512);
 // EXTERNAL MODULE: ./src/report/summary.ts + 5 modules
 var summary = __nccwpck_require__(9189);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/errors.js
+var classic_errors = __nccwpck_require__(3342);
+;// CONCATENATED MODULE: ./src/scope/event.ts
+
+
+
+const payloadSchema = schemas/* object */.Ikc({
+    pull_request: schemas/* object */.Ikc({ number: schemas/* int */.Whr().min(1).max(pullRequests/* largestNumber */.kY) })
+});
+/** Reads the event that the runner tells of. Never throws: only whoever needs it has to mind. */
+async function event_readEvent(env) {
+    const name = env['GITHUB_EVENT_NAME'] ?? '';
+    const file = env['GITHUB_EVENT_PATH'] ?? '';
+    if (name !== 'pull_request' && name !== 'pull_request_target')
+        return {
+            problem: name === '' ? 'there is no event' : `the event is ${name}`
+        };
+    try {
+        const payload = JSON.parse(await (0,promises_.readFile)(file, 'utf8'));
+        return payloadSchema.parse(payload).pull_request;
+    }
+    catch (error) {
+        const why = error instanceof classic_errors/* ZodError */.G ? errors/* prettifyError */.S1(error) : String(error);
+        return {
+            problem: `the file of the event, ${file}, cannot be read: ${why.replace(/\s+/g, ' ')}`
+        };
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/run.ts
+
+
 
 
 
@@ -33652,8 +34584,11 @@ async function run(world) {
     const startedAt = new Date();
     const { policy, options, texts } = (0,inputs/* readInputs */.Ko)(world.getInput, {
         now: startedAt.getTime(),
-        env: world.env
+        env: world.env,
+        event: await event_readEvent(world.env)
     });
+    for (const line of scopeLines(policy, texts))
+        world.log.info(line);
     // Ends what is still under way: the watch, and where one call of several has failed, the others.
     const leave = new AbortController();
     const deadline = startedAt.getTime() + options.timeout;
@@ -33740,6 +34675,7 @@ async function look({ docker, options, world, leave }) {
     const listed = await withSignsOfLife(lookAtAll(docker, engine, context.name, facts), (elapsed) => {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
     });
+    const listedAt = Date.now();
     const inventory = await remember(listed, key, options.stateDir, log);
     const { containers, images, networks, volumes } = inventory;
     const held = [
@@ -33752,7 +34688,10 @@ async function look({ docker, options, world, leave }) {
     if (engine.kind === 'podman')
         log.info(podmanNote(engine));
     const disk = await readDisk(engine, context.endpoint);
-    return { engine, key, facts, inventory, context, disk, lookedAt, watch };
+    return {
+        ...{ engine, key, facts, inventory, context, disk },
+        ...{ lookedAt, listedAt, watch }
+    };
 }
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
 async function remember(listed, key, stateDir, log) {
@@ -33795,7 +34734,14 @@ async function measure(docker, inventory, plan, facts) {
     const going = (kind) => plannedItems(plan)
         .filter((item) => item.kind === kind && item.decision.action === 'remove')
         .map(({ id }) => id);
-    const containers = going('container');
+    const builders = findBuilders(inventory);
+    const withBuilders = going('builder').length > 0;
+    const ofBuilders = builders.flatMap(({ container = [] }) => container);
+    const containers = [
+        ...going('container'),
+        // Those that stay as well: what they hold is worth knowing.
+        ...(withBuilders ? ofBuilders.map(({ id }) => id) : [])
+    ];
     const known = new Map(inventory.images.flatMap(({ id }) => {
         const sizes = facts.get(id)?.layerSizes;
         return sizes ? [[id, sizes]] : [];
@@ -33804,14 +34750,17 @@ async function measure(docker, inventory, plan, facts) {
     const images = inventory.images.filter(({ id }) => apart.has(id));
     const [ofContainers, ofVolumes, layers] = await Promise.all([
         (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
-        going('volume').length > 0 ? measureVolumes(docker) : undefined,
+        withBuilders || going('volume').length > 0
+            ? measureVolumes(docker)
+            : undefined,
         (0,cli/* orNothing */.bR)(measureLayers(docker, inventory.engine, images))
     ]);
-    return {
+    const figures = {
         containers: ofContainers ?? new Map(),
         volumes: ofVolumes ?? new Map(),
         layers: new Map([...known, ...(layers ?? [])])
     };
+    return { ...figures, builders: sizesOfBuilders(builders, figures) };
 }
 const signOfLife = 5_000;
 /** Calls back every few seconds until the work is done. */
@@ -33843,7 +34792,7 @@ function factsOf({ engine, images }, { layers }, removal) {
             : [];
     }));
 }
-async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt, watch }) {
+async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt, listedAt, watch }) {
     const items = plannedItems(plan);
     const results = [];
     return withSignsOfLife(removeAll(items, {
@@ -33859,6 +34808,7 @@ async function act({ docker, policy, options, deadline, world }, plan, { engine,
         },
         listCache: (docker) => listBuildCache(docker, engine, context.name),
         concurrency: options.concurrency,
+        listedAt,
         deadline,
         signal: world.signal,
         onResult: (result) => {
@@ -34516,6 +35466,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:queryst
 /***/ ((module) => {
 
 module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream");
+
+/***/ }),
+
+/***/ 8500:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 
 /***/ }),
 
@@ -37584,7 +38541,7 @@ function getExecOutput(commandLine, args, options) {
 
 /***/ }),
 
-/***/ 9902:
+/***/ 2183:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -39074,8 +40031,8 @@ const npmRunPathEnv = ({env = external_node_process_.env, ...options} = {}) => {
 	return env;
 };
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 ;// CONCATENATED MODULE: ./node_modules/human-signals/build/src/realtime.js
@@ -39576,7 +40533,7 @@ const throwOnTimeout = (kill, timeout, context, controller) => timeout === 0 || 
 	: [killAfterTimeout(kill, timeout, context, controller)];
 
 const killAfterTimeout = async (kill, timeout, context, {signal}) => {
-	await (0,promises_namespaceObject.setTimeout)(timeout, undefined, {signal});
+	await (0,promises_.setTimeout)(timeout, undefined, {signal});
 	context.terminationReason ??= 'timeout';
 	kill();
 	throw new DiscardedError();
@@ -39668,7 +40625,7 @@ const killOnTimeout = async ({kill, forceKillAfterDelay, context, controllerSign
 	}
 
 	try {
-		await (0,promises_namespaceObject.setTimeout)(forceKillAfterDelay, undefined, {signal: controllerSignal});
+		await (0,promises_.setTimeout)(forceKillAfterDelay, undefined, {signal: controllerSignal});
 		if (kill('SIGKILL')) {
 			context.isForcefullyTerminated ??= true;
 		}
@@ -39969,7 +40926,7 @@ const onMessage = async ({anyProcess, channel, isSubprocess, ipcEmitter}, wrappe
 		// eslint-disable-next-line no-await-in-loop
 		await waitForOutgoingMessages(anyProcess, ipcEmitter, incomingMessages[0]);
 		// eslint-disable-next-line no-await-in-loop
-		await promises_namespaceObject.scheduler.yield();
+		await promises_.scheduler.yield();
 
 		// eslint-disable-next-line no-await-in-loop
 		const message = await handleStrictRequest({
@@ -40398,7 +41355,7 @@ const startIpc = async ({anyProcess, channel, isSubprocess, ipc}) => {
 	}
 
 	getIpcEmitter(anyProcess, channel, isSubprocess);
-	await promises_namespaceObject.scheduler.yield();
+	await promises_.scheduler.yield();
 };
 
 let isCancelListening = false;
@@ -40718,7 +41675,7 @@ var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:buffer"
 var external_node_buffer_ = __nccwpck_require__(4573);
 // EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
+var external_node_fs_promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./node_modules/which-command/index.js
 
 
@@ -47449,7 +48406,7 @@ const logOutputAsync = async ({stream, onStreamEnd, fdNumber, encoding, allMixed
 // When using `buffer: false`, users need to read `subprocess.stdout|stderr|all` right away
 // See https://github.com/sindresorhus/execa/issues/730 and https://github.com/sindresorhus/execa/pull/729#discussion_r1465496310
 const resumeStream = async stream => {
-	await (0,promises_namespaceObject.setImmediate)();
+	await (0,promises_.setImmediate)();
 	if (stream.readableFlowing === null) {
 		stream.resume();
 	}
@@ -48705,7 +49662,78 @@ function validateConcurrency(concurrency) {
 
 /***/ }),
 
-/***/ 3798:
+/***/ 3342:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   G: () => (/* binding */ ZodError),
+/* harmony export */   g: () => (/* binding */ ZodRealError)
+/* harmony export */ });
+/* harmony import */ var _core_index_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7428);
+/* harmony import */ var _core_index_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8532);
+/* harmony import */ var _core_util_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4723);
+
+
+
+/* Prototypes that already carry the lazy helper methods. Seeded with the
+ * intrinsics so that `init` on a foreign object — it accepts any object —
+ * can never install an accessor onto a prototype we do not own. */
+const _installedErrorProtos = /* @__PURE__ */ new WeakSet([Object.prototype, Error.prototype]);
+/* Helper methods live as non-enumerable lazy getters on the shared
+ * prototype instead of own properties on every instance. On first
+ * access the getter allocates the per-instance closure and caches it
+ * as a non-enumerable own property, so detached usage still works and
+ * the allocation only happens for methods actually touched. */
+function _lazyMethod(proto, key, make) {
+    Object.defineProperty(proto, key, {
+        configurable: true,
+        enumerable: false,
+        get() {
+            const value = make(this);
+            Object.defineProperty(this, key, { value, configurable: true, writable: true });
+            return value;
+        },
+        set(value) {
+            Object.defineProperty(this, key, { value, configurable: true, writable: true });
+        },
+    });
+}
+const initializer = (inst, issues) => {
+    _core_index_js__WEBPACK_IMPORTED_MODULE_0__/* .$ZodError */ .a$.init(inst, issues);
+    inst.name = "ZodError";
+    const proto = Object.getPrototypeOf(inst);
+    if (_installedErrorProtos.has(proto))
+        return;
+    _installedErrorProtos.add(proto);
+    _lazyMethod(proto, "format", (self) => (mapper) => _core_index_js__WEBPACK_IMPORTED_MODULE_0__/* .formatError */ .Wk(self, mapper));
+    _lazyMethod(proto, "flatten", (self) => (mapper) => _core_index_js__WEBPACK_IMPORTED_MODULE_0__/* .flattenError */ .JM(self, mapper));
+    _lazyMethod(proto, "addIssue", (self) => (issue) => {
+        self.issues.push(issue);
+        self.message = JSON.stringify(self.issues, _core_util_js__WEBPACK_IMPORTED_MODULE_1__/* .jsonStringifyReplacer */ .k8, 2);
+    });
+    _lazyMethod(proto, "addIssues", (self) => (issues) => {
+        self.issues.push(...issues);
+        self.message = JSON.stringify(self.issues, _core_util_js__WEBPACK_IMPORTED_MODULE_1__/* .jsonStringifyReplacer */ .k8, 2);
+    });
+    Object.defineProperty(proto, "isEmpty", {
+        configurable: true,
+        enumerable: false,
+        get() {
+            return this.issues.length === 0;
+        },
+    });
+};
+const ZodError = /*@__PURE__*/ _core_index_js__WEBPACK_IMPORTED_MODULE_2__/* .$constructor */ .xI("ZodError", initializer);
+const ZodRealError = /*@__PURE__*/ _core_index_js__WEBPACK_IMPORTED_MODULE_2__/* .$constructor */ .xI("ZodError", initializer, undefined, {
+    Parent: Error,
+});
+// /** @deprecated Use `z.core.$ZodErrorMapCtx` instead. */
+// export type ErrorMapCtx = core.$ZodErrorMapCtx;
+
+
+/***/ }),
+
+/***/ 7597:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -53540,82 +54568,25 @@ const _safeDecodeAsync = (_Err) => async (schema, value, _ctx) => {
 };
 const safeDecodeAsync = /* @__PURE__*/ _safeDecodeAsync(errors/* $ZodRealError */.Kd);
 
-;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/errors.js
-
-
-
-/* Prototypes that already carry the lazy helper methods. Seeded with the
- * intrinsics so that `init` on a foreign object — it accepts any object —
- * can never install an accessor onto a prototype we do not own. */
-const _installedErrorProtos = /* @__PURE__ */ new WeakSet([Object.prototype, Error.prototype]);
-/* Helper methods live as non-enumerable lazy getters on the shared
- * prototype instead of own properties on every instance. On first
- * access the getter allocates the per-instance closure and caches it
- * as a non-enumerable own property, so detached usage still works and
- * the allocation only happens for methods actually touched. */
-function _lazyMethod(proto, key, make) {
-    Object.defineProperty(proto, key, {
-        configurable: true,
-        enumerable: false,
-        get() {
-            const value = make(this);
-            Object.defineProperty(this, key, { value, configurable: true, writable: true });
-            return value;
-        },
-        set(value) {
-            Object.defineProperty(this, key, { value, configurable: true, writable: true });
-        },
-    });
-}
-const initializer = (inst, issues) => {
-    errors/* $ZodError */.a$.init(inst, issues);
-    inst.name = "ZodError";
-    const proto = Object.getPrototypeOf(inst);
-    if (_installedErrorProtos.has(proto))
-        return;
-    _installedErrorProtos.add(proto);
-    _lazyMethod(proto, "format", (self) => (mapper) => errors/* formatError */.Wk(self, mapper));
-    _lazyMethod(proto, "flatten", (self) => (mapper) => errors/* flattenError */.JM(self, mapper));
-    _lazyMethod(proto, "addIssue", (self) => (issue) => {
-        self.issues.push(issue);
-        self.message = JSON.stringify(self.issues, core_util/* jsonStringifyReplacer */.k8, 2);
-    });
-    _lazyMethod(proto, "addIssues", (self) => (issues) => {
-        self.issues.push(...issues);
-        self.message = JSON.stringify(self.issues, core_util/* jsonStringifyReplacer */.k8, 2);
-    });
-    Object.defineProperty(proto, "isEmpty", {
-        configurable: true,
-        enumerable: false,
-        get() {
-            return this.issues.length === 0;
-        },
-    });
-};
-const ZodError = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("ZodError", initializer)));
-const ZodRealError = /*@__PURE__*/ core_core/* $constructor */.xI("ZodError", initializer, undefined, {
-    Parent: Error,
-});
-// /** @deprecated Use `z.core.$ZodErrorMapCtx` instead. */
-// export type ErrorMapCtx = core.$ZodErrorMapCtx;
-
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/errors.js
+var classic_errors = __nccwpck_require__(3342);
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/parse.js
 
 
-const classic_parse_parse = /* @__PURE__ */ _parse(ZodRealError);
-const classic_parse_parseAsync = /* @__PURE__ */ _parseAsync(ZodRealError);
-const parse_safeParse = /* @__PURE__ */ _safeParse(ZodRealError);
-const parse_safeParseAsync = /* @__PURE__ */ _safeParseAsync(ZodRealError);
+const classic_parse_parse = /* @__PURE__ */ _parse(classic_errors/* ZodRealError */.g);
+const classic_parse_parseAsync = /* @__PURE__ */ _parseAsync(classic_errors/* ZodRealError */.g);
+const parse_safeParse = /* @__PURE__ */ _safeParse(classic_errors/* ZodRealError */.g);
+const parse_safeParseAsync = /* @__PURE__ */ _safeParseAsync(classic_errors/* ZodRealError */.g);
 
 // Codec functions
-const parse_encode = /* @__PURE__ */ _encode(ZodRealError);
-const parse_decode = /* @__PURE__ */ _decode(ZodRealError);
-const parse_encodeAsync = /* @__PURE__ */ _encodeAsync(ZodRealError);
-const parse_decodeAsync = /* @__PURE__ */ _decodeAsync(ZodRealError);
-const parse_safeEncode = /* @__PURE__ */ _safeEncode(ZodRealError);
-const parse_safeDecode = /* @__PURE__ */ _safeDecode(ZodRealError);
-const parse_safeEncodeAsync = /* @__PURE__ */ _safeEncodeAsync(ZodRealError);
-const parse_safeDecodeAsync = /* @__PURE__ */ _safeDecodeAsync(ZodRealError);
+const parse_encode = /* @__PURE__ */ _encode(classic_errors/* ZodRealError */.g);
+const parse_decode = /* @__PURE__ */ _decode(classic_errors/* ZodRealError */.g);
+const parse_encodeAsync = /* @__PURE__ */ _encodeAsync(classic_errors/* ZodRealError */.g);
+const parse_decodeAsync = /* @__PURE__ */ _decodeAsync(classic_errors/* ZodRealError */.g);
+const parse_safeEncode = /* @__PURE__ */ _safeEncode(classic_errors/* ZodRealError */.g);
+const parse_safeDecode = /* @__PURE__ */ _safeDecode(classic_errors/* ZodRealError */.g);
+const parse_safeEncodeAsync = /* @__PURE__ */ _safeEncodeAsync(classic_errors/* ZodRealError */.g);
+const parse_safeDecodeAsync = /* @__PURE__ */ _safeDecodeAsync(classic_errors/* ZodRealError */.g);
 
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/schemas.js
 

@@ -257,7 +257,8 @@ const busySizes = {
         [digestOf(`volume ${index}`).slice(7), index * 140 * megabyte] as const
     ),
     ['database', 870 * megabyte] as const
-  ])
+  ]),
+  builders: new Map<string, number>()
 }
 
 /** An engine with as many resources as that, most of them images. */
@@ -323,7 +324,7 @@ function hostile(): Engine {
       networks: hostileTexts.map((text) => network(text, { name: text })),
       volumes: hostileTexts.map((text) => volume(text))
     }),
-    sizes: { containers: new Map(), volumes, layers: new Map() }
+    sizes: { ...busySizes, volumes, layers: new Map() }
   }
 }
 

@@ -28,6 +28,7 @@ import {
 import { readFacts, writeFacts, type ImageFacts } from './imageFacts.ts'
 import { readLedger, writeLedger } from './ledger.ts'
 import type { EngineKey } from './stateFile.ts'
+import { findBuilders, sizesOfBuilders } from './policy/builders.ts'
 import { imagesToMeasure } from './policy/bytes.ts'
 import type { Engine, Inventory } from './policy/inventory.ts'
 import { updateLedger } from './policy/ledger.ts'
@@ -40,13 +41,19 @@ import {
   type Sizes
 } from './policy/plan.ts'
 import { untilDuration, type Policy } from './policy/policy.ts'
-import { planLines, progressLine, resultLine } from './report/log.ts'
+import {
+  planLines,
+  progressLine,
+  resultLine,
+  scopeLines
+} from './report/log.ts'
 import { makeOutputs } from './report/outputs.ts'
 import { heldBytes } from './report/held.ts'
 import { makeReport, type Report } from './report/report.ts'
 import { headline } from './report/headline.ts'
 import { renderSummary } from './report/summary.ts'
 import { count } from './report/text.ts'
+import { readEvent } from './scope/event.ts'
 import { formatDuration } from './units.ts'
 
 /** What a run needs of the world around it. */
@@ -83,8 +90,10 @@ export async function run(world: World): Promise<Ending> {
   const startedAt = new Date()
   const { policy, options, texts } = readInputs(world.getInput, {
     now: startedAt.getTime(),
-    env: world.env
+    env: world.env,
+    event: await readEvent(world.env)
   })
+  for (const line of scopeLines(policy, texts)) world.log.info(line)
   // Ends what is still under way: the watch, and where one call of several has failed, the others.
   const leave = new AbortController()
   const deadline = startedAt.getTime() + options.timeout
@@ -171,6 +180,8 @@ type Looked = {
   disk: Disk | undefined
   /** Milliseconds, as Date.now() counts, when the listing began. */
   lookedAt: number
+  /** When it was there. */
+  listedAt: number
   watch: Watch
 }
 
@@ -210,6 +221,7 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
       log.info(`… ${formatDuration(elapsed)}: the engine is still listing`)
     }
   )
+  const listedAt = Date.now()
   const inventory = await remember(listed, key, options.stateDir, log)
   const { containers, images, networks, volumes } = inventory
   const held = [
@@ -223,7 +235,10 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
   )
   if (engine.kind === 'podman') log.info(podmanNote(engine))
   const disk = await readDisk(engine, context.endpoint)
-  return { engine, key, facts, inventory, context, disk, lookedAt, watch }
+  return {
+    ...{ engine, key, facts, inventory, context, disk },
+    ...{ lookedAt, listedAt, watch }
+  }
 }
 
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
@@ -294,7 +309,14 @@ async function measure(
     plannedItems(plan)
       .filter((item) => item.kind === kind && item.decision.action === 'remove')
       .map(({ id }) => id)
-  const containers = going('container')
+  const builders = findBuilders(inventory)
+  const withBuilders = going('builder').length > 0
+  const ofBuilders = builders.flatMap(({ container = [] }) => container)
+  const containers = [
+    ...going('container'),
+    // Those that stay as well: what they hold is worth knowing.
+    ...(withBuilders ? ofBuilders.map(({ id }) => id) : [])
+  ]
   const known = new Map(
     inventory.images.flatMap(({ id }) => {
       const sizes = facts.get(id)?.layerSizes
@@ -307,14 +329,17 @@ async function measure(
   const images = inventory.images.filter(({ id }) => apart.has(id))
   const [ofContainers, ofVolumes, layers] = await Promise.all([
     orNothing(measureContainers(docker, containers)),
-    going('volume').length > 0 ? measureVolumes(docker) : undefined,
+    withBuilders || going('volume').length > 0
+      ? measureVolumes(docker)
+      : undefined,
     orNothing(measureLayers(docker, inventory.engine, images))
   ])
-  return {
-    containers: ofContainers ?? new Map(),
-    volumes: ofVolumes ?? new Map(),
+  const figures = {
+    containers: ofContainers ?? new Map<string, number>(),
+    volumes: ofVolumes ?? new Map<string, number>(),
     layers: new Map([...known, ...(layers ?? [])])
   }
+  return { ...figures, builders: sizesOfBuilders(builders, figures) }
 }
 
 const signOfLife = 5_000
@@ -362,7 +387,7 @@ function factsOf(
 async function act(
   { docker, policy, options, deadline, world }: Step,
   plan: Plan,
-  { engine, inventory, context, lookedAt, watch }: Looked
+  { engine, inventory, context, lookedAt, listedAt, watch }: Looked
 ): Promise<Removal> {
   const items = plannedItems(plan)
   const results: Result[] = []
@@ -380,6 +405,7 @@ async function act(
       },
       listCache: (docker) => listBuildCache(docker, engine, context.name),
       concurrency: options.concurrency,
+      listedAt,
       deadline,
       signal: world.signal,
       onResult: (result) => {

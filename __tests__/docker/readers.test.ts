@@ -266,7 +266,9 @@ function honest(printed: (command: string) => string, changed: string) {
         ...texts(raw, 'HostConfig', 'Links').flatMap(
           (link) => link.replace(/^\//, '').split(':')[0] || []
         )
-      ]
+      ],
+      execs:
+        get(raw, 'ExecIDs') === undefined ? undefined : texts(raw, 'ExecIDs')
     }
   })
   const listed = eachLine(printed('image ls')).map(
@@ -324,7 +326,8 @@ function honest(printed: (command: string) => string, changed: string) {
     type: text(raw, 'Type'),
     action: text(raw, 'Action'),
     id: text(raw, 'Actor', 'ID'),
-    image: map(raw, 'Actor', 'Attributes')['image'] ?? ''
+    image: map(raw, 'Actor', 'Attributes')['image'] ?? '',
+    container: map(raw, 'Actor', 'Attributes')['container'] ?? ''
   }))
   const version: unknown = JSON.parse(printed('version'))
   const parts = list(version, 'Server', 'Components').map((one) =>
@@ -367,9 +370,9 @@ const oddValues = [
 /** What is read of what the commands print: these are changed more often than the rest. */
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
-  NetworkMode IpcMode PidMode Links Mounts Type Source NetworkSettings Networks NetworkID SizeRw RepoTags RepoDigests
+  NetworkMode IpcMode PidMode Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID SizeRw RepoTags RepoDigests
   Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
-  CreatedAt Options Mountpoint Action Actor Attributes image timeNano DriverStatus DockerRootDir SystemTime ServerErrors
+  CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
     /\s+/
   )
@@ -452,7 +455,7 @@ function* pathsOf(value: unknown, path: string[] = []): Generator<string[]> {
 }
 
 const mayBeUnknown = new Set(
-  'parent createdAt startedAt finishedAt taggedAt configFrom ledger records written layers'.split(
+  'parent createdAt startedAt finishedAt taggedAt configFrom execs ledger records written layers'.split(
     ' '
   )
 )

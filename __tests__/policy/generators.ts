@@ -7,17 +7,44 @@ import type {
   Volume
 } from '../../src/policy/inventory.ts'
 import type { Policy } from '../../src/policy/policy.ts'
+import type { Scope } from '../../src/policy/scope.ts'
+import { pullRequests } from '../builders.ts'
 
 /** The engine's clock in all generated inventories. */
 export const now = Date.UTC(2026, 0, 31, 12)
 const minute = 60_000
 const day = 24 * 60 * minute
 
-const labels = fc.dictionary(
+const anyLabels = fc.dictionary(
   fc.constantFrom('keep', 'team', 'com.example.role'),
   fc.constantFrom('', 'web', 'api'),
   { maxKeys: 2 }
 )
+/** What tells of pull requests, or of something else. */
+const pullRequestLabels = fc.record(
+  {
+    'org.opencontainers.image.source': fc.constantFrom(
+      'https://github.com/acme/web',
+      'https://github.com/acme/web',
+      'https://github.com/acme/api'
+    ),
+    'org.opencontainers.image.version': fc.constantFrom(
+      'pr-1',
+      'pr-1',
+      'pr-12'
+    ),
+    'com.docker.compose.project': fc.constantFrom(
+      'acme-web-pr-1',
+      'web-pr-12',
+      'api-pr-1',
+      'pr-1'
+    )
+  },
+  { requiredKeys: [] }
+)
+const labels: fc.Arbitrary<Record<string, string>> = fc
+  .tuple(anyLabels, fc.option(pullRequestLabels))
+  .map(([some, more]) => ({ ...some, ...more }))
 /** Dates of all sorts: real ones, none, Docker's "never" and the ones of reproducible builds. */
 const instant = fc.oneof(
   {
@@ -36,16 +63,28 @@ const instant = fc.oneof(
 )
 const repositories = ['app', 'acme/web', 'acme/api', '127.0.0.1:5000/app']
 const references = repositories.flatMap((repository) => [
-  ...['1', '2', '3', 'latest'].map((tag) => `${repository}:${tag}`),
+  ...['1', '2', 'latest', 'pr-1', 'pr-12-x', 'a-pr-1'].map(
+    (tag) => `${repository}:${tag}`
+  ),
   `${repository}@sha256:${'a'.repeat(64)}`
 ])
 const imageIds = Array.from(
   { length: 8 },
   (_, index) => `sha256:${String(index).repeat(64)}`
 )
-const containerIds = ['c0', 'c1', 'c2', 'c3', 'c4']
+const containerIds = ['c0', 'c1', 'c2', 'c3', 'c4', 'b0', 'b1']
+/** Names that buildx gives, and one that it does not. */
+const names: Record<string, string> = {
+  b0: 'buildx_buildkit_b0',
+  b1: 'buildx_buildkit_b1',
+  c4: 'buildx_buildkit-c4'
+}
 const networkNames = ['bridge', 'host', 'net0', 'net1', 'net2']
-const volumeNames = ['data', 'cache', 'a'.repeat(64), 'b'.repeat(64)]
+const volumeNames = [
+  ...['data', 'cache', 'a'.repeat(64), 'b'.repeat(64)],
+  ...['b0', 'b1', 'gone'].map((name) => `buildx_buildkit_${name}_state`),
+  'buildx_buildkit-c4_state'
+]
 
 /** Images of which each reference belongs to one, and parents come before their children. */
 const images: fc.Arbitrary<Image[]> = fc
@@ -92,9 +131,10 @@ const containers: fc.Arbitrary<Container[]> = fc
       ...ids.map((id) =>
         fc.record({
           id: fc.constant(id),
-          name: fc.constant(`name-of-${id}`),
+          name: fc.constant(names[id] ?? `name-of-${id}`),
           state: fc.constantFrom(
             'created',
+            'running',
             'running',
             'paused',
             'restarting',
@@ -116,7 +156,16 @@ const containers: fc.Arbitrary<Container[]> = fc
           binds: fc.subarray(['/srv', '/var/lib/docker/volumes/data/_data'], {
             maxLength: 1
           }),
-          joins: fc.subarray([...containerIds, 'name-of-c0'], { maxLength: 1 })
+          joins: fc.subarray([...containerIds, 'name-of-c0'], {
+            maxLength: 1
+          }),
+          execs: fc.constantFrom<string[] | undefined>(
+            [],
+            [],
+            [],
+            ['process'],
+            undefined
+          )
         })
       )
     )
@@ -186,6 +235,7 @@ const event = fc.record({
     'die',
     'mount',
     'connect',
+    'exec_start: buildctl dial-stdio',
     'destroy'
   ),
   id: fc.constantFrom(
@@ -209,7 +259,7 @@ const ledgerEntry = fc.record({
 
 export const inventories: fc.Arbitrary<Inventory> = fc.record({
   engine: fc.record({
-    kind: fc.constantFrom('docker', 'podman'),
+    kind: fc.constantFrom('docker', 'docker', 'podman'),
     name: fc.constant('host'),
     id: fc.constant('id'),
     version: fc.constant('28.5.2'),
@@ -253,7 +303,19 @@ const patterns = [
   { key: 'com.example.*', value: undefined }
 ]
 
+/** Pull requests in all sorts of states. */
+export const pullRequestScopes: fc.Arbitrary<Scope> = fc
+  .uniqueArray(
+    fc.tuple(
+      fc.constantFrom(1, 12),
+      fc.constantFrom('closed', 'closed', 'open', 'unknown')
+    ),
+    { selector: ([number]) => number }
+  )
+  .map((states) => pullRequests({ numbers: new Map(states) }))
+
 export const policies: fc.Arbitrary<Policy> = fc.record({
+  scope: fc.oneof(fc.constant<Scope>({ kind: 'engine' }), pullRequestScopes),
   ageFrom: fc.constantFrom('last-used', 'created'),
   keepLast: fc.nat({ max: 4 }),
   until: fc.oneof(
@@ -268,6 +330,7 @@ export const policies: fc.Arbitrary<Policy> = fc.record({
   includeImages: fc.constantFrom(true, false, 'dangling' as const),
   includeNetworks: fc.boolean(),
   includeVolumes: fc.constantFrom('none', 'anonymous', 'all'),
+  includeBuilders: fc.constantFrom('none', 'stopped', 'all', 'all'),
   includeBuildCache: fc.boolean(),
   buildCacheKeep: fc.nat({ max: 2_000_000 })
 })
@@ -282,6 +345,11 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
         order.indexOf(policy.includeVolumes),
         order.indexOf(other.includeVolumes)
       )
+      const ofBuilders = ['none', 'stopped', 'all'] as const
+      const builders = Math.min(
+        ofBuilders.indexOf(policy.includeBuilders),
+        ofBuilders.indexOf(other.includeBuilders)
+      )
       const until = (one: Policy) =>
         'duration' in one.until
           ? one.until.duration
@@ -292,6 +360,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
       return {
         policy,
         stricter: {
+          scope: policy.scope,
           keepLast: policy.keepLast + more,
           ageFrom: policy.ageFrom,
           until: { duration: Math.max(until(policy), until(other)) },
@@ -312,6 +381,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
               : other.includeImages,
           includeNetworks: policy.includeNetworks && other.includeNetworks,
           includeVolumes: order[guard] ?? 'none',
+          includeBuilders: ofBuilders[builders] ?? 'none',
           includeBuildCache:
             policy.includeBuildCache && other.includeBuildCache,
           buildCacheKeep: Math.max(policy.buildCacheKeep, other.buildCacheKeep)

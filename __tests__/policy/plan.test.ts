@@ -7,7 +7,14 @@ import {
   referenceMatcher
 } from '../../src/policy/match.ts'
 import { makePlan, type Kind, type Plan } from '../../src/policy/plan.ts'
-import { inventories, now, policies, stricterPairs } from './generators.ts'
+import { policy } from '../builders.ts'
+import {
+  inventories,
+  now,
+  policies,
+  pullRequestScopes,
+  stricterPairs
+} from './generators.ts'
 
 const runs = { numRuns: 2_000 }
 
@@ -18,6 +25,23 @@ function ids(plan: Plan, kind: Kind, action: string): Set<string> {
       .map(({ id }) => id)
   )
 }
+
+/** The IDs of containers that go, those of builders as well. */
+function goneContainers(plan: Plan): Set<string> {
+  const all = [ids(plan, 'container', 'remove'), ids(plan, 'builder', 'remove')]
+  return new Set(all.flatMap((one) => [...one]))
+}
+
+/** The names of volumes that go, by themselves or with their builders. */
+function goneVolumes(plan: Plan): Set<string> {
+  const states = plan.items
+    .filter(({ decision }) => decision.action === 'remove')
+    .flatMap(({ volume = [] }) => volume)
+  return new Set([...ids(plan, 'volume', 'remove'), ...states])
+}
+
+const isBuilder = (name: string) => name.startsWith('buildx_buildkit_')
+const isState = (name: string) => isBuilder(name) && name.endsWith('_state')
 
 /** A date that is one: not Docker's "never", nor that of a reproducible build. */
 function real(instant: number | undefined): number | undefined {
@@ -40,14 +64,27 @@ test('every resource gets exactly one decision with a reason and a sentence', ()
     fc.property(inventories, policies, (inventory, policy) => {
       const { items } = makePlan(inventory, policy)
       const expected = [
-        ...inventory.containers.map(({ id }) => `container ${id}`),
+        ...inventory.containers.map(
+          ({ id, name }) => `${isBuilder(name) ? 'builder' : 'container'} ${id}`
+        ),
         ...inventory.networks.map(({ id }) => `network ${id}`),
         ...inventory.images.map(({ id }) => `image ${id}`),
-        ...inventory.volumes.map(({ name }) => `volume ${name}`),
+        ...inventory.volumes
+          .filter(({ name }) => !isState(name))
+          .map(({ name }) => `volume ${name}`),
         'build-cache build-cache'
       ]
+      const states = inventory.volumes.map(({ name }) => name).filter(isState)
+      const left = states.filter((state) =>
+        inventory.containers.every(({ name }) => `${name}_state` !== state)
+      )
+      expected.push(...left.map((state) => `builder ${state}`))
       expect(items.map(({ kind, id }) => `${kind} ${id}`).sort()).toEqual(
         expected.sort()
+      )
+      // A state volume is with its builder, or is what is left of it.
+      expect(items.flatMap(({ volume = [] }) => volume).sort()).toEqual(
+        states.sort()
       )
       for (const { decision } of items) {
         expect(decision.reason).not.toBe('')
@@ -64,7 +101,7 @@ test('nothing that a staying container needs ever goes', () => {
       const plan = makePlan(inventory, policy)
       const gone = (kind: Kind) => ids(plan, kind, 'remove')
       const stays = inventory.containers.filter(
-        ({ id }) => !gone('container').has(id)
+        ({ id }) => !goneContainers(plan).has(id)
       )
       for (const container of stays) {
         const image = inventory.images.find(({ id }) => id === container.image)
@@ -76,17 +113,61 @@ test('nothing that a staying container needs ever goes', () => {
           if (container.networks.some((one) => one === id || one === name))
             expect(gone('network').has(id)).toBe(false)
         for (const volume of container.volumes)
-          expect(gone('volume').has(volume)).toBe(false)
+          expect(goneVolumes(plan).has(volume)).toBe(false)
         for (const { id, name } of inventory.containers)
           if (container.joins.includes(id) || container.joins.includes(name))
-            expect(gone('container').has(id)).toBe(false)
+            expect(goneContainers(plan).has(id)).toBe(false)
       }
-      for (const { id, state } of inventory.containers)
-        if (!['created', 'exited', 'dead'].includes(state))
-          expect(gone('container').has(id)).toBe(false)
+      for (const { id, name, state } of inventory.containers) {
+        if (['created', 'exited', 'dead'].includes(state)) continue
+        if (isBuilder(name)) continue
+        const runs = ['running', 'paused', 'restarting'].includes(state)
+        const item = plan.items.find((one) => one.id === id)
+        if (policy.scope.kind === 'engine' || !runs)
+          expect(item?.decision.action).toBe('keep')
+        else if (item?.decision.action === 'remove')
+          expect(item.decision.stop).toBe(true)
+      }
     }),
     runs
   )
+})
+
+test('a state volume goes only with its builder, and a builder only as far as include-builders says', () => {
+  let [stopped, running, left] = [0, 0, 0]
+  fc.assert(
+    fc.property(inventories, policies, (inventory, policy) => {
+      const plan = makePlan(inventory, policy)
+      const gone = goneContainers(plan)
+      for (const name of goneVolumes(plan)) {
+        if (!isState(name)) continue
+        expect(policy.includeBuilders).not.toBe('none')
+        expect(inventory.engine.kind).toBe('docker')
+        const volume = inventory.volumes.find((one) => one.name === name)
+        expect(volume).toMatchObject({ driver: 'local', options: {} })
+        const owner = inventory.containers.find(
+          (one) => `${one.name}_state` === name
+        )
+        if (owner) expect(gone.has(owner.id)).toBe(true)
+        else left += 1
+      }
+      for (const { id, name, state, execs } of inventory.containers) {
+        if (!isBuilder(name) || !gone.has(id)) continue
+        expect(policy.includeBuilders).not.toBe('none')
+        expect(policy.scope.kind).toBe('engine')
+        if (state === 'running') {
+          expect(policy.includeBuilders).toBe('all')
+          expect(execs).toEqual([])
+          running += 1
+        } else {
+          expect(['created', 'exited', 'dead']).toContain(state)
+          stopped += 1
+        }
+      }
+    }),
+    runs
+  )
+  for (const seen of [stopped, running, left]) expect(seen).toBeGreaterThan(0)
 })
 
 test('nothing protected ever goes, nor loses a reference', () => {
@@ -99,13 +180,12 @@ test('nothing protected ever goes, nor loses a reference', () => {
         labelled.some((matches) => matches(labels))
       for (const { id, labels } of inventory.containers)
         if (isProtected(labels))
-          expect(ids(plan, 'container', 'remove').has(id)).toBe(false)
+          expect(goneContainers(plan).has(id)).toBe(false)
       for (const { id, labels } of inventory.networks)
         if (isProtected(labels))
           expect(ids(plan, 'network', 'remove').has(id)).toBe(false)
       for (const { name, labels } of inventory.volumes)
-        if (isProtected(labels))
-          expect(ids(plan, 'volume', 'remove').has(name)).toBe(false)
+        if (isProtected(labels)) expect(goneVolumes(plan).has(name)).toBe(false)
       for (const image of inventory.images)
         if (
           isProtected(image.labels) ||
@@ -160,8 +240,18 @@ test('nothing goes of which a date shows that it was in use since until, nor any
       const byUse = policy.ageFrom === 'last-used'
       const logBegan = Math.min(...events.map(({ at }) => at))
       const dates = new Map<string, (number | undefined)[]>()
-      for (const { id, createdAt, finishedAt } of containers)
-        dates.set(id, [createdAt, byUse ? finishedAt : undefined])
+      for (const one of containers) {
+        const { id, createdAt, startedAt, finishedAt } = one
+        const byStart = isBuilder(one.name) && one.state === 'running'
+        const used = events.filter(
+          ({ type, action, id }) =>
+            type === 'container' && action.startsWith('exec') && id === one.id
+        )
+        dates.set(id, byStart ? [startedAt] : [createdAt])
+        if (byUse && !byStart) dates.get(id)?.push(finishedAt)
+        if (isBuilder(one.name) && (byUse || byStart))
+          dates.get(id)?.push(...used.map(({ at }) => at))
+      }
       for (const { id, createdAt } of networks) dates.set(id, [createdAt])
       for (const { name, createdAt } of volumes) dates.set(name, [createdAt])
       for (const { id, createdAt, taggedAt, pulled } of images)
@@ -259,6 +349,7 @@ test('volumes go only past the guard, and only local ones without options', () =
         expect(options).toEqual({})
         if (name.length === 64) continue
         expect(policy.includeVolumes).toBe('all')
+        if (policy.scope.kind !== 'engine') continue
         const until =
           'duration' in policy.until
             ? policy.until.duration
@@ -269,6 +360,97 @@ test('volumes go only past the guard, and only local ones without options', () =
     }),
     runs
   )
+})
+
+/** The pull requests that the name of a tag or a project tells of. */
+function numbersIn(name: string): number[] {
+  return [...name.matchAll(/(?<=^|-)pr-(\d+)(?=-|$)/g)].map(([, digits]) =>
+    Number(digits)
+  )
+}
+
+test('in the scope of pull requests all that goes belongs to closed ones of the repository, and to no other', () => {
+  const seen = { image: 0, untag: 0, container: 0, network: 0, volume: 0 }
+  fc.assert(
+    fc.property(inventories, pullRequestScopes, (inventory, scope) => {
+      if (scope.kind !== 'pull-request') return
+      const plan = makePlan(
+        inventory,
+        policy({ scope, until: { duration: 0 }, includeVolumes: 'all' })
+      )
+      const closed = (numbers: number[]) =>
+        numbers.length > 0 &&
+        numbers.every((number) => scope.numbers.get(number) === 'closed')
+      const isOurs = (reference: string, labels: Record<string, string>) => {
+        const source = labels['org.opencontainers.image.source']
+        return source === undefined
+          ? reference.startsWith('acme/web:')
+          : source === 'https://github.com/acme/web'
+      }
+      const ofReference = (
+        reference: string,
+        labels: Record<string, string>
+      ) =>
+        isOurs(reference, labels)
+          ? numbersIn(parseReference(reference).tag ?? '')
+          : []
+      const ofProject = (labels: Record<string, string>) => {
+        const project = labels['com.docker.compose.project'] ?? ''
+        return project.includes('web') ? numbersIn(project) : []
+      }
+      const ofContainer = (one: Inventory['containers'][number]) => [
+        ...ofReference(one.imageReference, one.labels),
+        ...ofProject(one.labels)
+      ]
+      for (const image of inventory.images) {
+        const { labels, references } = image
+        const tags = references.filter((one) => !one.includes('@'))
+        for (const reference of lost(plan, image)) {
+          seen.untag += 1
+          const digest = reference.includes('@')
+          const { repository } = parseReference(reference)
+          if (!digest) expect(closed(ofReference(reference, labels))).toBe(true)
+          else
+            for (const tag of tags.filter((one) => one.startsWith(repository)))
+              expect(lost(plan, image)).toContain(tag)
+        }
+        if (tags.length > 0 || !ids(plan, 'image', 'remove').has(image.id))
+          continue
+        seen.image += 1
+        expect(
+          closed(numbersIn(labels['org.opencontainers.image.version'] ?? ''))
+        ).toBe(true)
+      }
+      // Of one that was started by a digest, the image tells.
+      for (const one of inventory.containers) {
+        if (!ids(plan, 'container', 'remove').has(one.id)) continue
+        seen.container += 1
+        if (!one.imageReference.includes('@'))
+          expect(closed(ofContainer(one))).toBe(true)
+      }
+      for (const [kind, things] of [
+        ['network', inventory.networks.map((one) => ({ ...one, key: one.id }))],
+        ['volume', inventory.volumes.map((one) => ({ ...one, key: one.name }))]
+      ] as const)
+        for (const { key, name, labels } of things) {
+          if (!ids(plan, kind, 'remove').has(key)) continue
+          seen[kind] += 1
+          const users = inventory.containers.filter((one) =>
+            [...one.networks, ...one.volumes, ...one.binds].some(
+              (used) => used === key || used === name || used.includes(name)
+            )
+          )
+          const found = [...ofProject(labels), ...users.flatMap(ofContainer)]
+          if (!users.some((one) => one.imageReference.includes('@')))
+            expect(closed(found)).toBe(true)
+          for (const user of users)
+            expect(ids(plan, 'container', 'remove').has(user.id)).toBe(true)
+        }
+      expect(ids(plan, 'build-cache', 'remove').size).toBe(0)
+    }),
+    runs
+  )
+  for (const number of Object.values(seen)) expect(number).toBeGreaterThan(3)
 })
 
 test('the plan is the same whatever the order of the inventory', () => {

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import type { Container } from '../../src/policy/inventory.ts'
 import { needsOf } from '../../src/policy/needs.ts'
 import {
+  recheckBuilder,
   recheckContainer,
   recheckImage,
   recheckNetwork,
@@ -71,6 +72,31 @@ test.each([{ state: 'running' }, { startedAt: now }, { finishedAt: now }])(
   }
 )
 
+test.each([
+  ['running', {}, true],
+  ['running', { state: 'exited', finishedAt: now }, true],
+  ['running', { state: 'dead', finishedAt: now }, true],
+  // Started with --rm, it is removed by the engine.
+  ['running', { state: 'removing' }, true],
+  ['running', { state: 'paused' }, false],
+  ['running', { startedAt: now }, false],
+  ['running', { state: 'exited', startedAt: now, finishedAt: now }, false],
+  ['paused', {}, true],
+  ['paused', { state: 'running' }, false],
+  // The engine starts it again and again.
+  ['restarting', { state: 'running', startedAt: now }, true],
+  ['restarting', { startedAt: now, finishedAt: now }, true],
+  ['restarting', { state: 'exited', startedAt: now }, true],
+  ['restarting', { state: 'paused' }, false],
+  ['exited', { state: 'running', startedAt: now }, false]
+])('one that is to be stopped was %s, and now: %j', (state, parts, same) => {
+  const stopping = container('c', { state })
+  const containers = new Map([['c', { ...stopping, ...parts }]])
+  const change = recheckContainer(stopping, look({ containers }), true)
+  if (same) expect(change).toBeUndefined()
+  else expect(change).toEqual(changed)
+})
+
 test('what a container needs by now has changed', () => {
   const came = container('new', {
     state: 'created',
@@ -124,6 +150,105 @@ test('an image of which a child is left', () => {
   expect(recheckImage(planned.image, look(), [], [image('child')])).toEqual({
     changed: 'parent of child'
   })
+})
+
+const state = volume('buildx_buildkit_b0_state')
+const ofBuilder = container('b', {
+  name: 'buildx_buildkit_b0',
+  state: 'running',
+  volumes: [state.name]
+})
+const builder = {
+  id: 'b',
+  name: ofBuilder.name,
+  container: ofBuilder,
+  volume: state
+}
+const left = { ...builder, id: state.name, container: undefined }
+
+/** A look at the builder, with what else is there and what the events say. */
+function lookAtBuilder(
+  parts: Partial<Container> | undefined,
+  more: Partial<SecondLook> = {},
+  others: Container[] = []
+): SecondLook {
+  const own = parts ? [{ ...ofBuilder, ...parts }] : []
+  const there = [...own, ...others]
+  return look({
+    needs: needsOf(there, { containers: there, images: [] }),
+    containers: new Map(there.map((one) => [one.id, one])),
+    volumes: new Map([[state.name, state]]),
+    ...more
+  })
+}
+
+test('a builder that is as it was may go, and what is left of one', () => {
+  expect(recheckBuilder(builder, lookAtBuilder({}))).toBeUndefined()
+  const bare = { ...builder, volume: undefined }
+  expect(recheckBuilder(bare, lookAtBuilder({}))).toBeUndefined()
+  expect(recheckBuilder(left, lookAtBuilder(undefined))).toBeUndefined()
+  // Without its volume there is less to do.
+  const volumes = new Map<string, never>()
+  expect(recheckBuilder(builder, lookAtBuilder({}, { volumes }))).toBe(
+    undefined
+  )
+})
+
+test('a builder is gone with its container and its volume, and not with its container alone', () => {
+  const volumes = new Map<string, never>()
+  const nothing = lookAtBuilder(undefined, { volumes })
+  expect(recheckBuilder(builder, nothing)).toBe('gone')
+  expect(recheckBuilder(left, nothing)).toBe('gone')
+  expect(recheckBuilder(builder, lookAtBuilder(undefined))).toEqual({
+    changed: 'its container was removed meanwhile'
+  })
+})
+
+const user = container('user', { volumes: [state.name] })
+test.each<[string, SecondLook]>([
+  ['was restarted', lookAtBuilder({ startedAt: now })],
+  ['was stopped', lookAtBuilder({ state: 'exited' })],
+  ['has a client', lookAtBuilder({ execs: ['process'] })],
+  ['does not tell of clients', lookAtBuilder({ execs: undefined })],
+  [
+    'had a client since',
+    lookAtBuilder(
+      {},
+      { usedSince: (id) => (id === 'b' ? 'used by a client' : undefined) }
+    )
+  ],
+  ['has a volume with another user', lookAtBuilder({}, {}, [user])],
+  [
+    'has a volume that was mounted since',
+    lookAtBuilder(
+      {},
+      { usedSince: (id) => (id === state.name ? 'mounted' : undefined) }
+    )
+  ],
+  [
+    'has a volume that was made anew',
+    lookAtBuilder(
+      {},
+      { volumes: new Map([[state.name, { ...state, createdAt: now }]]) }
+    )
+  ],
+  [
+    'has a volume of which the engine does not tell',
+    lookAtBuilder({}, { isUnreadable: (id) => id === state.name })
+  ],
+  [
+    'was joined by another one',
+    lookAtBuilder({}, {}, [container('side', { joins: ['b'] })])
+  ]
+])('a builder that %s has changed', (_, seen) => {
+  expect(recheckBuilder(builder, seen)).toEqual(changed)
+})
+
+test('what is left of a builder has changed once the builder is back, or somebody else uses it', () => {
+  expect(recheckBuilder(left, lookAtBuilder({}))).toEqual(changed)
+  expect(recheckBuilder(left, lookAtBuilder(undefined, {}, [user]))).toEqual(
+    changed
+  )
 })
 
 test('a volume that was made anew under its name', () => {

@@ -34,8 +34,13 @@ const images = [
 const reportFacts: ReportFacts = {
   engine: inventory().engine,
   inventory: inventory({ images }),
-  plan: { items: [], unmatched: [] },
-  sizes: { containers: new Map(), volumes: new Map(), layers: new Map() },
+  plan: { scope: 'engine', items: [], unmatched: [] },
+  sizes: {
+    containers: new Map(),
+    volumes: new Map(),
+    builders: new Map(),
+    layers: new Map()
+  },
   removal: undefined,
   disk: { before: undefined, after: { free: 5, used: 9 } },
   startedAt: new Date(0),
@@ -45,7 +50,7 @@ const reportFacts: ReportFacts = {
 function report(items: PlanItem[], removal: Removal | undefined) {
   return makeReport({
     ...reportFacts,
-    plan: { items, unmatched: [] },
+    plan: { scope: 'engine', items, unmatched: [] },
     removal
   })
 }
@@ -192,11 +197,17 @@ test('what stays has what it holds alone, and an image that goes what it can be 
         item('image', '2', kept),
         item('volume', 'v', kept),
         item('volume', 'w', kept),
+        { ...item('builder', 'b', kept), volume: 'b_state' },
         item('build-cache', 'build-cache', kept)
       ],
+      scope: 'engine',
       unmatched: []
     },
-    sizes: { ...reportFacts.sizes, volumes: new Map([['v', 3]]) }
+    sizes: {
+      ...reportFacts.sizes,
+      volumes: new Map([['v', 3]]),
+      builders: new Map([['b', 5]])
+    }
   })
   expect(made.resources.map(({ ownBytes }) => ownBytes)).toEqual([
     undefined,
@@ -204,10 +215,14 @@ test('what stays has what it holds alone, and an image that goes what it can be 
     0,
     3,
     undefined,
+    5,
     7
   ])
+  expect(made.resources.find(({ kind }) => kind === 'builder')?.volume).toBe(
+    'b_state'
+  )
   expect(made.resources.map(({ digests }) => digests?.[0])).toEqual([
     'app@sha256:1',
-    ...Array<undefined>(5)
+    ...Array<undefined>(6)
   ])
 })

@@ -122,38 +122,88 @@ async function listIds(
   args: readonly string[]
 ): Promise<string[]> {
   const command = args.slice(0, 2).join(' ')
-  const { stdout } = succeed(await docker(args), command)
+  return readIds(succeed(await docker(args), command).stdout, args)
+}
+
+function readIds(stdout: string, args: readonly string[]): string[] {
+  const command = args.slice(0, 2).join(' ')
   return [...new Set(readJsonLines(stdout, z.string().min(1), command))]
 }
 
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'] as const
 
-/**
- * All containers, in every state. Those that are `known` are not asked for again, but only whether they are still there.
- * `ls` prints only IDs: with all it knows it would have the engine measure each.
- */
+/** All containers, in every state. */
 export async function listContainers(
   docker: Docker,
-  { kind }: Engine,
-  known: readonly Container[] = []
+  engine: Engine
 ): Promise<Container[]> {
-  const ids = await listIds(docker, [
-    ...listAllContainers,
-    '--format',
-    '{{json .ID}}'
-  ])
-  const left = new Set(ids)
-  const same = known.filter(({ id }) => left.delete(id))
-  const inspected = await inspect(
-    docker,
-    'container',
-    [...left],
-    containerSchema
+  const ids = await listIds(docker, listContainerIds)
+  return inspectContainers(docker, engine, ids)
+}
+
+/**
+ * All containers again, but for those that are `gone`: only those that came since the inventory and the `changing` ones
+ * are asked for. Which image, volumes and other containers one needs is fixed when it is made; its networks and its
+ * state are not.
+ */
+export async function listContainersAgain(
+  docker: Docker,
+  { engine, containers }: Inventory,
+  {
+    changing,
+    gone
+  }: { changing: (id: string) => boolean; gone: (id: string) => boolean }
+): Promise<Container[]> {
+  const known = containers.filter(({ id }) => !gone(id))
+  const { ids, all } = await listContainerIdsAgain(docker, engine, known)
+  const listed = new Set(ids)
+  const left = known.filter(({ id }) => !all || listed.has(id))
+  // Whether one is part of a pod, only all of them together tell.
+  const asked = left.filter(
+    ({ id }) => engine.kind === 'podman' || changing(id)
   )
+  const same = left.filter((one) => !asked.includes(one))
+  for (const { id } of same) listed.delete(id)
+  const found = await inspectContainers(docker, engine, [
+    ...new Set([...listed, ...asked.map(({ id }) => id)])
+  ])
+  return [...same, ...found]
+}
+
+/** `ls` prints only IDs: with all it knows it would have the engine measure each. */
+const listContainerIds = [
+  ...listAllContainers,
+  '--format',
+  '{{json .ID}}'
+] as const
+
+/** The IDs of all containers; or only of those that have come since, where the listing takes long. */
+async function listContainerIdsAgain(
+  docker: Docker,
+  engine: Engine,
+  known: readonly Container[]
+): Promise<{ ids: string[]; all: boolean }> {
+  const age = ({ createdAt = 0 }: Container) => -createdAt
+  const newest = known.toSorted((a, b) => age(a) - age(b))[0]
+  if (traitsOf(engine).listsContainersSlowly && newest !== undefined) {
+    const args = [...listContainerIds, '--filter', `since=${newest.id}`]
+    const { exitCode, stdout } = await docker(args)
+    // It fails where that one is gone meanwhile.
+    if (exitCode === 0) return { ids: readIds(stdout, args), all: false }
+  }
+  return { ids: await listIds(docker, listContainerIds), all: true }
+}
+
+async function inspectContainers(
+  docker: Docker,
+  { kind }: Engine,
+  ids: readonly string[]
+): Promise<Container[]> {
+  const inspected = await inspect(docker, 'container', ids, containerSchema)
   const others = await Promise.all(
     inspected.unreadable.map((id) => readFromListing(docker, id))
   )
-  const found = [...same, ...inspected.found.map(readContainer)]
+  const found = inspected.found.map(readContainer)
   return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()]
 }
 
@@ -190,7 +240,8 @@ async function readFromListing(
       networks: networks.split(','),
       volumes: mounts.split(','),
       binds: mounts.split(','),
-      joins: []
+      joins: [],
+      execs: undefined
     })
   )
 }
@@ -229,7 +280,8 @@ function readContainer(raw: z.output<typeof containerSchema>): Container {
     networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
     volumes: named('volume').map(({ Name }) => Name),
     binds: named('bind').map(({ Source }) => Source),
-    joins: [...joined, ...linked]
+    joins: [...joined, ...linked],
+    execs: raw.ExecIDs === null ? [] : raw.ExecIDs
   }
 }
 

@@ -17,7 +17,7 @@ export function takesParents(version: string): boolean {
 /** What is left alone on Podman, said once. */
 export function podmanNote({ version, takesParents }: Engine): string {
   return (
-    `This engine is Podman ${version}. Left alone are pods with all their containers, and named volumes. ` +
+    `This engine is Podman ${version}. Left alone are pods with all their containers, named volumes, and builders of buildx. ` +
     'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
     'A build at the same time can fail while images are removed.' +
     (takesParents

@@ -1,7 +1,16 @@
-import type { CacheRecord, Inventory } from '../policy/inventory.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
+import { findBuilders } from '../policy/builders.ts'
+import type {
+  CacheRecord,
+  EngineEvent,
+  Inventory
+} from '../policy/inventory.ts'
 import { inLevels } from '../policy/levels.ts'
 import type { Kind, PlanItem } from '../policy/plan.ts'
 import {
+  isBeingRemoved,
+  recheckBuilder,
   recheckContainer,
   recheckImage,
   recheckNetwork,
@@ -17,10 +26,13 @@ import {
   type Output
 } from './cli.ts'
 import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
+import { removeBuilder, timeWithoutClient } from './builders.ts'
 import { inspectImages } from './inventory.ts'
 import { byKey, lookAgain } from './secondLook.ts'
+import type { Inspectable } from './inspect.ts'
 import type { Watch } from './watch.ts'
 import { imageId } from './podman.ts'
+import { kept, readChange, readRefusal } from './refusal.ts'
 import { referencesToUntag, removeImage, untag } from './untag.ts'
 
 /** What became of a planned removal. */
@@ -50,6 +62,8 @@ export type RemovalOptions = {
   listCache: (docker: Docker) => Promise<CacheRecord[] | undefined>
   /** Batches at once. */
   concurrency: number
+  /** Milliseconds, as Date.now() counts, when the listing was there: it is the first look for clients of builders. */
+  listedAt: number
   /** Milliseconds, as Date.now() counts, after which no new work begins. */
   deadline: number
   signal: AbortSignal
@@ -67,27 +81,34 @@ export type Removal = {
 }
 
 /**
- * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
- * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
- * results, one for each item.
+ * Removes what the plan wants gone: containers, builders, networks, images, volumes, then the build cache, in small
+ * batches, each checked again right before. Never forces. Never throws: what an error of the engine left undone is in
+ * the results, one for each item.
  */
 export async function removeAll(
   items: readonly PlanItem[],
   options: RemovalOptions
 ): Promise<Removal> {
   const act = createAct(options)
-  for (const kind of ['container', 'network', 'image', 'volume'] as const) {
-    const ofKind = items.filter((item) => item.kind === kind)
-    for (const level of inLevels(ofKind, options.inventory))
-      await act.removeInBatches(kind, level)
+  const levels = (...kinds: Kind[]) => {
+    const ofKind = items.filter(({ kind }) => kinds.includes(kind))
+    return inLevels(ofKind, options.inventory)
   }
+  for (const level of levels('container', 'builder')) {
+    const builders = level.filter(({ kind }) => kind === 'builder')
+    const containers = level.filter(({ kind }) => kind === 'container')
+    await act.removeInBatches('container', containers)
+    await act.removeBuilders(builders)
+  }
+  for (const kind of ['network', 'image', 'volume'] as const)
+    for (const level of levels(kind)) await act.removeInBatches(kind, level)
   await act.lookAtCache()
   for (const item of items.filter(({ kind }) => kind === 'build-cache'))
     await act.prune(item)
   return act.finish(items)
 }
 
-type RemovableKind = Exclude<Kind, 'build-cache'>
+type RemovableKind = Exclude<Kind, 'builder' | 'build-cache'>
 
 /** How each kind is removed, and how its success reads on standard output. */
 const commands = {
@@ -109,22 +130,38 @@ function readWord(line: string): string {
     : word
 }
 
+/** Seconds in which a container may end by itself before the engine kills it. */
+const stopTime = '10'
+
+/** Milliseconds before the end of the time in which no stop begins any more: the grace is no longer than a stop. */
+const stopMargin = 5_000
+
+const stopContainers = ['container', 'stop', '--time', stopTime]
+
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000
 const firstBatch = 8
 const largestBatch = 100
 
 function createAct(options: RemovalOptions) {
-  const { inventory, watch, concurrency, deadline, signal, onResult } = options
+  const { inventory, concurrency, deadline, signal, onResult } = options
+  const watch: Watch = {
+    events: () => options.watch.events().filter((event) => !isOwn(event))
+  }
   // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
   const docker: Docker = (args, more) =>
     options.docker(args, { grace: true, ...more })
   const recheck = createRecheck(inventory, {
-    isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
+    stops: (id) => toStop.has(id),
+    isLeft: (id) => !isGone(id),
     takenOff: (id) => takenOff.get(id) ?? []
   })
+  const builders = byKey(findBuilders(inventory), ({ id }) => id)
   const results = new Map<PlanItem, Result>()
-  /** What became of images, by ID. */
+  /** Containers that run and are to go, and those of them that were told to stop. */
+  const toStop = new Set<string>()
+  const stopping = new Set<string>()
+  /** What became of containers and images, by ID. */
   const fates = new Map<string, Fate['outcome']>()
   /** References that are off an image already, whatever becomes of it. */
   const takenOff = new Map<string, string[]>()
@@ -133,16 +170,48 @@ function createAct(options: RemovalOptions) {
   let fatal: DockerError | undefined
   let cacheAfter: CacheRecord[] | undefined
 
+  const isGone = (id: string) =>
+    ['removed', 'gone'].includes(fates.get(id) ?? '')
+
+  /** Looks again; what the state of some `containers` is now matters as well. */
+  const look = (
+    kind: Inspectable,
+    ids: readonly string[],
+    containers: readonly string[] = []
+  ) => {
+    const asked = new Set([...ids, ...containers])
+    const changing = (id: string) => kind === 'network' || asked.has(id)
+    const others = { changing, gone: isGone }
+    return lookAgain(docker, inventory, watch, kind, ids, others)
+  }
+
   const stopped = () =>
     fatal !== undefined || signal.aborted || Date.now() >= deadline
+
+  /** A stop that begins must have the time to end. */
+  const late = (at = Date.now()) => at + stopMargin >= deadline
+
+  /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
+  function isOwn({ id, container }: EngineEvent): boolean {
+    return stopping.has(container || id)
+  }
 
   function settle(item: PlanItem, fate: Fate): void {
     if (results.has(item)) return
     const off = takenOff.get(item.id) ?? []
-    const partly = off.length > 0 && !['removed', 'gone'].includes(fate.outcome)
-    const result = { item, ...fate, ...(partly && { removedReferences: off }) }
+    const left = !['removed', 'gone'].includes(fate.outcome)
+    const result = {
+      item,
+      ...fate,
+      ...(left && off.length > 0 && { removedReferences: off }),
+      ...(left &&
+        stopping.has(item.id) && {
+          detail: `it was told to stop; ${fate.detail ?? 'it is still there'}`
+        })
+    }
     results.set(item, result)
-    if (item.kind === 'image') fates.set(item.id, fate.outcome)
+    if (['container', 'image', 'builder'].includes(item.kind))
+      fates.set(item.id, fate.outcome)
     onResult(result)
   }
 
@@ -150,7 +219,11 @@ function createAct(options: RemovalOptions) {
     kind: RemovableKind,
     items: readonly PlanItem[]
   ): Promise<void> {
-    const queue = [...items]
+    if (kind === 'container') await stopAll(items)
+    const queue = items.filter(
+      (item) =>
+        !results.has(item) && (!toStop.has(item.id) || stopping.has(item.id))
+    )
     let size = firstBatch
     async function lane(): Promise<void> {
       while (queue.length > 0 && !stopped()) {
@@ -168,6 +241,58 @@ function createAct(options: RemovalOptions) {
       }
     }
     await Promise.all(Array.from({ length: concurrency }, lane))
+  }
+
+  /** Stops what runs and is to go; settles what cannot be stopped. */
+  async function stopAll(items: readonly PlanItem[]): Promise<void> {
+    const queue = items.filter(({ decision }) => 'stop' in decision)
+    for (const { id } of queue) toStop.add(id)
+    while (queue.length > 0 && !stopped() && !late()) {
+      const ids = queue.slice(0, largestBatch).map(({ id }) => id)
+      const batch = queue.splice(0, countForOneCall(ids, largestBatch))
+      try {
+        const going = await stillGoing('container', batch)
+        const { running } = await stop(going)
+        for (const item of running) {
+          // Once more, alone: what the engine says now is about this one.
+          const { running, output } = await stop([item])
+          const [left] = await stillGoing('container', running)
+          if (left !== undefined)
+            settle(left, {
+              outcome: 'failed',
+              detail: wordsOf(output, 'container stop')
+            })
+        }
+      } catch (error) {
+        fatal ??= asDockerError(error)
+      }
+    }
+  }
+
+  /** Stops containers with one call, which waits for all of them; returns those that it did not stop, and its words. */
+  async function stop(
+    items: readonly PlanItem[]
+  ): Promise<{ running: PlanItem[]; output: Output }> {
+    const ids = items.map(({ id }) => id)
+    if (ids.length === 0)
+      return { running: [], output: { exitCode: 0, stdout: '', stderr: '' } }
+    for (const id of ids) stopping.add(id)
+    const output = await docker([...stopContainers, '--', ...ids])
+    const words = new Set(output.stdout.split('\n').map(readWord))
+    // Those that were started with --rm the engine removes by itself then.
+    for (const word of words) everSaid.add(word)
+    return { running: items.filter(({ id }) => !words.has(id)), output }
+  }
+
+  /** Waits until the engine has removed what it removes by itself, as soon as it is stopped. */
+  async function waitForEngine(items: readonly PlanItem[]): Promise<void> {
+    const ids = items.map(({ id }) => id).filter((id) => stopping.has(id))
+    for (let attempt = 0; ids.length > 0 && attempt < 20; attempt += 1) {
+      const { containers } = await look('container', ids)
+      const left = ids.flatMap((id) => containers.get(id) ?? [])
+      if (!left.some(isBeingRemoved)) return
+      await sleep(250)
+    }
   }
 
   /** Returns its pace: how many a millisecond were removed, once it had been looked at them again. */
@@ -188,6 +313,7 @@ function createAct(options: RemovalOptions) {
   ): Promise<void> {
     await remove(kind, whole)
     const unclear = whole.filter((item) => !results.has(item))
+    await waitForEngine(unclear)
     for (const item of await attempt(unclear, () =>
       stillGoing(kind, unclear, noteLost)
     )) {
@@ -196,7 +322,7 @@ function createAct(options: RemovalOptions) {
       const [left] = results.has(item)
         ? []
         : await attempt([item], () => stillGoing(kind, [item], noteLost))
-      if (left !== undefined) settle(left, readRefusal(kind, output))
+      if (left !== undefined) settle(left, readRefusal(output, `${kind} rm`))
     }
   }
 
@@ -263,11 +389,11 @@ function createAct(options: RemovalOptions) {
   ): Promise<PlanItem[]> {
     if (items.length === 0) return []
     const ids = items.map(({ id }) => id)
-    const look = await lookAgain(docker, inventory, watch, kind, ids)
-    await note?.(items, look)
+    const seen = await look(kind, ids)
+    await note?.(items, seen)
     return items.filter((item) => {
       const { id } = item
-      const change = recheck[kind](id, look)
+      const change = recheck[kind](id, seen)
       if (change === 'gone')
         settle(item, {
           outcome: everSaid.has(commands[kind].said(id)) ? 'removed' : 'gone'
@@ -277,10 +403,54 @@ function createAct(options: RemovalOptions) {
     })
   }
 
+  /** Removes builders, those that run last: they must have been without a client for a while. */
+  async function removeBuilders(items: readonly PlanItem[]): Promise<void> {
+    const runs = ({ decision }: PlanItem) => 'stop' in decision
+    const limit = pLimit(concurrency)
+    await limit.map(
+      items.filter((item) => !runs(item)),
+      endBuilder
+    )
+    const running = items.filter(runs)
+    const end = options.listedAt + timeWithoutClient
+    if (running.length === 0 || stopped() || late(end)) return
+    // A cancel ends the wait.
+    await sleep(end - Date.now(), undefined, { signal }).catch(() => undefined)
+    await limit.map(running, async (item) => {
+      if (!late()) await endBuilder(item)
+    })
+  }
+
+  async function endBuilder(item: PlanItem): Promise<void> {
+    const builder = builders.get(item.id)
+    if (builder === undefined) throw new Error(`${item.id} is no builder`)
+    if (stopped()) return
+    const states = builder.volume ? [builder.volume.name] : []
+    const { id } = builder.container ?? {}
+    const lookAtIt = () => look('volume', states, id ? [id] : [])
+    const tools = {
+      docker,
+      look: lookAtIt,
+      stop: async () => (await stop([item])).output
+    }
+    try {
+      const change = recheckBuilder(builder, await lookAtIt())
+      const fate = change
+        ? readChange(change)
+        : await attempt([item], () => removeBuilder(builder, tools))
+      settle(item, fate)
+    } catch (error) {
+      fatal ??= asDockerError(error)
+    }
+  }
+
   /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
   async function lookAtCache(): Promise<void> {
     const shares = inventory.buildCache.records?.some(({ shared }) => shared)
-    if (!shares || ![...fates.values()].includes('removed') || stopped()) return
+    const freed = [...results.values()].some(
+      ({ item, outcome }) => item.kind === 'image' && outcome === 'removed'
+    )
+    if (!shares || !freed || stopped()) return
     try {
       cacheAfter = await options.listCache(docker)
     } catch {
@@ -347,13 +517,15 @@ function createAct(options: RemovalOptions) {
     return { results: [...results.values()], fatal, cacheAfter }
   }
 
-  return { removeInBatches, lookAtCache, prune, finish }
+  return { removeInBatches, removeBuilders, lookAtCache, prune, finish }
 }
 
 /** Makes the check of each kind against a second look. */
 function createRecheck(
   { containers, networks, images, volumes }: Inventory,
   done: {
+    /** Tells whether a container was running, and is stopped to go. */
+    stops: (id: string) => boolean
     /** Tells whether an image that was to go is still there. */
     isLeft: (id: string) => boolean
     /** The references that this run has taken off an image. */
@@ -380,7 +552,8 @@ function createRecheck(
   return {
     container: checking(
       byKey(containers, ({ id }) => id),
-      recheckContainer
+      (container, look) =>
+        recheckContainer(container, look, done.stops(container.id))
     ),
     network: checking(
       byKey(networks, ({ id }) => id),
@@ -402,25 +575,11 @@ function createRecheck(
   }
 }
 
-function kept(detail: string): Fate {
-  return { outcome: 'kept', reason: 'changed', detail }
-}
-
 function readUntagging(words: string, done: readonly string[]): Fate {
   if (words !== '') return { outcome: 'failed', detail: words }
   return done.length > 0
     ? { outcome: 'untagged' }
     : kept('its references mean other images now')
-}
-
-/** Words of the engine about a use that no listing shows yet. */
-const used =
-  /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i
-
-/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal(kind: RemovableKind, output: Output): Fate {
-  const detail = wordsOf(output, `${kind} rm`)
-  return used.test(detail) ? kept(detail) : { outcome: 'failed', detail }
 }
 
 function asDockerError(error: unknown): DockerError {

@@ -92,6 +92,8 @@ export const containerSchema = z.object({
     })
     .nullish(),
   Mounts: orElse(z.array(mountSchema), []),
+  /** Null for none. */
+  ExecIDs: z.array(z.string()).nullish(),
   NetworkSettings: z
     .object({
       /** Names with the IDs of the networks; a container that never started has no IDs. */

@@ -9,29 +9,25 @@ import {
   inspectImages,
   inspectNetworks,
   inspectVolumes,
-  listContainers
+  listContainersAgain
 } from './inventory.ts'
 
 /**
- * Reads again what could speak against the removal of some things: all containers, and the things themselves. Which
- * image, volumes and other containers one needs is fixed when it is made; networks and its state are not.
+ * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
+ * state of those whose state is `changing`, and the things themselves.
  */
 export async function lookAgain(
   docker: Docker,
   inventory: Inventory,
   watch: Watch,
   kind: Inspectable,
-  ids: readonly string[]
+  ids: readonly string[],
+  others: { changing: (id: string) => boolean; gone: (id: string) => boolean }
 ): Promise<SecondLook> {
   const { engine, images: allImages } = inventory
-  const changing = new Set(kind === 'container' ? ids : [])
-  const known =
-    kind === 'network'
-      ? []
-      : inventory.containers.filter(({ id }) => !changing.has(id))
   const nothing = { found: [], unreadable: [] }
   const [containers, networks, images, volumes] = await Promise.all([
-    listContainers(docker, engine, known),
+    listContainersAgain(docker, inventory, others),
     kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
     kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
     kind === 'volume' ? inspectVolumes(docker, ids) : nothing

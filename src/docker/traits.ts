@@ -10,6 +10,8 @@ export type Traits = {
   packedLayers: boolean
   /** Inspection takes longer the more images there are: what an earlier run was told is not asked again. */
   remembersImages: boolean
+  /** The listing of containers looks up the image of each, which takes long; with a filter only of those that it lists. */
+  listsContainersSlowly: boolean
   /** The cache of builds is no image, and has commands of its own (23, 33). */
   buildCache: boolean
 }
@@ -20,6 +22,7 @@ const traits = {
     digestsAreFromRegistries: true,
     packedLayers: false,
     remembersImages: false,
+    listsContainersSlowly: false,
     buildCache: true
   },
   containerd: {
@@ -27,6 +30,7 @@ const traits = {
     digestsAreFromRegistries: false,
     packedLayers: true,
     remembersImages: true,
+    listsContainersSlowly: true,
     buildCache: true
   },
   podman: {
@@ -34,6 +38,7 @@ const traits = {
     digestsAreFromRegistries: false,
     packedLayers: false,
     remembersImages: false,
+    listsContainersSlowly: false,
     buildCache: false
   }
 } satisfies Record<string, Traits>

@@ -1,8 +1,9 @@
 import { plausible, type Evidence } from './age.ts'
+import { isBuilder } from './builders.ts'
 import type { EngineEvent, Inventory } from './inventory.ts'
 import { imageFinder } from './needs.ts'
 
-/** What the event log and the ledger show of images and networks (by ID) and of volumes (by name). */
+/** What the event log and the ledger show of images, networks and builders (by ID) and of volumes (by name). */
 export type EvidenceIndex = {
   of: (id: string) => readonly Evidence[]
   /** The oldest event: what is in no later one has not happened since. Undefined where that does not hold. */
@@ -67,12 +68,25 @@ export function usesInLog(
   const imageOf = new Map(
     inventory.containers.map(({ id, image }) => [id, image])
   )
+  const builders = new Set(
+    inventory.containers.filter(isBuilder).map(({ id }) => id)
+  )
   for (const event of inventory.events) {
-    const { ids, of } = readEvent(event, findImages, imageOf)
+    const { ids, of } = isClient(event, builders)
+      ? { ids: [event.id], of: 'used by a client' }
+      : readEvent(event, findImages, imageOf)
     for (const id of ids)
       found.set(id, [...(found.get(id) ?? []), { at: event.at, of }])
   }
   return (id) => found.get(id) ?? []
+}
+
+/** A build talks to its builder through a process in the container. */
+function isClient(
+  { type, action, id }: EngineEvent,
+  builders: ReadonlySet<string>
+): boolean {
+  return type === 'container' && /^exec_/.test(action) && builders.has(id)
 }
 
 /** What was used by an event, and how. */

@@ -56,6 +56,8 @@ export type Container = {
   binds: string[]
   /** IDs or names of containers whose namespaces it joins or that it links to: without them it does not start. */
   joins: string[]
+  /** IDs of the processes that `docker exec` runs in it; undefined where the engine does not tell. */
+  execs: string[] | undefined
 }
 
 export type Image = {
@@ -127,6 +129,8 @@ export type EngineEvent = {
   id: string
   /** Of a container: its image as it was typed. */
   image: string
+  /** Of a network or a volume: the container that it was about. */
+  container?: string
 }
 
 /** Undefined records: the engine has none to tell of, or was too slow to tell. */

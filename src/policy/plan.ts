@@ -1,5 +1,6 @@
 import type { Age } from './age.ts'
 import { decideBuildCache, type CachePlan } from './buildCache.ts'
+import { decideLeftStates, findBuilders, isBuilder } from './builders.ts'
 import { freedByRemoval, type LayerSizes } from './bytes.ts'
 import { heldByCache, ownOfShared, type Held } from './cached.ts'
 import { decideContainers } from './containers.ts'
@@ -11,11 +12,13 @@ import { inLevels } from './levels.ts'
 import { needsOf } from './needs.ts'
 import { decideNetworks } from './networks.ts'
 import type { Policy } from './policy.ts'
+import { describeScope } from './scope.ts'
 import { decideVolumes } from './volumes.ts'
 
 /** The kinds of resources, in the order in which they go: what goes frees what it needed. */
 export const kinds = [
   'container',
+  'builder',
   'network',
   'image',
   'volume',
@@ -30,6 +33,8 @@ export type PlanItem = {
   id: string
   name: string
   references?: string[]
+  /** Of a builder: the volume with its state, which goes with it. */
+  volume?: string
   decision: Decision
   age: Age
   /** What its removal frees for certain; undefined where it is not known. 0 for what stays. */
@@ -40,7 +45,12 @@ export type PlanItem = {
   estimated?: boolean
 }
 
-export type Plan = { items: PlanItem[]; unmatched: Unmatched[] }
+export type Plan = {
+  /** What it is limited to, in words. */
+  scope: string
+  items: PlanItem[]
+  unmatched: Unmatched[]
+}
 
 /** The one resource that the build cache is: the builder itself picks its records. */
 export const buildCacheId = 'build-cache'
@@ -56,7 +66,8 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
   const volumes = sorted(inventory.volumes, ({ name }) => name)
 
   const context = createContext(policy, inventory)
-  const ofContainers = decideContainers(containers, context)
+  const builders = findBuilders({ containers, volumes })
+  const ofContainers = decideContainers(containers, builders, context)
   const staying = containers.filter(
     ({ id }) => ofContainers.get(id)?.decision.action === 'keep'
   )
@@ -67,25 +78,46 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
   }
   const ofNetworks = decideNetworks(networks, needs, context)
   const ofImages = decideImages(images, needs.staying, context)
-  const ofVolumes = decideVolumes(volumes, needs, context)
+  const left = builders.filter(({ container }) => container === undefined)
+  const ofBuilders = new Map([
+    ...ofContainers,
+    ...decideLeftStates(
+      left.flatMap(({ volume = [] }) => volume),
+      needs,
+      context
+    )
+  ])
+  const states = new Set(builders.map(({ volume }) => volume?.name))
+  const others = volumes.filter(({ name }) => !states.has(name))
+  const ofVolumes = decideVolumes(others, needs, context)
   const imagesGo = [...ofImages.values()].some(
     ({ decision }) => decision.action === 'remove'
   )
   const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context)
 
   const items = [
-    ...containers.map((one) => makeItem('container', one, ofContainers)),
+    ...containers
+      .filter((one) => !isBuilder(one))
+      .map((one) => makeItem('container', one, ofContainers)),
+    ...builders.map(({ id, name, volume }) => ({
+      ...makeItem('builder', { id, name }, ofBuilders),
+      ...(volume && { volume: volume.name })
+    })),
     ...networks.map((one) => makeItem('network', one, ofNetworks)),
     ...images.map((image) => ({
       ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
       references: image.references
     })),
-    ...volumes.map(({ name }) =>
+    ...others.map(({ name }) =>
       makeItem('volume', { id: name, name }, ofVolumes)
     ),
     makeCacheItem(ofCache)
   ]
-  return { items, unmatched: unmatchedPatterns(inventory, policy) }
+  return {
+    scope: describeScope(policy.scope),
+    items,
+    unmatched: unmatchedPatterns(inventory, policy)
+  }
 }
 
 function sorted<T>(items: readonly T[], key: (item: T) => string): T[] {
@@ -130,6 +162,7 @@ export function plannedItems(plan: Plan): PlanItem[] {
 export type Sizes = {
   containers: ReadonlyMap<string, number>
   volumes: ReadonlyMap<string, number>
+  builders: ReadonlyMap<string, number>
   layers: LayerSizes
 }
 
@@ -151,6 +184,7 @@ export function measurePlan(
   const going = inventory.images.filter(({ id }) => figures.has(id))
   const measure: Record<Kind, (item: PlanItem) => Partial<PlanItem>> = {
     container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+    builder: ({ id }) => ({ bytes: sizes.builders.get(id) }),
     network: () => ({ bytes: 0 }),
     image: ({ id }) => figures.get(id) ?? { bytes: 0 },
     volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),

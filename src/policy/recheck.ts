@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { hasNoClient, type Builder } from './builders.ts'
 import type { Container, Image, Network, Volume } from './inventory.ts'
 import {
   describeUsers,
@@ -27,20 +28,73 @@ export type SecondLook = {
 /** Why a planned removal is not to be done any more: it is gone, or a sentence says what has changed. */
 export type Change = 'gone' | { changed: string }
 
-/** A container must be as it was, and nothing may have come that joins it. */
+/** A container must be as it was, or as this run has made it, and nothing may have come that joins it. */
 export function recheckContainer(
   planned: Container,
-  { now, needs, containers }: SecondLook
+  { now, needs, containers }: SecondLook,
+  stops = false
 ): Change | undefined {
   const current = containers.get(planned.id)
   if (current === undefined) return 'gone'
-  if (
-    current.state !== planned.state ||
-    current.startedAt !== planned.startedAt ||
-    current.finishedAt !== planned.finishedAt
-  )
+  if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
     return { changed: `it was used meanwhile: it is ${current.state} now` }
   return inUse(needs.containers.get(planned.id), now)
+}
+
+function isAsItWas(planned: Container, current: Container): boolean {
+  return (
+    current.state === planned.state &&
+    current.startedAt === planned.startedAt &&
+    current.finishedAt === planned.finishedAt
+  )
+}
+
+/** One that is to be stopped runs as it did, or has ended since then. What keeps failing the engine itself starts again. */
+function isOnItsWay(planned: Container, current: Container): boolean {
+  if (isBeingRemoved(current)) return true
+  const states = ['exited', 'dead', planned.state]
+  return planned.state === 'restarting'
+    ? [...states, 'running'].includes(current.state)
+    : states.includes(current.state) && current.startedAt === planned.startedAt
+}
+
+/** The engine is at it: of what was started with `--rm`, as soon as it ends. */
+export function isBeingRemoved({ state }: Container): boolean {
+  return state.startsWith('removing')
+}
+
+/**
+ * A builder must be as it was, without a client where it runs, and nothing else may use its state. Where the container
+ * has gone, whoever removed it may want to keep the volume.
+ */
+export function recheckBuilder(
+  { id, container, volume }: Builder,
+  look: SecondLook
+): Change | undefined {
+  const names = [id, ...(volume ? [volume.name] : [])]
+  if (names.some(look.isUnreadable))
+    return { changed: 'the engine cannot tell of its state volume any more' }
+  const ofContainer = container ? recheckContainer(container, look) : 'gone'
+  const ofState = volume ? recheckVolume(volume, look, container) : 'gone'
+  if (ofContainer === 'gone' && ofState === 'gone') return 'gone'
+  if (container !== undefined && ofContainer === 'gone')
+    return { changed: 'its container was removed meanwhile' }
+  const current = look.containers.get(id)
+  const change = [ofContainer, ofState].find((one) => typeof one === 'object')
+  if (change !== undefined) return change
+  return current?.state === 'running' && !hasNoClient(current)
+    ? { changed: 'it has a client now' }
+    : usedMeanwhile(names, look)
+}
+
+function usedMeanwhile(
+  names: readonly string[],
+  { usedSince }: SecondLook
+): Change | undefined {
+  const used = names.map(usedSince).find((use) => use !== undefined)
+  return used === undefined
+    ? undefined
+    : { changed: `meanwhile it was ${used}` }
 }
 
 export function recheckNetwork(
@@ -95,16 +149,21 @@ function wasTaggedAgain(
     : current.taggedAt !== taggedAt
 }
 
-/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
+/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */
 export function recheckVolume(
   planned: Volume,
-  { now, needs, volumes }: SecondLook
+  { now, needs, volumes }: SecondLook,
+  own?: Container
 ): Change | undefined {
   const current = volumes.get(planned.name)
   if (current === undefined) return 'gone'
   if (current.createdAt !== planned.createdAt)
     return { changed: 'it was made anew' }
-  return inUse(usersOfVolume(planned, needs), now)
+  const users = usersOfVolume(planned, needs)
+  return inUse(
+    users.filter(({ id }) => id !== own?.id),
+    now
+  )
 }
 
 function inUse(

@@ -1,35 +1,51 @@
 import { ageOf, describeAge, endsOf, keepForAge, whenKnown } from './age.ts'
 import type { Context } from './context.ts'
-import { keep, remove, type Decided, type Decision } from './decision.ts'
+import {
+  keep,
+  onlyKeep,
+  remove,
+  type Decided,
+  type Decision
+} from './decision.ts'
 import type { Volume } from './inventory.ts'
 import { describeUsers, usersOfVolume, type NeedsBoth } from './needs.ts'
 import { untilDuration } from './policy.ts'
 
-/** Decides every volume. */
+type Guard = (volume: Volume, context: Context) => Decision | undefined
+
+/** Decides every volume that gets past the guard. */
 export function decideVolumes(
   volumes: readonly Volume[],
   needs: NeedsBoth,
-  context: Context
+  context: Context,
+  guard: Guard = keepByGuard
 ): Map<string, Decided> {
   return new Map(
-    volumes.map((volume) => [volume.name, decide(volume, needs, context)])
+    volumes.map((volume) => [
+      volume.name,
+      decide(volume, needs, context, guard)
+    ])
   )
 }
 
 function decide(
   volume: Volume,
   { staying, all }: NeedsBoth,
-  context: Context
+  context: Context,
+  guard: Guard
 ): Decided {
   const evidence = [
     ...endsOf(usersOfVolume(volume, all)),
     ...context.evidence.of(volume.name)
   ]
   const age = ageOf(volume.createdAt, evidence, context)
+  const scoped = context.scope.volume(volume, usersOfVolume(volume, all))
   const decision =
+    onlyKeep(scoped) ??
     keepAnyway(volume, staying, context) ??
-    keepByGuard(volume, context) ??
+    guard(volume, context) ??
     keepForAge(age, context, volume) ??
+    scoped ??
     remove('expired', describeAge(age))
   return { decision, age }
 }
@@ -46,18 +62,13 @@ function keepAnyway(
   return label === undefined ? undefined : keep('protected-label', label)
 }
 
-function keepByGuard(
-  volume: Volume,
-  { policy, now, engine, evidence }: Context
-): Decision | undefined {
+function keepByGuard(volume: Volume, context: Context): Decision | undefined {
+  const { policy, engine } = context
   const podman = engine.kind === 'podman'
   if (policy.includeVolumes === 'none')
     return keep('not-included', 'include-volumes is false')
-  // Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean.
-  if (volume.driver !== 'local')
-    return keep('not-included', `its driver is ${volume.driver}, not local`)
-  if (Object.keys(volume.options).length > 0)
-    return keep('not-included', 'it has driver options')
+  const elsewhere = keepElsewhere(volume)
+  if (elsewhere !== undefined) return elsewhere
   const anonymous = isAnonymous(volume)
   // Podman's log has no mounts.
   if (anonymous && !podman) return undefined
@@ -69,14 +80,36 @@ function keepByGuard(
     )
   if (!anonymous && policy.includeVolumes !== 'all')
     return keep('named-volume', 'only include-volumes: all takes named ones')
-  // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
+  if (policy.scope.kind !== 'engine') return undefined
+  const what = anonymous ? 'on Podman a volume' : 'a named volume'
+  return keepUnwatched(volume, what, context)
+}
+
+/** Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean. */
+export function keepElsewhere({
+  driver,
+  options
+}: Volume): Decision | undefined {
+  if (driver !== 'local')
+    return keep('not-included', `its driver is ${driver}, not local`)
+  return Object.keys(options).length > 0
+    ? keep('not-included', 'it has driver options')
+    : undefined
+}
+
+/** No date that Docker knows tells when a named volume was last used: it must have been watched for that long. */
+export function keepUnwatched(
+  { name }: Volume,
+  what: string,
+  { policy, now, evidence }: Context
+): Decision | undefined {
   const until = untilDuration(policy, now)
-  const since = evidence.watchedSince(volume.name) ?? now
+  const since = evidence.watchedSince(name) ?? now
   return now - since >= until
     ? undefined
     : keep(
         'unknown-age',
-        `${anonymous ? 'on Podman a' : 'a named'} volume goes only after it was watched for until${whenKnown(since + until, evidence)}`
+        `${what} goes only after it was watched for until${whenKnown(since + until, evidence)}`
       )
 }
 

@@ -16,6 +16,7 @@ export function withMore(
   )
   const own: Record<Kind, (id: string) => number | undefined> = {
     container: (id) => sizes.containers.get(id),
+    builder: (id) => sizes.builders.get(id),
     network: () => undefined,
     image: (id) => ofImages.get(id),
     volume: (id) => sizes.volumes.get(id),

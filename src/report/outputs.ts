@@ -15,6 +15,7 @@ export function makeOutputs(
     'untagged-references': String(totals.untaggedReferences),
     'removed-networks': String(totals.removedNetworks),
     'removed-volumes': String(totals.removedVolumes),
+    'removed-builders': String(totals.removedBuilders),
     failed: String(totals.failed),
     'free-bytes-before': String(totals.freeBytesBefore ?? ''),
     'free-bytes-after': String(totals.freeBytesAfter ?? ''),

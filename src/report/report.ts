@@ -29,6 +29,10 @@ const resourceSchema = z.object({
     .array(z.string())
     .optional()
     .describe('Images only: every tag and digest that it had.'),
+  volume: z
+    .string()
+    .optional()
+    .describe('Builders only: the volume with its state, which goes with it.'),
   digests: z
     .array(z.string())
     .optional()
@@ -78,6 +82,7 @@ const totalsSchema = z.object({
   untaggedReferences: z.int(),
   removedNetworks: z.int(),
   removedVolumes: z.int(),
+  removedBuilders: z.int(),
   failed: z.int(),
   freeBytesBefore: bytes
     .nullable()
@@ -91,6 +96,11 @@ export const reportSchema = z
   .object({
     version: z.literal(1),
     dryRun: z.boolean(),
+    scope: z
+      .string()
+      .describe(
+        'engine, or in words what the run was limited to: pull request 12 of acme/web.'
+      ),
     engine: z.object({
       name: z.string(),
       id: z.string(),
@@ -142,6 +152,7 @@ export function makeReport(facts: ReportFacts): Report {
   return {
     version: 1,
     dryRun: removal === undefined,
+    scope: plan.scope,
     engine: {
       name: engine.name,
       id: engine.id,
@@ -173,6 +184,7 @@ function makeTotals(
     untaggedReferences: sum(untagged),
     removedNetworks: number('network'),
     removedVolumes: number('volume'),
+    removedBuilders: number('builder'),
     failed: resources.filter(({ outcome }) => outcome === 'failed').length,
     freeBytesBefore: disk.before?.free ?? null,
     freeBytesAfter: disk.after?.free ?? null,
@@ -209,12 +221,14 @@ function freedInAll({ inventory, sizes, removal }: ReportFacts): FreedBytes {
   return { images: figures, withBases }
 }
 
-function common({ kind, id, name, references, decision, age }: PlanItem) {
+function common(item: PlanItem) {
+  const { kind, id, name, references, volume, decision, age } = item
   return {
     kind,
     id,
     name,
     ...(references && { references }),
+    ...(volume !== undefined && { volume }),
     action: decision.action,
     reason: decision.reason,
     detail: decision.detail,
