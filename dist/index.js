@@ -31264,10 +31264,7 @@ async function listImages(docker, engine, facts) {
     const ids = new Set(known.map(({ id }) => id));
     const asked = [...listed.keys()].filter((id) => !ids.has(id));
     const { found, unreadable } = await inspectImages(docker, engine, asked);
-    const sizeOf = (id) => {
-        const sizes = listed.get(id)?.map(({ Size }) => readSize(Size));
-        return sizes?.find((size) => size !== undefined);
-    };
+    const sizeOf = (id) => readSize(listed.get(id)?.at(-1)?.Size ?? '');
     const sized = traitsOf(engine).packedLayers
         ? found.map((image) => withBytes(image, sizeOf(image.id)))
         : found;
@@ -31277,18 +31274,22 @@ async function listImages(docker, engine, facts) {
 function withBytes(image, all = image.bytes) {
     return { ...image, bytes: all, packedBytes: image.bytes };
 }
-/** Tells whether the listing shows an image as it was. */
+/**
+ * Tells whether the listing shows an image as it was: with the same tags, and with no other digest. Not every digest is
+ * shown; what is wrong for that, the second look finds.
+ */
 function isListed({ references, digests, bytes }, lines) {
     const none = '<none>';
+    const tags = lines
+        .filter(({ Tag }) => Tag !== none)
+        .map(({ Repository, Tag }) => `${Repository}:${Tag}`);
     const shown = lines
-        .filter(({ Repository }) => Repository !== none)
-        .flatMap(({ Repository, Tag, Digest }) => [
-        ...(Tag === none ? [] : [`${Repository}:${Tag}`]),
-        ...(Digest === none ? [] : [`${Repository}@${Digest}`])
-    ]);
-    const names = new Set([...references, ...digests]);
-    return (names.size === new Set(shown).size &&
-        shown.every((name) => names.has(name)) &&
+        .filter(({ Repository, Digest }) => ![Repository, Digest].includes(none))
+        .map(({ Repository, Digest }) => `${Repository}@${Digest}`);
+    const tagged = references.filter((one) => !one.includes('@'));
+    return (new Set(tags).size === tagged.length &&
+        tags.every((tag) => tagged.includes(tag)) &&
+        shown.every((one) => digests.includes(one)) &&
         lines.every(({ Size }) => readSize(Size) === bytes));
 }
 /** The inventory with what the engine tells now of some of its images. */
@@ -34613,8 +34614,9 @@ async function run(world) {
         const removal = options.dryRun
             ? undefined
             : await world.log.group('Remove', () => act(step, plan, { ...looked, inventory }));
-        if (options.stateDir !== '')
-            await writeFacts(options.stateDir, looked.key, factsOf(inventory, sizes, removal));
+        const facts = factsOf(inventory, sizes, removal);
+        if (options.stateDir !== '' && facts.size > 0)
+            await writeFacts(options.stateDir, looked.key, facts);
         const { engine } = looked;
         const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
         const disk = { before: looked.disk, after };

@@ -122,12 +122,9 @@ export async function run(world: World): Promise<Ending> {
       : await world.log.group('Remove', () =>
           act(step, plan, { ...looked, inventory })
         )
-    if (options.stateDir !== '')
-      await writeFacts(
-        options.stateDir,
-        looked.key,
-        factsOf(inventory, sizes, removal)
-      )
+    const facts = factsOf(inventory, sizes, removal)
+    if (options.stateDir !== '' && facts.size > 0)
+      await writeFacts(options.stateDir, looked.key, facts)
     const { engine } = looked
     const after =
       looked.disk && (await readDisk(engine, looked.context.endpoint))

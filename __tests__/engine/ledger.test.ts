@@ -1,4 +1,11 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  writeFile
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -23,6 +30,7 @@ const everything = {
   'include-build-cache': 'false',
   'include-volumes': 'all'
 }
+const imagesFile = '-images.json'
 let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'state-'))
@@ -30,6 +38,12 @@ beforeEach(async () => {
 afterEach(async () => {
   await rm(folder, { recursive: true })
 })
+
+/** The files in the folder but that of the images. */
+async function ledgers(): Promise<string[]> {
+  const files = await readdir(folder)
+  return files.filter((name) => !name.endsWith(imagesFile))
+}
 
 it('a named volume goes only once a ledger has watched it idle for until', async () => {
   await docker('volume', 'create', 'idle')
@@ -75,7 +89,7 @@ it('a named volume goes only once a ledger has watched it idle for until', async
 
   const without = await step({ ...inputs, 'state-dir': '' })
   expect(resource(without, 'idle')).toMatchObject({ reason: 'unknown-age' })
-  expect(await readdir(folder)).toHaveLength(1)
+  expect(await ledgers()).toHaveLength(1)
 })
 
 it('what the engine’s log has forgotten, the ledger remembers', async () => {
@@ -124,7 +138,7 @@ test.each([
   async (_, spoil) => {
     await docker('network', 'create', 'unused')
     await step({ 'state-dir': folder, 'dry-run': 'true' })
-    const [name = ''] = await readdir(folder)
+    const [name = ''] = await ledgers()
     await rm(join(folder, name))
     await spoil(join(folder, name))
 
@@ -143,7 +157,62 @@ test('the ledger is that of the engine’s endpoint, data root and store', async
     rootDir: join(engine().folder, 'data'),
     store: done.report?.engine.store ?? ''
   }
-  expect((await readdir(folder)).map((name) => join(folder, name))).toEqual([
+  expect((await ledgers()).map((name) => join(folder, name))).toEqual([
     ledgerFile(folder, key)
   ])
 })
+
+/** What the containerd store does not remember of images is in the state folder; others are always asked. */
+test('what an earlier run was told of images is held against the engine again', async () => {
+  await load([
+    oldImage('old'),
+    { ...oldImage('kept'), labels: { keep: '' } },
+    oldImage('named'),
+    oldImage('fresh')
+  ])
+  const inputs = { ...everything, until: '1h', 'state-dir': folder }
+  await step({ ...inputs, 'dry-run': 'true' })
+  await docker('tag', 'named:1', 'other:1')
+  // The event log forgets when the images came, and so does the ledger.
+  await load(fillers())
+  for (const name of await ledgers()) await rm(join(folder, name))
+  await tamper(({ id, image }) => {
+    if (image?.references[0] === 'kept:1')
+      return { id, image: { ...image, labels: {} } }
+    return image && { id, image: { ...image, taggedAt: Date.UTC(2024, 1) } }
+  })
+
+  const young = await step({ ...inputs, 'dry-run': 'true' })
+  if (young.report?.engine.store === 'containerd')
+    for (const name of ['old:1', 'kept:1', 'fresh:1'])
+      expect(resource(young, name).action).toBe('keep')
+
+  await tamper(
+    ({ id, image }) => image && { id, image: { ...image, labels: {} } }
+  )
+  const done = await step({ ...inputs, until: '0s' })
+  expect(done.exitCode).toBe(0)
+  const { images } = await contents()
+  expect(images.filter((one) => !one.startsWith('sha256:'))).toEqual([
+    'busybox:1',
+    'kept:1'
+  ])
+  // Now it is asked again.
+  const last = await step({ ...inputs, until: '0s' })
+  expect(resource(last, 'kept:1').reason).toBe('protected-label')
+})
+
+type Fact = { id: string; image?: { references: string[] } }
+
+/** Changes what the file says of each image. */
+async function tamper(change: (fact: Fact) => Fact | undefined): Promise<void> {
+  const names = await readdir(folder)
+  for (const name of names.filter((one) => one.endsWith(imagesFile))) {
+    const file = join(folder, name)
+    const content = JSON.parse(await readFile(file, 'utf8')) as {
+      images: Fact[]
+    }
+    const images = content.images.map((fact) => change(fact) ?? fact)
+    await writeFile(file, JSON.stringify({ ...content, images }))
+  }
+}

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { Container } from '../../src/policy/inventory.ts'
+import type { Container, Image } from '../../src/policy/inventory.ts'
 import { needsOf } from '../../src/policy/needs.ts'
 import {
   recheckBuilder,
@@ -45,6 +45,17 @@ test('what is as it was may go', () => {
   expect(recheckNetwork(planned.network, look())).toBeUndefined()
   expect(recheckImage(planned.image, look(), [], [])).toBeUndefined()
   expect(recheckVolume(planned.volume, look())).toBeUndefined()
+})
+
+test('of an image that an earlier run was told of, only a tag since this look counts, and its labels', () => {
+  const remembered = { ...planned.image, taggedAt: now - 9, remembered: true }
+  const check = (current: Partial<Image>) => {
+    const images = new Map([['sha256:i', { ...planned.image, ...current }]])
+    return recheckImage(remembered, look({ images }), [], [])
+  }
+  expect(check({ taggedAt: now })).toBeUndefined()
+  expect(check({ taggedAt: now + 1 })).toEqual(changed)
+  expect(check({ labels: { keep: '' } })).toEqual(changed)
 })
 
 test('what is not there is gone', () => {

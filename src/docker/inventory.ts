@@ -311,10 +311,7 @@ async function listImages(
   const ids = new Set(known.map(({ id }) => id))
   const asked = [...listed.keys()].filter((id) => !ids.has(id))
   const { found, unreadable } = await inspectImages(docker, engine, asked)
-  const sizeOf = (id: string) => {
-    const sizes = listed.get(id)?.map(({ Size }) => readSize(Size))
-    return sizes?.find((size) => size !== undefined)
-  }
+  const sizeOf = (id: string) => readSize(listed.get(id)?.at(-1)?.Size ?? '')
   const sized = traitsOf(engine).packedLayers
     ? found.map((image) => withBytes(image, sizeOf(image.id)))
     : found
@@ -326,22 +323,26 @@ function withBytes(image: Image, all = image.bytes): Image {
   return { ...image, bytes: all, packedBytes: image.bytes }
 }
 
-/** Tells whether the listing shows an image as it was. */
+/**
+ * Tells whether the listing shows an image as it was: with the same tags, and with no other digest. Not every digest is
+ * shown; what is wrong for that, the second look finds.
+ */
 function isListed(
   { references, digests, bytes }: Image,
   lines: readonly z.output<typeof listedImageSchema>[]
 ): boolean {
   const none = '<none>'
+  const tags = lines
+    .filter(({ Tag }) => Tag !== none)
+    .map(({ Repository, Tag }) => `${Repository}:${Tag}`)
   const shown = lines
-    .filter(({ Repository }) => Repository !== none)
-    .flatMap(({ Repository, Tag, Digest }) => [
-      ...(Tag === none ? [] : [`${Repository}:${Tag}`]),
-      ...(Digest === none ? [] : [`${Repository}@${Digest}`])
-    ])
-  const names = new Set([...references, ...digests])
+    .filter(({ Repository, Digest }) => ![Repository, Digest].includes(none))
+    .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
+  const tagged = references.filter((one) => !one.includes('@'))
   return (
-    names.size === new Set(shown).size &&
-    shown.every((name) => names.has(name)) &&
+    new Set(tags).size === tagged.length &&
+    tags.every((tag) => tagged.includes(tag)) &&
+    shown.every((one) => digests.includes(one)) &&
     lines.every(({ Size }) => readSize(Size) === bytes)
   )
 }
