@@ -8,8 +8,9 @@ import type {
   Network,
   Volume
 } from '../src/policy/inventory.ts'
-import type { Kind, PlanItem } from '../src/policy/plan.ts'
+import { makePlan, type Kind, type PlanItem } from '../src/policy/plan.ts'
 import type { Policy } from '../src/policy/policy.ts'
+import type { PullRequests } from '../src/policy/pullRequests.ts'
 import type { Report, Resource } from '../src/report/report.ts'
 import type { SummaryFacts } from '../src/report/summary.ts'
 
@@ -131,6 +132,7 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
 /** One that takes everything, but for what the test says. */
 export function policy(parts: Partial<Policy> = {}): Policy {
   return {
+    scope: { kind: 'engine' },
     keepLast: 0,
     until: { duration: hour },
     ageFrom: 'last-used',
@@ -146,6 +148,16 @@ export function policy(parts: Partial<Policy> = {}): Policy {
   }
 }
 
+/** What becomes of the resource of that ID. */
+export function decisionOf(
+  id: string,
+  held: Partial<Inventory>,
+  wanted: Partial<Policy> = {}
+) {
+  const { items } = makePlan(inventory(held), policy(wanted))
+  return items.find((one) => one.id === id)?.decision
+}
+
 export function item(
   kind: Kind,
   id: string,
@@ -158,6 +170,17 @@ export function item(
     decision,
     age: { idle: day, of: 'created' },
     bytes: 0
+  }
+}
+
+/** The scope of pull requests of `acme/web`: the closed one 1, without anything else said. */
+export function pullRequests(parts: Partial<PullRequests> = {}): PullRequests {
+  return {
+    kind: 'pull-request',
+    repository: 'acme/web',
+    numbers: new Map([[1, 'closed']]),
+    patterns: ['pr-{number}', 'pr-{number}-*', '*-pr-{number}'],
+    ...parts
   }
 }
 
@@ -187,6 +210,7 @@ export function makeTestReport(
   return {
     version: 1,
     dryRun: false,
+    scope: 'engine',
     engine: { name: 'runner', id: 'id', version: '28.5.2', store: 'overlay2' },
     startedAt: '2026-01-31T12:00:00.000Z',
     finishedAt: '2026-01-31T12:00:21.000Z',

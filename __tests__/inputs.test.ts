@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { defaults, InputError, readInputs } from '../src/inputs.ts'
+import type { PullRequestOfEvent } from '../src/scope/event.ts'
 
 const now = Date.UTC(2026, 0, 31)
 const read = (inputs: Record<string, string>) =>
@@ -13,6 +14,7 @@ test('without inputs the defaults hold', () => {
   expect(read({})).toEqual({
     texts: defaults,
     policy: {
+      scope: { kind: 'engine' },
       keepLast: 3,
       until: { duration: 24 * 3_600_000 },
       ageFrom: 'last-used',
@@ -68,6 +70,92 @@ test.each([
   ['keep-last', '0', { keepLast: 0 }]
 ])('%s: %s', (name, value, policy) => {
   expect(read({ [name]: value }).policy).toMatchObject(policy)
+})
+
+const atWork = { GITHUB_REPOSITORY: 'acme/web' }
+const readFor = (
+  inputs: Record<string, string>,
+  event: PullRequestOfEvent,
+  env: Record<string, string> = atWork
+) => readInputs((name) => inputs[name], { now, env, event })
+const inScope = { scope: 'pull-request' }
+
+test('the pull request is that of the event, or the one that is given', () => {
+  const scopeOf = (inputs: Record<string, string>, event: PullRequestOfEvent) =>
+    readFor({ ...inScope, ...inputs }, event).policy.scope
+  const scope = {
+    kind: 'pull-request',
+    repository: 'acme/web',
+    numbers: new Map([[12, 'closed']]),
+    patterns: ['pr-{number}', 'pr-{number}-*', '*-pr-{number}']
+  }
+  expect(scopeOf({}, { number: 12 })).toEqual(scope)
+  expect(scopeOf({ 'pull-request': '12' }, { number: 5 })).toEqual(scope)
+  expect(scopeOf({ 'pull-request': '12' }, { problem: 'x' })).toEqual(scope)
+  expect(
+    scopeOf(
+      { 'pull-request-patterns': 'mr{number}\n*{number}' },
+      { number: 12 }
+    )
+  ).toEqual({ ...scope, patterns: ['mr{number}', '*{number}'] })
+})
+
+test.each([
+  [{}, 0, 0],
+  [{ 'keep-last': '3', until: '24h' }, 0, 0],
+  [{ 'keep-last': '2', until: '1d' }, 2, 24 * 3_600_000],
+  [{ until: '7d' }, 0, 7 * 24 * 3_600_000]
+])(
+  'for a pull request, keep-last and until hold only if they are given: %j',
+  (inputs, keepLast, duration) => {
+    const { policy } = readFor({ ...inScope, ...inputs }, { number: 12 })
+    expect(policy).toMatchObject({ keepLast, until: { duration } })
+  }
+)
+
+test.each([
+  ['a number', inScope, atWork, /pull-request: got ""; it takes .*is push/],
+  [
+    'a repository',
+    { ...inScope, 'pull-request': '1' },
+    {},
+    /^scope: got .*GITHUB_REPOSITORY/m
+  ],
+  [
+    'a name of one',
+    { ...inScope, 'pull-request': '1' },
+    { GITHUB_REPOSITORY: 'web' },
+    /^scope: got/m
+  ],
+  [
+    'the scope',
+    { 'pull-request': '1' },
+    atWork,
+    /pull-request: got "1"; it takes scope: pull-request/
+  ],
+  [
+    'a pattern',
+    { ...inScope, 'pull-request': '1', 'pull-request-patterns': ' , ' },
+    atWork,
+    /pull-request-patterns: got .* one pattern/
+  ]
+])('for a pull request it takes %s', (_, inputs, env, message) => {
+  const problem = { problem: 'the event is push' }
+  expect(() => readFor(inputs, problem, env)).toThrow(InputError)
+  expect(() => readFor(inputs, problem, env)).toThrow(message)
+})
+
+test('what the scope lacks stands in one message with all else', () => {
+  const inputs = { ...inScope, until: 'x', 'pull-request-patterns': 'pr-12' }
+  const read = () => readFor(inputs, { problem: 'the event is push' }, {})
+  expect(read).toThrow(/^4 inputs are not valid/)
+  for (const name of [
+    'scope',
+    'until',
+    'pull-request',
+    'pull-request-patterns'
+  ])
+    expect(read).toThrow(new RegExp(`^${name}: got `, 'm'))
 })
 
 test('a report file of one’s own', () => {

@@ -28382,7 +28382,7 @@ module.exports = {
 /* harmony export */   hC: () => (/* binding */ createDocker),
 /* harmony export */   n$: () => (/* binding */ countForOneCall)
 /* harmony export */ });
-/* harmony import */ var execa__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9902);
+/* harmony import */ var execa__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2183);
 /* harmony import */ var p_limit__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(370);
 
 
@@ -28563,7 +28563,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(2225);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4997);
 
 
 
@@ -28716,10 +28716,12 @@ __webpack_async_result__();
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3798);
+/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7597);
 /* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8532);
 /* harmony import */ var _policy_match_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6563);
+/* harmony import */ var _policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3317);
 /* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1065);
+
 
 
 
@@ -28738,6 +28740,9 @@ const defaults = {
     'include-volumes': 'false',
     'include-build-cache': 'true',
     'build-cache-keep': '',
+    scope: 'engine',
+    'pull-request': '',
+    'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
     'dry-run': 'false',
     timeout: '15m',
     concurrency: '4',
@@ -28830,6 +28835,12 @@ const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
     }),
     'include-build-cache': choiceInput(yesOrNo),
     'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseSize */ .DB)(text)),
+    scope: choiceInput({ engine: 'engine', 'pull-request': 'pull-request' }),
+    'pull-request': input('the number of a pull request, such as 12', (text) => text === '' ? 0 : wholeNumber(1, _policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .largestNumber */ .kY)(text)),
+    'pull-request-patterns': listInput('globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', (item) => {
+        const problem = (0,_policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .problemOfPattern */ .Px)(item);
+        return problem === undefined ? { value: item } : { problem };
+    }),
     'dry-run': choiceInput(yesOrNo),
     timeout: input('a duration above 0s, at most 24d', (text) => {
         const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
@@ -28853,7 +28864,7 @@ class InputError extends Error {
  * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad
  * one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
  */
-function readInputs(getInput, { now, env }) {
+function readInputs(getInput, { now, env, event = { problem: 'there is no event' } }) {
     const texts = { ...defaults };
     for (const name of inputNames)
         texts[name] = getInput(name) || defaults[name];
@@ -28863,6 +28874,7 @@ function readInputs(getInput, { now, env }) {
     const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
     if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
         problems.push(['until', 'it takes a time in the past 292 years']);
+    problems.push(...problemsOfScope(texts, env, event));
     const paths = {
         stateDir: expand(texts['state-dir'], {
             RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
@@ -28879,10 +28891,14 @@ function readInputs(getInput, { now, env }) {
     if (!result.success || problems.length > 0)
         throw new InputError(describeProblems(problems, texts));
     const inputs = result.data;
+    const scope = makeScope(inputs, env, event);
+    // The runner gives the defaults of action.yml as if somebody had written them.
+    const off = (name) => scope.kind !== 'engine' && texts[name] === defaults[name];
     return {
         policy: {
-            keepLast: inputs['keep-last'],
-            until: inputs.until,
+            scope,
+            keepLast: off('keep-last') ? 0 : inputs['keep-last'],
+            until: off('until') ? { duration: 0 } : inputs.until,
             ageFrom: inputs['age-from'],
             protectedLabels: inputs['protected-labels'],
             protectedImages: inputs['protected-images'],
@@ -28901,6 +28917,39 @@ function readInputs(getInput, { now, env }) {
             ...paths
         },
         texts
+    };
+}
+/** What the inputs of the scopes lack, or have too much. */
+function problemsOfScope(texts, env, event) {
+    const given = texts['pull-request'] !== '';
+    if (texts.scope.toLowerCase() !== 'pull-request')
+        return given ? [['pull-request', 'it takes scope: pull-request']] : [];
+    const problems = [];
+    if (!given && 'problem' in event)
+        problems.push([
+            'pull-request',
+            `it takes the number of a pull request, as none is known: ${event.problem}`
+        ]);
+    if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
+        problems.push(['pull-request-patterns', 'it takes one pattern at least']);
+    if (!/^[^/\s]+\/[^/\s]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
+        problems.push([
+            'scope',
+            'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
+        ]);
+    return problems;
+}
+function makeScope(inputs, env, event) {
+    if (inputs.scope === 'engine')
+        return { kind: 'engine' };
+    const ofEvent = 'number' in event ? event.number : 0;
+    const number = inputs['pull-request'] || ofEvent;
+    return {
+        kind: 'pull-request',
+        repository: env['GITHUB_REPOSITORY'] ?? '',
+        // Whoever runs this has done with it.
+        numbers: new Map([[number, 'closed']]),
+        patterns: inputs['pull-request-patterns']
     };
 }
 /** Puts in the folder that a path begins with, as the defaults of action.yml do. */
@@ -28941,7 +28990,8 @@ function describeProblems(problems, texts) {
 /* harmony export */   aC: () => (/* binding */ keep),
 /* harmony export */   cz: () => (/* binding */ sum),
 /* harmony export */   n6: () => (/* binding */ compareText),
-/* harmony export */   p_: () => (/* binding */ list)
+/* harmony export */   p_: () => (/* binding */ list),
+/* harmony export */   uv: () => (/* binding */ onlyKeep)
 /* harmony export */ });
 /** Why a resource stays. */
 const keepReasons = [
@@ -28954,15 +29004,22 @@ const keepReasons = [
     'named-volume',
     'runner-owned',
     'built-in',
-    'not-included'
+    'not-included',
+    'out-of-scope',
+    'pull-request-open',
+    'pull-request-unknown'
 ];
 /** Why a resource goes. */
-const removeReasons = ['expired', 'dangling'];
+const removeReasons = ['expired', 'dangling', 'pull-request'];
 function keep(reason, detail) {
     return { action: 'keep', reason, detail };
 }
 function remove(reason, detail) {
     return { action: 'remove', reason, detail };
+}
+/** What a scope says, if it says that something stays. */
+function onlyKeep(decision) {
+    return decision?.action === 'keep' ? decision : undefined;
 }
 /** Keeps one more, for what depends on it; false where it stays already, or is not known. */
 function keepAsWell(decided, id, detail) {
@@ -28995,7 +29052,9 @@ function sum(numbers) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   F2: () => (/* binding */ parseReference),
 /* harmony export */   LX: () => (/* binding */ labelMatcher),
+/* harmony export */   XM: () => (/* binding */ pathOf),
 /* harmony export */   gp: () => (/* binding */ parseLabelPattern),
+/* harmony export */   kW: () => (/* binding */ partMatcher),
 /* harmony export */   lb: () => (/* binding */ problemOfGlob),
 /* harmony export */   yO: () => (/* binding */ referenceMatcher)
 /* harmony export */ });
@@ -29005,6 +29064,11 @@ function parseReference(reference) {
     const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
     const [repository = '', tag] = splitAt(name, colon);
     return { repository: familiar(repository), tag, digest };
+}
+/** The parts of a reference's path, without the registry. */
+function pathOf(reference) {
+    const { repository } = parseReference(reference);
+    return repository.split('/').slice(Number(hasRegistry(repository)));
 }
 function splitAt(text, index) {
     return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
@@ -29068,6 +29132,7 @@ function pathMatcher(glob) {
         one: (wanted, part) => partMatcher(wanted)(part)
     });
 }
+/** Matches a part of a path, or a tag. */
 function partMatcher(glob) {
     return (part) => matches(glob, part, {
         any: '*',
@@ -29122,6 +29187,237 @@ function textMatcher(pattern) {
 
 /***/ }),
 
+/***/ 3317:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   DX: () => (/* binding */ describePullRequests),
+/* harmony export */   Px: () => (/* binding */ problemOfPattern),
+/* harmony export */   kY: () => (/* binding */ largestNumber),
+/* harmony export */   yP: () => (/* binding */ pullRequestRules)
+/* harmony export */ });
+/* unused harmony export findNumbers */
+/* harmony import */ var _decision_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6614);
+/* harmony import */ var _match_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6563);
+
+
+/** The largest number that GitHub can be asked for. */
+const largestNumber = 2 ** 31 - 1;
+/** No tag is longer. */
+const longestTag = 128;
+const sourceLabel = 'org.opencontainers.image.source';
+const versionLabel = 'org.opencontainers.image.version';
+const projectLabel = 'com.docker.compose.project';
+/** What is wrong with a pattern of tags, or undefined. */
+function problemOfPattern(pattern) {
+    const parts = pattern.split('{number}');
+    if (parts.length < 2)
+        return 'it has no {number}';
+    if (parts.length > 2)
+        return 'it has {number} twice';
+    const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''));
+    if (bad !== null)
+        return `it has ${JSON.stringify(bad[0])}`;
+    return /\d\{|\}\d/.test(pattern)
+        ? 'a digit stands beside {number}'
+        : undefined;
+}
+/** The pull requests in words: `pull request 12 of acme/web`, `the closed ones of 3 pull requests of acme/web`. */
+function describePullRequests({ repository, numbers }) {
+    const [first, ...more] = numbers.keys();
+    if (first === undefined)
+        return `pull requests of ${repository}`;
+    return more.length === 0
+        ? `pull request ${first} of ${repository}`
+        : `the closed ones of ${numbers.size} pull requests of ${repository}`;
+}
+/** Every number of a pull request of the repository that something on the engine belongs to, in order. */
+function findNumbers({ containers, images, networks, volumes }, repository, patterns) {
+    const find = createFinder(images, { repository, patterns });
+    const found = [
+        ...images.flatMap((image) => image.references.length === 0
+            ? find.ofImage(image)
+            : image.references.flatMap((one) => find.ofReference(image, one))),
+        ...containers.flatMap(find.ofContainer),
+        ...[...networks, ...volumes].flatMap(({ labels }) => find.ofProject(labels))
+    ];
+    return [...new Set(found)].sort((a, b) => a - b);
+}
+/** What belongs to several pull requests goes only when all of them are closed. */
+function pullRequestRules(scope, { images }) {
+    const find = createFinder(images, scope);
+    const ofThing = ({ labels }, users) => judge([
+        ...find.ofProject(labels),
+        // What another compose project made is that one's, whoever uses it.
+        ...users
+            .filter((user) => [undefined, user.labels[projectLabel]].includes(labels[projectLabel]))
+            .flatMap(find.ofContainer)
+    ], scope);
+    return {
+        container: (container) => judge(find.ofContainer(container), scope),
+        network: ofThing,
+        volume: ofThing,
+        image: (image) => image.references.length === 0
+            ? judge(find.ofImage(image), scope)
+            : judgeReferences(image.references.map((reference) => ({
+                reference,
+                numbers: find.ofReference(image, reference)
+            })), scope),
+        buildCache: () => (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', 'nothing tells which pull request it is of')
+    };
+}
+function judge(found, scope) {
+    const numbers = [...new Set(found)].sort((a, b) => a - b);
+    const whoseStateIs = (state) => numbers.filter((number) => scope.numbers.get(number) === state);
+    const open = whoseStateIs('open');
+    if (open.length > 0)
+        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('pull-request-open', `it belongs to ${name(open)}: open`);
+    const unknown = whoseStateIs('unknown');
+    if (unknown.length > 0)
+        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('pull-request-unknown', `it belongs to ${name(unknown)}: whether closed, nobody could tell`);
+    const others = whoseStateIs(undefined);
+    if (others.length > 0)
+        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', `it belongs to ${name(others)}`);
+    return numbers.length === 0
+        ? (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', `it does not belong to ${describePullRequests(scope)}`)
+        : (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .remove */ .TF)('pull-request', `it belongs to ${name(numbers)}`);
+}
+function name(numbers) {
+    return `pull request${numbers.length > 1 ? 's' : ''} ${(0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .list */ .p_)(numbers.map(String))}`;
+}
+/** An image goes with all its references, or loses those that go. */
+function judgeReferences(references, scope) {
+    const judged = references.map((one) => ({
+        ...one,
+        decision: judge(one.numbers, scope)
+    }));
+    const going = judged.filter(({ decision }) => decision.action === 'remove');
+    if (going.length === 0) {
+        // What names a pull request says more than what does not.
+        const kept = judged.map(({ decision }) => decision);
+        return (kept.find(({ reason }) => reason !== 'out-of-scope') ??
+            kept[0] ??
+            judge([], scope));
+    }
+    const { detail } = judge(going.flatMap(({ numbers }) => numbers), scope);
+    return going.length === references.length
+        ? (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .remove */ .TF)('pull-request', detail)
+        : {
+            action: 'untag',
+            reason: 'pull-request',
+            detail,
+            removedReferences: going.map(({ reference }) => reference)
+        };
+}
+/** Finds the numbers of the pull requests of a repository that things belong to. */
+function createFinder(images, { repository, patterns }) {
+    const byId = new Map(images.map((image) => [image.id, image]));
+    const [owner = '', repositoryName = ''] = repository.toLowerCase().split('/');
+    const globs = patterns.map(splitPattern);
+    const ofTag = numberFinder(globs);
+    const names = [repositoryName, `${owner}-${repositoryName}`].map(slug);
+    const ofName = numberFinder(globs.map(withoutEnds).flatMap(({ before, after }) => names.flatMap((one) => [
+        { before: `${one}-${before}`, after },
+        { before, after: `${after}-${one}` }
+    ])));
+    /** By what the label says, or else by whole parts of the path: another owner's `web` is not `acme/web`. */
+    function isOurs(reference, labels) {
+        const source = labels[sourceLabel];
+        if (source)
+            return pathOfUrl(source) === repository.toLowerCase();
+        const parts = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(reference);
+        return (parts[0] === repositoryName ||
+            parts.some((part, index) => part === owner && parts[index + 1] === repositoryName));
+    }
+    /** A tag by itself, a digest with all tags of its repository. Labels may be inherited: they count where no tag is. */
+    function ofReference({ references, labels }, reference) {
+        if (!isOurs(reference, labels))
+            return [];
+        const { tag, repository } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(reference);
+        if (tag !== undefined)
+            return ofTag(tag);
+        const tags = references.map(_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2).filter((one) => one.tag);
+        if (tags.length === 0)
+            return ofTag(labels[versionLabel] ?? '');
+        return ofAll(tags
+            .filter((one) => one.repository === repository)
+            .map((one) => ofTag(one.tag ?? '')));
+    }
+    /** A whole image: only if all its references belong. */
+    function ofImage(image) {
+        return image.references.length > 0
+            ? ofAll(image.references.map((one) => ofReference(image, one)))
+            : ofReference(image, '');
+    }
+    function ofContainer({ image, imageReference, labels }) {
+        const { tag } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
+        const known = byId.get(image);
+        // Started by an ID or a digest, it says as much as the image does.
+        const byImage = tag === undefined || isId(imageReference)
+            ? known && ofImage(known)
+            : ofReference({ references: [], labels }, imageReference);
+        return [...(byImage ?? []), ...ofProject(labels)];
+    }
+    function ofProject(labels) {
+        return ofName(slug(labels[projectLabel] ?? ''));
+    }
+    return { ofReference, ofImage, ofContainer, ofProject };
+}
+/** The numbers of all, if each has one. */
+function ofAll(lists) {
+    return lists.every(({ length }) => length > 0) ? lists.flat() : [];
+}
+function isId(reference) {
+    return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(reference);
+}
+function splitPattern(pattern) {
+    const [before = '', after = ''] = pattern.split('{number}');
+    return { before, after };
+}
+/** What of a pattern stands for the pull request alone, as it may stand in the name of a project. */
+function withoutEnds({ before, after }) {
+    return {
+        before: slug(before.replace(/^\*+[._-]?/, '')),
+        after: slug(after.replace(/[._-]?\*+$/, ''))
+    };
+}
+/** A name as it stands in that of a compose project, whatever its parts are joined with. */
+function slug(name) {
+    return name.toLowerCase().replace(/[^a-z0-9*?]/g, '-');
+}
+/** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */
+function numberFinder(globs) {
+    const matchers = globs.map(({ before, after }) => ({
+        before: (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .partMatcher */ .kW)(before),
+        after: (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .partMatcher */ .kW)(after)
+    }));
+    return (text) => {
+        if (text.length > longestTag)
+            return [];
+        return [...text.matchAll(/\d+/g)].flatMap(({ 0: digits, index }) => {
+            const before = text.slice(0, index);
+            const after = text.slice(index + digits.length);
+            const found = matchers.some((one) => one.before(before) && one.after(after));
+            const number = Number(digits);
+            return found && !digits.startsWith('0') && number <= largestNumber
+                ? [number]
+                : [];
+        });
+    };
+}
+/** `acme/web` of `https://github.com/acme/web.git` or `git@github.com:acme/web`, in lower case. */
+function pathOfUrl(url) {
+    const [address = ''] = url.trim().toLowerCase().split(/[?#]/);
+    const path = address
+        .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*\//, '')
+        .replace(/^(?:[^/@]+@)?[^/:@]+:/, '');
+    const parts = path.split('/').filter(Boolean);
+    return parts.join('/').replace(/\.git$/, '');
+}
+
+
+/***/ }),
+
 /***/ 4512:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -29150,14 +29446,15 @@ const nouns = {
 };
 /** The answer in one sentence, for the log and as the first line of the summary. */
 function headline({ report, disk }) {
-    const { totals, dryRun, resources } = report;
+    const { totals, dryRun, resources, scope } = report;
+    const limited = scope !== 'engine';
     const took = `in ${describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt))}`;
     if (totals.skipped)
-        return `Nothing to do: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
+        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
     const what = describeGoing(report).join(', ') || 'nothing went';
     const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
     const bytes = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(dryRun ? totals.plannedBytes : totals.reclaimedBytes), resources.some((one) => goes(one) && one.estimated));
-    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
+    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}${limited ? ` of ${scope}` : ''}: ` +
         `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`);
 }
 /** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
@@ -29634,7 +29931,8 @@ function renderStays({ resources, dryRun }, inputs, held) {
 }
 function renderLargestKept(kept, dryRun) {
     const largest = kept
-        .filter(({ ownBytes = 0 }) => ownBytes > 0)
+        // What is out of the scope is no candidate, however large.
+        .filter(({ ownBytes = 0, reason }) => ownBytes > 0 && reason !== 'out-of-scope')
         .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
         .slice(0, shownRows);
     if (largest.length === 0)
@@ -29665,6 +29963,7 @@ const inputsOf = {
     'protected-label': ['protected-labels'],
     'protected-image': ['protected-images'],
     'named-volume': ['include-volumes'],
+    'out-of-scope': ['scope'],
     budget: ['timeout']
 };
 const includes = {
@@ -29795,7 +30094,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 2225:
+/***/ 4997:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29810,8 +30109,8 @@ var external_node_os_ = __nccwpck_require__(8161);
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 10 modules
-var schemas = __nccwpck_require__(3798);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 9 modules
+var schemas = __nccwpck_require__(7597);
 // EXTERNAL MODULE: ./src/policy/decision.ts
 var policy_decision = __nccwpck_require__(6614);
 // EXTERNAL MODULE: ./src/units.ts + 1 modules
@@ -30632,13 +30931,14 @@ async function readEventLog(docker, engine) {
 /** Reads events, one a line. */
 function readEvents(lines, { kind }) {
     return readJsonLines(lines, eventSchema, 'events').map((raw) => {
-        const { image = '', name = '' } = raw.Actor.Attributes;
+        const { image = '', name = '', container = '' } = raw.Actor.Attributes;
         const event = {
             at: raw.timeNano / 1e6,
             type: raw.Type,
             action: raw.Action,
             id: raw.Actor.ID,
-            image
+            image,
+            container
         };
         return kind === 'podman' ? podmanEvent(event, name) : event;
     });
@@ -30894,6 +31194,8 @@ async function findContext(docker) {
     };
 }
 
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./src/policy/policy.ts
 /** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
 function untilDuration(policy, now) {
@@ -30947,7 +31249,7 @@ function describeAge(age) {
 const firstMinutes = 10 * 60_000;
 /**
  * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
- * With `young`, the resource also stays for its first ten minutes.
+ * With `young`, the resource also stays for its first ten minutes, in scope `engine`.
  */
 function keepForAge(age, { policy, now, evidence }, young) {
     const until = untilDuration(policy, now);
@@ -30957,6 +31259,8 @@ function keepForAge(age, { policy, now, evidence }, young) {
         return (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`);
     if (age.idle < until)
         return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
+    if (policy.scope.kind !== 'engine')
+        return undefined;
     if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
         return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
     return undefined;
@@ -31042,7 +31346,40 @@ function readEvent({ type, action, id, image }, findImages, imageOf) {
         : nothing;
 }
 
+// EXTERNAL MODULE: ./src/policy/pullRequests.ts
+var pullRequests = __nccwpck_require__(3317);
+;// CONCATENATED MODULE: ./src/policy/scope.ts
+
+const nothing = () => undefined;
+/** In scope `engine` everything belongs. */
+const engineRules = {
+    container: nothing,
+    image: nothing,
+    network: nothing,
+    volume: nothing,
+    buildCache: nothing
+};
+/** Makes ready what a scope says of the resources of an inventory. */
+function rulesOf(scope, inventory) {
+    switch (scope.kind) {
+        case 'engine':
+            return engineRules;
+        case 'pull-request':
+            return (0,pullRequests/* pullRequestRules */.yP)(scope, inventory);
+    }
+}
+/** A scope in words: `engine`, or what the run is limited to, such as `pull request 12 of acme/web`. */
+function describeScope(scope) {
+    switch (scope.kind) {
+        case 'engine':
+            return 'engine';
+        case 'pull-request':
+            return (0,pullRequests/* describePullRequests */.DX)(scope);
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/policy/context.ts
+
 
 
 function createContext(policy, inventory) {
@@ -31058,6 +31395,7 @@ function createContext(policy, inventory) {
         policy,
         now: inventory.engine.now,
         engine: inventory.engine,
+        scope: rulesOf(policy.scope, inventory),
         evidence: indexEvidence(inventory),
         protectedBy: (present) => {
             const found = labels.find(({ matches }) => matches(present));
@@ -31098,6 +31436,11 @@ function describePattern({ key, value }) {
 
 
 
+/** States in which a container uses what it needs at this moment. */
+const running = new Set(['running', 'paused', 'restarting']);
+function isRunning({ state }) {
+    return running.has(state);
+}
 /**
  * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
  * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
@@ -31238,16 +31581,32 @@ function inLevels(items, { containers, images }) {
 
 ;// CONCATENATED MODULE: ./src/policy/recheck.ts
 
-/** A container must be as it was, and nothing may have come that joins it. */
-function recheckContainer(planned, { now, needs, containers }) {
+/** A container must be as it was, or as this run has made it, and nothing may have come that joins it. */
+function recheckContainer(planned, { now, needs, containers }, stops = false) {
     const current = containers.get(planned.id);
     if (current === undefined)
         return 'gone';
-    if (current.state !== planned.state ||
-        current.startedAt !== planned.startedAt ||
-        current.finishedAt !== planned.finishedAt)
+    if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
         return { changed: `it was used meanwhile: it is ${current.state} now` };
     return inUse(needs.containers.get(planned.id), now);
+}
+function isAsItWas(planned, current) {
+    return (current.state === planned.state &&
+        current.startedAt === planned.startedAt &&
+        current.finishedAt === planned.finishedAt);
+}
+/** One that is to be stopped runs as it did, or has ended since then. What keeps failing the engine itself starts again. */
+function isOnItsWay(planned, current) {
+    if (isBeingRemoved(current))
+        return true;
+    const states = ['exited', 'dead', planned.state];
+    return planned.state === 'restarting'
+        ? [...states, 'running'].includes(current.state)
+        : states.includes(current.state) && current.startedAt === planned.startedAt;
+}
+/** The engine is at it: of what was started with `--rm`, as soon as it ends. */
+function isBeingRemoved({ state }) {
+    return state.startsWith('removing');
 }
 function recheckNetwork(planned, { now, needs, networks }) {
     if (!networks.has(planned.id))
@@ -31387,6 +31746,7 @@ async function untag(docker, engine, { id }, references, done) {
 
 
 
+
 /**
  * Removes what the plan wants gone: containers, networks, images, volumes, then the build cache, in small batches,
  * each checked again right before. Never forces. Never throws: what an error of the engine left undone is in the
@@ -31419,19 +31779,31 @@ function readWord(line) {
         ? deleted + imageId(word.slice(deleted.length))
         : word;
 }
+/** Seconds in which a container may end by itself before the engine kills it. */
+const stopTime = '10';
+/** Milliseconds before the end of the time in which no stop begins any more: the grace is no longer than a stop. */
+const stopMargin = 5_000;
+const stopContainers = ['container', 'stop', '--time', stopTime];
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000;
 const firstBatch = 8;
 const largestBatch = 100;
 function createAct(options) {
-    const { inventory, watch, concurrency, deadline, signal, onResult } = options;
+    const { inventory, concurrency, deadline, signal, onResult } = options;
+    const watch = {
+        events: () => options.watch.events().filter((event) => !isOwn(event))
+    };
     // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
     const docker = (args, more) => options.docker(args, { grace: true, ...more });
     const recheck = createRecheck(inventory, {
+        stops: (id) => toStop.has(id),
         isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
         takenOff: (id) => takenOff.get(id) ?? []
     });
     const results = new Map();
+    /** Containers that run and are to go, and those of them that were told to stop. */
+    const toStop = new Set();
+    const stopping = new Set();
     /** What became of images, by ID. */
     const fates = new Map();
     /** References that are off an image already, whatever becomes of it. */
@@ -31441,19 +31813,33 @@ function createAct(options) {
     let fatal;
     let cacheAfter;
     const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
+    /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
+    function isOwn({ id, container }) {
+        return stopping.has(container || id);
+    }
     function settle(item, fate) {
         if (results.has(item))
             return;
         const off = takenOff.get(item.id) ?? [];
-        const partly = off.length > 0 && !['removed', 'gone'].includes(fate.outcome);
-        const result = { item, ...fate, ...(partly && { removedReferences: off }) };
+        const left = !['removed', 'gone'].includes(fate.outcome);
+        const result = {
+            item,
+            ...fate,
+            ...(left && off.length > 0 && { removedReferences: off }),
+            ...(left &&
+                stopping.has(item.id) && {
+                detail: `it was told to stop; ${fate.detail ?? 'it is still there'}`
+            })
+        };
         results.set(item, result);
         if (item.kind === 'image')
             fates.set(item.id, fate.outcome);
         onResult(result);
     }
     async function removeInBatches(kind, items) {
-        const queue = [...items];
+        if (kind === 'container')
+            await stopAll(items);
+        const queue = items.filter((item) => !results.has(item) && (!toStop.has(item.id) || stopping.has(item.id)));
         let size = firstBatch;
         async function lane() {
             while (queue.length > 0 && !stopped()) {
@@ -31472,6 +31858,60 @@ function createAct(options) {
         }
         await Promise.all(Array.from({ length: concurrency }, lane));
     }
+    /** Stops what runs and is to go; settles what cannot be stopped. */
+    async function stopAll(items) {
+        const queue = items.filter(({ decision }) => 'stop' in decision);
+        for (const { id } of queue)
+            toStop.add(id);
+        // A stop that begins must have the time to end.
+        const late = () => Date.now() + stopMargin >= deadline;
+        while (queue.length > 0 && !stopped() && !late()) {
+            const ids = queue.slice(0, largestBatch).map(({ id }) => id);
+            const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, largestBatch));
+            try {
+                const going = await stillGoing('container', batch);
+                const { running } = await stop(going);
+                for (const item of running) {
+                    // Once more, alone: what the engine says now is about this one.
+                    const { running, output } = await stop([item]);
+                    const [left] = await stillGoing('container', running);
+                    if (left !== undefined)
+                        settle(left, {
+                            outcome: 'failed',
+                            detail: (0,cli/* wordsOf */.Z9)(output, 'container stop')
+                        });
+                }
+            }
+            catch (error) {
+                fatal ??= asDockerError(error);
+            }
+        }
+    }
+    /** Stops containers with one call, which waits for all of them; returns those that it did not stop, and its words. */
+    async function stop(items) {
+        const ids = items.map(({ id }) => id);
+        if (ids.length === 0)
+            return { running: [], output: { exitCode: 0, stdout: '', stderr: '' } };
+        for (const id of ids)
+            stopping.add(id);
+        const output = await docker([...stopContainers, '--', ...ids]);
+        const words = new Set(output.stdout.split('\n').map(readWord));
+        // Those that were started with --rm the engine removes by itself then.
+        for (const word of words)
+            everSaid.add(word);
+        return { running: items.filter(({ id }) => !words.has(id)), output };
+    }
+    /** Waits until the engine has removed what it removes by itself, as soon as it is stopped. */
+    async function waitForEngine(items) {
+        const ids = items.map(({ id }) => id).filter((id) => stopping.has(id));
+        for (let attempt = 0; ids.length > 0 && attempt < 20; attempt += 1) {
+            const { containers } = await lookAgain(docker, inventory, watch, 'container', ids);
+            const left = ids.flatMap((id) => containers.get(id) ?? []);
+            if (!left.some(isBeingRemoved))
+                return;
+            await (0,external_node_timers_promises_.setTimeout)(250);
+        }
+    }
     async function removeBatch(kind, batch) {
         const going = await stillGoing(kind, batch);
         const whole = kind === 'image' ? await untagFirst(going) : going;
@@ -31479,6 +31919,7 @@ function createAct(options) {
             return;
         await remove(kind, whole);
         const unclear = whole.filter((item) => !results.has(item));
+        await waitForEngine(unclear);
         for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {
             // Once more, alone: what the engine says now is about this one.
             const output = await remove(kind, [item]);
@@ -31640,7 +32081,7 @@ function createRecheck({ containers, networks, images, volumes }, done) {
         };
     }
     return {
-        container: checking(byKey(containers, ({ id }) => id), recheckContainer),
+        container: checking(byKey(containers, ({ id }) => id), (container, look) => recheckContainer(container, look, done.stops(container.id))),
         network: checking(byKey(networks, ({ id }) => id), recheckNetwork),
         image: checking(byKey(images, ({ id }) => id), (image, look) => {
             const left = (children.get(image.id) ?? []).filter(({ id }) => done.isLeft(id));
@@ -31673,8 +32114,8 @@ function asDockerError(error) {
         : new cli/* DockerError */.Bi('failed', String(error));
 }
 
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 142 modules
-var execa = __nccwpck_require__(9902);
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 141 modules
+var execa = __nccwpck_require__(2183);
 ;// CONCATENATED MODULE: ./src/docker/watch.ts
 
 
@@ -32465,8 +32906,6 @@ function isAbsent(error) {
 
 
 
-/** States in which a container uses what it needs at this moment. */
-const running = new Set(['running', 'paused', 'restarting']);
 /**
  * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
  * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
@@ -32492,7 +32931,7 @@ function updateLedger(inventory) {
         const entry = known.get(id);
         const times = [
             entry?.usedAt,
-            ...users.map(({ state, finishedAt }) => running.has(state) ? engine.now : plausible(finishedAt)),
+            ...users.map((user) => isRunning(user) ? engine.now : plausible(user.finishedAt)),
             ...uses(id).map(({ at }) => at)
         ].filter((at) => at !== undefined);
         return {
@@ -32512,9 +32951,12 @@ function updateLedger(inventory) {
  * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
  * says what it will pick. A record that an image shares is passed over, unless that image goes first.
  */
-function decideBuildCache({ records }, imagesGo, { policy, now }) {
+function decideBuildCache({ records }, imagesGo, { policy, now, scope }) {
     const until = untilDuration(policy, now);
     const stays = (decision) => ({ decision, least: 0, most: 0 });
+    const scoped = (0,policy_decision/* onlyKeep */.uv)(scope.buildCache());
+    if (scoped !== undefined)
+        return stays(scoped);
     if (!policy.includeBuildCache)
         return stays((0,policy_decision/* keep */.aC)('not-included', 'include-build-cache is false'));
     if (records === undefined) {
@@ -32698,20 +33140,34 @@ function decideContainers(containers, context) {
     return decided;
 }
 function decide(container, context) {
-    const stopped = { at: container.finishedAt, of: 'stopped' };
-    const age = ageOf(container.createdAt, [stopped], context);
+    const { policy, now, scope } = context;
+    const stop = policy.scope.kind !== 'engine' && isRunning(container);
+    const evidence = [
+        { at: container.finishedAt, of: 'stopped' },
+        { at: stop ? now : undefined, of: 'seen running' }
+    ];
+    const age = ageOf(container.createdAt, evidence, context);
     const started = plausible(container.startedAt) !== undefined;
     const recent = started
         ? keepForAge(age, context)
         : keepForAge(age, context, container);
-    const decision = keepAnyway(container, context) ??
-        keepForRunner(isRunnerContainer(container), container.createdAt, [stopped], context) ??
+    const scoped = scope.container(container);
+    const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
+        keepAnyway(container, stop, context) ??
+        keepForRunner(isRunnerContainer(container), container.createdAt, evidence, context) ??
         recent ??
+        scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
+    return { decision: stop ? stopFirst(decision, container) : decision, age };
 }
-function keepAnyway({ state, labels }, { policy, protectedBy }) {
-    if (!removable.has(state))
+function stopFirst(decision, { state }) {
+    const detail = `${decision.detail}; it is ${state}, and is stopped first`;
+    return decision.action === 'remove'
+        ? { ...decision, detail, stop: true }
+        : decision;
+}
+function keepAnyway({ state, labels }, stop, { policy, protectedBy }) {
+    if (!removable.has(state) && !stop)
         return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
     const label = protectedBy(labels);
     if (label !== undefined)
@@ -32734,15 +33190,21 @@ function decideImages(images, staying, context) {
     const newest = newestByRepository(images, context);
     const decided = new Map(images.map((image) => {
         const age = ageOfImage(image, context);
-        const decision = images_keepAnyway(image, staying, context) ??
-            keepForRunner(isRunnerImage(image), image.pulled ? undefined : image.createdAt, evidenceOf(image, context), context) ??
-            decideByAge(image, age, newest, context);
+        const decision = images_decide(image, age, { newest, staying }, context);
         return [image.id, { decision, age }];
     }));
     keepParents(images, decided);
     if (context.engine.takesParents)
         keepOfStayingParents(images, decided);
     return decided;
+}
+function images_decide(image, age, { newest, staying }, context) {
+    const scoped = context.scope.image(image);
+    if (scoped?.action === 'keep')
+        return scoped;
+    return (images_keepAnyway(image, staying, context) ??
+        keepForRunner(isRunnerImage(image), image.pulled ? undefined : image.createdAt, evidenceOf(image, context), context) ??
+        decideReferences(image, scoped, age, newest, context));
 }
 /**
  * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
@@ -32785,22 +33247,28 @@ function images_keepAnyway(image, staying, { policy, now, protectedBy, protected
         ? (0,policy_decision/* keep */.aC)('not-included', 'include-images takes dangling ones alone')
         : undefined;
 }
-/** A reference goes with age, unless the image is among the newest of that repository. */
-function decideByAge(image, age, newest, context) {
-    const { references } = image;
+/** A reference goes with age or by the scope, unless the image is among the newest of that repository. */
+function decideReferences({ id, references }, scoped, age, newest, context) {
+    const inScope = scoped?.action === 'untag' ? scoped.removedReferences : references;
+    const kept = inScope.filter((reference) => newest.get(repositoryOf(reference))?.has(id));
+    const going = inScope.filter((one) => !kept.includes(one));
     const recent = keepForAge(age, context);
-    const kept = references.filter((reference) => newest.get(repositoryOf(reference))?.has(image.id));
-    if (kept.length === 0)
-        return (recent ??
-            (0,policy_decision/* remove */.TF)(references.length > 0 ? 'expired' : 'dangling', describeAge(age)));
-    const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(repositoryOf))]);
-    if (recent !== undefined || kept.length === references.length)
+    if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
+        const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(repositoryOf))]);
         return (0,policy_decision/* keep */.aC)('keep-last', `among the newest ${context.policy.keepLast} of ${repositories}`);
+    }
+    if (recent !== undefined)
+        return recent;
+    const reason = scoped?.reason ?? (references.length > 0 ? 'expired' : 'dangling');
+    const why = scoped?.detail ?? describeAge(age);
+    if (going.length === references.length)
+        return (0,policy_decision/* remove */.TF)(reason, why);
+    const others = references.filter((one) => !going.includes(one));
     return {
         action: 'untag',
-        reason: 'expired',
-        detail: `${describeAge(age)}; stays as ${(0,policy_decision/* list */.p_)(kept)}`,
-        removedReferences: references.filter((one) => !kept.includes(one))
+        reason,
+        detail: `${why}; stays as ${(0,policy_decision/* list */.p_)(others)}`,
+        removedReferences: going
     };
 }
 function repositoryOf(reference) {
@@ -32881,25 +33349,33 @@ function decideNetworks(networks, needs, context) {
             (0,policy_decision/* keepAsWell */.Yf)(decided, ids.get(configFrom) ?? '', `network ${name} is made from it`);
     return decided;
 }
-function networks_decide(network, { staying, all }, context) {
-    const evidence = [
-        ...endsOf(usersOfNetwork(network, all)),
-        ...context.evidence.of(network.id)
-    ];
+function networks_decide(network, needs, context) {
+    const users = usersOfNetwork(network, needs.all);
+    const evidence = [...endsOf(users), ...context.evidence.of(network.id)];
     const age = ageOf(network.createdAt, evidence, context);
-    const decision = networks_keepAnyway(network, staying, context) ??
+    const scoped = context.scope.network(network, users);
+    const decision = keepBuiltIn(network) ??
+        (0,policy_decision/* onlyKeep */.uv)(scoped) ??
+        networks_keepAnyway(network, needs, context) ??
         keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
         keepForAge(age, context, network) ??
+        scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision, age };
 }
-function networks_keepAnyway(network, staying, { policy, now, protectedBy }) {
-    if (builtIn.has(network.name) || network.ingress)
-        return (0,policy_decision/* keep */.aC)('built-in', 'made by Docker itself');
+function keepBuiltIn({ name, ingress }) {
+    return builtIn.has(name) || ingress
+        ? (0,policy_decision/* keep */.aC)('built-in', 'made by Docker itself')
+        : undefined;
+}
+function networks_keepAnyway(network, { staying, all }, { policy, now, protectedBy }) {
     const users = usersOfNetwork(network, staying);
     if (users.length > 0)
         return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    if (network.containers.length > 0)
+    // What runs and does not stay is stopped first.
+    const stopped = usersOfNetwork(network, all).filter(isRunning);
+    const leaving = new Set(stopped.map(({ id }) => id));
+    if (network.containers.some((id) => !leaving.has(id)))
         return (0,policy_decision/* keep */.aC)('in-use', 'a running container is on it');
     if (network.scope === 'swarm')
         return (0,policy_decision/* keep */.aC)('in-use', 'a network of the swarm: other nodes may need it');
@@ -32926,9 +33402,12 @@ function volumes_decide(volume, { staying, all }, context) {
         ...context.evidence.of(volume.name)
     ];
     const age = ageOf(volume.createdAt, evidence, context);
-    const decision = volumes_keepAnyway(volume, staying, context) ??
+    const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
+    const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
+        volumes_keepAnyway(volume, staying, context) ??
         keepByGuard(volume, context) ??
         keepForAge(age, context, volume) ??
+        scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision, age };
 }
@@ -32957,6 +33436,8 @@ function keepByGuard(volume, { policy, now, engine, evidence }) {
         return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
     if (!anonymous && policy.includeVolumes !== 'all')
         return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
+    if (policy.scope.kind !== 'engine')
+        return undefined;
     // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
     const until = untilDuration(policy, now);
     const since = evidence.watchedSince(volume.name) ?? now;
@@ -32971,6 +33452,7 @@ function isAnonymous(volume) {
 }
 
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
+
 
 
 
@@ -33024,7 +33506,11 @@ function makePlan(inventory, policy) {
         ...volumes.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
         makeCacheItem(ofCache)
     ];
-    return { items, unmatched: unmatchedPatterns(inventory, policy) };
+    return {
+        scope: describeScope(policy.scope),
+        items,
+        unmatched: unmatchedPatterns(inventory, policy)
+    };
 }
 function sorted(items, key) {
     return [...items].sort((a, b) => (0,policy_decision/* compareText */.n6)(key(a), key(b)));
@@ -33105,6 +33591,24 @@ var report_text = __nccwpck_require__(5655);
 
 
 
+
+/** What the run is limited to, and what of the inputs does not hold there. */
+function scopeLines({ scope, keepLast, until }, { 'keep-last': newest, until: idle }) {
+    if (scope.kind === 'engine')
+        return [];
+    const off = [
+        ...(keepLast === 0 ? [`keep-last: ${newest}`] : []),
+        ...('duration' in until && until.duration === 0 ? [`until: ${idle}`] : [])
+    ];
+    return [
+        `Scope: ${describeScope(scope)}`,
+        ...(off.length > 0
+            ? [
+                `Off in this scope: ${off.join(', ')} (the default counts as not given)`
+            ]
+            : [])
+    ];
+}
 /** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
 function planLines(plan) {
     const going = plannedItems(plan);
@@ -33295,6 +33799,8 @@ const totalsSchema = schemas/* object */.Ikc({
 const reportSchema = schemas/* object */.Ikc({
     version: schemas/* literal */.euz(1),
     dryRun: schemas/* boolean */.zMY(),
+    scope: schemas/* string */.YjP()
+        .describe('engine, or in words what the run was limited to: pull request 12 of acme/web.'),
     engine: schemas/* object */.Ikc({
         name: schemas/* string */.YjP(),
         id: schemas/* string */.YjP(),
@@ -33321,6 +33827,7 @@ function makeReport(facts) {
     return {
         version: 1,
         dryRun: removal === undefined,
+        scope: plan.scope,
         engine: {
             name: engine.name,
             id: engine.id,
@@ -33426,7 +33933,37 @@ function freedBy({ kind, id, bytes }, result, { images, withBases }) {
 var headline = __nccwpck_require__(4512);
 // EXTERNAL MODULE: ./src/report/summary.ts + 5 modules
 var summary = __nccwpck_require__(9189);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/errors.js
+var classic_errors = __nccwpck_require__(3342);
+;// CONCATENATED MODULE: ./src/scope/event.ts
+
+
+
+const payloadSchema = schemas/* object */.Ikc({
+    pull_request: schemas/* object */.Ikc({ number: schemas/* int */.Whr().min(1).max(pullRequests/* largestNumber */.kY) })
+});
+/** Reads the event that the runner tells of. Never throws: only whoever needs it has to mind. */
+async function event_readEvent(env) {
+    const name = env['GITHUB_EVENT_NAME'] ?? '';
+    const file = env['GITHUB_EVENT_PATH'] ?? '';
+    if (name !== 'pull_request' && name !== 'pull_request_target')
+        return {
+            problem: name === '' ? 'there is no event' : `the event is ${name}`
+        };
+    try {
+        const payload = JSON.parse(await (0,promises_.readFile)(file, 'utf8'));
+        return payloadSchema.parse(payload).pull_request;
+    }
+    catch (error) {
+        const why = error instanceof classic_errors/* ZodError */.G ? errors/* prettifyError */.S1(error) : String(error);
+        return {
+            problem: `the file of the event, ${file}, cannot be read: ${why.replace(/\s+/g, ' ')}`
+        };
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 
@@ -33459,8 +33996,11 @@ async function run(world) {
     const startedAt = new Date();
     const { policy, options, texts } = (0,inputs/* readInputs */.Ko)(world.getInput, {
         now: startedAt.getTime(),
-        env: world.env
+        env: world.env,
+        event: await event_readEvent(world.env)
     });
+    for (const line of scopeLines(policy, texts))
+        world.log.info(line);
     // Ends what is still under way: the watch, and where one call of several has failed, the others.
     const leave = new AbortController();
     const deadline = startedAt.getTime() + options.timeout;
@@ -34279,6 +34819,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:queryst
 /***/ ((module) => {
 
 module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream");
+
+/***/ }),
+
+/***/ 8500:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 
 /***/ }),
 
@@ -37347,7 +37894,7 @@ function getExecOutput(commandLine, args, options) {
 
 /***/ }),
 
-/***/ 9902:
+/***/ 2183:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -38837,8 +39384,8 @@ const npmRunPathEnv = ({env = external_node_process_.env, ...options} = {}) => {
 	return env;
 };
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 ;// CONCATENATED MODULE: ./node_modules/human-signals/build/src/realtime.js
@@ -39339,7 +39886,7 @@ const throwOnTimeout = (kill, timeout, context, controller) => timeout === 0 || 
 	: [killAfterTimeout(kill, timeout, context, controller)];
 
 const killAfterTimeout = async (kill, timeout, context, {signal}) => {
-	await (0,promises_namespaceObject.setTimeout)(timeout, undefined, {signal});
+	await (0,promises_.setTimeout)(timeout, undefined, {signal});
 	context.terminationReason ??= 'timeout';
 	kill();
 	throw new DiscardedError();
@@ -39431,7 +39978,7 @@ const killOnTimeout = async ({kill, forceKillAfterDelay, context, controllerSign
 	}
 
 	try {
-		await (0,promises_namespaceObject.setTimeout)(forceKillAfterDelay, undefined, {signal: controllerSignal});
+		await (0,promises_.setTimeout)(forceKillAfterDelay, undefined, {signal: controllerSignal});
 		if (kill('SIGKILL')) {
 			context.isForcefullyTerminated ??= true;
 		}
@@ -39732,7 +40279,7 @@ const onMessage = async ({anyProcess, channel, isSubprocess, ipcEmitter}, wrappe
 		// eslint-disable-next-line no-await-in-loop
 		await waitForOutgoingMessages(anyProcess, ipcEmitter, incomingMessages[0]);
 		// eslint-disable-next-line no-await-in-loop
-		await promises_namespaceObject.scheduler.yield();
+		await promises_.scheduler.yield();
 
 		// eslint-disable-next-line no-await-in-loop
 		const message = await handleStrictRequest({
@@ -40161,7 +40708,7 @@ const startIpc = async ({anyProcess, channel, isSubprocess, ipc}) => {
 	}
 
 	getIpcEmitter(anyProcess, channel, isSubprocess);
-	await promises_namespaceObject.scheduler.yield();
+	await promises_.scheduler.yield();
 };
 
 let isCancelListening = false;
@@ -40481,7 +41028,7 @@ var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:buffer"
 var external_node_buffer_ = __nccwpck_require__(4573);
 // EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
+var external_node_fs_promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./node_modules/which-command/index.js
 
 
@@ -47212,7 +47759,7 @@ const logOutputAsync = async ({stream, onStreamEnd, fdNumber, encoding, allMixed
 // When using `buffer: false`, users need to read `subprocess.stdout|stderr|all` right away
 // See https://github.com/sindresorhus/execa/issues/730 and https://github.com/sindresorhus/execa/pull/729#discussion_r1465496310
 const resumeStream = async stream => {
-	await (0,promises_namespaceObject.setImmediate)();
+	await (0,promises_.setImmediate)();
 	if (stream.readableFlowing === null) {
 		stream.resume();
 	}
@@ -48468,7 +49015,78 @@ function validateConcurrency(concurrency) {
 
 /***/ }),
 
-/***/ 3798:
+/***/ 3342:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   G: () => (/* binding */ ZodError),
+/* harmony export */   g: () => (/* binding */ ZodRealError)
+/* harmony export */ });
+/* harmony import */ var _core_index_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7428);
+/* harmony import */ var _core_index_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8532);
+/* harmony import */ var _core_util_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4723);
+
+
+
+/* Prototypes that already carry the lazy helper methods. Seeded with the
+ * intrinsics so that `init` on a foreign object — it accepts any object —
+ * can never install an accessor onto a prototype we do not own. */
+const _installedErrorProtos = /* @__PURE__ */ new WeakSet([Object.prototype, Error.prototype]);
+/* Helper methods live as non-enumerable lazy getters on the shared
+ * prototype instead of own properties on every instance. On first
+ * access the getter allocates the per-instance closure and caches it
+ * as a non-enumerable own property, so detached usage still works and
+ * the allocation only happens for methods actually touched. */
+function _lazyMethod(proto, key, make) {
+    Object.defineProperty(proto, key, {
+        configurable: true,
+        enumerable: false,
+        get() {
+            const value = make(this);
+            Object.defineProperty(this, key, { value, configurable: true, writable: true });
+            return value;
+        },
+        set(value) {
+            Object.defineProperty(this, key, { value, configurable: true, writable: true });
+        },
+    });
+}
+const initializer = (inst, issues) => {
+    _core_index_js__WEBPACK_IMPORTED_MODULE_0__/* .$ZodError */ .a$.init(inst, issues);
+    inst.name = "ZodError";
+    const proto = Object.getPrototypeOf(inst);
+    if (_installedErrorProtos.has(proto))
+        return;
+    _installedErrorProtos.add(proto);
+    _lazyMethod(proto, "format", (self) => (mapper) => _core_index_js__WEBPACK_IMPORTED_MODULE_0__/* .formatError */ .Wk(self, mapper));
+    _lazyMethod(proto, "flatten", (self) => (mapper) => _core_index_js__WEBPACK_IMPORTED_MODULE_0__/* .flattenError */ .JM(self, mapper));
+    _lazyMethod(proto, "addIssue", (self) => (issue) => {
+        self.issues.push(issue);
+        self.message = JSON.stringify(self.issues, _core_util_js__WEBPACK_IMPORTED_MODULE_1__/* .jsonStringifyReplacer */ .k8, 2);
+    });
+    _lazyMethod(proto, "addIssues", (self) => (issues) => {
+        self.issues.push(...issues);
+        self.message = JSON.stringify(self.issues, _core_util_js__WEBPACK_IMPORTED_MODULE_1__/* .jsonStringifyReplacer */ .k8, 2);
+    });
+    Object.defineProperty(proto, "isEmpty", {
+        configurable: true,
+        enumerable: false,
+        get() {
+            return this.issues.length === 0;
+        },
+    });
+};
+const ZodError = /*@__PURE__*/ _core_index_js__WEBPACK_IMPORTED_MODULE_2__/* .$constructor */ .xI("ZodError", initializer);
+const ZodRealError = /*@__PURE__*/ _core_index_js__WEBPACK_IMPORTED_MODULE_2__/* .$constructor */ .xI("ZodError", initializer, undefined, {
+    Parent: Error,
+});
+// /** @deprecated Use `z.core.$ZodErrorMapCtx` instead. */
+// export type ErrorMapCtx = core.$ZodErrorMapCtx;
+
+
+/***/ }),
+
+/***/ 7597:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -53303,82 +53921,25 @@ const _safeDecodeAsync = (_Err) => async (schema, value, _ctx) => {
 };
 const safeDecodeAsync = /* @__PURE__*/ _safeDecodeAsync(errors/* $ZodRealError */.Kd);
 
-;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/errors.js
-
-
-
-/* Prototypes that already carry the lazy helper methods. Seeded with the
- * intrinsics so that `init` on a foreign object — it accepts any object —
- * can never install an accessor onto a prototype we do not own. */
-const _installedErrorProtos = /* @__PURE__ */ new WeakSet([Object.prototype, Error.prototype]);
-/* Helper methods live as non-enumerable lazy getters on the shared
- * prototype instead of own properties on every instance. On first
- * access the getter allocates the per-instance closure and caches it
- * as a non-enumerable own property, so detached usage still works and
- * the allocation only happens for methods actually touched. */
-function _lazyMethod(proto, key, make) {
-    Object.defineProperty(proto, key, {
-        configurable: true,
-        enumerable: false,
-        get() {
-            const value = make(this);
-            Object.defineProperty(this, key, { value, configurable: true, writable: true });
-            return value;
-        },
-        set(value) {
-            Object.defineProperty(this, key, { value, configurable: true, writable: true });
-        },
-    });
-}
-const initializer = (inst, issues) => {
-    errors/* $ZodError */.a$.init(inst, issues);
-    inst.name = "ZodError";
-    const proto = Object.getPrototypeOf(inst);
-    if (_installedErrorProtos.has(proto))
-        return;
-    _installedErrorProtos.add(proto);
-    _lazyMethod(proto, "format", (self) => (mapper) => errors/* formatError */.Wk(self, mapper));
-    _lazyMethod(proto, "flatten", (self) => (mapper) => errors/* flattenError */.JM(self, mapper));
-    _lazyMethod(proto, "addIssue", (self) => (issue) => {
-        self.issues.push(issue);
-        self.message = JSON.stringify(self.issues, core_util/* jsonStringifyReplacer */.k8, 2);
-    });
-    _lazyMethod(proto, "addIssues", (self) => (issues) => {
-        self.issues.push(...issues);
-        self.message = JSON.stringify(self.issues, core_util/* jsonStringifyReplacer */.k8, 2);
-    });
-    Object.defineProperty(proto, "isEmpty", {
-        configurable: true,
-        enumerable: false,
-        get() {
-            return this.issues.length === 0;
-        },
-    });
-};
-const ZodError = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("ZodError", initializer)));
-const ZodRealError = /*@__PURE__*/ core_core/* $constructor */.xI("ZodError", initializer, undefined, {
-    Parent: Error,
-});
-// /** @deprecated Use `z.core.$ZodErrorMapCtx` instead. */
-// export type ErrorMapCtx = core.$ZodErrorMapCtx;
-
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/errors.js
+var classic_errors = __nccwpck_require__(3342);
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/parse.js
 
 
-const classic_parse_parse = /* @__PURE__ */ _parse(ZodRealError);
-const classic_parse_parseAsync = /* @__PURE__ */ _parseAsync(ZodRealError);
-const parse_safeParse = /* @__PURE__ */ _safeParse(ZodRealError);
-const parse_safeParseAsync = /* @__PURE__ */ _safeParseAsync(ZodRealError);
+const classic_parse_parse = /* @__PURE__ */ _parse(classic_errors/* ZodRealError */.g);
+const classic_parse_parseAsync = /* @__PURE__ */ _parseAsync(classic_errors/* ZodRealError */.g);
+const parse_safeParse = /* @__PURE__ */ _safeParse(classic_errors/* ZodRealError */.g);
+const parse_safeParseAsync = /* @__PURE__ */ _safeParseAsync(classic_errors/* ZodRealError */.g);
 
 // Codec functions
-const parse_encode = /* @__PURE__ */ _encode(ZodRealError);
-const parse_decode = /* @__PURE__ */ _decode(ZodRealError);
-const parse_encodeAsync = /* @__PURE__ */ _encodeAsync(ZodRealError);
-const parse_decodeAsync = /* @__PURE__ */ _decodeAsync(ZodRealError);
-const parse_safeEncode = /* @__PURE__ */ _safeEncode(ZodRealError);
-const parse_safeDecode = /* @__PURE__ */ _safeDecode(ZodRealError);
-const parse_safeEncodeAsync = /* @__PURE__ */ _safeEncodeAsync(ZodRealError);
-const parse_safeDecodeAsync = /* @__PURE__ */ _safeDecodeAsync(ZodRealError);
+const parse_encode = /* @__PURE__ */ _encode(classic_errors/* ZodRealError */.g);
+const parse_decode = /* @__PURE__ */ _decode(classic_errors/* ZodRealError */.g);
+const parse_encodeAsync = /* @__PURE__ */ _encodeAsync(classic_errors/* ZodRealError */.g);
+const parse_decodeAsync = /* @__PURE__ */ _decodeAsync(classic_errors/* ZodRealError */.g);
+const parse_safeEncode = /* @__PURE__ */ _safeEncode(classic_errors/* ZodRealError */.g);
+const parse_safeDecode = /* @__PURE__ */ _safeDecode(classic_errors/* ZodRealError */.g);
+const parse_safeEncodeAsync = /* @__PURE__ */ _safeEncodeAsync(classic_errors/* ZodRealError */.g);
+const parse_safeDecodeAsync = /* @__PURE__ */ _safeDecodeAsync(classic_errors/* ZodRealError */.g);
 
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/schemas.js
 

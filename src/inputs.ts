@@ -3,6 +3,9 @@ import { isAbsolute, join, relative } from 'node:path'
 import { z } from 'zod'
 import { parseLabelPattern, problemOfGlob } from './policy/match.ts'
 import type { Policy } from './policy/policy.ts'
+import { largestNumber, problemOfPattern } from './policy/pullRequests.ts'
+import type { Scope } from './policy/scope.ts'
+import type { PullRequestOfEvent } from './scope/event.ts'
 import {
   longestDuration,
   parseDuration,
@@ -36,6 +39,9 @@ export const defaults = {
   'include-volumes': 'false',
   'include-build-cache': 'true',
   'build-cache-keep': '',
+  scope: 'engine',
+  'pull-request': '',
+  'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
   'dry-run': 'false',
   timeout: '15m',
   concurrency: '4',
@@ -152,6 +158,17 @@ export const schema = z.object({
   'build-cache-keep': input('a size such as 10GB or 20GiB', (text) =>
     text === '' ? 0 : parseSize(text)
   ),
+  scope: choiceInput({ engine: 'engine', 'pull-request': 'pull-request' }),
+  'pull-request': input('the number of a pull request, such as 12', (text) =>
+    text === '' ? 0 : wholeNumber(1, largestNumber)(text)
+  ),
+  'pull-request-patterns': listInput(
+    'globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*',
+    (item) => {
+      const problem = problemOfPattern(item)
+      return problem === undefined ? { value: item } : { problem }
+    }
+  ),
   'dry-run': choiceInput(yesOrNo),
   timeout: input('a duration above 0s, at most 24d', (text) => {
     const duration = parseDuration(text)
@@ -180,7 +197,15 @@ export class InputError extends Error {
  */
 export function readInputs(
   getInput: (name: string) => string | undefined,
-  { now, env }: { now: number; env: Record<string, string | undefined> }
+  {
+    now,
+    env,
+    event = { problem: 'there is no event' }
+  }: {
+    now: number
+    env: Record<string, string | undefined>
+    event?: PullRequestOfEvent
+  }
 ): { policy: Policy; options: Options; texts: InputTexts } {
   const texts: InputTexts = { ...defaults }
   for (const name of inputNames) texts[name] = getInput(name) || defaults[name]
@@ -192,6 +217,7 @@ export function readInputs(
   const time = parseTime(texts.until)
   if (time !== undefined && (time > now || now - time >= longestDuration))
     problems.push(['until', 'it takes a time in the past 292 years'])
+  problems.push(...problemsOfScope(texts, env, event))
   const paths = {
     stateDir: expand(texts['state-dir'], {
       RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
@@ -209,10 +235,15 @@ export function readInputs(
     throw new InputError(describeProblems(problems, texts))
 
   const inputs = result.data
+  const scope = makeScope(inputs, env, event)
+  // The runner gives the defaults of action.yml as if somebody had written them.
+  const off = (name: 'keep-last' | 'until') =>
+    scope.kind !== 'engine' && texts[name] === defaults[name]
   return {
     policy: {
-      keepLast: inputs['keep-last'],
-      until: inputs.until,
+      scope,
+      keepLast: off('keep-last') ? 0 : inputs['keep-last'],
+      until: off('until') ? { duration: 0 } : inputs.until,
       ageFrom: inputs['age-from'],
       protectedLabels: inputs['protected-labels'],
       protectedImages: inputs['protected-images'],
@@ -231,6 +262,48 @@ export function readInputs(
       ...paths
     },
     texts
+  }
+}
+
+/** What the inputs of the scopes lack, or have too much. */
+function problemsOfScope(
+  texts: InputTexts,
+  env: Record<string, string | undefined>,
+  event: PullRequestOfEvent
+): [InputName, string][] {
+  const given = texts['pull-request'] !== ''
+  if (texts.scope.toLowerCase() !== 'pull-request')
+    return given ? [['pull-request', 'it takes scope: pull-request']] : []
+  const problems: [InputName, string][] = []
+  if (!given && 'problem' in event)
+    problems.push([
+      'pull-request',
+      `it takes the number of a pull request, as none is known: ${event.problem}`
+    ])
+  if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
+    problems.push(['pull-request-patterns', 'it takes one pattern at least'])
+  if (!/^[^/\s]+\/[^/\s]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
+    problems.push([
+      'scope',
+      'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
+    ])
+  return problems
+}
+
+function makeScope(
+  inputs: z.output<typeof schema>,
+  env: Record<string, string | undefined>,
+  event: PullRequestOfEvent
+): Scope {
+  if (inputs.scope === 'engine') return { kind: 'engine' }
+  const ofEvent = 'number' in event ? event.number : 0
+  const number = inputs['pull-request'] || ofEvent
+  return {
+    kind: 'pull-request',
+    repository: env['GITHUB_REPOSITORY'] ?? '',
+    // Whoever runs this has done with it.
+    numbers: new Map([[number, 'closed']]),
+    patterns: inputs['pull-request-patterns']
   }
 }
 

@@ -36,13 +36,19 @@ import {
   type Sizes
 } from './policy/plan.ts'
 import { untilDuration, type Policy } from './policy/policy.ts'
-import { planLines, progressLine, resultLine } from './report/log.ts'
+import {
+  planLines,
+  progressLine,
+  resultLine,
+  scopeLines
+} from './report/log.ts'
 import { makeOutputs } from './report/outputs.ts'
 import { heldBytes } from './report/held.ts'
 import { makeReport, type Report } from './report/report.ts'
 import { headline } from './report/headline.ts'
 import { renderSummary } from './report/summary.ts'
 import { count } from './report/text.ts'
+import { readEvent } from './scope/event.ts'
 import { formatDuration } from './units.ts'
 
 /** What a run needs of the world around it. */
@@ -79,8 +85,10 @@ export async function run(world: World): Promise<Ending> {
   const startedAt = new Date()
   const { policy, options, texts } = readInputs(world.getInput, {
     now: startedAt.getTime(),
-    env: world.env
+    env: world.env,
+    event: await readEvent(world.env)
   })
+  for (const line of scopeLines(policy, texts)) world.log.info(line)
   // Ends what is still under way: the watch, and where one call of several has failed, the others.
   const leave = new AbortController()
   const deadline = startedAt.getTime() + options.timeout

@@ -62,6 +62,10 @@ test.each([
   ['protected-images', '!node', 'reference globs'],
   ['protected-labels', '=x', 'key or key=value'],
   ['build-cache-keep', '10', 'a size such as 10GB'],
+  ['scope', 'pull-requests', 'engine or pull-request'],
+  ['pull-request', '#12', 'the number of a pull request'],
+  ['pull-request', '12', 'scope: pull-request'],
+  ['pull-request-patterns', 'pr-*', '{number}'],
   ['timeout', '0s', 'a duration above 0s'],
   ['concurrency', '0', 'a whole number from 1 to 64']
 ])('bad input: %s: %s', async (name, value, takes) => {
@@ -97,6 +101,48 @@ test('several bad inputs are named in one message', async () => {
     expect(message).toContain(part)
   expect(await docker.calls()).toBe('')
 })
+
+test.each([
+  ['push', '{}', 'the event is push'],
+  ['', '{}', 'there is no event'],
+  ['pull_request', '{"pull_request":', 'the file of the event'],
+  ['pull_request', '{"number":12}', 'the file of the event']
+])(
+  'scope pull-request without a number, at the event "%s" with %s',
+  async (name, payload, problem) => {
+    const docker = await recordingDocker()
+    const event = join(folder, 'event.json')
+    await writeFile(event, payload)
+    const env = {
+      GITHUB_EVENT_NAME: name,
+      GITHUB_EVENT_PATH: event,
+      GITHUB_REPOSITORY: 'acme/web'
+    }
+    const done = await runStep(
+      { docker: docker.path, scope: 'pull-request', until: 'never' },
+      env
+    )
+    expect(done.exitCode).toBe(1)
+    const [message = '', ...more] = errors(done)
+    expect(more).toEqual([])
+    expect(message).toContain('2 inputs are not valid')
+    expect(message).toContain('until: got "never"')
+    expect(message).toContain('pull-request: got ""; it takes the number')
+    expect(message).toContain(problem)
+    expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
+    expect(done.summary).toContain('Nothing was removed')
+    expect(await docker.calls()).toBe('')
+    // Whoever gives the number, or wants another scope, needs no event.
+    for (const inputs of [
+      { scope: 'pull-request', 'pull-request': '12' },
+      { scope: 'engine' }
+    ]) {
+      const before = await docker.calls()
+      await runStep({ docker: docker.path, ...inputs }, env)
+      expect(await docker.calls()).not.toBe(before)
+    }
+  }
+)
 
 /** Tells which of some inputs are bad, each by itself. */
 function badOf(inputs: Record<string, string>): [string, string][] {

@@ -324,7 +324,8 @@ function honest(printed: (command: string) => string, changed: string) {
     type: text(raw, 'Type'),
     action: text(raw, 'Action'),
     id: text(raw, 'Actor', 'ID'),
-    image: map(raw, 'Actor', 'Attributes')['image'] ?? ''
+    image: map(raw, 'Actor', 'Attributes')['image'] ?? '',
+    container: map(raw, 'Actor', 'Attributes')['container'] ?? ''
   }))
   const version: unknown = JSON.parse(printed('version'))
   const parts = list(version, 'Server', 'Components').map((one) =>
@@ -369,7 +370,7 @@ const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
   NetworkMode IpcMode PidMode Links Mounts Type Source NetworkSettings Networks NetworkID SizeRw RepoTags RepoDigests
   Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
-  CreatedAt Options Mountpoint Action Actor Attributes image timeNano DriverStatus DockerRootDir SystemTime ServerErrors
+  CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
     /\s+/
   )

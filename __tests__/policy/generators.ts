@@ -7,17 +7,44 @@ import type {
   Volume
 } from '../../src/policy/inventory.ts'
 import type { Policy } from '../../src/policy/policy.ts'
+import type { Scope } from '../../src/policy/scope.ts'
+import { pullRequests } from '../builders.ts'
 
 /** The engine's clock in all generated inventories. */
 export const now = Date.UTC(2026, 0, 31, 12)
 const minute = 60_000
 const day = 24 * 60 * minute
 
-const labels = fc.dictionary(
+const anyLabels = fc.dictionary(
   fc.constantFrom('keep', 'team', 'com.example.role'),
   fc.constantFrom('', 'web', 'api'),
   { maxKeys: 2 }
 )
+/** What tells of pull requests, or of something else. */
+const pullRequestLabels = fc.record(
+  {
+    'org.opencontainers.image.source': fc.constantFrom(
+      'https://github.com/acme/web',
+      'https://github.com/acme/web',
+      'https://github.com/acme/api'
+    ),
+    'org.opencontainers.image.version': fc.constantFrom(
+      'pr-1',
+      'pr-1',
+      'pr-12'
+    ),
+    'com.docker.compose.project': fc.constantFrom(
+      'acme-web-pr-1',
+      'web-pr-12',
+      'api-pr-1',
+      'pr-1'
+    )
+  },
+  { requiredKeys: [] }
+)
+const labels: fc.Arbitrary<Record<string, string>> = fc
+  .tuple(anyLabels, fc.option(pullRequestLabels))
+  .map(([some, more]) => ({ ...some, ...more }))
 /** Dates of all sorts: real ones, none, Docker's "never" and the ones of reproducible builds. */
 const instant = fc.oneof(
   {
@@ -36,7 +63,9 @@ const instant = fc.oneof(
 )
 const repositories = ['app', 'acme/web', 'acme/api', '127.0.0.1:5000/app']
 const references = repositories.flatMap((repository) => [
-  ...['1', '2', '3', 'latest'].map((tag) => `${repository}:${tag}`),
+  ...['1', '2', 'latest', 'pr-1', 'pr-12-x', 'a-pr-1'].map(
+    (tag) => `${repository}:${tag}`
+  ),
   `${repository}@sha256:${'a'.repeat(64)}`
 ])
 const imageIds = Array.from(
@@ -253,7 +282,19 @@ const patterns = [
   { key: 'com.example.*', value: undefined }
 ]
 
+/** Pull requests in all sorts of states. */
+export const pullRequestScopes: fc.Arbitrary<Scope> = fc
+  .uniqueArray(
+    fc.tuple(
+      fc.constantFrom(1, 12),
+      fc.constantFrom('closed', 'closed', 'open', 'unknown')
+    ),
+    { selector: ([number]) => number }
+  )
+  .map((states) => pullRequests({ numbers: new Map(states) }))
+
 export const policies: fc.Arbitrary<Policy> = fc.record({
+  scope: fc.oneof(fc.constant<Scope>({ kind: 'engine' }), pullRequestScopes),
   ageFrom: fc.constantFrom('last-used', 'created'),
   keepLast: fc.nat({ max: 4 }),
   until: fc.oneof(
@@ -292,6 +333,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
       return {
         policy,
         stricter: {
+          scope: policy.scope,
           keepLast: policy.keepLast + more,
           ageFrom: policy.ageFrom,
           until: { duration: Math.max(until(policy), until(other)) },

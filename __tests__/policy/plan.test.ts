@@ -7,7 +7,14 @@ import {
   referenceMatcher
 } from '../../src/policy/match.ts'
 import { makePlan, type Kind, type Plan } from '../../src/policy/plan.ts'
-import { inventories, now, policies, stricterPairs } from './generators.ts'
+import { policy } from '../builders.ts'
+import {
+  inventories,
+  now,
+  policies,
+  pullRequestScopes,
+  stricterPairs
+} from './generators.ts'
 
 const runs = { numRuns: 2_000 }
 
@@ -81,9 +88,15 @@ test('nothing that a staying container needs ever goes', () => {
           if (container.joins.includes(id) || container.joins.includes(name))
             expect(gone('container').has(id)).toBe(false)
       }
-      for (const { id, state } of inventory.containers)
-        if (!['created', 'exited', 'dead'].includes(state))
-          expect(gone('container').has(id)).toBe(false)
+      for (const { id, state } of inventory.containers) {
+        if (['created', 'exited', 'dead'].includes(state)) continue
+        const runs = ['running', 'paused', 'restarting'].includes(state)
+        const item = plan.items.find((one) => one.id === id)
+        if (policy.scope.kind === 'engine' || !runs)
+          expect(item?.decision.action).toBe('keep')
+        else if (item?.decision.action === 'remove')
+          expect(item.decision.stop).toBe(true)
+      }
     }),
     runs
   )
@@ -259,6 +272,7 @@ test('volumes go only past the guard, and only local ones without options', () =
         expect(options).toEqual({})
         if (name.length === 64) continue
         expect(policy.includeVolumes).toBe('all')
+        if (policy.scope.kind !== 'engine') continue
         const until =
           'duration' in policy.until
             ? policy.until.duration
@@ -269,6 +283,97 @@ test('volumes go only past the guard, and only local ones without options', () =
     }),
     runs
   )
+})
+
+/** The pull requests that the name of a tag or a project tells of. */
+function numbersIn(name: string): number[] {
+  return [...name.matchAll(/(?<=^|-)pr-(\d+)(?=-|$)/g)].map(([, digits]) =>
+    Number(digits)
+  )
+}
+
+test('in the scope of pull requests all that goes belongs to closed ones of the repository, and to no other', () => {
+  const seen = { image: 0, untag: 0, container: 0, network: 0, volume: 0 }
+  fc.assert(
+    fc.property(inventories, pullRequestScopes, (inventory, scope) => {
+      if (scope.kind !== 'pull-request') return
+      const plan = makePlan(
+        inventory,
+        policy({ scope, until: { duration: 0 }, includeVolumes: 'all' })
+      )
+      const closed = (numbers: number[]) =>
+        numbers.length > 0 &&
+        numbers.every((number) => scope.numbers.get(number) === 'closed')
+      const isOurs = (reference: string, labels: Record<string, string>) => {
+        const source = labels['org.opencontainers.image.source']
+        return source === undefined
+          ? reference.startsWith('acme/web:')
+          : source === 'https://github.com/acme/web'
+      }
+      const ofReference = (
+        reference: string,
+        labels: Record<string, string>
+      ) =>
+        isOurs(reference, labels)
+          ? numbersIn(parseReference(reference).tag ?? '')
+          : []
+      const ofProject = (labels: Record<string, string>) => {
+        const project = labels['com.docker.compose.project'] ?? ''
+        return project.includes('web') ? numbersIn(project) : []
+      }
+      const ofContainer = (one: Inventory['containers'][number]) => [
+        ...ofReference(one.imageReference, one.labels),
+        ...ofProject(one.labels)
+      ]
+      for (const image of inventory.images) {
+        const { labels, references } = image
+        const tags = references.filter((one) => !one.includes('@'))
+        for (const reference of lost(plan, image)) {
+          seen.untag += 1
+          const digest = reference.includes('@')
+          const { repository } = parseReference(reference)
+          if (!digest) expect(closed(ofReference(reference, labels))).toBe(true)
+          else
+            for (const tag of tags.filter((one) => one.startsWith(repository)))
+              expect(lost(plan, image)).toContain(tag)
+        }
+        if (tags.length > 0 || !ids(plan, 'image', 'remove').has(image.id))
+          continue
+        seen.image += 1
+        expect(
+          closed(numbersIn(labels['org.opencontainers.image.version'] ?? ''))
+        ).toBe(true)
+      }
+      // Of one that was started by a digest, the image tells.
+      for (const one of inventory.containers) {
+        if (!ids(plan, 'container', 'remove').has(one.id)) continue
+        seen.container += 1
+        if (!one.imageReference.includes('@'))
+          expect(closed(ofContainer(one))).toBe(true)
+      }
+      for (const [kind, things] of [
+        ['network', inventory.networks.map((one) => ({ ...one, key: one.id }))],
+        ['volume', inventory.volumes.map((one) => ({ ...one, key: one.name }))]
+      ] as const)
+        for (const { key, name, labels } of things) {
+          if (!ids(plan, kind, 'remove').has(key)) continue
+          seen[kind] += 1
+          const users = inventory.containers.filter((one) =>
+            [...one.networks, ...one.volumes, ...one.binds].some(
+              (used) => used === key || used === name || used.includes(name)
+            )
+          )
+          const found = [...ofProject(labels), ...users.flatMap(ofContainer)]
+          if (!users.some((one) => one.imageReference.includes('@')))
+            expect(closed(found)).toBe(true)
+          for (const user of users)
+            expect(ids(plan, 'container', 'remove').has(user.id)).toBe(true)
+        }
+      expect(ids(plan, 'build-cache', 'remove').size).toBe(0)
+    }),
+    runs
+  )
+  for (const number of Object.values(seen)) expect(number).toBeGreaterThan(3)
 })
 
 test('the plan is the same whatever the order of the inventory', () => {

@@ -71,6 +71,31 @@ test.each([{ state: 'running' }, { startedAt: now }, { finishedAt: now }])(
   }
 )
 
+test.each([
+  ['running', {}, true],
+  ['running', { state: 'exited', finishedAt: now }, true],
+  ['running', { state: 'dead', finishedAt: now }, true],
+  // Started with --rm, it is removed by the engine.
+  ['running', { state: 'removing' }, true],
+  ['running', { state: 'paused' }, false],
+  ['running', { startedAt: now }, false],
+  ['running', { state: 'exited', startedAt: now, finishedAt: now }, false],
+  ['paused', {}, true],
+  ['paused', { state: 'running' }, false],
+  // The engine starts it again and again.
+  ['restarting', { state: 'running', startedAt: now }, true],
+  ['restarting', { startedAt: now, finishedAt: now }, true],
+  ['restarting', { state: 'exited', startedAt: now }, true],
+  ['restarting', { state: 'paused' }, false],
+  ['exited', { state: 'running', startedAt: now }, false]
+])('one that is to be stopped was %s, and now: %j', (state, parts, same) => {
+  const stopping = container('c', { state })
+  const containers = new Map([['c', { ...stopping, ...parts }]])
+  const change = recheckContainer(stopping, look({ containers }), true)
+  if (same) expect(change).toBeUndefined()
+  else expect(change).toEqual(changed)
+})
+
 test('what a container needs by now has changed', () => {
   const came = container('new', {
     state: 'created',

@@ -1,11 +1,10 @@
 import { expect, test } from '@jest/globals'
-import type { Inventory } from '../../src/policy/inventory.ts'
 import { makePlan } from '../../src/policy/plan.ts'
-import type { Policy } from '../../src/policy/policy.ts'
 import {
   cacheRecord,
   container,
   day,
+  decisionOf,
   hour,
   image,
   inventory,
@@ -18,15 +17,6 @@ import {
 
 // Single rules, each on the smallest inventory that shows it; the properties are in plan.test.ts.
 
-/** What becomes of the resource of that ID. */
-function decisionOf(
-  id: string,
-  held: Partial<Inventory>,
-  wanted: Partial<Policy> = {}
-) {
-  const { items } = makePlan(inventory(held), policy(wanted))
-  return items.find((one) => one.id === id)?.decision
-}
 const removed = { action: 'remove' }
 const ago = (milliseconds: number) => now - milliseconds
 

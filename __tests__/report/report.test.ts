@@ -34,7 +34,7 @@ const images = [
 const reportFacts: ReportFacts = {
   engine: inventory().engine,
   inventory: inventory({ images }),
-  plan: { items: [], unmatched: [] },
+  plan: { scope: 'engine', items: [], unmatched: [] },
   sizes: { containers: new Map(), volumes: new Map(), layers: new Map() },
   removal: undefined,
   disk: { before: undefined, after: { free: 5, used: 9 } },
@@ -45,7 +45,7 @@ const reportFacts: ReportFacts = {
 function report(items: PlanItem[], removal: Removal | undefined) {
   return makeReport({
     ...reportFacts,
-    plan: { items, unmatched: [] },
+    plan: { scope: 'engine', items, unmatched: [] },
     removal
   })
 }
@@ -194,6 +194,7 @@ test('what stays has what it holds alone, and an image that goes what it can be 
         item('volume', 'w', kept),
         item('build-cache', 'build-cache', kept)
       ],
+      scope: 'engine',
       unmatched: []
     },
     sizes: { ...reportFacts.sizes, volumes: new Map([['v', 3]]) }

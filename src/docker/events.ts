@@ -25,13 +25,14 @@ export function readEvents(
   { kind }: Pick<Engine, 'kind'>
 ): EngineEvent[] {
   return readJsonLines(lines, eventSchema, 'events').map((raw) => {
-    const { image = '', name = '' } = raw.Actor.Attributes
+    const { image = '', name = '', container = '' } = raw.Actor.Attributes
     const event = {
       at: raw.timeNano / 1e6,
       type: raw.Type,
       action: raw.Action,
       id: raw.Actor.ID,
-      image
+      image,
+      container
     }
     return kind === 'podman' ? podmanEvent(event, name) : event
   })

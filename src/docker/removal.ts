@@ -1,7 +1,13 @@
-import type { CacheRecord, Inventory } from '../policy/inventory.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type {
+  CacheRecord,
+  EngineEvent,
+  Inventory
+} from '../policy/inventory.ts'
 import { inLevels } from '../policy/levels.ts'
 import type { Kind, PlanItem } from '../policy/plan.ts'
 import {
+  isBeingRemoved,
   recheckContainer,
   recheckImage,
   recheckNetwork,
@@ -109,21 +115,36 @@ function readWord(line: string): string {
     : word
 }
 
+/** Seconds in which a container may end by itself before the engine kills it. */
+const stopTime = '10'
+
+/** Milliseconds before the end of the time in which no stop begins any more: the grace is no longer than a stop. */
+const stopMargin = 5_000
+
+const stopContainers = ['container', 'stop', '--time', stopTime]
+
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000
 const firstBatch = 8
 const largestBatch = 100
 
 function createAct(options: RemovalOptions) {
-  const { inventory, watch, concurrency, deadline, signal, onResult } = options
+  const { inventory, concurrency, deadline, signal, onResult } = options
+  const watch: Watch = {
+    events: () => options.watch.events().filter((event) => !isOwn(event))
+  }
   // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
   const docker: Docker = (args, more) =>
     options.docker(args, { grace: true, ...more })
   const recheck = createRecheck(inventory, {
+    stops: (id) => toStop.has(id),
     isLeft: (id) => !['removed', 'gone'].includes(fates.get(id) ?? ''),
     takenOff: (id) => takenOff.get(id) ?? []
   })
   const results = new Map<PlanItem, Result>()
+  /** Containers that run and are to go, and those of them that were told to stop. */
+  const toStop = new Set<string>()
+  const stopping = new Set<string>()
   /** What became of images, by ID. */
   const fates = new Map<string, Fate['outcome']>()
   /** References that are off an image already, whatever becomes of it. */
@@ -136,11 +157,24 @@ function createAct(options: RemovalOptions) {
   const stopped = () =>
     fatal !== undefined || signal.aborted || Date.now() >= deadline
 
+  /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
+  function isOwn({ id, container }: EngineEvent): boolean {
+    return stopping.has(container || id)
+  }
+
   function settle(item: PlanItem, fate: Fate): void {
     if (results.has(item)) return
     const off = takenOff.get(item.id) ?? []
-    const partly = off.length > 0 && !['removed', 'gone'].includes(fate.outcome)
-    const result = { item, ...fate, ...(partly && { removedReferences: off }) }
+    const left = !['removed', 'gone'].includes(fate.outcome)
+    const result = {
+      item,
+      ...fate,
+      ...(left && off.length > 0 && { removedReferences: off }),
+      ...(left &&
+        stopping.has(item.id) && {
+          detail: `it was told to stop; ${fate.detail ?? 'it is still there'}`
+        })
+    }
     results.set(item, result)
     if (item.kind === 'image') fates.set(item.id, fate.outcome)
     onResult(result)
@@ -150,7 +184,11 @@ function createAct(options: RemovalOptions) {
     kind: RemovableKind,
     items: readonly PlanItem[]
   ): Promise<void> {
-    const queue = [...items]
+    if (kind === 'container') await stopAll(items)
+    const queue = items.filter(
+      (item) =>
+        !results.has(item) && (!toStop.has(item.id) || stopping.has(item.id))
+    )
     let size = firstBatch
     async function lane(): Promise<void> {
       while (queue.length > 0 && !stopped()) {
@@ -169,6 +207,66 @@ function createAct(options: RemovalOptions) {
     await Promise.all(Array.from({ length: concurrency }, lane))
   }
 
+  /** Stops what runs and is to go; settles what cannot be stopped. */
+  async function stopAll(items: readonly PlanItem[]): Promise<void> {
+    const queue = items.filter(({ decision }) => 'stop' in decision)
+    for (const { id } of queue) toStop.add(id)
+    // A stop that begins must have the time to end.
+    const late = () => Date.now() + stopMargin >= deadline
+    while (queue.length > 0 && !stopped() && !late()) {
+      const ids = queue.slice(0, largestBatch).map(({ id }) => id)
+      const batch = queue.splice(0, countForOneCall(ids, largestBatch))
+      try {
+        const going = await stillGoing('container', batch)
+        const { running } = await stop(going)
+        for (const item of running) {
+          // Once more, alone: what the engine says now is about this one.
+          const { running, output } = await stop([item])
+          const [left] = await stillGoing('container', running)
+          if (left !== undefined)
+            settle(left, {
+              outcome: 'failed',
+              detail: wordsOf(output, 'container stop')
+            })
+        }
+      } catch (error) {
+        fatal ??= asDockerError(error)
+      }
+    }
+  }
+
+  /** Stops containers with one call, which waits for all of them; returns those that it did not stop, and its words. */
+  async function stop(
+    items: readonly PlanItem[]
+  ): Promise<{ running: PlanItem[]; output: Output }> {
+    const ids = items.map(({ id }) => id)
+    if (ids.length === 0)
+      return { running: [], output: { exitCode: 0, stdout: '', stderr: '' } }
+    for (const id of ids) stopping.add(id)
+    const output = await docker([...stopContainers, '--', ...ids])
+    const words = new Set(output.stdout.split('\n').map(readWord))
+    // Those that were started with --rm the engine removes by itself then.
+    for (const word of words) everSaid.add(word)
+    return { running: items.filter(({ id }) => !words.has(id)), output }
+  }
+
+  /** Waits until the engine has removed what it removes by itself, as soon as it is stopped. */
+  async function waitForEngine(items: readonly PlanItem[]): Promise<void> {
+    const ids = items.map(({ id }) => id).filter((id) => stopping.has(id))
+    for (let attempt = 0; ids.length > 0 && attempt < 20; attempt += 1) {
+      const { containers } = await lookAgain(
+        docker,
+        inventory,
+        watch,
+        'container',
+        ids
+      )
+      const left = ids.flatMap((id) => containers.get(id) ?? [])
+      if (!left.some(isBeingRemoved)) return
+      await sleep(250)
+    }
+  }
+
   async function removeBatch(
     kind: RemovableKind,
     batch: readonly PlanItem[]
@@ -178,6 +276,7 @@ function createAct(options: RemovalOptions) {
     if (whole.length === 0) return
     await remove(kind, whole)
     const unclear = whole.filter((item) => !results.has(item))
+    await waitForEngine(unclear)
     for (const item of await attempt(unclear, () =>
       stillGoing(kind, unclear, noteLost)
     )) {
@@ -344,6 +443,8 @@ function createAct(options: RemovalOptions) {
 function createRecheck(
   { containers, networks, images, volumes }: Inventory,
   done: {
+    /** Tells whether a container was running, and is stopped to go. */
+    stops: (id: string) => boolean
     /** Tells whether an image that was to go is still there. */
     isLeft: (id: string) => boolean
     /** The references that this run has taken off an image. */
@@ -370,7 +471,8 @@ function createRecheck(
   return {
     container: checking(
       byKey(containers, ({ id }) => id),
-      recheckContainer
+      (container, look) =>
+        recheckContainer(container, look, done.stops(container.id))
     ),
     network: checking(
       byKey(networks, ({ id }) => id),

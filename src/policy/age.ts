@@ -61,7 +61,7 @@ const firstMinutes = 10 * 60_000
 
 /**
  * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
- * With `young`, the resource also stays for its first ten minutes.
+ * With `young`, the resource also stays for its first ten minutes, in scope `engine`.
  */
 export function keepForAge(
   age: Age,
@@ -76,6 +76,7 @@ export function keepForAge(
       `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`
     )
   if (age.idle < until) return keep('recent', describeAge(age))
+  if (policy.scope.kind !== 'engine') return undefined
   if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
     return keep(
       'recent',

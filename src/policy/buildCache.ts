@@ -1,6 +1,6 @@
 import { formatDuration, formatSize } from '../units.ts'
 import type { Context } from './context.ts'
-import { keep, remove, sum, type Decision } from './decision.ts'
+import { keep, onlyKeep, remove, sum, type Decision } from './decision.ts'
 import type { BuildCache, CacheRecord } from './inventory.ts'
 import { untilDuration } from './policy.ts'
 
@@ -18,10 +18,12 @@ export type CachePlan = {
 export function decideBuildCache(
   { records }: BuildCache,
   imagesGo: boolean,
-  { policy, now }: Context
+  { policy, now, scope }: Context
 ): CachePlan {
   const until = untilDuration(policy, now)
   const stays = (decision: Decision) => ({ decision, least: 0, most: 0 })
+  const scoped = onlyKeep(scope.buildCache())
+  if (scoped !== undefined) return stays(scoped)
   if (!policy.includeBuildCache)
     return stays(keep('not-included', 'include-build-cache is false'))
   if (records === undefined) {

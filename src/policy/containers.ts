@@ -3,12 +3,13 @@ import type { Context } from './context.ts'
 import {
   keep,
   keepAsWell,
+  onlyKeep,
   remove,
   type Decided,
   type Decision
 } from './decision.ts'
 import type { Container } from './inventory.ts'
-import { describeUsers, needsOf } from './needs.ts'
+import { describeUsers, isRunning, needsOf } from './needs.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 
 /** States in which a container can be removed without stopping it. */
@@ -36,30 +37,46 @@ export function decideContainers(
 }
 
 function decide(container: Container, context: Context): Decided {
-  const stopped = { at: container.finishedAt, of: 'stopped' }
-  const age = ageOf(container.createdAt, [stopped], context)
+  const { policy, now, scope } = context
+  const stop = policy.scope.kind !== 'engine' && isRunning(container)
+  const evidence = [
+    { at: container.finishedAt, of: 'stopped' },
+    { at: stop ? now : undefined, of: 'seen running' }
+  ]
+  const age = ageOf(container.createdAt, evidence, context)
   const started = plausible(container.startedAt) !== undefined
   const recent = started
     ? keepForAge(age, context)
     : keepForAge(age, context, container)
+  const scoped = scope.container(container)
   const decision =
-    keepAnyway(container, context) ??
+    onlyKeep(scoped) ??
+    keepAnyway(container, stop, context) ??
     keepForRunner(
       isRunnerContainer(container),
       container.createdAt,
-      [stopped],
+      evidence,
       context
     ) ??
     recent ??
+    scoped ??
     remove('expired', describeAge(age))
-  return { decision, age }
+  return { decision: stop ? stopFirst(decision, container) : decision, age }
+}
+
+function stopFirst(decision: Decision, { state }: Container): Decision {
+  const detail = `${decision.detail}; it is ${state}, and is stopped first`
+  return decision.action === 'remove'
+    ? { ...decision, detail, stop: true }
+    : decision
 }
 
 function keepAnyway(
   { state, labels }: Container,
+  stop: boolean,
   { policy, protectedBy }: Context
 ): Decision | undefined {
-  if (!removable.has(state)) return keep('in-use', `it is ${state}`)
+  if (!removable.has(state) && !stop) return keep('in-use', `it is ${state}`)
   const label = protectedBy(labels)
   if (label !== undefined) return keep('protected-label', label)
   return policy.includeContainers

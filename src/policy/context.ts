@@ -7,12 +7,14 @@ import {
   type Labels
 } from './match.ts'
 import type { Policy } from './policy.ts'
+import { rulesOf, type ScopeRules } from './scope.ts'
 
 /** What every decision needs: the policy, the engine's clock, and the patterns made ready for use. */
 export type Context = {
   policy: Policy
   now: number
   engine: Engine
+  scope: ScopeRules
   evidence: EvidenceIndex
   /** Says which protected label is among these, or undefined. */
   protectedBy: (labels: Labels) => string | undefined
@@ -33,6 +35,7 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
     policy,
     now: inventory.engine.now,
     engine: inventory.engine,
+    scope: rulesOf(policy.scope, inventory),
     evidence: indexEvidence(inventory),
     protectedBy: (present) => {
       const found = labels.find(({ matches }) => matches(present))

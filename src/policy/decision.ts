@@ -11,11 +11,14 @@ export const keepReasons = [
   'named-volume',
   'runner-owned',
   'built-in',
-  'not-included'
+  'not-included',
+  'out-of-scope',
+  'pull-request-open',
+  'pull-request-unknown'
 ] as const
 
 /** Why a resource goes. */
-export const removeReasons = ['expired', 'dangling'] as const
+export const removeReasons = ['expired', 'dangling', 'pull-request'] as const
 
 export type KeepReason = (typeof keepReasons)[number]
 export type RemoveReason = (typeof removeReasons)[number]
@@ -23,13 +26,22 @@ export type RemoveReason = (typeof removeReasons)[number]
 /** What becomes of a resource, why, and the same in a sentence for people. */
 export type Decision =
   | { action: 'keep'; reason: KeepReason; detail: string }
-  | { action: 'remove'; reason: RemoveReason; detail: string }
+  | {
+      action: 'remove'
+      reason: RemoveReason
+      detail: string
+      /** A container that runs: it is stopped first. */
+      stop?: true
+    }
   | {
       action: 'untag'
       reason: RemoveReason
       detail: string
       removedReferences: string[]
     }
+
+/** One by which something goes. */
+export type Going = Exclude<Decision, { action: 'keep' }>
 
 /** A decision, and the age that it was made by. */
 export type Decided = { decision: Decision; age: Age }
@@ -40,6 +52,11 @@ export function keep(reason: KeepReason, detail: string): Decision {
 
 export function remove(reason: RemoveReason, detail: string): Decision {
   return { action: 'remove', reason, detail }
+}
+
+/** What a scope says, if it says that something stays. */
+export function onlyKeep(decision: Decision | undefined): Decision | undefined {
+  return decision?.action === 'keep' ? decision : undefined
 }
 
 /** Keeps one more, for what depends on it; false where it stays already, or is not known. */

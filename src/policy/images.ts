@@ -14,7 +14,8 @@ import {
   list,
   remove,
   type Decided,
-  type Decision
+  type Decision,
+  type Going
 } from './decision.ts'
 import type { Image } from './inventory.ts'
 import { parseReference } from './match.ts'
@@ -32,21 +33,36 @@ export function decideImages(
   const decided = new Map(
     images.map((image) => {
       const age = ageOfImage(image, context)
-      const decision =
-        keepAnyway(image, staying, context) ??
-        keepForRunner(
-          isRunnerImage(image),
-          image.pulled ? undefined : image.createdAt,
-          evidenceOf(image, context),
-          context
-        ) ??
-        decideByAge(image, age, newest, context)
+      const decision = decide(image, age, { newest, staying }, context)
       return [image.id, { decision, age }]
     })
   )
   keepParents(images, decided)
   if (context.engine.takesParents) keepOfStayingParents(images, decided)
   return decided
+}
+
+function decide(
+  image: Image,
+  age: Age,
+  {
+    newest,
+    staying
+  }: { newest: ReadonlyMap<string, ReadonlySet<string>>; staying: Needs },
+  context: Context
+): Decision {
+  const scoped = context.scope.image(image)
+  if (scoped?.action === 'keep') return scoped
+  return (
+    keepAnyway(image, staying, context) ??
+    keepForRunner(
+      isRunnerImage(image),
+      image.pulled ? undefined : image.createdAt,
+      evidenceOf(image, context),
+      context
+    ) ??
+    decideReferences(image, scoped, age, newest, context)
+  )
 }
 
 /**
@@ -97,34 +113,39 @@ function keepAnyway(
     : undefined
 }
 
-/** A reference goes with age, unless the image is among the newest of that repository. */
-function decideByAge(
-  image: Image,
+/** A reference goes with age or by the scope, unless the image is among the newest of that repository. */
+function decideReferences(
+  { id, references }: Image,
+  scoped: Going | undefined,
   age: Age,
   newest: ReadonlyMap<string, ReadonlySet<string>>,
   context: Context
 ): Decision {
-  const { references } = image
-  const recent = keepForAge(age, context)
-  const kept = references.filter((reference) =>
-    newest.get(repositoryOf(reference))?.has(image.id)
+  const inScope =
+    scoped?.action === 'untag' ? scoped.removedReferences : references
+  const kept = inScope.filter((reference) =>
+    newest.get(repositoryOf(reference))?.has(id)
   )
-  if (kept.length === 0)
-    return (
-      recent ??
-      remove(references.length > 0 ? 'expired' : 'dangling', describeAge(age))
-    )
-  const repositories = list([...new Set(kept.map(repositoryOf))])
-  if (recent !== undefined || kept.length === references.length)
+  const going = inScope.filter((one) => !kept.includes(one))
+  const recent = keepForAge(age, context)
+  if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
+    const repositories = list([...new Set(kept.map(repositoryOf))])
     return keep(
       'keep-last',
       `among the newest ${context.policy.keepLast} of ${repositories}`
     )
+  }
+  if (recent !== undefined) return recent
+  const reason =
+    scoped?.reason ?? (references.length > 0 ? 'expired' : 'dangling')
+  const why = scoped?.detail ?? describeAge(age)
+  if (going.length === references.length) return remove(reason, why)
+  const others = references.filter((one) => !going.includes(one))
   return {
     action: 'untag',
-    reason: 'expired',
-    detail: `${describeAge(age)}; stays as ${list(kept)}`,
-    removedReferences: references.filter((one) => !kept.includes(one))
+    reason,
+    detail: `${why}; stays as ${list(others)}`,
+    removedReferences: going
   }
 }
 

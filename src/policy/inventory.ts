@@ -125,6 +125,8 @@ export type EngineEvent = {
   id: string
   /** Of a container: its image as it was typed. */
   image: string
+  /** Of a network or a volume: the container that it was about. */
+  container?: string
 }
 
 /** Undefined records: the engine has none to tell of, or was too slow to tell. */

@@ -1,10 +1,7 @@
 import { plausible } from './age.ts'
 import type { Inventory, LedgerEntry } from './inventory.ts'
-import { needsOf, usersOfNetwork, usersOfVolume } from './needs.ts'
+import { isRunning, needsOf, usersOfNetwork, usersOfVolume } from './needs.ts'
 import { usesInLog } from './evidence.ts'
-
-/** States in which a container uses what it needs at this moment. */
-const running = new Set(['running', 'paused', 'restarting'])
 
 /**
  * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
@@ -31,8 +28,8 @@ export function updateLedger(inventory: Inventory): LedgerEntry[] {
     const entry = known.get(id)
     const times = [
       entry?.usedAt,
-      ...users.map(({ state, finishedAt }) =>
-        running.has(state) ? engine.now : plausible(finishedAt)
+      ...users.map((user) =>
+        isRunning(user) ? engine.now : plausible(user.finishedAt)
       ),
       ...uses(id).map(({ at }) => at)
     ].filter((at) => at !== undefined)

@@ -18,6 +18,12 @@ export function parseReference(reference: string): Reference {
   return { repository: familiar(repository), tag, digest }
 }
 
+/** The parts of a reference's path, without the registry. */
+export function pathOf(reference: string): string[] {
+  const { repository } = parseReference(reference)
+  return repository.split('/').slice(Number(hasRegistry(repository)))
+}
+
 function splitAt(text: string, index: number): string[] {
   return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)]
 }
@@ -84,7 +90,8 @@ function pathMatcher(glob: string): (path: string) => boolean {
     })
 }
 
-function partMatcher(glob: string): (part: string) => boolean {
+/** Matches a part of a path, or a tag. */
+export function partMatcher(glob: string): (part: string) => boolean {
   return (part) =>
     matches(glob, part, {
       any: '*',

@@ -4,6 +4,13 @@ import { namesOf } from './context.ts'
 import type { Container, Image, Network, Volume } from './inventory.ts'
 import { parseReference } from './match.ts'
 
+/** States in which a container uses what it needs at this moment. */
+const running = new Set(['running', 'paused', 'restarting'])
+
+export function isRunning({ state }: Container): boolean {
+  return running.has(state)
+}
+
 /** What some containers cannot do without: the key of each resource, and the containers that need it. */
 export type Needs = {
   images: Map<string, Container[]>

@@ -3,12 +3,18 @@ import type { Context } from './context.ts'
 import {
   keep,
   keepAsWell,
+  onlyKeep,
   remove,
   type Decided,
   type Decision
 } from './decision.ts'
 import type { Network } from './inventory.ts'
-import { describeUsers, usersOfNetwork, type NeedsBoth } from './needs.ts'
+import {
+  describeUsers,
+  isRunning,
+  usersOfNetwork,
+  type NeedsBoth
+} from './needs.ts'
 import { isRunnerNetwork, keepForRunner } from './runner.ts'
 
 /** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
@@ -42,18 +48,15 @@ export function decideNetworks(
   return decided
 }
 
-function decide(
-  network: Network,
-  { staying, all }: NeedsBoth,
-  context: Context
-): Decided {
-  const evidence = [
-    ...endsOf(usersOfNetwork(network, all)),
-    ...context.evidence.of(network.id)
-  ]
+function decide(network: Network, needs: NeedsBoth, context: Context): Decided {
+  const users = usersOfNetwork(network, needs.all)
+  const evidence = [...endsOf(users), ...context.evidence.of(network.id)]
   const age = ageOf(network.createdAt, evidence, context)
+  const scoped = context.scope.network(network, users)
   const decision =
-    keepAnyway(network, staying, context) ??
+    keepBuiltIn(network) ??
+    onlyKeep(scoped) ??
+    keepAnyway(network, needs, context) ??
     keepForRunner(
       isRunnerNetwork(network),
       network.createdAt,
@@ -61,21 +64,29 @@ function decide(
       context
     ) ??
     keepForAge(age, context, network) ??
+    scoped ??
     remove('expired', describeAge(age))
   return { decision, age }
 }
 
+function keepBuiltIn({ name, ingress }: Network): Decision | undefined {
+  return builtIn.has(name) || ingress
+    ? keep('built-in', 'made by Docker itself')
+    : undefined
+}
+
 function keepAnyway(
   network: Network,
-  staying: NeedsBoth['staying'],
+  { staying, all }: NeedsBoth,
   { policy, now, protectedBy }: Context
 ): Decision | undefined {
-  if (builtIn.has(network.name) || network.ingress)
-    return keep('built-in', 'made by Docker itself')
   const users = usersOfNetwork(network, staying)
   if (users.length > 0)
     return keep('in-use', `used by ${describeUsers(users, now)}`)
-  if (network.containers.length > 0)
+  // What runs and does not stay is stopped first.
+  const stopped = usersOfNetwork(network, all).filter(isRunning)
+  const leaving = new Set(stopped.map(({ id }) => id))
+  if (network.containers.some((id) => !leaving.has(id)))
     return keep('in-use', 'a running container is on it')
   if (network.scope === 'swarm')
     return keep('in-use', 'a network of the swarm: other nodes may need it')

@@ -11,6 +11,7 @@ import { inLevels } from './levels.ts'
 import { needsOf } from './needs.ts'
 import { decideNetworks } from './networks.ts'
 import type { Policy } from './policy.ts'
+import { describeScope } from './scope.ts'
 import { decideVolumes } from './volumes.ts'
 
 /** The kinds of resources, in the order in which they go: what goes frees what it needed. */
@@ -40,7 +41,12 @@ export type PlanItem = {
   estimated?: boolean
 }
 
-export type Plan = { items: PlanItem[]; unmatched: Unmatched[] }
+export type Plan = {
+  /** What it is limited to, in words. */
+  scope: string
+  items: PlanItem[]
+  unmatched: Unmatched[]
+}
 
 /** The one resource that the build cache is: the builder itself picks its records. */
 export const buildCacheId = 'build-cache'
@@ -85,7 +91,11 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
     ),
     makeCacheItem(ofCache)
   ]
-  return { items, unmatched: unmatchedPatterns(inventory, policy) }
+  return {
+    scope: describeScope(policy.scope),
+    items,
+    unmatched: unmatchedPatterns(inventory, policy)
+  }
 }
 
 function sorted<T>(items: readonly T[], key: (item: T) => string): T[] {

@@ -1,7 +1,9 @@
 import type { LabelPattern } from './match.ts'
+import type { Scope } from './scope.ts'
 
 /** What the inputs ask for, as plain data. Sizes in bytes, durations and instants in milliseconds. */
 export type Policy = {
+  scope: Scope
   keepLast: number
   /** What idle counts from: the latest evidence of use, or Docker's own `Created` alone. */
   ageFrom: 'last-used' | 'created'

@@ -26,20 +26,39 @@ export type SecondLook = {
 /** Why a planned removal is not to be done any more: it is gone, or a sentence says what has changed. */
 export type Change = 'gone' | { changed: string }
 
-/** A container must be as it was, and nothing may have come that joins it. */
+/** A container must be as it was, or as this run has made it, and nothing may have come that joins it. */
 export function recheckContainer(
   planned: Container,
-  { now, needs, containers }: SecondLook
+  { now, needs, containers }: SecondLook,
+  stops = false
 ): Change | undefined {
   const current = containers.get(planned.id)
   if (current === undefined) return 'gone'
-  if (
-    current.state !== planned.state ||
-    current.startedAt !== planned.startedAt ||
-    current.finishedAt !== planned.finishedAt
-  )
+  if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
     return { changed: `it was used meanwhile: it is ${current.state} now` }
   return inUse(needs.containers.get(planned.id), now)
+}
+
+function isAsItWas(planned: Container, current: Container): boolean {
+  return (
+    current.state === planned.state &&
+    current.startedAt === planned.startedAt &&
+    current.finishedAt === planned.finishedAt
+  )
+}
+
+/** One that is to be stopped runs as it did, or has ended since then. What keeps failing the engine itself starts again. */
+function isOnItsWay(planned: Container, current: Container): boolean {
+  if (isBeingRemoved(current)) return true
+  const states = ['exited', 'dead', planned.state]
+  return planned.state === 'restarting'
+    ? [...states, 'running'].includes(current.state)
+    : states.includes(current.state) && current.startedAt === planned.startedAt
+}
+
+/** The engine is at it: of what was started with `--rm`, as soon as it ends. */
+export function isBeingRemoved({ state }: Container): boolean {
+  return state.startsWith('removing')
 }
 
 export function recheckNetwork(

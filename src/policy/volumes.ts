@@ -1,6 +1,12 @@
 import { ageOf, describeAge, endsOf, keepForAge, whenKnown } from './age.ts'
 import type { Context } from './context.ts'
-import { keep, remove, type Decided, type Decision } from './decision.ts'
+import {
+  keep,
+  onlyKeep,
+  remove,
+  type Decided,
+  type Decision
+} from './decision.ts'
 import type { Volume } from './inventory.ts'
 import { describeUsers, usersOfVolume, type NeedsBoth } from './needs.ts'
 import { untilDuration } from './policy.ts'
@@ -26,10 +32,13 @@ function decide(
     ...context.evidence.of(volume.name)
   ]
   const age = ageOf(volume.createdAt, evidence, context)
+  const scoped = context.scope.volume(volume, usersOfVolume(volume, all))
   const decision =
+    onlyKeep(scoped) ??
     keepAnyway(volume, staying, context) ??
     keepByGuard(volume, context) ??
     keepForAge(age, context, volume) ??
+    scoped ??
     remove('expired', describeAge(age))
   return { decision, age }
 }
@@ -69,6 +78,7 @@ function keepByGuard(
     )
   if (!anonymous && policy.includeVolumes !== 'all')
     return keep('named-volume', 'only include-volumes: all takes named ones')
+  if (policy.scope.kind !== 'engine') return undefined
   // No date that Docker knows tells when a named volume was last used: it must have been watched for that long.
   const until = untilDuration(policy, now)
   const since = evidence.watchedSince(volume.name) ?? now

@@ -25,12 +25,13 @@ export function headline({
   report: Report
   disk: Disks
 }): string {
-  const { totals, dryRun, resources } = report
+  const { totals, dryRun, resources, scope } = report
+  const limited = scope !== 'engine'
   const took = `in ${describeTime(
     Date.parse(report.finishedAt) - Date.parse(report.startedAt)
   )}`
   if (totals.skipped)
-    return `Nothing to do: ${count(resources.length, 'resource')} looked at ${took}.`
+    return `Nothing to do${limited ? ` for ${scope}` : ''}: ${count(resources.length, 'resource')} looked at ${took}.`
   const what = describeGoing(report).join(', ') || 'nothing went'
   const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : ''
   const bytes = estimate(
@@ -38,7 +39,7 @@ export function headline({
     resources.some((one) => goes(one) && one.estimated)
   )
   return (
-    `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}: ` +
+    `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}${limited ? ` of ${scope}` : ''}: ` +
     `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`
   )
 }

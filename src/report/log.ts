@@ -1,8 +1,31 @@
 import type { Result } from '../docker/removal.ts'
 import { sum } from '../policy/decision.ts'
 import { plannedItems, type Plan, type PlanItem } from '../policy/plan.ts'
+import type { InputTexts } from '../inputs.ts'
+import type { Policy } from '../policy/policy.ts'
+import { describeScope } from '../policy/scope.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import { count } from './text.ts'
+
+/** What the run is limited to, and what of the inputs does not hold there. */
+export function scopeLines(
+  { scope, keepLast, until }: Policy,
+  { 'keep-last': newest, until: idle }: InputTexts
+): string[] {
+  if (scope.kind === 'engine') return []
+  const off = [
+    ...(keepLast === 0 ? [`keep-last: ${newest}`] : []),
+    ...('duration' in until && until.duration === 0 ? [`until: ${idle}`] : [])
+  ]
+  return [
+    `Scope: ${describeScope(scope)}`,
+    ...(off.length > 0
+      ? [
+          `Off in this scope: ${off.join(', ')} (the default counts as not given)`
+        ]
+      : [])
+  ]
+}
 
 /** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
 export function planLines(plan: Plan): string[] {

@@ -91,6 +91,11 @@ export const reportSchema = z
   .object({
     version: z.literal(1),
     dryRun: z.boolean(),
+    scope: z
+      .string()
+      .describe(
+        'engine, or in words what the run was limited to: pull request 12 of acme/web.'
+      ),
     engine: z.object({
       name: z.string(),
       id: z.string(),
@@ -142,6 +147,7 @@ export function makeReport(facts: ReportFacts): Report {
   return {
     version: 1,
     dryRun: removal === undefined,
+    scope: plan.scope,
     engine: {
       name: engine.name,
       id: engine.id,

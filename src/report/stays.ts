@@ -39,7 +39,10 @@ export function renderStays(
 
 function renderLargestKept(kept: readonly Resource[], dryRun: boolean): string {
   const largest = kept
-    .filter(({ ownBytes = 0 }) => ownBytes > 0)
+    // What is out of the scope is no candidate, however large.
+    .filter(
+      ({ ownBytes = 0, reason }) => ownBytes > 0 && reason !== 'out-of-scope'
+    )
     .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
     .slice(0, shownRows)
   if (largest.length === 0) return ''
@@ -79,6 +82,7 @@ const inputsOf: Partial<Record<Reason, InputName[]>> = {
   'protected-label': ['protected-labels'],
   'protected-image': ['protected-images'],
   'named-volume': ['include-volumes'],
+  'out-of-scope': ['scope'],
   budget: ['timeout']
 }
 

@@ -1,0 +1,312 @@
+import { keep, list, remove, type Decision } from './decision.ts'
+import type { Container, Image, Inventory } from './inventory.ts'
+import { parseReference, partMatcher, pathOf, type Labels } from './match.ts'
+import type { ScopeRules } from './scope.ts'
+
+/** The pull requests of one repository that a run is limited to. */
+export type PullRequests = {
+  kind: 'pull-request'
+  /** As GitHub names it: `acme/web`. */
+  repository: string
+  /** Only what belongs to closed ones alone goes. */
+  numbers: ReadonlyMap<number, PullRequestState>
+  /** Globs of tags, each with `{number}` in it. */
+  patterns: readonly string[]
+}
+
+export type PullRequestState = 'closed' | 'open' | 'unknown'
+
+/** The largest number that GitHub can be asked for. */
+export const largestNumber = 2 ** 31 - 1
+
+/** No tag is longer. */
+const longestTag = 128
+
+const sourceLabel = 'org.opencontainers.image.source'
+const versionLabel = 'org.opencontainers.image.version'
+const projectLabel = 'com.docker.compose.project'
+
+/** What is wrong with a pattern of tags, or undefined. */
+export function problemOfPattern(pattern: string): string | undefined {
+  const parts = pattern.split('{number}')
+  if (parts.length < 2) return 'it has no {number}'
+  if (parts.length > 2) return 'it has {number} twice'
+  const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''))
+  if (bad !== null) return `it has ${JSON.stringify(bad[0])}`
+  return /\d\{|\}\d/.test(pattern)
+    ? 'a digit stands beside {number}'
+    : undefined
+}
+
+/** The pull requests in words: `pull request 12 of acme/web`, `the closed ones of 3 pull requests of acme/web`. */
+export function describePullRequests({
+  repository,
+  numbers
+}: PullRequests): string {
+  const [first, ...more] = numbers.keys()
+  if (first === undefined) return `pull requests of ${repository}`
+  return more.length === 0
+    ? `pull request ${first} of ${repository}`
+    : `the closed ones of ${numbers.size} pull requests of ${repository}`
+}
+
+/** Every number of a pull request of the repository that something on the engine belongs to, in order. */
+export function findNumbers(
+  { containers, images, networks, volumes }: Inventory,
+  repository: string,
+  patterns: readonly string[]
+): number[] {
+  const find = createFinder(images, { repository, patterns })
+  const found = [
+    ...images.flatMap((image) =>
+      image.references.length === 0
+        ? find.ofImage(image)
+        : image.references.flatMap((one) => find.ofReference(image, one))
+    ),
+    ...containers.flatMap(find.ofContainer),
+    ...[...networks, ...volumes].flatMap(({ labels }) => find.ofProject(labels))
+  ]
+  return [...new Set(found)].sort((a, b) => a - b)
+}
+
+/** What belongs to several pull requests goes only when all of them are closed. */
+export function pullRequestRules(
+  scope: PullRequests,
+  { images }: Inventory
+): ScopeRules {
+  const find = createFinder(images, scope)
+  const ofThing = (
+    { labels }: { labels: Labels },
+    users: readonly Container[]
+  ) =>
+    judge(
+      [
+        ...find.ofProject(labels),
+        // What another compose project made is that one's, whoever uses it.
+        ...users
+          .filter((user) =>
+            [undefined, user.labels[projectLabel]].includes(
+              labels[projectLabel]
+            )
+          )
+          .flatMap(find.ofContainer)
+      ],
+      scope
+    )
+  return {
+    container: (container) => judge(find.ofContainer(container), scope),
+    network: ofThing,
+    volume: ofThing,
+    image: (image) =>
+      image.references.length === 0
+        ? judge(find.ofImage(image), scope)
+        : judgeReferences(
+            image.references.map((reference) => ({
+              reference,
+              numbers: find.ofReference(image, reference)
+            })),
+            scope
+          ),
+    buildCache: () =>
+      keep('out-of-scope', 'nothing tells which pull request it is of')
+  }
+}
+
+function judge(found: readonly number[], scope: PullRequests): Decision {
+  const numbers = [...new Set(found)].sort((a, b) => a - b)
+  const whoseStateIs = (state: PullRequestState | undefined) =>
+    numbers.filter((number) => scope.numbers.get(number) === state)
+  const open = whoseStateIs('open')
+  if (open.length > 0)
+    return keep('pull-request-open', `it belongs to ${name(open)}: open`)
+  const unknown = whoseStateIs('unknown')
+  if (unknown.length > 0)
+    return keep(
+      'pull-request-unknown',
+      `it belongs to ${name(unknown)}: whether closed, nobody could tell`
+    )
+  const others = whoseStateIs(undefined)
+  if (others.length > 0)
+    return keep('out-of-scope', `it belongs to ${name(others)}`)
+  return numbers.length === 0
+    ? keep(
+        'out-of-scope',
+        `it does not belong to ${describePullRequests(scope)}`
+      )
+    : remove('pull-request', `it belongs to ${name(numbers)}`)
+}
+
+function name(numbers: readonly number[]): string {
+  return `pull request${numbers.length > 1 ? 's' : ''} ${list(numbers.map(String))}`
+}
+
+/** An image goes with all its references, or loses those that go. */
+function judgeReferences(
+  references: readonly { reference: string; numbers: readonly number[] }[],
+  scope: PullRequests
+): Decision {
+  const judged = references.map((one) => ({
+    ...one,
+    decision: judge(one.numbers, scope)
+  }))
+  const going = judged.filter(({ decision }) => decision.action === 'remove')
+  if (going.length === 0) {
+    // What names a pull request says more than what does not.
+    const kept = judged.map(({ decision }) => decision)
+    return (
+      kept.find(({ reason }) => reason !== 'out-of-scope') ??
+      kept[0] ??
+      judge([], scope)
+    )
+  }
+  const { detail } = judge(
+    going.flatMap(({ numbers }) => numbers),
+    scope
+  )
+  return going.length === references.length
+    ? remove('pull-request', detail)
+    : {
+        action: 'untag',
+        reason: 'pull-request',
+        detail,
+        removedReferences: going.map(({ reference }) => reference)
+      }
+}
+
+/** Finds the numbers of the pull requests of a repository that things belong to. */
+function createFinder(
+  images: readonly Image[],
+  { repository, patterns }: Pick<PullRequests, 'repository' | 'patterns'>
+) {
+  const byId = new Map(images.map((image) => [image.id, image]))
+  const [owner = '', repositoryName = ''] = repository.toLowerCase().split('/')
+  const globs = patterns.map(splitPattern)
+  const ofTag = numberFinder(globs)
+  const names = [repositoryName, `${owner}-${repositoryName}`].map(slug)
+  const ofName = numberFinder(
+    globs.map(withoutEnds).flatMap(({ before, after }) =>
+      names.flatMap((one) => [
+        { before: `${one}-${before}`, after },
+        { before, after: `${after}-${one}` }
+      ])
+    )
+  )
+
+  /** By what the label says, or else by whole parts of the path: another owner's `web` is not `acme/web`. */
+  function isOurs(reference: string, labels: Labels): boolean {
+    const source = labels[sourceLabel]
+    if (source) return pathOfUrl(source) === repository.toLowerCase()
+    const parts = pathOf(reference)
+    return (
+      parts[0] === repositoryName ||
+      parts.some(
+        (part, index) => part === owner && parts[index + 1] === repositoryName
+      )
+    )
+  }
+
+  /** A tag by itself, a digest with all tags of its repository. Labels may be inherited: they count where no tag is. */
+  function ofReference(
+    { references, labels }: Pick<Image, 'references' | 'labels'>,
+    reference: string
+  ): number[] {
+    if (!isOurs(reference, labels)) return []
+    const { tag, repository } = parseReference(reference)
+    if (tag !== undefined) return ofTag(tag)
+    const tags = references.map(parseReference).filter((one) => one.tag)
+    if (tags.length === 0) return ofTag(labels[versionLabel] ?? '')
+    return ofAll(
+      tags
+        .filter((one) => one.repository === repository)
+        .map((one) => ofTag(one.tag ?? ''))
+    )
+  }
+
+  /** A whole image: only if all its references belong. */
+  function ofImage(image: Image): number[] {
+    return image.references.length > 0
+      ? ofAll(image.references.map((one) => ofReference(image, one)))
+      : ofReference(image, '')
+  }
+
+  function ofContainer({ image, imageReference, labels }: Container): number[] {
+    const { tag } = parseReference(imageReference)
+    const known = byId.get(image)
+    // Started by an ID or a digest, it says as much as the image does.
+    const byImage =
+      tag === undefined || isId(imageReference)
+        ? known && ofImage(known)
+        : ofReference({ references: [], labels }, imageReference)
+    return [...(byImage ?? []), ...ofProject(labels)]
+  }
+
+  function ofProject(labels: Labels): number[] {
+    return ofName(slug(labels[projectLabel] ?? ''))
+  }
+
+  return { ofReference, ofImage, ofContainer, ofProject }
+}
+
+/** The numbers of all, if each has one. */
+function ofAll(lists: readonly (readonly number[])[]): number[] {
+  return lists.every(({ length }) => length > 0) ? lists.flat() : []
+}
+
+function isId(reference: string): boolean {
+  return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(reference)
+}
+
+/** The globs of what stands before and after a number. */
+type NumberGlob = { before: string; after: string }
+
+function splitPattern(pattern: string): NumberGlob {
+  const [before = '', after = ''] = pattern.split('{number}')
+  return { before, after }
+}
+
+/** What of a pattern stands for the pull request alone, as it may stand in the name of a project. */
+function withoutEnds({ before, after }: NumberGlob): NumberGlob {
+  return {
+    before: slug(before.replace(/^\*+[._-]?/, '')),
+    after: slug(after.replace(/[._-]?\*+$/, ''))
+  }
+}
+
+/** A name as it stands in that of a compose project, whatever its parts are joined with. */
+function slug(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9*?]/g, '-')
+}
+
+/** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */
+function numberFinder(
+  globs: readonly NumberGlob[]
+): (text: string) => number[] {
+  const matchers = globs.map(({ before, after }) => ({
+    before: partMatcher(before),
+    after: partMatcher(after)
+  }))
+  return (text) => {
+    if (text.length > longestTag) return []
+    return [...text.matchAll(/\d+/g)].flatMap(({ 0: digits, index }) => {
+      const before = text.slice(0, index)
+      const after = text.slice(index + digits.length)
+      const found = matchers.some(
+        (one) => one.before(before) && one.after(after)
+      )
+      const number = Number(digits)
+      return found && !digits.startsWith('0') && number <= largestNumber
+        ? [number]
+        : []
+    })
+  }
+}
+
+/** `acme/web` of `https://github.com/acme/web.git` or `git@github.com:acme/web`, in lower case. */
+function pathOfUrl(url: string): string {
+  const [address = ''] = url.trim().toLowerCase().split(/[?#]/)
+  const path = address
+    .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*\//, '')
+    .replace(/^(?:[^/@]+@)?[^/:@]+:/, '')
+  const parts = path.split('/').filter(Boolean)
+  return parts.join('/').replace(/\.git$/, '')
+}
