@@ -47,21 +47,24 @@ export type GitHub = {
 /** The pull requests of a repository by number. */
 export type PullRequests = ReadonlyMap<number, 'OPEN' | 'CLOSED' | 'MERGED'>
 
+export type GitHubFacts = {
+  token: string
+  repository: string
+  pullRequests: PullRequests
+  /** Answers a query in another way; it is told how often its numbers were asked for before. */
+  fault?: (numbers: readonly number[], before: number) => Fault | undefined
+}
+
 /**
  * A server on loopback that answers GraphQL queries by GitHub's published schema and in GitHub's words, for one token
- * and one repository. `fault` may answer a query in another way; it is told how often its numbers were asked for before.
+ * and one repository.
  */
 export async function startGitHub({
   token,
   repository,
   pullRequests,
   fault = () => undefined
-}: {
-  token: string
-  repository: string
-  pullRequests: PullRequests
-  fault?: (numbers: readonly number[], before: number) => Fault | undefined
-}): Promise<GitHub> {
+}: GitHubFacts): Promise<GitHub> {
   const queries: Query[] = []
   const answer = async (request: IncomingMessage): Promise<Fault> => {
     const { query, variables } = (await json(request)) as {

@@ -36,11 +36,13 @@ import {
   type Sizes
 } from './policy/plan.ts'
 import { untilDuration, type Policy } from './policy/policy.ts'
+import { findNumbers } from './policy/pullRequests.ts'
 import {
   planLines,
   progressLine,
   resultLine,
-  scopeLines
+  scopeLines,
+  stateLines
 } from './report/log.ts'
 import { makeOutputs } from './report/outputs.ts'
 import { heldBytes } from './report/held.ts'
@@ -109,8 +111,9 @@ export async function run(world: World): Promise<Ending> {
       leave: leave.signal
     }
     const looked = await world.log.group('Look', () => look(step))
+    const asked = await ask(step, looked.inventory)
     const { plan, sizes } = await world.log.group('Plan', () =>
-      decide(step, looked.inventory)
+      decide(step, asked.policy, looked.inventory)
     )
     const removal = options.dryRun
       ? undefined
@@ -125,7 +128,10 @@ export async function run(world: World): Promise<Ending> {
       ...{ disk, startedAt, finishedAt }
     })
     const failure = describeFailure(report, removal, world.signal)
-    const warnings = collectWarnings(looked, plan, report, texts, failure)
+    const warnings = [
+      ...asked.problems,
+      ...collectWarnings(looked, plan, report, texts, failure)
+    ]
     for (const warning of warnings) world.log.warning(warning)
     world.log.info(headline({ report, disk }))
     const held = heldBytes(inventory, report.resources)
@@ -231,8 +237,47 @@ async function remember(
   return { ...inventory, remembers: failure === undefined }
 }
 
+/** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */
+async function ask(
+  { policy, options, deadline, world }: Step,
+  inventory: Inventory
+): Promise<{ policy: Policy; problems: string[] }> {
+  const { scope } = policy
+  const { github } = options
+  if (github === undefined || scope.kind !== 'pull-request')
+    return { policy, problems: [] }
+  const { repository, patterns } = scope
+  const found = findNumbers(inventory, repository, patterns)
+  if (found.length === 0) return { policy, problems: [] }
+  return world.log.group('Ask GitHub', async () => {
+    const { info } = world.log
+    info(
+      `${count(found.length, 'pull request')} of ${repository} on the engine`
+    )
+    // Loaded only here: no other scope has to wait for it, nor mind what it reads of its environment.
+    const { askGitHub } = await import(
+      /* webpackMode: "eager" */ './scope/github.ts'
+    )
+    const { states, problems } = await withSignsOfLife(
+      askGitHub(found, {
+        ...github,
+        ...{ repository, deadline, signal: world.signal, info }
+      }),
+      (elapsed) => {
+        info(`… ${formatDuration(elapsed)}: GitHub is still asked`)
+      }
+    )
+    for (const line of stateLines(states)) info(line)
+    return {
+      policy: { ...policy, scope: { ...scope, numbers: states } },
+      problems
+    }
+  })
+}
+
 async function decide(
-  { docker, policy, world }: Step,
+  { docker, world }: Step,
+  policy: Policy,
   inventory: Inventory
 ): Promise<{ plan: Plan; sizes: Sizes }> {
   const unmeasured = makePlan(inventory, policy)

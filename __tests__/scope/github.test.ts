@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals'
-import { askGitHub, GitHubError, makeQuery } from '../../src/scope/github.ts'
+import { InputError } from '../../src/inputs.ts'
+import { askGitHub, makeQuery } from '../../src/scope/github.ts'
 import {
   faults,
   primaryLimitFor,
@@ -7,6 +8,7 @@ import {
   startGitHub,
   type Fault,
   type GitHub,
+  type GitHubFacts,
   type PullRequests
 } from '../github.ts'
 
@@ -24,21 +26,13 @@ async function ask(
   numbers: readonly number[],
   {
     pullRequests = new Map(),
-    fault,
+    fault = () => undefined,
     signal = new AbortController().signal,
     ...options
-  }: Partial<Parameters<typeof askGitHub>[1]> & {
-    pullRequests?: PullRequests
-    fault?: (numbers: readonly number[], before: number) => Fault | undefined
-  } = {}
+  }: Partial<Parameters<typeof askGitHub>[1] & GitHubFacts> = {}
 ) {
   const said: string[] = []
-  github = await startGitHub({
-    token,
-    repository,
-    pullRequests,
-    ...(fault && { fault })
-  })
+  github = await startGitHub({ token, repository, pullRequests, fault })
   const asked = await askGitHub(numbers, {
     token,
     repository,
@@ -188,7 +182,7 @@ test.each([
   '%s nothing is told, and one error names the permission',
   async (_, options, queries) => {
     const asked = ask([1, 2], { pullRequests: closed, ...options })
-    await expect(asked).rejects.toThrow(GitHubError)
+    await expect(asked).rejects.toThrow(InputError)
     await expect(asked).rejects.toThrow(/pull-requests: read.*github-token/)
     expect(github?.queries).toHaveLength(queries)
   }

@@ -2,8 +2,8 @@ import { getOctokit } from '@actions/github'
 import { retry } from '@octokit/plugin-retry'
 import { throttling } from '@octokit/plugin-throttling'
 import { z } from 'zod'
-
-export type PullRequestState = 'open' | 'closed' | 'unknown'
+import { InputError } from '../inputs.ts'
+import { largestNumber, type PullRequestState } from '../policy/pullRequests.ts'
 
 /** What GitHub told, and what it did not tell of some numbers, in words. */
 export type Asked = {
@@ -11,15 +11,7 @@ export type Asked = {
   problems: string[]
 }
 
-/** GitHub is not to be asked at all: the message says what to do about it. */
-export class GitHubError extends Error {
-  override name = 'GitHubError'
-}
-
 const numbersPerQuery = 100
-
-/** Above, a number is no `Int` of GraphQL: the whole query would be refused. */
-const largestNumber = 2 ** 31 - 1
 
 /** GitHub itself gives up a query after 10 s. */
 const requestLimit = 30_000
@@ -52,7 +44,7 @@ function alias(number: number): string {
 
 /**
  * Asks GitHub which pull requests of a repository (`owner/name`) are closed, merged ones included. What it does not
- * know, or does not answer in time, is unknown. Throws a GitHubError where it may not be asked: without a token, or
+ * know, or does not answer in time, is unknown. Throws an InputError where it may not be asked: without a token, or
  * without the permission to read pull requests.
  */
 export async function askGitHub(
@@ -73,10 +65,11 @@ export async function askGitHub(
 ): Promise<Asked> {
   const states = new Map(numbers.map((number) => [number, unknown]))
   const problems: string[] = []
+  // Another number is no `Int` of GraphQL: the whole query would be refused.
   const asked = numbers.filter((one) => one >= 1 && one <= largestNumber)
   if (asked.length === 0) return { states, problems }
   if (!/^[\x21-\x7e]+$/.test(options.token))
-    throw new GitHubError(`There is no token to ask GitHub with. ${advice}`)
+    throw new InputError(`There is no token to ask GitHub with. ${advice}`)
   const end = new AbortController()
   const signal = AbortSignal.any([
     options.signal,
@@ -233,7 +226,7 @@ const answerSchema = z.object({
     .optional()
 })
 
-/** Reads what GitHub answers to a query for some numbers; throws a GitHubError where it says that it may not tell. */
+/** Reads what GitHub answers to a query for some numbers; throws an InputError where it says that it may not tell. */
 function readAnswer(
   answer: unknown,
   numbers: readonly number[]
@@ -262,9 +255,9 @@ function readAnswer(
   return { found: new Map(found), problem: problem ?? told }
 }
 
-/** Why there is no answer; throws a GitHubError where GitHub refuses to give any. */
+/** Why there is no answer; throws an InputError where GitHub refuses to give any. */
 function wordsOf(error: unknown): string {
-  if (error instanceof GitHubError) throw error
+  if (error instanceof InputError) throw error
   const message = error instanceof Error ? error.message : String(error)
   const words = message.trim().slice(0, longestWords)
   const status = error instanceof Error && 'status' in error && error.status
@@ -280,8 +273,8 @@ function isLimit(words: string): boolean {
   return /rate limit/i.test(words)
 }
 
-function noPermission(words: string): GitHubError {
-  return new GitHubError(
+function noPermission(words: string): InputError {
+  return new InputError(
     `GitHub does not let this job read its pull requests. ${advice}\n${words}`
   )
 }
