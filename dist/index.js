@@ -31313,7 +31313,7 @@ function problemsOfScope(texts, env, event) {
         return problems;
     if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
         problems.push(['pull-request-patterns', 'it takes one pattern at least']);
-    if (!/^[^/\s]+\/[^/\s]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
+    if (!/^[\w.-]+\/[\w.-]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
         problems.push([
             'scope',
             'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
@@ -35537,8 +35537,8 @@ function decideContainers(containers, context) {
     return decided;
 }
 function decide(container, context) {
-    const { policy, now, scope } = context;
-    const stop = policy.scope.kind !== 'engine' && isRunning(container);
+    const { now, scope } = context;
+    const stop = isToStop(container, context);
     const evidence = [
         { at: container.finishedAt, of: 'stopped' },
         { at: stop ? now : undefined, of: 'seen running' }
@@ -35556,6 +35556,12 @@ function decide(container, context) {
         scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision: stop ? stopFirst(decision, container) : decision, age };
+}
+/** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
+function isToStop(container, { policy, engine }) {
+    return (policy.scope.kind !== 'engine' &&
+        isRunning(container) &&
+        !(engine.kind === 'podman' && container.state === 'paused'));
 }
 function stopFirst(decision, { state }) {
     const detail = `${decision.detail}; it is ${state}, and is stopped first`;

@@ -294,7 +294,7 @@ function problemsOfScope(
     return problems
   if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
     problems.push(['pull-request-patterns', 'it takes one pattern at least'])
-  if (!/^[^/\s]+\/[^/\s]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
+  if (!/^[\w.-]+\/[\w.-]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
     problems.push([
       'scope',
       'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'

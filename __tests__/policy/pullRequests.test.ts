@@ -275,6 +275,17 @@ test.each([
   )
 })
 
+test('on Podman one that is paused stays: it cannot be stopped there', () => {
+  const { engine } = inventory()
+  const paused = { imageReference: 'acme/web:pr-1', state: 'paused' }
+  expect(
+    decide('c', {
+      engine: { ...engine, kind: 'podman' },
+      containers: [container('c', paused)]
+    })
+  ).toMatchObject({ action: 'keep', reason: 'in-use' })
+})
+
 test('what runs is in use now, where until is given', () => {
   const until = { duration: 1 }
   const running = { imageReference: 'acme/web:pr-1', state: 'running' }

@@ -85,6 +85,30 @@ test('the first line of a long run has its time in minutes, and one of a run wit
   ).toBe('Nothing to do: 1 resource looked at in 21 s.')
 })
 
+test('what the run was limited to stands in the first line, and what is out of it holds nothing that could go', () => {
+  const outside = resource({
+    action: 'keep',
+    outcome: 'kept',
+    reason: 'out-of-scope',
+    references: ['outside:1'],
+    ownBytes: 8e6
+  })
+  const scope = 'pull request 12 of acme/web'
+  const report = { ...makeTestReport([resource(), outside]), scope }
+  const inputs = { ...defaults, scope: 'pull-request' }
+  const summary = summarise(facts([], { report, inputs }))
+  expect(summary).toContain(`## Reclaimed 1 MB of ${scope}: 1 image in 21 s.`)
+  expect(summary).toContain('| out-of-scope (`scope: pull-request`) | 1 |')
+  expect(summary).not.toContain('the largest that stay')
+  const skipped = {
+    ...makeTestReport([outside], { skipped: true }),
+    scope
+  }
+  expect(headline(facts([], { report: skipped }))).toBe(
+    `Nothing to do for ${scope}: 1 resource looked at in 21 s.`
+  )
+})
+
 test('every resource is counted in one column', () => {
   const outcomes = ['removed', 'untagged', 'kept', 'gone', 'failed'] as const
   const resources = outcomes.flatMap((outcome) => [

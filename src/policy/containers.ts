@@ -37,8 +37,8 @@ export function decideContainers(
 }
 
 function decide(container: Container, context: Context): Decided {
-  const { policy, now, scope } = context
-  const stop = policy.scope.kind !== 'engine' && isRunning(container)
+  const { now, scope } = context
+  const stop = isToStop(container, context)
   const evidence = [
     { at: container.finishedAt, of: 'stopped' },
     { at: stop ? now : undefined, of: 'seen running' }
@@ -62,6 +62,15 @@ function decide(container: Container, context: Context): Decided {
     scoped ??
     remove('expired', describeAge(age))
   return { decision: stop ? stopFirst(decision, container) : decision, age }
+}
+
+/** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
+function isToStop(container: Container, { policy, engine }: Context): boolean {
+  return (
+    policy.scope.kind !== 'engine' &&
+    isRunning(container) &&
+    !(engine.kind === 'podman' && container.state === 'paused')
+  )
 }
 
 function stopFirst(decision: Decision, { state }: Container): Decision {
