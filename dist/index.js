@@ -30934,7 +30934,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4997);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(3521);
 
 
 
@@ -30963,23 +30963,33 @@ const children = [];
     if ('process' in message && message.process instanceof node_child_process__WEBPACK_IMPORTED_MODULE_0__.ChildProcess)
         children.push(message.process);
 });
+/** Outside a workflow there is no post step, and core would print a command that the runner no longer knows. */
+const saveState = process.env['GITHUB_STATE'] ? _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .saveState */ .LZ : undefined;
 /** Only for the log: whether Docker works, the listing tells. */
 function show(command, args) {
     (0,_actions_exec__WEBPACK_IMPORTED_MODULE_5__/* .exec */ .m)(`"${command}"`, args).catch(() => undefined);
 }
+/** Main, or the post step, which the runner starts at the end of the job with what main has saved. */
 async function main() {
+    const snapshotFile = _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .getState */ .Gu('snapshot');
+    // Only after scope job there is something left to do.
+    if (_actions_core__WEBPACK_IMPORTED_MODULE_4__/* .getState */ .Gu('main') !== '' && snapshotFile === '')
+        return;
     try {
+        saveState?.('main', 'begun');
         await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_9__/* .run */ .e)({
             getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
             env: process.env,
             log,
             show,
-            signal: cancellation()
+            signal: cancellation(),
+            saveState,
+            snapshotFile: snapshotFile || undefined
         }));
     }
     catch (error) {
         const message = describe(error);
-        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_8__/* .renderFailure */ .z)(message));
+        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_8__/* .renderFailure */ .zt)(message));
         fail(message);
     }
 }
@@ -30993,8 +31003,9 @@ function cancellation() {
     return controller.signal;
 }
 async function finish({ report, reportFile, outputs, summary, failure }) {
-    const problem = await writeReport(report, reportFile);
-    await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .code */ .aY)(problem)}\n` : summary);
+    const problem = report && (await writeReport(report, reportFile));
+    if (summary !== '')
+        await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .code */ .aY)(problem)}\n` : summary);
     writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
     if (failure !== undefined)
         fail(failure);
@@ -31210,7 +31221,8 @@ const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
     scope: choiceInput({
         engine: 'engine',
         'pull-request': 'pull-request',
-        'closed-pull-requests': 'closed-pull-requests'
+        'closed-pull-requests': 'closed-pull-requests',
+        job: 'job'
     }),
     'pull-request': input('the number of a pull request, such as 12', (text) => text === '' ? 0 : wholeNumber(1, _policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .largestNumber */ .kY)(text)),
     'pull-request-patterns': listInput('globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', (item) => {
@@ -31330,6 +31342,8 @@ function problemsOfScope(texts, env, event) {
 function makeScope(inputs, env, event) {
     if (inputs.scope === 'engine')
         return { kind: 'engine' };
+    if (inputs.scope === 'job')
+        return { kind: 'job', before: undefined };
     const ofEvent = 'number' in event ? event.number : 0;
     const number = inputs['pull-request'] || ofEvent;
     return {
@@ -31407,7 +31421,12 @@ const keepReasons = [
     'pull-request-unknown'
 ];
 /** Why a resource goes. */
-const removeReasons = ['expired', 'dangling', 'pull-request'];
+const removeReasons = [
+    'expired',
+    'dangling',
+    'pull-request',
+    'job'
+];
 function keep(reason, detail) {
     return { action: 'keep', reason, detail };
 }
@@ -31977,8 +31996,9 @@ function estimate(text, estimated) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  z: () => (/* binding */ renderFailure),
-  B: () => (/* binding */ renderSummary)
+  zt: () => (/* binding */ renderFailure),
+  KJ: () => (/* binding */ renderNothing),
+  Br: () => (/* binding */ renderSummary)
 });
 
 // EXTERNAL MODULE: ./src/report/headline.ts
@@ -32409,6 +32429,14 @@ function renderWarnings(warnings) {
         shown.push(`> - … and ${more} more`);
     return ['> [!WARNING]', ...shown].join('\n');
 }
+/** A summary for a run that had to leave everything as it is. */
+function renderNothing(why) {
+    return fit([
+        '## Nothing was removed.',
+        renderWarnings([why]),
+        'Docker Reclaim.'
+    ]);
+}
 /** A summary for a run that could not even look. */
 function renderFailure(error) {
     return fit(['## Nothing was removed.', renderError(error), 'Docker Reclaim.']);
@@ -32491,7 +32519,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 4997:
+/***/ 3521:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -33280,14 +33308,9 @@ var external_node_fs_ = __nccwpck_require__(3024);
  * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
  * on another host or in a virtual machine, or this process in a container.
  */
-async function readDisk(engine, endpoint, platform = process.platform) {
-    const here = 
-    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
-    platform === 'linux' &&
-        endpoint.startsWith('unix://') &&
-        engine.kernel === (0,external_node_os_.release)() &&
-        !(await inContainer());
-    if (!here || engine.rootDir === '')
+async function readDisk(engine, endpoint, platform) {
+    const away = await whyNotHere(engine, endpoint, platform);
+    if (away !== undefined || engine.rootDir === '')
         return undefined;
     try {
         const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
@@ -33296,6 +33319,15 @@ async function readDisk(engine, endpoint, platform = process.platform) {
     catch {
         return undefined;
     }
+}
+/** Why the engine is not on the host that this process sees; undefined where it is. */
+async function whyNotHere({ kernel }, endpoint, platform = process.platform) {
+    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
+    if (platform !== 'linux')
+        return `this host is no Linux, but ${platform}`;
+    if (!endpoint.startsWith('unix://') || kernel !== (0,external_node_os_.release)())
+        return 'the engine runs on another host';
+    return (await inContainer()) ? 'this runner is in a container' : undefined;
 }
 /** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
 async function inContainer() {
@@ -33418,7 +33450,12 @@ async function listIds(docker, args) {
     const { stdout } = (0,cli/* succeed */.Py)(await docker(args), command);
     return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
 }
-const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
+const listAllContainers = [
+    'container',
+    'ls',
+    '--all',
+    '--no-trunc'
+];
 /** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
 async function listContainers(docker, { kind }) {
     const ids = await listIds(docker, [
@@ -33743,9 +33780,65 @@ function readEvent({ type, action, id, image }, findImages, imageOf) {
         : nothing;
 }
 
+;// CONCATENATED MODULE: ./src/policy/job.ts
+
+
+
+const wasThere = 'it was there before the job';
+const came = 'it came since the job began';
+function jobRules({ before }) {
+    if (before === undefined) {
+        const unknown = () => (0,policy_decision/* keep */.aC)('out-of-scope', 'nobody knows what was there before the job');
+        return {
+            container: unknown,
+            image: unknown,
+            network: unknown,
+            volume: unknown,
+            buildCache: unknown
+        };
+    }
+    const judge = (there) => there ? (0,policy_decision/* keep */.aC)('out-of-scope', wasThere) : (0,policy_decision/* remove */.TF)('job', came);
+    return {
+        container: ({ id }) => judge(before.containers.has(id)),
+        image: (image) => judgeImage(image, before),
+        network: ({ id }) => judge(before.networks.has(id)),
+        volume: ({ name }) => judge(before.volumes.has(name)),
+        buildCache: () => (0,policy_decision/* keep */.aC)('out-of-scope', 'nothing tells which job it is of')
+    };
+}
+/**
+ * An image that came goes, but for the references that were there before: they stay, whatever they mean now. One that
+ * was there loses those that came, unless that would leave it without any: the engine would delete it with the last.
+ */
+function judgeImage({ id, references }, before) {
+    const there = before.images.has(id);
+    const tags = references.filter((one) => before.references.has(canonical(one)));
+    const kept = new Set(tags.map((one) => (0,match/* parseReference */.F2)(one).repository));
+    const going = references.filter((one) => !tags.includes(one) &&
+        // A digest is of no use but with what it is the digest of.
+        !(isDigest(one) && kept.has((0,match/* parseReference */.F2)(one).repository)));
+    const untagged = going.length === references.length;
+    if (there && (untagged || going.length === 0))
+        return (0,policy_decision/* keep */.aC)('out-of-scope', wasThere);
+    if (untagged)
+        return (0,policy_decision/* remove */.TF)('job', came);
+    if (going.length === 0)
+        return (0,policy_decision/* keep */.aC)('out-of-scope', 'its name was there before the job');
+    return {
+        action: 'untag',
+        reason: 'job',
+        detail: there ? `tagged since the job began` : came,
+        removedReferences: going
+    };
+}
+function isDigest(reference) {
+    return (0,match/* parseReference */.F2)(reference).digest !== undefined;
+}
+
 // EXTERNAL MODULE: ./src/policy/pullRequests.ts
 var pullRequests = __nccwpck_require__(3317);
 ;// CONCATENATED MODULE: ./src/policy/scope.ts
+
 
 const nothing = () => undefined;
 /** In scope `engine` everything belongs. */
@@ -33763,6 +33856,8 @@ function rulesOf(scope, inventory) {
             return engineRules;
         case 'pull-request':
             return (0,pullRequests/* pullRequestRules */.yP)(scope, inventory);
+        case 'job':
+            return jobRules(scope);
     }
 }
 /** A scope in words: `engine`, or what the run is limited to, such as `pull request 12 of acme/web`. */
@@ -33772,6 +33867,8 @@ function describeScope(scope) {
             return 'engine';
         case 'pull-request':
             return (0,pullRequests/* describePullRequests */.DX)(scope);
+        case 'job':
+            return 'this job';
     }
 }
 
@@ -33897,6 +33994,7 @@ function imageFinder(images) {
         return [...new Set(found)];
     };
 }
+/** A reference in the one form that can be compared: familiar, with its tag or digest. */
 function canonical(reference) {
     const { repository, tag, digest } = (0,match/* parseReference */.F2)(reference);
     return digest === undefined
@@ -35201,8 +35299,37 @@ function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
 /* EXPORT */
 
 
-;// CONCATENATED MODULE: ./src/ledger.ts
+;// CONCATENATED MODULE: ./src/files.ts
 
+
+
+
+/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
+const retryTime = 500;
+/** Writes JSON in one step: whoever reads meanwhile finds the old file or the new one. */
+async function writeJsonFile(file, value) {
+    await (0,promises_.mkdir)((0,external_node_path_.dirname)(file), { recursive: true });
+    // A string would be cut off without a word where the disk is full; a stream is an error then.
+    const text = external_node_stream_.Readable.from([`${JSON.stringify(value)}\n`]);
+    await writeFile(file, text, { timeout: retryTime });
+}
+/** What a text says in JSON; undefined where it is none. */
+function parseJson(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What the system calls an error, such as `ENOENT`; undefined where it is none of the system's. */
+function codeOf(error) {
+    return typeof error === 'object' && error !== null && 'code' in error
+        ? error.code
+        : undefined;
+}
+
+;// CONCATENATED MODULE: ./src/ledger.ts
 
 
 
@@ -35223,8 +35350,6 @@ const ledgerSchema = schemas/* object */.Ikc({
         usedAt: instant.optional()
     }))
 });
-/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
-const retryTime = 500;
 /** The file of an engine's ledger in the folder `state-dir`. */
 function ledgerFile(folder, key) {
     const { endpoint, rootDir, store } = key;
@@ -35243,7 +35368,7 @@ async function readLedger(folder, key) {
         text = await (0,promises_.readFile)(file, 'utf8');
     }
     catch (error) {
-        return isAbsent(error)
+        return codeOf(error) === 'ENOENT'
             ? { entries: undefined }
             : { entries: undefined, problem: String(error) };
     }
@@ -35273,30 +35398,12 @@ async function writeLedger(folder, key, entries) {
     });
     const ledger = { version: 1, engine: key, entries: merged };
     try {
-        await (0,promises_.mkdir)(folder, { recursive: true });
-        const file = ledgerFile(folder, key);
-        // A string would be cut off without a word where the disk is full; a stream is an error then.
-        const text = external_node_stream_.Readable.from([`${JSON.stringify(ledger)}\n`]);
-        await writeFile(file, text, { timeout: retryTime });
+        await writeJsonFile(ledgerFile(folder, key), ledger);
         return undefined;
     }
     catch (error) {
         return String(error);
     }
-}
-function parseJson(text) {
-    try {
-        return JSON.parse(text);
-    }
-    catch {
-        return undefined;
-    }
-}
-function isAbsent(error) {
-    return (typeof error === 'object' &&
-        error !== null &&
-        'code' in error &&
-        error.code === 'ENOENT');
 }
 
 ;// CONCATENATED MODULE: ./src/policy/ledger.ts
@@ -36012,6 +36119,15 @@ function scopeLines({ scope, keepLast, until }, { 'keep-last': newest, until: id
             : [])
     ];
 }
+/** What an engine holds, counted. */
+function describeHeld({ containers, images, networks, volumes }) {
+    return [
+        (0,report_text/* count */.U9)(containers.size, 'container'),
+        (0,report_text/* count */.U9)(images.size, 'image'),
+        (0,report_text/* count */.U9)(networks.size, 'network'),
+        (0,report_text/* count */.U9)(volumes.size, 'volume')
+    ].join(', ');
+}
 /** What GitHub told of pull requests: a line for each state. */
 function stateLines(states) {
     return [...Map.groupBy(states, ([, state]) => state)].map(([state, some]) => `${state}: ${(0,policy_decision/* list */.p_)(some.map(([number]) => String(number)), 20)}`);
@@ -36369,7 +36485,220 @@ async function event_readEvent(env) {
     }
 }
 
+;// CONCATENATED MODULE: ./src/docker/held.ts
+
+
+
+
+
+
+const imageFields = ['ID', 'Repository', 'Tag', 'Digest'];
+const imageRow = schemas/* tuple */.PVZ([
+    schemas/* string */.YjP().min(1),
+    schemas/* string */.YjP(),
+    schemas/* string */.YjP(),
+    schemas/* string */.YjP()
+]);
+const none = '<none>';
+/** What an engine holds by ID and by name alone: plain listings, that have it inspect nothing. */
+async function listHeld(docker) {
+    const ids = async (...args) => new Set(await listIds(docker, args));
+    const [containers, rows, networks, volumes] = await Promise.all([
+        ids(...listAllContainers, '--format', '{{json .ID}}'),
+        listImageRows(docker),
+        ids('network', 'ls', '--no-trunc', '--format', '{{json .ID}}'),
+        ids('volume', 'ls', '--format', '{{json .Name}}')
+    ]);
+    const references = rows.flatMap(([, repository, tag, digest]) => [
+        ...(tag === none ? [] : [`${repository}:${tag}`]),
+        ...(digest === none ? [] : [`${repository}@${digest}`])
+    ]);
+    return {
+        containers,
+        images: new Set(rows.map(([id]) => imageId(id))),
+        references: new Set(references.map(canonical)),
+        networks,
+        volumes
+    };
+}
+/** An image has a row for each pair of a tag and a digest. */
+async function listImageRows(docker) {
+    const format = `[${imageFields.map((field) => `{{json .${field}}}`).join(',')}]`;
+    const args = ['image', 'ls', '--all', '--no-trunc', '--digests'];
+    const { stdout } = (0,cli/* succeed */.Py)(await docker([...args, '--format', format]), 'image ls');
+    return readJsonLines(stdout, imageRow, 'image ls');
+}
+
+;// CONCATENATED MODULE: ./src/scope/workers.ts
+
+
+
+/** The runner starts one such process for each job. */
+const worker = /^Runner\.Worker(?:\.dll|\.exe)?$/;
+/** The namespace of processes that a machine starts with: its number is part of the kernel. In others some are missing. */
+const firstNamespace = 'pid:[4026531836]';
+/**
+ * Why other jobs may be at work on this host, by the list of its processes: there is a worker of another runner, or the
+ * list cannot be trusted to show it. Undefined where only this process's own worker is there, the one above it.
+ */
+async function findOtherJobs({ proc = '/proc', self = process.pid } = {}) {
+    const processes = await listProcesses(proc);
+    if (typeof processes === 'string')
+        return distrust(processes);
+    const byId = new Map(processes.map((one) => [one.id, one]));
+    const above = (id) => {
+        const ids = new Set();
+        for (let at = byId.get(id); at; at = byId.get(at.parent)) {
+            if (ids.has(at.id))
+                break;
+            ids.add(at.id);
+        }
+        return ids;
+    };
+    const own = above(self);
+    const workers = processes.filter(({ isWorker }) => isWorker);
+    const ours = workers.filter(({ id }) => own.has(id));
+    if (ours.length === 0)
+        return distrust('this job’s own Runner.Worker is not among them');
+    const other = workers.find(({ id }) => {
+        // What this job's worker has started is this job's.
+        const line = above(id);
+        return !own.has(id) && !ours.some((one) => line.has(one.id));
+    });
+    return (other &&
+        `another runner’s job is at work on this host (Runner.Worker, process ${other.id})`);
+}
+function distrust(why) {
+    return `nobody can tell whether other runners are at work on this host: ${why}`;
+}
+/** All processes of the host, or why they cannot be listed. */
+async function listProcesses(proc) {
+    try {
+        if ((await (0,promises_.readlink)((0,external_node_path_.join)(proc, 'self/ns/pid'))) !== firstNamespace)
+            return 'this process sees only a part of its processes';
+        const ids = (await (0,promises_.readdir)(proc)).filter((name) => /^\d+$/.test(name));
+        // Where the list is kept from users, the first process is as well.
+        if (!ids.includes('1'))
+            return 'its processes are hidden from this user';
+        const found = await Promise.all(ids.map((id) => readProcess(proc, id)));
+        return found.flat();
+    }
+    catch (error) {
+        return `its processes cannot be read (${String(error)})`;
+    }
+}
+/** Nothing where it has ended. */
+async function readProcess(proc, id) {
+    try {
+        const read = (file) => (0,promises_.readFile)((0,external_node_path_.join)(proc, id, file), 'utf8');
+        // `1 (name) S 0 …`, where the name may have anything in it.
+        const stat = await read('stat');
+        const end = stat.lastIndexOf(')');
+        const name = stat.slice(stat.indexOf('(') + 1, end);
+        const [state = '', parent = ''] = stat.slice(end + 2).split(' ');
+        if (state === 'Z' || state === 'X')
+            return [];
+        const words = [name, ...(await read('cmdline')).split('\0')];
+        const isWorker = words.some((word) => worker.test((0,external_node_path_.basename)(word)));
+        return [{ id: Number(id), parent: Number(parent), isWorker }];
+    }
+    catch (error) {
+        const code = codeOf(error);
+        if (code === 'ENOENT' || code === 'ESRCH')
+            return [];
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/scope/job.ts
+
+
+
+
+
+
+
+
+const names = schemas/* array */.YOg(schemas/* string */.YjP()).transform((list) => new Set(list));
+/** What main writes down for the post step: what the engine held, or why nothing may be removed after the job. */
+const snapshotSchema = schemas/* object */.Ikc({
+    version: schemas/* literal */.euz(1),
+    engine: schemas/* object */.Ikc({
+        id: schemas/* string */.YjP(),
+        endpoint: schemas/* string */.YjP(),
+        rootDir: schemas/* string */.YjP(),
+        store: schemas/* string */.YjP()
+    }),
+    before: schemas/* union */.KCZ([
+        schemas/* object */.Ikc({ problem: schemas/* string */.YjP() }),
+        schemas/* object */.Ikc({
+            containers: names,
+            images: names,
+            references: names,
+            networks: names,
+            volumes: names
+        })
+    ])
+});
+/**
+ * Writes down what the engine holds before a job, in a new file of the folder. Returns its path, undefined where it
+ * could not be written, and what it has.
+ */
+async function takeSnapshot(docker, engine, context, folder) {
+    const why = await whyNotAlone(engine, context);
+    const before = why === undefined ? await listHeld(docker) : { problem: why };
+    const file = (0,external_node_path_.join)(folder, `job-${(0,external_node_crypto_.randomUUID)()}.json`);
+    try {
+        await writeJsonFile(file, {
+            version: 1,
+            engine: identify(engine, context),
+            before: 'problem' in before ? before : asLists(before)
+        });
+        return { file, before };
+    }
+    catch (error) {
+        const problem = `what is there before the job could not be written down: ${String(error)}`;
+        return { file: undefined, before: { problem } };
+    }
+}
+function asLists(held) {
+    return Object.fromEntries(Object.entries(held).map(([kind, names]) => [kind, [...names]]));
+}
+/** Reads what main wrote, or why it cannot be used. */
+async function readSnapshot(file) {
+    try {
+        const read = snapshotSchema.safeParse(parseJson(await (0,promises_.readFile)(file, 'utf8')));
+        return read.success
+            ? read.data
+            : { problem: `${file} does not tell what was there before the job` };
+    }
+    catch (error) {
+        return {
+            problem: `what was there before the job is not known any more: ${String(error)}`
+        };
+    }
+}
+/** What was there before the job, or why nothing may be removed after it. */
+async function findBefore({ engine: known, before }, engine, context) {
+    if ('problem' in before)
+        return before;
+    const now = identify(engine, context);
+    if (JSON.stringify(known) !== JSON.stringify(now))
+        return { problem: 'this is another engine than before the job' };
+    const problem = await whyNotAlone(engine, context);
+    return problem === undefined ? before : { problem };
+}
+/** Podman gives itself another ID each time that it is asked. */
+function identify({ kind, id, rootDir, store }, { endpoint }) {
+    return { id: kind === 'podman' ? '' : id, endpoint, rootDir, store };
+}
+/** Why this job may not be the only one that uses the engine; undefined where it is. */
+async function whyNotAlone(engine, { endpoint }) {
+    return (await whyNotHere(engine, endpoint)) ?? (await findOtherJobs());
+}
+
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 
@@ -36421,59 +36750,110 @@ async function run(world) {
     });
     try {
         const step = {
-            docker,
-            policy,
-            options,
-            deadline,
-            world,
+            ...{ docker, policy, options, texts, startedAt, deadline, world },
             leave: leave.signal
         };
-        const looked = await world.log.group('Look', () => look(step));
-        const asked = await ask(step, looked.inventory);
-        const { plan, sizes } = await world.log.group('Plan', () => run_decide(step, asked.policy, looked.inventory));
-        const removal = options.dryRun
-            ? undefined
-            : await world.log.group('Remove', () => act(step, plan, looked));
-        const { engine, inventory } = looked;
-        const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
-        const disk = { before: looked.disk, after };
-        const finishedAt = new Date();
-        const report = makeReport({
-            ...{ engine, inventory, plan, sizes, removal },
-            ...{ disk, startedAt, finishedAt }
-        });
-        const failure = describeFailure(report, removal, world.signal);
-        const warnings = [
-            ...asked.problems,
-            ...collectWarnings(looked, plan, report, texts, failure)
-        ];
-        for (const warning of warnings)
-            world.log.warning(warning);
-        world.log.info((0,headline/* headline */.Pl)({ report, disk }));
-        const held = heldBytes(inventory, report.resources);
-        return {
-            report,
-            reportFile: options.reportFile,
-            outputs: makeOutputs(report, options.reportFile),
-            summary: (0,summary/* renderSummary */.B)({
-                ...{ report, inputs: texts, disk, held, warnings },
-                podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
-                error: failure
-            }),
-            failure
-        };
+        if (policy.scope.kind !== 'job') {
+            const looked = await world.log.group('Look', () => look(step));
+            return await cleanUp(step, looked, await ask(step, looked.inventory));
+        }
+        return world.snapshotFile === undefined
+            ? await beginJob(step)
+            : await endJob(step, world.snapshotFile);
     }
     finally {
         leave.abort();
     }
 }
+/** Before a job: only writes down what is there. */
+async function beginJob({ docker, world }) {
+    const { env, log, saveState } = world;
+    if (saveState === undefined)
+        throw new inputs/* InputError */.dz('scope: job takes a step of a workflow: elsewhere nobody starts what removes something after the job.');
+    const { file, before } = await log.group('Look', async () => {
+        const [engine, context] = await lookAtBoth(docker, env);
+        const folder = (0,external_node_path_.join)(env['RUNNER_TEMP'] || (0,external_node_os_.tmpdir)(), 'docker-reclaim');
+        return takeSnapshot(docker, engine, context, folder);
+    });
+    if (file !== undefined)
+        saveState('snapshot', file);
+    if ('problem' in before)
+        log.warning(`Nothing will be removed after this job: ${before.problem}`);
+    else
+        log.info(`There before this job: ${describeHeld(before)}`);
+    return nothingDone;
+}
+/** After a job: removes what came since, if it is certain that it is this job's. */
+async function endJob(step, file) {
+    const snapshot = await readSnapshot(file);
+    if ('problem' in snapshot)
+        return leaveAll(step, snapshot.problem);
+    if ('problem' in snapshot.before)
+        return leaveAll(step, snapshot.before.problem);
+    const looked = await step.world.log.group('Look', () => look(step));
+    const { engine, context } = looked;
+    // After the look: whoever has made something of what it saw is still to be seen, or has ended.
+    const before = await findBefore(snapshot, engine, context);
+    if ('problem' in before)
+        return leaveAll(step, before.problem);
+    const policy = { ...step.policy, scope: { kind: 'job', before } };
+    return cleanUp(step, looked, { policy, problems: [] });
+}
+function leaveAll({ world }, problem) {
+    const why = `Nothing is removed after this job: ${problem}`;
+    world.log.warning(why);
+    return { ...nothingDone, summary: (0,summary/* renderNothing */.KJ)(why) };
+}
+const nothingDone = {
+    report: undefined,
+    reportFile: '',
+    outputs: {},
+    summary: '',
+    failure: undefined
+};
+/** Plans, acts and reports. */
+async function cleanUp(step, looked, { policy, problems }) {
+    const { options, texts, startedAt, world } = step;
+    const { plan, sizes } = await world.log.group('Plan', () => run_decide(step, policy, looked.inventory));
+    const removal = options.dryRun
+        ? undefined
+        : await world.log.group('Remove', () => act(step, plan, looked));
+    const { engine, inventory } = looked;
+    const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
+    const disk = { before: looked.disk, after };
+    const finishedAt = new Date();
+    const report = makeReport({
+        ...{ engine, inventory, plan, sizes, removal },
+        ...{ disk, startedAt, finishedAt }
+    });
+    const failure = describeFailure(report, removal, world.signal);
+    const warnings = [
+        ...problems,
+        ...collectWarnings(looked, plan, report, texts, failure)
+    ];
+    for (const warning of warnings)
+        world.log.warning(warning);
+    world.log.info((0,headline/* headline */.Pl)({ report, disk }));
+    const held = heldBytes(inventory, report.resources);
+    return {
+        report,
+        reportFile: options.reportFile,
+        outputs: makeOutputs(report, options.reportFile),
+        summary: (0,summary/* renderSummary */.Br)({
+            ...{ report, inputs: texts, disk, held, warnings },
+            podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
+            error: failure
+        }),
+        failure
+    };
+}
+function lookAtBoth(docker, env) {
+    return Promise.all([lookAtEngine(docker, env), findContext(docker)]);
+}
 async function look({ docker, options, world, leave }) {
     const { env, log, show } = world;
     const lookedAt = Date.now();
-    const [engine, context] = await Promise.all([
-        lookAtEngine(docker, env),
-        findContext(docker)
-    ]);
+    const [engine, context] = await lookAtBoth(docker, env);
     const onBroken = () => {
         log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
     };
@@ -42910,8 +43290,10 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   N4: () => (/* binding */ endGroup),
+  Gu: () => (/* binding */ getState),
   Os: () => (/* binding */ group),
   pq: () => (/* binding */ info),
+  LZ: () => (/* binding */ saveState),
   C1: () => (/* binding */ setFailed),
   uH: () => (/* binding */ setOutput),
   Oh: () => (/* binding */ startGroup),
@@ -42919,7 +43301,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, addPath, debug, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, getState, isDebug, markdownSummary, notice, platform, saveState, setCommandEcho, setSecret, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, addPath, debug, error, exportVariable, getBooleanInput, getIDToken, getInput, getMultilineInput, isDebug, markdownSummary, notice, platform, setCommandEcho, setSecret, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);
@@ -44703,9 +45085,9 @@ function group(name, fn) {
 function saveState(name, value) {
     const filePath = process.env['GITHUB_STATE'] || '';
     if (filePath) {
-        return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
+        return file_command_issueFileCommand('STATE', file_command_prepareKeyValueMessage(name, value));
     }
-    issueCommand('save-state', { name }, toCommandValue(value));
+    command_issueCommand('save-state', { name }, utils_toCommandValue(value));
 }
 /**
  * Gets the value of an state set by this action's main execution.

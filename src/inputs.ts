@@ -164,7 +164,8 @@ export const schema = z.object({
   scope: choiceInput({
     engine: 'engine',
     'pull-request': 'pull-request',
-    'closed-pull-requests': 'closed-pull-requests'
+    'closed-pull-requests': 'closed-pull-requests',
+    job: 'job'
   }),
   'pull-request': input('the number of a pull request, such as 12', (text) =>
     text === '' ? 0 : wholeNumber(1, largestNumber)(text)
@@ -317,6 +318,7 @@ function makeScope(
   event: PullRequestOfEvent
 ): Scope {
   if (inputs.scope === 'engine') return { kind: 'engine' }
+  if (inputs.scope === 'job') return { kind: 'job', before: undefined }
   const ofEvent = 'number' in event ? event.number : 0
   const number = inputs['pull-request'] || ofEvent
   return {

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { writeFile } from 'atomically'
 import { z } from 'zod'
+import { codeOf, parseJson, writeJsonFile } from './files.ts'
 import type { LedgerEntry } from './policy/inventory.ts'
 
 /** What tells engines apart: an engine's ID does not (two on one host may have the same). */
@@ -27,9 +26,6 @@ const ledgerSchema = z.object({
   )
 })
 
-/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
-const retryTime = 500
-
 /** The file of an engine's ledger in the folder `state-dir`. */
 export function ledgerFile(folder: string, key: LedgerKey): string {
   const { endpoint, rootDir, store } = key
@@ -51,7 +47,7 @@ export async function readLedger(
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    return isAbsent(error)
+    return codeOf(error) === 'ENOENT'
       ? { entries: undefined }
       : { entries: undefined, problem: String(error) }
   }
@@ -86,30 +82,9 @@ export async function writeLedger(
   })
   const ledger = { version: 1, engine: key, entries: merged }
   try {
-    await mkdir(folder, { recursive: true })
-    const file = ledgerFile(folder, key)
-    // A string would be cut off without a word where the disk is full; a stream is an error then.
-    const text = Readable.from([`${JSON.stringify(ledger)}\n`])
-    await writeFile(file, text, { timeout: retryTime })
+    await writeJsonFile(ledgerFile(folder, key), ledger)
     return undefined
   } catch (error) {
     return String(error)
   }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function isAbsent(error: unknown): boolean {
-  return (
-    typeof error === 'object' &&
-    error !== null &&
-    'code' in error &&
-    error.code === 'ENOENT'
-  )
 }

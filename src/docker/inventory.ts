@@ -111,7 +111,7 @@ export async function lookAtAll(
 }
 
 /** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
-async function listIds(
+export async function listIds(
   docker: Docker,
   args: readonly string[]
 ): Promise<string[]> {
@@ -120,7 +120,12 @@ async function listIds(
   return [...new Set(readJsonLines(stdout, z.string().min(1), command))]
 }
 
-const listAllContainers = ['container', 'ls', '--all', '--no-trunc'] as const
+export const listAllContainers = [
+  'container',
+  'ls',
+  '--all',
+  '--no-trunc'
+] as const
 
 /** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
 export async function listContainers(

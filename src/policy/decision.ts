@@ -18,7 +18,12 @@ export const keepReasons = [
 ] as const
 
 /** Why a resource goes. */
-export const removeReasons = ['expired', 'dangling', 'pull-request'] as const
+export const removeReasons = [
+  'expired',
+  'dangling',
+  'pull-request',
+  'job'
+] as const
 
 export type KeepReason = (typeof keepReasons)[number]
 export type RemoveReason = (typeof removeReasons)[number]

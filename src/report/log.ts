@@ -3,6 +3,7 @@ import { list, sum } from '../policy/decision.ts'
 import { plannedItems, type Plan, type PlanItem } from '../policy/plan.ts'
 import type { InputTexts } from '../inputs.ts'
 import type { Policy } from '../policy/policy.ts'
+import type { Held } from '../policy/job.ts'
 import type { PullRequestState } from '../policy/pullRequests.ts'
 import { describeScope } from '../policy/scope.ts'
 import { formatDuration, formatSize } from '../units.ts'
@@ -26,6 +27,21 @@ export function scopeLines(
         ]
       : [])
   ]
+}
+
+/** What an engine holds, counted. */
+export function describeHeld({
+  containers,
+  images,
+  networks,
+  volumes
+}: Pick<Held, 'containers' | 'images' | 'networks' | 'volumes'>): string {
+  return [
+    count(containers.size, 'container'),
+    count(images.size, 'image'),
+    count(networks.size, 'network'),
+    count(volumes.size, 'volume')
+  ].join(', ')
 }
 
 /** What GitHub told of pull requests: a line for each state. */
