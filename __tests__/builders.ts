@@ -8,6 +8,7 @@ import type {
   Network,
   Volume
 } from '../src/policy/inventory.ts'
+import type { Held } from '../src/policy/job.ts'
 import { makePlan, type Kind, type PlanItem } from '../src/policy/plan.ts'
 import type { Policy } from '../src/policy/policy.ts'
 import type { PullRequests } from '../src/policy/pullRequests.ts'
@@ -182,6 +183,18 @@ export function pullRequests(parts: Partial<PullRequests> = {}): PullRequests {
     repository: 'acme/web',
     numbers: new Map([[1, 'closed']]),
     patterns: ['pr-{number}', 'pr-{number}-*', '*-pr-{number}'],
+    ...parts
+  }
+}
+
+/** What was there before a job; nothing, but for what the test says. */
+export function held(parts: Partial<Held> = {}): Held {
+  return {
+    containers: new Set(),
+    images: new Set(),
+    references: new Set(),
+    networks: new Set(),
+    volumes: new Set(),
     ...parts
   }
 }

@@ -17,7 +17,7 @@ type Action = {
     { description: string; default: string; required?: boolean }
   >
   outputs: Record<string, { description: string }>
-  runs: { using: string; main: string }
+  runs: { using: string; main: string; post: string }
 }
 const action = parse(await read('action.yml')) as Action
 const readme = await read('README.md')
@@ -70,7 +70,8 @@ test('the schema of the report that is published is the one that it has', async 
 })
 
 test('the action runs the bundle on Node 24', () => {
-  expect(action.runs).toEqual({ using: 'node24', main: 'dist/index.js' })
+  const main = 'dist/index.js'
+  expect(action.runs).toEqual({ using: 'node24', main, post: main })
 })
 
 test('the inputs that the README’s workflows use exist', () => {

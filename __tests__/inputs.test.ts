@@ -148,6 +148,37 @@ test.each([
   expect(() => readFor(inputs, problem, env)).toThrow(message)
 })
 
+test('for closed pull requests GitHub is asked, where the runner says that it is', () => {
+  const inputs = { scope: 'closed-pull-requests', 'github-token': 'ghs_1' }
+  const problem = { problem: 'the event is schedule' }
+  const { policy, options } = readFor(inputs, problem)
+  expect(policy).toMatchObject({
+    scope: { kind: 'pull-request', repository: 'acme/web', numbers: new Map() },
+    keepLast: 0,
+    until: { duration: 0 }
+  })
+  expect(options.github).toEqual({
+    token: 'ghs_1',
+    url: 'https://api.github.com/graphql'
+  })
+  const url = 'https://github.example/api/graphql'
+  const env = { ...atWork, GITHUB_GRAPHQL_URL: url }
+  expect(readFor(inputs, problem, env).options.github?.url).toBe(url)
+  // Nobody else is to know the token.
+  const other = { ...inputs, scope: 'engine' }
+  expect(readFor(other, problem).options.github).toBeUndefined()
+})
+
+test.each(['', '${{ github.token }}'])(
+  'for closed pull requests it takes a token, which "%s" is not',
+  (token) => {
+    const inputs = { scope: 'closed-pull-requests', 'github-token': token }
+    expect(() => readFor(inputs, { problem: 'x' })).toThrow(
+      /^github-token: got .*pull-requests: read/m
+    )
+  }
+)
+
 test('what the scope lacks stands in one message with all else', () => {
   const inputs = { ...inScope, until: 'x', 'pull-request-patterns': 'pr-12' }
   const read = () => readFor(inputs, { problem: 'the event is push' }, {})

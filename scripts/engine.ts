@@ -168,7 +168,7 @@ async function copyAs(
   from: string,
   to: string
 ): Promise<void> {
-  const [command = '', ...args] = [...asRoot, 'cp', '--archive', from, to]
+  const [command, ...args] = [...asRoot, 'cp', '--archive', from, to]
   await execa(command, args)
 }
 

@@ -22,6 +22,8 @@ export type Step = {
   stderr: string
   summary: string
   outputs: Record<string, string>
+  /** What it saved for its post step. */
+  state: Record<string, string>
   /** Undefined where the step could not come to a plan. */
   report: Report | undefined
   /** The command lines of what it started and did not end. */
@@ -30,26 +32,37 @@ export type Step = {
 
 /**
  * Starts `dist/index.js` as the runner does: the inputs with action.yml's defaults, and the runner's files.
- * `without` is a command that takes rights away before it; `show` prints its log as it comes; `cancel` cancels it as
- * the runner does.
+ * `without` is a command that takes rights away before it; `above` one that is to stand above it in the list of
+ * processes; `show` prints its log as it comes; `cancel` cancels it as the runner does; `state` makes it the post step
+ * of one that has saved that.
  */
 export async function runStep(
   inputs: Record<string, string>,
   env: Record<string, string | undefined> = {},
   {
     without = [],
+    above = [],
     show = false,
-    cancel
-  }: { without?: string[]; show?: boolean; cancel?: AbortSignal } = {}
+    cancel,
+    state = {}
+  }: {
+    without?: string[]
+    above?: string[]
+    show?: boolean
+    cancel?: AbortSignal
+    state?: Record<string, string>
+  } = {}
 ): Promise<Step> {
   const folder = await mkdtemp(join(tmpdir(), 'step-'))
   try {
     const files = {
       GITHUB_OUTPUT: join(folder, 'output'),
+      GITHUB_STATE: join(folder, 'state'),
       GITHUB_STEP_SUMMARY: join(folder, 'summary')
     }
     for (const file of Object.values(files)) await writeFile(file, '')
     const [command, ...args] = [
+      ...above,
       ...without,
       process.execPath,
       join(project, 'dist/index.js')
@@ -62,6 +75,7 @@ export async function runStep(
         RUNNER_TRACKING_ID: folder,
         ...files,
         ...inputVariables({ ...(await defaults()), ...inputs }),
+        ...stateVariables(state),
         ...env
       },
       extendEnv: false,
@@ -78,7 +92,7 @@ export async function runStep(
     })
     const result = await running
     over.abort()
-    const outputs = readOutputs(await readFile(files.GITHUB_OUTPUT, 'utf8'))
+    const outputs = readPairs(await readFile(files.GITHUB_OUTPUT, 'utf8'))
     const reportFile = outputs['report-file'] ?? join(folder, 'none')
     const json = await readFile(reportFile, 'utf8').catch(() => undefined)
     return {
@@ -87,11 +101,34 @@ export async function runStep(
       stderr: result.stderr,
       summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
       outputs,
+      state: readPairs(await readFile(files.GITHUB_STATE, 'utf8')),
       report: json === undefined ? undefined : await readReport(json),
       processesLeft: await processesLeft(folder)
     }
   } finally {
     await rm(folder, { recursive: true })
+  }
+}
+
+/**
+ * Starts the step, then what the job does after it, and its post step with what the step saved, as the runner does at
+ * the end of every job.
+ */
+export async function runJob(
+  inputs: Record<string, string>,
+  env: Record<string, string | undefined>,
+  job: (main: Step) => Promise<void>,
+  options: Parameters<typeof runStep>[2] = {}
+): Promise<{ main: Step; post: Step }> {
+  const temp = await mkdtemp(join(tmpdir(), 'job-'))
+  try {
+    const all = { RUNNER_TEMP: temp, ...env }
+    const main = await runStep(inputs, all, options)
+    await job(main)
+    const { state } = main
+    return { main, post: await runStep(inputs, all, { ...options, state }) }
+  } finally {
+    await rm(temp, { recursive: true })
   }
 }
 
@@ -158,7 +195,13 @@ function inputVariables(
   )
 }
 
-function readOutputs(text: string): Record<string, string> {
+function stateVariables(state: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])
+  )
+}
+
+function readPairs(text: string): Record<string, string> {
   return Object.fromEntries(
     [...text.matchAll(/^(.+)<<(ghadelimiter_.+)\n([^]*?)\n\2$/gm)].map(
       ([, name = '', , value = '']) => [name, value]

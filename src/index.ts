@@ -29,20 +29,30 @@ subscribe('child_process', (message) => {
     children.push(message.process)
 })
 
+/** Outside a workflow there is no post step, and core would print a command that the runner no longer knows. */
+const saveState = process.env['GITHUB_STATE'] ? core.saveState : undefined
+
 /** Only for the log: whether Docker works, the listing tells. */
 function show(command: string, args: string[]): void {
   exec(`"${command}"`, args).catch(() => undefined)
 }
 
+/** Main, or the post step, which the runner starts at the end of the job with what main has saved. */
 async function main(): Promise<void> {
+  const snapshotFile = core.getState('snapshot')
+  // Only after scope job there is something left to do.
+  if (core.getState('main') !== '' && snapshotFile === '') return
   try {
+    saveState?.('main', 'begun')
     await finish(
       await run({
         getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
         env: process.env,
         log,
         show,
-        signal: cancellation()
+        signal: cancellation(),
+        saveState,
+        snapshotFile: snapshotFile || undefined
       })
     )
   } catch (error) {
@@ -69,8 +79,9 @@ async function finish({
   summary,
   failure
 }: Ending): Promise<void> {
-  const problem = await writeReport(report, reportFile)
-  await writeSummary(problem ? `${summary}\n> ${code(problem)}\n` : summary)
+  const problem = report && (await writeReport(report, reportFile))
+  if (summary !== '')
+    await writeSummary(problem ? `${summary}\n> ${code(problem)}\n` : summary)
   writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs)
   if (failure !== undefined) fail(failure)
 }

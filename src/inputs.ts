@@ -24,6 +24,8 @@ export type Options = {
   /** The folder of the ledgers; empty for none. */
   stateDir: string
   reportFile: string
+  /** How to ask GitHub which pull requests are closed; undefined where nobody has to know. */
+  github: { token: string; url: string } | undefined
 }
 
 /** The default of every input, as in action.yml. */
@@ -43,6 +45,7 @@ export const defaults = {
   scope: 'engine',
   'pull-request': '',
   'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
+  'github-token': '${{ github.token }}',
   'dry-run': 'false',
   timeout: '15m',
   concurrency: '4',
@@ -164,7 +167,12 @@ export const schema = z.object({
   'build-cache-keep': input('a size such as 10GB or 20GiB', (text) =>
     text === '' ? 0 : parseSize(text)
   ),
-  scope: choiceInput({ engine: 'engine', 'pull-request': 'pull-request' }),
+  scope: choiceInput({
+    engine: 'engine',
+    'pull-request': 'pull-request',
+    'closed-pull-requests': 'closed-pull-requests',
+    job: 'job'
+  }),
   'pull-request': input('the number of a pull request, such as 12', (text) =>
     text === '' ? 0 : wholeNumber(1, largestNumber)(text)
   ),
@@ -175,6 +183,7 @@ export const schema = z.object({
       return problem === undefined ? { value: item } : { problem }
     }
   ),
+  'github-token': z.string(),
   'dry-run': choiceInput(yesOrNo),
   timeout: input('a duration above 0s, at most 24d', (text) => {
     const duration = parseDuration(text)
@@ -192,7 +201,7 @@ function asPath(text: string): string | undefined {
   return text.includes('\0') ? undefined : text
 }
 
-/** Every bad input in one message; nothing has been looked at when it is thrown. */
+/** Inputs that the step cannot go on with, in one message; nothing has been removed when it is thrown. */
 export class InputError extends Error {
   override name = 'InputError'
 }
@@ -266,7 +275,8 @@ export function readInputs(
       timeout: inputs.timeout,
       concurrency: inputs.concurrency,
       docker: inputs.docker,
-      ...paths
+      ...paths,
+      github: githubOf(inputs, env)
     },
     texts
   }
@@ -278,21 +288,33 @@ function problemsOfScope(
   env: Record<string, string | undefined>,
   event: PullRequestOfEvent
 ): [InputName, string][] {
+  const scope = texts.scope.toLowerCase()
   const given = texts['pull-request'] !== ''
-  if (texts.scope.toLowerCase() !== 'pull-request')
-    return given ? [['pull-request', 'it takes scope: pull-request']] : []
   const problems: [InputName, string][] = []
-  if (!given && 'problem' in event)
+  if (given && scope !== 'pull-request')
+    problems.push(['pull-request', 'it takes scope: pull-request'])
+  if (!given && scope === 'pull-request' && 'problem' in event)
     problems.push([
       'pull-request',
       `it takes the number of a pull request, as none is known: ${event.problem}`
     ])
+  if (scope !== 'pull-request' && scope !== 'closed-pull-requests')
+    return problems
   if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
     problems.push(['pull-request-patterns', 'it takes one pattern at least'])
   if (!/^[\w.-]+\/[\w.-]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
     problems.push([
       'scope',
       'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
+    ])
+  // Outside a workflow nobody puts a token in for the default.
+  if (
+    scope === 'closed-pull-requests' &&
+    texts['github-token'] === defaults['github-token']
+  )
+    problems.push([
+      'github-token',
+      'it takes a token with the permission pull-requests: read'
     ])
   return problems
 }
@@ -303,15 +325,29 @@ function makeScope(
   event: PullRequestOfEvent
 ): Scope {
   if (inputs.scope === 'engine') return { kind: 'engine' }
+  if (inputs.scope === 'job') return { kind: 'job', before: undefined }
   const ofEvent = 'number' in event ? event.number : 0
   const number = inputs['pull-request'] || ofEvent
   return {
     kind: 'pull-request',
     repository: env['GITHUB_REPOSITORY'] ?? '',
-    // Whoever runs this has done with it.
-    numbers: new Map([[number, 'closed']]),
+    numbers:
+      inputs.scope === 'pull-request'
+        ? // Whoever runs this has done with it.
+          new Map([[number, 'closed']])
+        : new Map(),
     patterns: inputs['pull-request-patterns']
   }
+}
+
+/** GitHub Enterprise has an address of its own. */
+function githubOf(
+  inputs: z.output<typeof schema>,
+  env: Record<string, string | undefined>
+): Options['github'] {
+  if (inputs.scope !== 'closed-pull-requests') return undefined
+  const url = env['GITHUB_GRAPHQL_URL'] || 'https://api.github.com/graphql'
+  return { token: inputs['github-token'], url }
 }
 
 /** Puts in the folder that a path begins with, as the defaults of action.yml do. */

@@ -1,4 +1,4 @@
-import { homedir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { listBuildCache } from './docker/buildCache.ts'
 import { createDocker, orNothing, type Docker } from './docker/cli.ts'
@@ -21,6 +21,7 @@ import { traitsOf } from './docker/traits.ts'
 import { watchEngine, type Watch } from './docker/watch.ts'
 import {
   defaults,
+  InputError,
   readInputs,
   type InputTexts,
   type Options
@@ -41,19 +42,23 @@ import {
   type Sizes
 } from './policy/plan.ts'
 import { untilDuration, type Policy } from './policy/policy.ts'
+import { findNumbers } from './policy/pullRequests.ts'
 import {
+  describeHeld,
   planLines,
   progressLine,
   resultLine,
-  scopeLines
+  scopeLines,
+  stateLines
 } from './report/log.ts'
 import { makeOutputs } from './report/outputs.ts'
 import { heldBytes } from './report/held.ts'
 import { makeReport, type Report } from './report/report.ts'
 import { headline } from './report/headline.ts'
-import { renderSummary } from './report/summary.ts'
+import { renderNothing, renderSummary } from './report/summary.ts'
 import { count } from './report/text.ts'
 import { readEvent } from './scope/event.ts'
+import { findBefore, readSnapshot, takeSnapshot } from './scope/job.ts'
 import { formatDuration } from './units.ts'
 
 /** What a run needs of the world around it. */
@@ -65,6 +70,10 @@ export type World = {
   show: (command: string, args: string[]) => void
   /** Aborts when the job is cancelled. */
   signal: AbortSignal
+  /** Keeps a word for the post step; undefined where there is none. */
+  saveState: ((name: 'snapshot', value: string) => void) | undefined
+  /** In the post step: the file that tells what was there before the job. */
+  snapshotFile: string | undefined
 }
 
 export type Log = {
@@ -75,7 +84,8 @@ export type Log = {
 
 /** How a run ended: what is to be written where, and why the step has to fail, if it has to. */
 export type Ending = {
-  report: Report
+  /** Undefined where there was no plan. */
+  report: Report | undefined
   reportFile: string
   outputs: Record<string, string>
   summary: string
@@ -106,50 +116,16 @@ export async function run(world: World): Promise<Ending> {
   })
   try {
     const step = {
-      docker,
-      policy,
-      options,
-      deadline,
-      world,
+      ...{ docker, policy, options, texts, startedAt, deadline, world },
       leave: leave.signal
     }
-    const looked = await world.log.group('Look', () => look(step))
-    const { plan, sizes, inventory } = await world.log.group('Plan', () =>
-      decide(step, looked)
-    )
-    const removal = options.dryRun
-      ? undefined
-      : await world.log.group('Remove', () =>
-          act(step, plan, { ...looked, inventory })
-        )
-    const facts = factsOf(inventory, sizes, removal)
-    if (options.stateDir !== '' && facts.size > 0)
-      await writeFacts(options.stateDir, looked.key, facts)
-    const { engine } = looked
-    const after =
-      looked.disk && (await readDisk(engine, looked.context.endpoint))
-    const disk = { before: looked.disk, after }
-    const finishedAt = new Date()
-    const report = makeReport({
-      ...{ engine, inventory, plan, sizes, removal },
-      ...{ disk, startedAt, finishedAt }
-    })
-    const failure = describeFailure(report, removal, world.signal)
-    const warnings = collectWarnings(looked, plan, report, texts, failure)
-    for (const warning of warnings) world.log.warning(warning)
-    world.log.info(headline({ report, disk }))
-    const held = heldBytes(inventory, report.resources)
-    return {
-      report,
-      reportFile: options.reportFile,
-      outputs: makeOutputs(report, options.reportFile),
-      summary: renderSummary({
-        ...{ report, inputs: texts, disk, held, warnings },
-        podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
-        error: failure
-      }),
-      failure
+    if (policy.scope.kind !== 'job') {
+      const looked = await world.log.group('Look', () => look(step))
+      return await cleanUp(step, looked, await ask(step, looked.inventory))
     }
+    return world.snapshotFile === undefined
+      ? await beginJob(step)
+      : await endJob(step, world.snapshotFile)
   } finally {
     leave.abort()
   }
@@ -160,11 +136,111 @@ type Step = {
   docker: Docker
   policy: Policy
   options: Options
+  texts: InputTexts
+  startedAt: Date
   /** Milliseconds, as Date.now() counts. */
   deadline: number
   world: World
   /** Aborts when the step is over. */
   leave: AbortSignal
+}
+
+/** Before a job: only writes down what is there. */
+async function beginJob({ docker, world }: Step): Promise<Ending> {
+  const { env, log, saveState } = world
+  if (saveState === undefined)
+    throw new InputError(
+      'scope: job takes a step of a workflow: elsewhere nobody starts what removes something after the job.'
+    )
+  const { file, before } = await log.group('Look', async () => {
+    const [engine, context] = await lookAtBoth(docker, env)
+    const folder = join(env['RUNNER_TEMP'] || tmpdir(), 'docker-reclaim')
+    return takeSnapshot(docker, engine, context, folder)
+  })
+  if (file !== undefined) saveState('snapshot', file)
+  if ('problem' in before)
+    log.warning(`Nothing will be removed after this job: ${before.problem}`)
+  else log.info(`There before this job: ${describeHeld(before)}`)
+  return nothingDone
+}
+
+/** After a job: removes what came since, if it is certain that it is this job's. */
+async function endJob(step: Step, file: string): Promise<Ending> {
+  const snapshot = await readSnapshot(file)
+  if ('problem' in snapshot) return leaveAll(step, snapshot.problem)
+  if ('problem' in snapshot.before)
+    return leaveAll(step, snapshot.before.problem)
+  const looked = await step.world.log.group('Look', () => look(step))
+  const { engine, context } = looked
+  // After the look: whoever has made something of what it saw is still to be seen, or has ended.
+  const before = await findBefore(snapshot, engine, context)
+  if ('problem' in before) return leaveAll(step, before.problem)
+  const policy: Policy = { ...step.policy, scope: { kind: 'job', before } }
+  return cleanUp(step, looked, { policy, problems: [] })
+}
+
+function leaveAll({ world }: Step, problem: string): Ending {
+  const why = `Nothing is removed after this job: ${problem}`
+  world.log.warning(why)
+  return { ...nothingDone, summary: renderNothing(why) }
+}
+
+const nothingDone: Ending = {
+  report: undefined,
+  reportFile: '',
+  outputs: {},
+  summary: '',
+  failure: undefined
+}
+
+/** A policy that is complete, and what was not to be had for it. */
+type Limited = { policy: Policy; problems: string[] }
+
+/** Plans, acts and reports. */
+async function cleanUp(
+  step: Step,
+  looked: Looked,
+  { policy, problems }: Limited
+): Promise<Ending> {
+  const { options, texts, startedAt, world } = step
+  const { plan, sizes, inventory } = await world.log.group('Plan', () =>
+    decide(step, policy, looked)
+  )
+  const removal = options.dryRun
+    ? undefined
+    : await world.log.group('Remove', () =>
+        act(step, plan, { ...looked, inventory })
+      )
+  const facts = factsOf(inventory, sizes, removal)
+  if (options.stateDir !== '' && facts.size > 0)
+    await writeFacts(options.stateDir, looked.key, facts)
+  const { engine } = looked
+  const after = looked.disk && (await readDisk(engine, looked.context.endpoint))
+  const disk = { before: looked.disk, after }
+  const finishedAt = new Date()
+  const report = makeReport({
+    ...{ engine, inventory, plan, sizes, removal },
+    ...{ disk, startedAt, finishedAt }
+  })
+  const failure = describeFailure(report, removal, world.signal)
+  const warnings = [
+    ...problems,
+    ...collectWarnings(looked, plan, report, texts, failure)
+  ]
+  for (const warning of warnings) world.log.warning(warning)
+  world.log.info(headline({ report, disk }))
+  const held = heldBytes(inventory, report.resources)
+  return {
+    report,
+    reportFile: options.reportFile,
+    outputs: makeOutputs(report, options.reportFile),
+    summary: renderSummary({
+      ...{ report, inputs: texts, disk, held, warnings },
+      podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
+      error: failure
+    }),
+    failure
+  }
 }
 
 type Looked = {
@@ -182,13 +258,17 @@ type Looked = {
   watch: Watch
 }
 
+function lookAtBoth(
+  docker: Docker,
+  env: World['env']
+): Promise<[Engine, Context]> {
+  return Promise.all([lookAtEngine(docker, env), findContext(docker)])
+}
+
 async function look({ docker, options, world, leave }: Step): Promise<Looked> {
   const { env, log, show } = world
   const lookedAt = Date.now()
-  const [engine, context] = await Promise.all([
-    lookAtEngine(docker, env),
-    findContext(docker)
-  ])
+  const [engine, context] = await lookAtBoth(docker, env)
   const onBroken = () => {
     log.info(
       "The stream of the engine's events broke off: what changes meanwhile, only the listings tell."
@@ -257,8 +337,47 @@ async function remember(
   return { ...inventory, remembers: failure === undefined }
 }
 
+/** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */
+async function ask(
+  { policy, options, deadline, world }: Step,
+  inventory: Inventory
+): Promise<Limited> {
+  const { scope } = policy
+  const { github } = options
+  if (github === undefined || scope.kind !== 'pull-request')
+    return { policy, problems: [] }
+  const { repository, patterns } = scope
+  const found = findNumbers(inventory, repository, patterns)
+  if (found.length === 0) return { policy, problems: [] }
+  return world.log.group('Ask GitHub', async () => {
+    const { info } = world.log
+    info(
+      `${count(found.length, 'pull request')} of ${repository} on the engine`
+    )
+    // Loaded only here: no other scope has to wait for it, nor mind what it reads of its environment.
+    const { askGitHub } = await import(
+      /* webpackMode: "eager" */ './scope/github.ts'
+    )
+    const { states, problems } = await withSignsOfLife(
+      askGitHub(found, {
+        ...github,
+        ...{ repository, deadline, signal: world.signal, info }
+      }),
+      (elapsed) => {
+        info(`… ${formatDuration(elapsed)}: GitHub is still asked`)
+      }
+    )
+    for (const line of stateLines(states)) info(line)
+    return {
+      policy: { ...policy, scope: { ...scope, numbers: states } },
+      problems
+    }
+  })
+}
+
 async function decide(
-  { docker, policy, world }: Step,
+  { docker, world }: Step,
+  policy: Policy,
   { inventory: listed, facts }: Looked
 ): Promise<{ plan: Plan; sizes: Sizes; inventory: Inventory }> {
   const { plan: unmeasured, inventory } = await planForCertain(

@@ -1,15 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
-import { writeFile } from 'atomically'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { z } from 'zod'
+import { codeOf, parseJson, writeJsonFile } from './files.ts'
 
 /** What tells engines apart: an engine's ID does not (two on one host may have the same). */
 export type EngineKey = { endpoint: string; rootDir: string; store: string }
-
-/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
-const retryTime = 500
 
 /** A file about an engine in the folder `state-dir`; `what` tells several of them apart. */
 export function stateFile(folder: string, key: EngineKey, what = ''): string {
@@ -41,7 +37,7 @@ export async function readStateFile<T>(
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    return isAbsent(error) ? {} : { problem: String(error) }
+    return codeOf(error) === 'ENOENT' ? {} : { problem: String(error) }
   }
   const { data, success } = schema.safeParse(parseJson(text))
   return success
@@ -49,39 +45,16 @@ export async function readStateFile<T>(
     : { problem: `${file} is not of this version` }
 }
 
-/**
- * Writes a file in one step: whoever reads meanwhile finds the old file or the new one. Returns what went wrong, if
- * something did.
- */
+/** Writes a file in one step, with the engine that it is about; returns what went wrong, if something did. */
 export async function writeStateFile(
   file: string,
   engine: EngineKey,
   content: object
 ): Promise<string | undefined> {
-  const text = `${JSON.stringify({ version: 1, engine, ...content })}\n`
   try {
-    await mkdir(dirname(file), { recursive: true })
-    // A string would be cut off without a word where the disk is full; a stream is an error then.
-    await writeFile(file, Readable.from([text]), { timeout: retryTime })
+    await writeJsonFile(file, { version: 1, engine, ...content })
     return undefined
   } catch (error) {
     return String(error)
   }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function isAbsent(error: unknown): boolean {
-  return (
-    typeof error === 'object' &&
-    error !== null &&
-    'code' in error &&
-    error.code === 'ENOENT'
-  )
 }

@@ -63,7 +63,7 @@ test.each([
   ['protected-images', '!node', 'reference globs'],
   ['protected-labels', '=x', 'key or key=value'],
   ['build-cache-keep', '10', 'a size such as 10GB'],
-  ['scope', 'pull-requests', 'engine or pull-request'],
+  ['scope', 'pull-requests', 'engine, pull-request'],
   ['pull-request', '#12', 'the number of a pull request'],
   ['pull-request', '12', 'scope: pull-request'],
   ['pull-request-patterns', 'pr-*', '{number}'],

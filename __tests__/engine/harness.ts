@@ -18,7 +18,7 @@ import {
   type ImageFixture
 } from '../../scripts/fixtures.ts'
 import { exists, unpackPackages } from '../../scripts/packages.ts'
-import { runStep, type Step } from '../../scripts/step.ts'
+import { runJob, runStep, type Step } from '../../scripts/step.ts'
 import { imageId } from '../../src/docker/podman.ts'
 import type { Resource } from '../../src/report/report.ts'
 
@@ -51,6 +51,8 @@ export type TestEngine = {
   ) => Promise<string>
   /** Runs the step on this engine. */
   step: (...args: Parameters<typeof runStep>) => Promise<Step>
+  /** Runs the step, a job after it, and the post step on this engine. */
+  job: (...args: Parameters<typeof runJob>) => ReturnType<typeof runJob>
   /** References and IDs of all images, names of all containers, networks and volumes. */
   contents: () => Promise<Contents>
 }
@@ -112,6 +114,10 @@ export function useEngine(options: { dataSize?: string } = {}): TestEngine {
     return running
   }
   const docker: Cli = (...args) => createCli(engine())(...args)
+  const environment = async () => ({
+    DOCKER_HOST: engine().host,
+    PATH: `${await folderOfDocker(engine())}:${process.env['PATH'] ?? ''}`
+  })
 
   return {
     engine,
@@ -146,15 +152,9 @@ export function useEngine(options: { dataSize?: string } = {}): TestEngine {
       }
     },
     step: async (inputs, env, options) =>
-      runStep(
-        inputs,
-        {
-          DOCKER_HOST: engine().host,
-          PATH: `${await folderOfDocker(engine())}:${process.env['PATH'] ?? ''}`,
-          ...env
-        },
-        options
-      ),
+      runStep(inputs, { ...(await environment()), ...env }, options),
+    job: async (inputs, env, body, options) =>
+      runJob(inputs, { ...(await environment()), ...env }, body, options),
     contents: async () => {
       const lines = async (...args: string[]) =>
         [...new Set((await docker(...args)).split('\n').filter(Boolean))].sort()

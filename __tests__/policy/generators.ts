@@ -314,8 +314,30 @@ export const pullRequestScopes: fc.Arbitrary<Scope> = fc
   )
   .map((states) => pullRequests({ numbers: new Map(states) }))
 
+/** Jobs before which some of all there is was there. */
+export const jobScopes: fc.Arbitrary<Scope> = fc
+  .option(
+    fc.record({
+      containers: someOf(containerIds),
+      images: someOf(imageIds),
+      references: someOf(references),
+      networks: someOf(networkNames.map((name) => `id-of-${name}`)),
+      volumes: someOf(volumeNames)
+    }),
+    { nil: undefined, freq: 10 }
+  )
+  .map((before) => ({ kind: 'job', before }))
+
+function someOf(names: string[]): fc.Arbitrary<ReadonlySet<string>> {
+  return fc.subarray(names).map((some) => new Set(some))
+}
+
 export const policies: fc.Arbitrary<Policy> = fc.record({
-  scope: fc.oneof(fc.constant<Scope>({ kind: 'engine' }), pullRequestScopes),
+  scope: fc.oneof(
+    fc.constant<Scope>({ kind: 'engine' }),
+    pullRequestScopes,
+    jobScopes
+  ),
   ageFrom: fc.constantFrom('last-used', 'created'),
   keepLast: fc.nat({ max: 4 }),
   until: fc.oneof(

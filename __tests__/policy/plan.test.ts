@@ -10,6 +10,7 @@ import { makePlan, type Kind, type Plan } from '../../src/policy/plan.ts'
 import { policy } from '../builders.ts'
 import {
   inventories,
+  jobScopes,
   now,
   policies,
   pullRequestScopes,
@@ -451,6 +452,36 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
     runs
   )
   for (const number of Object.values(seen)) expect(number).toBeGreaterThan(3)
+})
+
+test('in the scope of a job nothing goes that was there before, and all else that nothing keeps', () => {
+  const seen = { remove: 0, untag: 0, keep: 0 }
+  fc.assert(
+    fc.property(inventories, jobScopes, (inventory, scope) => {
+      if (scope.kind !== 'job') return
+      const taking = { until: { duration: 0 }, includeVolumes: 'all' } as const
+      const plan = makePlan(inventory, policy({ scope, ...taking }))
+      const known = new Set(
+        Object.values(scope.before ?? {}).flatMap((names) => [...names])
+      )
+      for (const image of inventory.images)
+        for (const reference of lost(plan, image))
+          expect(known.has(reference)).toBe(false)
+      for (const { id, references, decision } of plan.items) {
+        const { action, reason } = decision
+        seen[action] += 1
+        if (scope.before === undefined || known.has(id))
+          expect(action).not.toBe('remove')
+        if (action !== 'keep') expect(reason).toBe('job')
+        if (reason !== 'out-of-scope' || id === 'build-cache') continue
+        const names = [id, ...(references ?? [])]
+        if (scope.before) expect(names.some((one) => known.has(one))).toBe(true)
+      }
+      expect(ids(plan, 'build-cache', 'remove').size).toBe(0)
+    }),
+    runs
+  )
+  for (const number of Object.values(seen)) expect(number).toBeGreaterThan(20)
 })
 
 test('the plan is the same whatever the order of the inventory', () => {

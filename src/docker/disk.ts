@@ -13,21 +13,29 @@ export type Disk = { free: number; used: number }
 export async function readDisk(
   engine: Engine,
   endpoint: string,
-  platform: string = process.platform
+  platform?: string
 ): Promise<Disk | undefined> {
-  const here =
-    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
-    platform === 'linux' &&
-    endpoint.startsWith('unix://') &&
-    engine.kernel === release() &&
-    !(await inContainer())
-  if (!here || engine.rootDir === '') return undefined
+  const away = await whyNotHere(engine, endpoint, platform)
+  if (away !== undefined || engine.rootDir === '') return undefined
   try {
     const { bavail, bfree, blocks, bsize } = await statfs(engine.rootDir)
     return { free: bavail * bsize, used: (blocks - bfree) * bsize }
   } catch {
     return undefined
   }
+}
+
+/** Why the engine is not on the host that this process sees; undefined where it is. */
+export async function whyNotHere(
+  { kernel }: Pick<Engine, 'kernel'>,
+  endpoint: string,
+  platform: string = process.platform
+): Promise<string | undefined> {
+  // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
+  if (platform !== 'linux') return `this host is no Linux, but ${platform}`
+  if (!endpoint.startsWith('unix://') || kernel !== release())
+    return 'the engine runs on another host'
+  return (await inContainer()) ? 'this runner is in a container' : undefined
 }
 
 /** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */

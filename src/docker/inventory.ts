@@ -117,7 +117,7 @@ export async function lookAtAll(
 }
 
 /** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
-async function listIds(
+export async function listIds(
   docker: Docker,
   args: readonly string[]
 ): Promise<string[]> {
@@ -130,7 +130,12 @@ function readIds(stdout: string, args: readonly string[]): string[] {
   return [...new Set(readJsonLines(stdout, z.string().min(1), command))]
 }
 
-const listAllContainers = ['container', 'ls', '--all', '--no-trunc'] as const
+export const listAllContainers = [
+  'container',
+  'ls',
+  '--all',
+  '--no-trunc'
+] as const
 
 /** All containers, in every state. */
 export async function listContainers(

@@ -18,7 +18,12 @@ export const keepReasons = [
 ] as const
 
 /** Why a resource goes. */
-export const removeReasons = ['expired', 'dangling', 'pull-request'] as const
+export const removeReasons = [
+  'expired',
+  'dangling',
+  'pull-request',
+  'job'
+] as const
 
 export type KeepReason = (typeof keepReasons)[number]
 export type RemoveReason = (typeof removeReasons)[number]
@@ -72,8 +77,8 @@ export function keepAsWell(
 }
 
 /** Joins the first few of a list for a sentence: `a, b and 3 more`. */
-export function list(names: readonly string[]): string {
-  const shown = names.slice(0, 3)
+export function list(names: readonly string[], most = 3): string {
+  const shown = names.slice(0, most)
   const more = names.length - shown.length
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

@@ -118,7 +118,8 @@ function indexImages(images: readonly Image[]): ImageIndex {
   return index
 }
 
-function canonical(reference: string): string {
+/** A reference in the one form that can be compared: familiar, with its tag or digest. */
+export function canonical(reference: string): string {
   const { repository, tag, digest } = parseReference(reference)
   return digest === undefined
     ? `${repository}:${tag ?? 'latest'}`

@@ -44,7 +44,7 @@ export function describePullRequests({
   numbers
 }: PullRequests): string {
   const [first, ...more] = numbers.keys()
-  if (first === undefined) return `pull requests of ${repository}`
+  if (first === undefined) return `closed pull requests of ${repository}`
   return more.length === 0
     ? `pull request ${first} of ${repository}`
     : `the closed ones of ${numbers.size} pull requests of ${repository}`

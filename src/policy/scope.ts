@@ -6,6 +6,7 @@ import type {
   Network,
   Volume
 } from './inventory.ts'
+import { jobRules, type Job } from './job.ts'
 import {
   describePullRequests,
   pullRequestRules,
@@ -13,7 +14,7 @@ import {
 } from './pullRequests.ts'
 
 /** What a run is limited to, as plain data. */
-export type Scope = { kind: 'engine' } | PullRequests
+export type Scope = { kind: 'engine' } | PullRequests | Job
 
 /**
  * What a scope says of each resource: it stays, because it does not belong; or it belongs, and goes for that (of an
@@ -51,6 +52,8 @@ export function rulesOf(scope: Scope, inventory: Inventory): ScopeRules {
       return engineRules
     case 'pull-request':
       return pullRequestRules(scope, inventory)
+    case 'job':
+      return jobRules(scope)
   }
 }
 
@@ -61,5 +64,7 @@ export function describeScope(scope: Scope): string {
       return 'engine'
     case 'pull-request':
       return describePullRequests(scope)
+    case 'job':
+      return 'this job'
   }
 }

@@ -1,8 +1,10 @@
 import type { Result } from '../docker/removal.ts'
-import { sum } from '../policy/decision.ts'
+import { list, sum } from '../policy/decision.ts'
 import { plannedItems, type Plan, type PlanItem } from '../policy/plan.ts'
 import type { InputTexts } from '../inputs.ts'
 import type { Policy } from '../policy/policy.ts'
+import type { Held } from '../policy/job.ts'
+import type { PullRequestState } from '../policy/pullRequests.ts'
 import { describeScope } from '../policy/scope.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import { count } from './text.ts'
@@ -25,6 +27,34 @@ export function scopeLines(
         ]
       : [])
   ]
+}
+
+/** What an engine holds, counted. */
+export function describeHeld({
+  containers,
+  images,
+  networks,
+  volumes
+}: Pick<Held, 'containers' | 'images' | 'networks' | 'volumes'>): string {
+  return [
+    count(containers.size, 'container'),
+    count(images.size, 'image'),
+    count(networks.size, 'network'),
+    count(volumes.size, 'volume')
+  ].join(', ')
+}
+
+/** What GitHub told of pull requests: a line for each state. */
+export function stateLines(
+  states: ReadonlyMap<number, PullRequestState>
+): string[] {
+  return [...Map.groupBy(states, ([, state]) => state)].map(
+    ([state, some]) =>
+      `${state}: ${list(
+        some.map(([number]) => String(number)),
+        20
+      )}`
+  )
 }
 
 /** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */

@@ -61,6 +61,15 @@ function renderWarnings(warnings: readonly string[]): string {
   return ['> [!WARNING]', ...shown].join('\n')
 }
 
+/** A summary for a run that had to leave everything as it is. */
+export function renderNothing(why: string): string {
+  return fit([
+    '## Nothing was removed.',
+    renderWarnings([why]),
+    'Docker Reclaim.'
+  ])
+}
+
 /** A summary for a run that could not even look. */
 export function renderFailure(error: string): string {
   return fit(['## Nothing was removed.', renderError(error), 'Docker Reclaim.'])

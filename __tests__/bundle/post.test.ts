@@ -1,0 +1,76 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { runJob, runStep } from '../../scripts/step.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'post-'))
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true })
+})
+
+const nothing = () => Promise.resolve()
+/** Any call of docker would be an error. */
+const noDocker = { docker: '/no/docker' }
+
+test.each([
+  'engine',
+  'pull-request',
+  'closed-pull-requests',
+  'job',
+  'nonsense'
+])(
+  'after scope %s, and a main that failed, the post step does nothing',
+  async (scope) => {
+    const { main, post } = await runJob(
+      { ...noDocker, scope, 'github-token': 'x' },
+      { GITHUB_REPOSITORY: 'acme/web' },
+      nothing
+    )
+    expect(main.exitCode).toBe(1)
+    expect(main.state).toEqual({ main: 'begun' })
+    expect(post).toMatchObject({
+      ...{ exitCode: 0, stdout: '', stderr: '', summary: '', outputs: {} },
+      report: undefined
+    })
+  }
+)
+
+test.each([
+  ['is gone', undefined, /job\.json/],
+  ['is broken', '{"version":1', /does not tell/],
+  ['is something else', '{"version":2}', /does not tell/],
+  [
+    'is cut',
+    '{"version":1,"engine":{"id":"","endpoint":"","rootDir":"","store":""},"before":{"containers":[]}}',
+    /does not tell/
+  ]
+])(
+  'what was there before the job %s: nothing is removed',
+  async (_, text, why) => {
+    const snapshot = join(folder, 'job.json')
+    if (text !== undefined) await writeFile(snapshot, text)
+    const inputs = { ...noDocker, scope: 'job' }
+    const state = { main: 'begun', snapshot }
+    const post = await runStep(inputs, {}, { state })
+    expect(post.exitCode).toBe(0)
+    const warning = /^::warning::Nothing is removed after this job: /m
+    expect(post.stdout).toMatch(warning)
+    expect(post.stdout).toMatch(why)
+    expect(post.summary).toMatch(/^## Nothing was removed\./)
+    expect(post.summary).toContain('[!WARNING]')
+    expect(post.summary).toMatch(why)
+  }
+)
+
+test('without a post step scope job is an error', async () => {
+  const inputs = { ...noDocker, scope: 'job' }
+  const step = await runStep(inputs, { GITHUB_STATE: undefined })
+  expect(step.exitCode).toBe(1)
+  expect(step.stdout).toContain(
+    '::error::scope: job takes a step of a workflow'
+  )
+})

@@ -1,0 +1,307 @@
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  expect,
+  test
+} from '@jest/globals'
+import { execa } from 'execa'
+import type { Step } from '../../scripts/step.ts'
+import {
+  dockerWith,
+  oldImage,
+  podman,
+  resource,
+  startTestEngine,
+  useEngine
+} from './harness.ts'
+
+const { docker, engine, load, build, step, job, contents } = useEngine()
+const scope = { scope: 'job', 'include-volumes': 'all' }
+
+/** Starts a command that says a word as soon as it is at work, and ends with its input. */
+async function startCommand(
+  ...command: string[]
+): Promise<() => Promise<void>> {
+  const [program = '', ...args] = command
+  const running = execa(program, args, { stdin: 'pipe', reject: false })
+  running.stdin.write('\n')
+  await once(running.stdout, 'data')
+  return async () => {
+    running.stdin.end()
+    await running
+  }
+}
+
+// Another test's stand-in for a runner's worker would be another runner's job.
+let unlock: () => Promise<void>
+beforeAll(async () => {
+  unlock = await startCommand('flock', tmpdir(), 'cat')
+}, 1_800_000)
+afterAll(() => unlock())
+
+let folder: string
+/** A stand-in for the runner's worker, which starts what is given to it. */
+let worker: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'runner-'))
+  worker = join(folder, 'Runner.Worker')
+  // A shell would lose the inputs: their names have hyphens.
+  const script = `#!${process.execPath}
+const [command, ...args] = process.argv.slice(2)
+const child = require('node:child_process').spawn(command, args, { stdio: 'inherit' })
+child.on('exit', (code) => process.exit(code ?? 1))
+`
+  await writeFile(worker, script, { mode: 0o755 })
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true })
+})
+
+/** A job of a runner of its own, with the step at its beginning. */
+const jobThat = (
+  body: (main: Step) => Promise<void>,
+  inputs: Record<string, string> = {}
+) => job({ ...scope, ...inputs }, {}, body, { above: [worker] })
+
+/** The engine's listings, with the states of the containers. */
+async function everything() {
+  const states = await docker(
+    ...['container', 'ls', '--all', '--format', '{{.Names}} {{.State}}']
+  )
+  return { ...(await contents()), states: states.split('\n').sort() }
+}
+
+/** What a runner has before a job. */
+async function fill(): Promise<void> {
+  await load([
+    oldImage('tool'),
+    oldImage('base'),
+    { ...oldImage('app'), references: ['app:1', 'app:stable'] },
+    { ...oldImage('moved'), references: ['moved:1'] }
+  ])
+  await build('FROM busybox:1\nLABEL dangling=1\n')
+  await docker('network', 'create', 'net')
+  await docker('volume', 'create', 'data')
+  const mount = ['--volume', 'data:/data']
+  await docker(
+    ...['run', '--detach', '--name', 'db', '--network', 'net', ...mount],
+    ...['busybox:1', 'sleep', '600']
+  )
+  await docker('create', '--name', 'waiting', 'tool:1', 'true')
+}
+
+/** What a job builds and starts, and leaves behind. */
+async function work(): Promise<void> {
+  await docker('network', 'create', 'net-of-job')
+  await build('FROM busybox:1\nLABEL step=1\nLABEL step=2\n', { tag: 'web:1' })
+  await build('FROM web:1\nCMD ["true"]\n', { tag: 'web:2', buildKit: true })
+  await build('FROM scratch\nLABEL dangling=2\n')
+  await load([{ ...oldImage('pulled'), references: ['pulled:1', 'copy:1'] }])
+  await docker('volume', 'create', 'data-of-job')
+  const mounts = ['--volume', 'data-of-job:/data', '--volume', '/scratch']
+  await docker(
+    ...['run', '--detach', '--name', 'server', '--network', 'net-of-job'],
+    ...[...mounts, '--restart', 'always', 'web:1', 'sleep', '600']
+  )
+  await docker('run', '--name', 'tests', '--network', 'none', 'web:2')
+}
+
+test('afterwards the engine holds what it held before', async () => {
+  await fill()
+  const before = await everything()
+
+  const { main, post } = await jobThat(async (main) => {
+    expect(await everything()).toEqual(before)
+    expect(main.summary).toBe('')
+    expect(main.outputs).toEqual({})
+    expect(main.stdout).toMatch(
+      /^There before this job: 2 containers, 6 images/m
+    )
+    expect(Object.keys(main.state).sort()).toEqual(['main', 'snapshot'])
+    await work()
+    await docker('tag', 'base:1', 'base:mine')
+    await docker('create', '--name', 'on-net', '--network', 'net', 'web:2')
+  })
+
+  expect(main.exitCode).toBe(0)
+  expect(post.exitCode).toBe(0)
+  expect(await everything()).toEqual({
+    ...before,
+    // Podman removes none by name.
+    volumes: podman ? ['data', 'data-of-job'] : before.volumes
+  })
+  expect(post.outputs['failed']).toBe('0')
+  expect(resource(post, 'server')).toMatchObject({
+    ...{ outcome: 'removed', reason: 'job' },
+    detail: 'it came since the job began; it is running, and is stopped first'
+  })
+  expect(resource(post, 'base:1')).toMatchObject({
+    outcome: 'untagged',
+    removedReferences: ['base:mine']
+  })
+  for (const name of ['db', 'net', 'data', 'app:1', 'build-cache'])
+    expect(resource(post, name)).toMatchObject({
+      ...{ outcome: 'kept', reason: 'out-of-scope' }
+    })
+  expect(post.summary).toMatch(/^## Reclaimed .* of this job: /)
+  expect(post.processesLeft).toEqual([])
+})
+
+test('names that were there before stay, whatever they mean now, and so does what is protected', async () => {
+  await fill()
+  const before = await everything()
+  const id = (name: string) =>
+    docker('image', 'inspect', '--format', '{{.Id}}', name)
+  const old = await id('app:1')
+
+  const { post } = await jobThat(
+    async () => {
+      // Rebuilt, with a name of its own as well; the old one gets another.
+      await build('FROM busybox:1\nLABEL rebuilt=1\n', { tag: 'app:1' })
+      await docker('tag', 'app:1', 'app:build-7')
+      await docker('tag', 'app:stable', 'app:old')
+      // The last name of the old one goes to the new one: it is dangling then.
+      await docker('tag', 'app:1', 'moved:1')
+      await load([oldImage('pinned')])
+      await build('FROM busybox:1\nLABEL keep=\n', { tag: 'labelled:1' })
+      await docker('volume', 'create', '--label', 'keep', 'kept')
+      await docker(
+        ...['create', '--name', 'kept', '--label', 'keep', '--network', 'net'],
+        ...['--volume', 'used:/data', 'busybox:1', 'true']
+      )
+    },
+    { 'protected-images': 'pinned' }
+  )
+
+  expect(post.exitCode).toBe(0)
+  const after = await everything()
+  expect(after).toMatchObject({
+    containers: ['db', 'kept', 'waiting'],
+    references: [...before.references, 'labelled:1', 'pinned:1'].sort(),
+    networks: before.networks,
+    volumes: ['data', 'kept', 'used']
+  })
+  expect(after.images).toEqual(expect.arrayContaining(before.images))
+  expect(await id('app:1')).not.toBe(old)
+  expect(await id('moved:1')).toBe(await id('app:1'))
+  expect(await id('app:stable')).toBe(old)
+  expect(resource(post, 'app:1')).toMatchObject({
+    outcome: 'untagged',
+    removedReferences: ['app:build-7']
+  })
+  for (const [name, reason] of [
+    ['pinned:1', 'protected-image'],
+    ['labelled:1', 'protected-label'],
+    ['used', 'in-use']
+  ] as const)
+    expect(resource(post, name).reason).toBe(reason)
+})
+
+test('without include-volumes the volumes of a job stay; a dry run removes nothing', async () => {
+  const before = await everything()
+  const { post } = await jobThat(
+    async (main) => {
+      await work()
+      const held = await everything()
+      const planned = await step(
+        { ...scope, 'dry-run': 'true' },
+        {},
+        { above: [worker], state: main.state }
+      )
+      expect(planned.summary).toMatch(/^## Would reclaim .* of this job: /)
+      expect(await everything()).toEqual(held)
+    },
+    { 'include-volumes': 'false' }
+  )
+  expect(post.exitCode).toBe(0)
+  const after = await everything()
+  expect({ ...after, volumes: [] }).toEqual(before)
+  expect(after.volumes).toHaveLength(2)
+})
+
+test.each(['when it begins', 'when it ends'])(
+  'with another runner’s job at work on the host %s, nothing goes',
+  async (when) => {
+    let held
+    let stop = () => Promise.resolve()
+    const begin = async () => {
+      stop = await startCommand(worker, 'cat')
+    }
+    if (when === 'when it begins') await begin()
+    try {
+      const { main, post } = await jobThat(async () => {
+        if (when === 'when it begins') await stop()
+        else await begin()
+        await work()
+        held = await everything()
+      })
+      expect(main.exitCode).toBe(0)
+      expect(post.exitCode).toBe(0)
+      const why = /another runner’s job is at work on this host/
+      if (when === 'when it begins') expect(main.stdout).toMatch(why)
+      expect(post.stdout).toMatch(
+        /^::warning::Nothing is removed after this job: another runner’s job/m
+      )
+      expect(post.summary).toMatch(/^## Nothing was removed/)
+      expect(post.summary).toMatch(why)
+      expect(post.outputs).toEqual({})
+      expect(await everything()).toEqual(held)
+    } finally {
+      await stop()
+    }
+  }
+)
+
+test('where the list of processes does not show the job’s own runner, nothing goes', async () => {
+  const { main, post } = await job(scope, {}, async () => {
+    await load([oldImage('app')])
+  })
+  for (const { stdout, exitCode } of [main, post]) {
+    expect(exitCode).toBe(0)
+    expect(stdout).toMatch(/^::warning::.* own Runner\.Worker is not among/m)
+  }
+  expect(post.summary).toMatch(/^## Nothing was removed/)
+  expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
+})
+
+test('on another engine than before the job nothing goes', async () => {
+  const other = await startTestEngine()
+  try {
+    const { post } = await jobThat(async (main) => {
+      await load([oldImage('app')])
+      const there = await step(
+        scope,
+        { DOCKER_HOST: other.host },
+        { above: [worker], state: main.state }
+      )
+      expect(there.exitCode).toBe(0)
+      expect(there.stdout).toMatch(/^::warning::.* is another engine/m)
+      expect(there.summary).toMatch(/^## Nothing was removed/)
+    })
+    expect(resource(post, 'app:1').outcome).toBe('removed')
+  } finally {
+    await other.stop()
+  }
+})
+
+test('an engine that fails before the job fails the step, and nothing goes after it', async () => {
+  await load([oldImage('app')])
+  const command = await dockerWith(
+    engine(),
+    folder,
+    'case "$1 $2" in "image ls") echo "Error response from daemon: broken" >&2; exit 1 ;; esac'
+  )
+  const { main, post } = await jobThat(() => Promise.resolve(), {
+    docker: command
+  })
+  expect(main.exitCode).toBe(1)
+  expect(main.state).toEqual({ main: 'begun' })
+  expect(post).toMatchObject({ exitCode: 0, stdout: '', summary: '' })
+  expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
+})

@@ -1,0 +1,78 @@
+import { keep, remove, type Decision } from './decision.ts'
+import type { Image } from './inventory.ts'
+import { parseReference } from './match.ts'
+import { canonical } from './needs.ts'
+import type { ScopeRules } from './scope.ts'
+
+/** What an engine holds: IDs, the names of volumes, and references in the form that `canonical` gives them. */
+export type Held = {
+  containers: ReadonlySet<string>
+  images: ReadonlySet<string>
+  references: ReadonlySet<string>
+  networks: ReadonlySet<string>
+  volumes: ReadonlySet<string>
+}
+
+/** What came since a job began; without a word of what was there `before` nothing did. */
+export type Job = { kind: 'job'; before: Held | undefined }
+
+const wasThere = 'it was there before the job'
+const came = 'it came since the job began'
+
+export function jobRules({ before }: Job): ScopeRules {
+  if (before === undefined) {
+    const unknown = () =>
+      keep('out-of-scope', 'nobody knows what was there before the job')
+    return {
+      container: unknown,
+      image: unknown,
+      network: unknown,
+      volume: unknown,
+      builder: unknown,
+      buildCache: unknown
+    }
+  }
+  const judge = (there: boolean) =>
+    there ? keep('out-of-scope', wasThere) : remove('job', came)
+  return {
+    container: ({ id }) => judge(before.containers.has(id)),
+    image: (image) => judgeImage(image, before),
+    network: ({ id }) => judge(before.networks.has(id)),
+    volume: ({ name }) => judge(before.volumes.has(name)),
+    builder: () =>
+      keep('out-of-scope', 'a builder may be of use to other jobs'),
+    buildCache: () => keep('out-of-scope', 'nothing tells which job it is of')
+  }
+}
+
+/**
+ * An image that came goes, but for the references that were there before: they stay, whatever they mean now. One that
+ * was there loses those that came, unless that would leave it without any: the engine would delete it with the last.
+ */
+function judgeImage({ id, references }: Image, before: Held): Decision {
+  const there = before.images.has(id)
+  const tags = references.filter((one) => before.references.has(canonical(one)))
+  const kept = new Set(tags.map((one) => parseReference(one).repository))
+  const going = references.filter(
+    (one) =>
+      !tags.includes(one) &&
+      // A digest is of no use but with what it is the digest of.
+      !(isDigest(one) && kept.has(parseReference(one).repository))
+  )
+  const untagged = going.length === references.length
+  if (there && (untagged || going.length === 0))
+    return keep('out-of-scope', wasThere)
+  if (untagged) return remove('job', came)
+  if (going.length === 0)
+    return keep('out-of-scope', 'its name was there before the job')
+  return {
+    action: 'untag',
+    reason: 'job',
+    detail: there ? `tagged since the job began` : came,
+    removedReferences: going
+  }
+}
+
+function isDigest(reference: string): boolean {
+  return parseReference(reference).digest !== undefined
+}
