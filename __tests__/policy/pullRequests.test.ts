@@ -394,16 +394,23 @@ test.each([
   'the guard of the volumes holds, but nobody must have watched: %s %j',
   (includeVolumes, more, reason) => {
     const labels = { [project]: 'web-pr-1', ...more }
-    const volumes = [volume('v', { labels, createdAt: now })]
-    expect(decide('v', { volumes }, {}, { includeVolumes })).toMatchObject(
-      reason === undefined ? goes : { action: 'keep', reason }
-    )
+    const volumes = [volume('v', { labels })]
+    for (const until of [{ duration: 0 }, { duration: hour }])
+      expect(
+        decide('v', { volumes }, {}, { includeVolumes, until })
+      ).toMatchObject(reason === undefined ? goes : { action: 'keep', reason })
   }
 )
 
 test('the build cache stays', () => {
   const buildCache = { records: [cacheRecord()] }
   expect(decide('build-cache', { buildCache })).toMatchObject(stays)
+})
+
+test('a project may join the parts of a name in its own way', () => {
+  const networks = [network('n', { labels: { [project]: 'my-web_js-pr-1' } })]
+  const scope = { repository: 'acme/My_web.js' }
+  expect(decide('n', { networks }, scope)).toMatchObject(goes)
 })
 
 test.each([
