@@ -467,13 +467,14 @@ test('in the scope of a job nothing goes that was there before, and all else tha
       for (const image of inventory.images)
         for (const reference of lost(plan, image))
           expect(known.has(reference)).toBe(false)
-      for (const { id, references, decision } of plan.items) {
+      for (const { kind, id, references, decision } of plan.items) {
         const { action, reason } = decision
         seen[action] += 1
         if (scope.before === undefined || known.has(id))
           expect(action).not.toBe('remove')
         if (action !== 'keep') expect(reason).toBe('job')
-        if (reason !== 'out-of-scope' || id === 'build-cache') continue
+        const none = ['build-cache', 'builder'].includes(kind)
+        if (reason !== 'out-of-scope' || none) continue
         const names = [id, ...(references ?? [])]
         if (scope.before) expect(names.some((one) => known.has(one))).toBe(true)
       }
