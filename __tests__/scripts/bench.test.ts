@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import {
@@ -9,7 +11,7 @@ import {
   seriesTable
 } from '../../scripts/bench/figures.ts'
 import { smallLoad, sweepLoad } from '../../scripts/bench/loads.ts'
-import { readOptions } from '../../scripts/bench/options.ts'
+import { parts, readOptions } from '../../scripts/bench/options.ts'
 import { putTables } from '../../scripts/bench/page.ts'
 import {
   callTable,
@@ -204,6 +206,13 @@ test('tables take the place of those that a page has', async () => {
   )
   expect(await putTables(written, { sweep: 'old' })).toBe(page)
   await expect(putTables(page, { idle: 'x' })).rejects.toThrow('tables: idle')
+})
+
+test('the page has a place for the tables of every part', async () => {
+  const file = join(import.meta.dirname, '../../docs/benchmarks.md')
+  const tables = Object.fromEntries(parts.map((part) => [part, `of ${part}`]))
+  const page = await putTables(await readFile(file, 'utf8'), tables)
+  expect(page.match(/^of .+$/gm)).toEqual(parts.map((part) => `of ${part}`))
 })
 
 test('options that are not understood are errors', () => {
