@@ -28563,7 +28563,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(2225);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(1064);
 
 
 
@@ -29795,7 +29795,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 2225:
+/***/ 1064:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29870,6 +29870,7 @@ function entries(schema) {
 }
 const map = entries(schemas_text).transform((all) => Object.fromEntries(all));
 const keys = entries(schemas/* unknown */.L5J()).transform((all) => all.map(([key]) => key));
+const labelsSchema = map;
 const infoSchema = schemas/* object */.Ikc({
     ID: schemas_text,
     Name: schemas_text,
@@ -29955,7 +29956,14 @@ const eventSchema = schemas/* object */.Ikc({
     timeNano: schemas/* number */.aig().nonnegative()
 });
 /** A line of `image ls`. */
-const listedImageSchema = schemas/* object */.Ikc({ ID: schemas/* string */.YjP().min(1), Size: schemas_text });
+/** A line of `image ls`: an image has one for each tag. What it has not is `<none>`. */
+const listedImageSchema = schemas/* object */.Ikc({
+    ID: schemas/* string */.YjP().min(1),
+    Repository: schemas_text,
+    Tag: schemas_text,
+    Digest: schemas_text,
+    Size: schemas_text
+});
 /** A line of `image history --human=false`. */
 const historySchema = schemas/* object */.Ikc({
     CreatedBy: schemas_text,
@@ -30068,10 +30076,10 @@ function release(top) {
 }
 /**
  * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
- * goes parts from another one above a stack of unknown size.
+ * goes parts from another one above a stack of a size that `known` does not tell.
  */
-function imagesToMeasure(images, removed) {
-    const tops = growTree(images, new Map());
+function imagesToMeasure(images, removed, known = new Map()) {
+    const tops = growTree(images, known);
     const asked = new Map();
     for (const id of removed) {
         const top = tops.get(id);
@@ -30304,18 +30312,21 @@ const traits = {
         comparesTags: false,
         digestsAreFromRegistries: true,
         packedLayers: false,
+        remembersImages: false,
         buildCache: true
     },
     containerd: {
         comparesTags: true,
         digestsAreFromRegistries: false,
         packedLayers: true,
+        remembersImages: true,
         buildCache: true
     },
     podman: {
         comparesTags: false,
         digestsAreFromRegistries: false,
         packedLayers: false,
+        remembersImages: false,
         buildCache: false
     }
 };
@@ -30613,6 +30624,79 @@ async function inContainer() {
     return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
 }
 
+;// CONCATENATED MODULE: ./src/policy/policy.ts
+/** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
+function untilDuration(policy, now) {
+    return 'duration' in policy.until
+        ? policy.until.duration
+        : Math.max(now - policy.until.time, 1);
+}
+
+;// CONCATENATED MODULE: ./src/policy/age.ts
+
+
+
+/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
+const earliestPlausible = Date.UTC(1980, 0, 3);
+/** Docker writes year 1 for "never", and build tools years that mean "none". */
+function plausible(instant) {
+    return instant !== undefined && instant >= earliestPlausible
+        ? instant
+        : undefined;
+}
+/**
+ * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
+ * `age-from: created` by Docker's own rule, the date of its making alone.
+ */
+function ageOf(createdAt, evidence, { policy, now }) {
+    const created = { at: createdAt, of: 'created' };
+    const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence];
+    let latest;
+    for (const { at, of } of all) {
+        const instant = plausible(at);
+        if (instant !== undefined && (latest === undefined || instant > latest.at))
+            latest = { at: instant, of };
+    }
+    return latest === undefined
+        ? 'unknown'
+        : { idle: Math.max(now - latest.at, 0), of: latest.of };
+}
+/** What the end of containers shows of the networks and volumes that they used. */
+function endsOf(containers) {
+    return containers.map(({ finishedAt }) => ({
+        at: finishedAt,
+        of: 'last used by a container'
+    }));
+}
+function describeAge(age) {
+    return age === 'unknown'
+        ? 'nothing tells its age'
+        : `${age.of} ${(0,units/* formatDuration */.a3)(age.idle)} ago`;
+}
+/** Networks, volumes and containers that never started may be seconds away from their first use. */
+const firstMinutes = 10 * 60_000;
+/**
+ * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
+ * With `young`, the resource also stays for its first ten minutes.
+ */
+function keepForAge(age, { policy, now, evidence }, young) {
+    const until = untilDuration(policy, now);
+    if (until === 0)
+        return undefined;
+    if (age === 'unknown')
+        return (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`);
+    if (age.idle < until)
+        return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
+    if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
+        return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
+    return undefined;
+}
+/** From when on something of unknown age may go, if this run's observation is kept. */
+function whenKnown(instant, { remembers }) {
+    const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ');
+    return remembers ? `; if it stays unused, it can go from ${day} UTC on` : '';
+}
+
 ;// CONCATENATED MODULE: ./src/docker/events.ts
 
 
@@ -30645,6 +30729,7 @@ function readEvents(lines, { kind }) {
 }
 
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
 
 
 
@@ -30687,15 +30772,18 @@ async function lookAtEngine(docker, env) {
  * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
  * (see `findContext`); it can be costly, so it has a time limit, after which it is left out.
  */
-async function lookAtAll(docker, engine, builder) {
-    const [containers, images, networks, volumes, events, records] = await Promise.all([
+async function lookAtAll(docker, engine, builder, facts = new Map()) {
+    // What may take long begins first.
+    const [images, records, containers, networks, volumes, events] = await Promise.all([
+        listImages(docker, engine, facts),
+        // Podman has none but the untagged parents of images.
+        traitsOf(engine).buildCache
+            ? listBuildCache(docker, engine, builder)
+            : [],
         listContainers(docker, engine),
-        listImages(docker, engine),
         listNetworks(docker, engine),
         listVolumes(docker),
-        readEventLog(docker, engine),
-        // Podman has none but the untagged parents of images.
-        traitsOf(engine).buildCache ? listBuildCache(docker, engine, builder) : []
+        readEventLog(docker, engine)
     ]);
     const unreadable = Object.entries({
         image: images.unreadable,
@@ -30722,16 +30810,21 @@ async function listIds(docker, args) {
     return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
 }
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'];
-/** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
-async function listContainers(docker, { kind }) {
+/**
+ * All containers, in every state. Those that are `known` are not asked for again, but only whether they are still there.
+ * `ls` prints only IDs: with all it knows it would have the engine measure each.
+ */
+async function listContainers(docker, { kind }, known = []) {
     const ids = await listIds(docker, [
         ...listAllContainers,
         '--format',
         '{{json .ID}}'
     ]);
-    const inspected = await inspect(docker, 'container', ids, containerSchema);
+    const left = new Set(ids);
+    const same = known.filter(({ id }) => left.delete(id));
+    const inspected = await inspect(docker, 'container', [...left], containerSchema);
     const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
-    const found = inspected.found.map(readContainer);
+    const found = [...same, ...inspected.found.map(readContainer)];
     return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()];
 }
 /**
@@ -30796,21 +30889,71 @@ function readContainer(raw) {
         joins: [...joined, ...linked]
     };
 }
-async function listImages(docker, engine) {
-    const args = ['image', 'ls', '--all', '--no-trunc', '--format', '{{json .}}'];
+/**
+ * All images. One that an earlier run was told of is not asked for again, where that takes long and the listing shows
+ * the same references; but for one without a date, of which the moment of its tags is all that there is.
+ */
+async function listImages(docker, engine, facts) {
+    const { remembersImages } = traitsOf(engine);
+    const format = ['--format', '{{json .}}'];
+    const digests = remembersImages ? ['--digests'] : [];
+    const args = ['image', 'ls', '--all', '--no-trunc', ...digests, ...format];
     const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'image ls');
-    const listed = readJsonLines(stdout, listedImageSchema, 'image ls');
-    const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]));
-    const images = await inspectImages(docker, engine, [...sizes.keys()]);
-    if (!traitsOf(engine).packedLayers)
-        return images;
-    // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
-    const found = images.found.map((image) => ({
-        ...image,
-        bytes: sizes.get(image.id) ?? image.bytes,
-        packedBytes: image.bytes
-    }));
-    return { ...images, found };
+    const listed = Map.groupBy(readJsonLines(stdout, listedImageSchema, 'image ls'), ({ ID }) => ID);
+    const known = [...listed].flatMap(([id, lines]) => {
+        const image = remembersImages ? facts.get(id)?.image : undefined;
+        const dated = plausible(image?.createdAt) !== undefined;
+        return image && dated && isListed(image, lines) ? [image] : [];
+    });
+    const ids = new Set(known.map(({ id }) => id));
+    const asked = [...listed.keys()].filter((id) => !ids.has(id));
+    const { found, unreadable } = await inspectImages(docker, engine, asked);
+    const sizeOf = (id) => {
+        const sizes = listed.get(id)?.map(({ Size }) => readSize(Size));
+        return sizes?.find((size) => size !== undefined);
+    };
+    const sized = traitsOf(engine).packedLayers
+        ? found.map((image) => withBytes(image, sizeOf(image.id)))
+        : found;
+    return { found: [...known, ...sized], unreadable };
+}
+/** There, inspect counts the packed layers alone, and the listing the unpacked ones as well. */
+function withBytes(image, all = image.bytes) {
+    return { ...image, bytes: all, packedBytes: image.bytes };
+}
+/** Tells whether the listing shows an image as it was. */
+function isListed({ references, digests, bytes }, lines) {
+    const none = '<none>';
+    const shown = lines
+        .filter(({ Repository }) => Repository !== none)
+        .flatMap(({ Repository, Tag, Digest }) => [
+        ...(Tag === none ? [] : [`${Repository}:${Tag}`]),
+        ...(Digest === none ? [] : [`${Repository}@${Digest}`])
+    ]);
+    const names = new Set([...references, ...digests]);
+    return (names.size === new Set(shown).size &&
+        shown.every((name) => names.has(name)) &&
+        lines.every(({ Size }) => readSize(Size) === bytes));
+}
+/** The inventory with what the engine tells now of some of its images. */
+async function askAgain(docker, inventory, images) {
+    const { engine } = inventory;
+    const asked = new Map(images.map((image) => [image.id, image]));
+    const { found, unreadable } = await inspectImages(docker, engine, [
+        ...asked.keys()
+    ]);
+    const others = inventory.images.filter(({ id }) => !asked.has(id));
+    return {
+        ...inventory,
+        images: [
+            ...others,
+            ...found.map((image) => withBytes(image, asked.get(image.id)?.bytes))
+        ],
+        unreadable: [
+            ...inventory.unreadable,
+            ...unreadable.map((name) => `image ${name}`)
+        ]
+    };
 }
 /** Inspects images by ID or reference. */
 async function inspectImages(docker, engine, names) {
@@ -30892,79 +31035,6 @@ async function findContext(docker) {
         name: context?.Name || 'default',
         endpoint: context?.Endpoints?.docker?.Host ?? ''
     };
-}
-
-;// CONCATENATED MODULE: ./src/policy/policy.ts
-/** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
-function untilDuration(policy, now) {
-    return 'duration' in policy.until
-        ? policy.until.duration
-        : Math.max(now - policy.until.time, 1);
-}
-
-;// CONCATENATED MODULE: ./src/policy/age.ts
-
-
-
-/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
-const earliestPlausible = Date.UTC(1980, 0, 3);
-/** Docker writes year 1 for "never", and build tools years that mean "none". */
-function plausible(instant) {
-    return instant !== undefined && instant >= earliestPlausible
-        ? instant
-        : undefined;
-}
-/**
- * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
- * `age-from: created` by Docker's own rule, the date of its making alone.
- */
-function ageOf(createdAt, evidence, { policy, now }) {
-    const created = { at: createdAt, of: 'created' };
-    const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence];
-    let latest;
-    for (const { at, of } of all) {
-        const instant = plausible(at);
-        if (instant !== undefined && (latest === undefined || instant > latest.at))
-            latest = { at: instant, of };
-    }
-    return latest === undefined
-        ? 'unknown'
-        : { idle: Math.max(now - latest.at, 0), of: latest.of };
-}
-/** What the end of containers shows of the networks and volumes that they used. */
-function endsOf(containers) {
-    return containers.map(({ finishedAt }) => ({
-        at: finishedAt,
-        of: 'last used by a container'
-    }));
-}
-function describeAge(age) {
-    return age === 'unknown'
-        ? 'nothing tells its age'
-        : `${age.of} ${(0,units/* formatDuration */.a3)(age.idle)} ago`;
-}
-/** Networks, volumes and containers that never started may be seconds away from their first use. */
-const firstMinutes = 10 * 60_000;
-/**
- * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
- * With `young`, the resource also stays for its first ten minutes.
- */
-function keepForAge(age, { policy, now, evidence }, young) {
-    const until = untilDuration(policy, now);
-    if (until === 0)
-        return undefined;
-    if (age === 'unknown')
-        return (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`);
-    if (age.idle < until)
-        return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
-    if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
-        return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
-    return undefined;
-}
-/** From when on something of unknown age may go, if this run's observation is kept. */
-function whenKnown(instant, { remembers }) {
-    const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ');
-    return remembers ? `; if it stays unused, it can go from ${day} UTC on` : '';
 }
 
 ;// CONCATENATED MODULE: ./src/policy/evidence.ts
@@ -31087,7 +31157,10 @@ function unmatchedPatterns({ containers, images, networks, volumes }, policy) {
 }
 /** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
 function namesOf({ references, digests, aliases }) {
-    return [...new Set([...references, ...digests, ...aliases])];
+    const others = [...digests, ...aliases];
+    return others.length > 0
+        ? [...new Set([...references, ...others])]
+        : references;
 }
 function describePattern({ key, value }) {
     return value === undefined ? key : `${key}=${value}`;
@@ -31138,12 +31211,8 @@ function add(users, keys, container) {
  * containerd store a digest is an ID: where it could be several, all of them count.
  */
 function imageFinder(images) {
-    const ids = images.map(({ id }) => id);
-    const known = new Map(images.map(({ id }) => [id, [id]]));
-    for (const image of images)
-        for (const name of namesOf(image).map(canonical))
-            known.set(name, [...(known.get(name) ?? []), image.id]);
     return (name) => {
+        const { ids, known } = indexImages(images);
         const exact = known.get(name) ?? known.get(canonical(name)) ?? [];
         const { digest } = (0,match/* parseReference */.F2)(name);
         const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1];
@@ -31156,6 +31225,25 @@ function imageFinder(images) {
         ];
         return [...new Set(found)];
     };
+}
+/** Every second look needs the index of the same list again. */
+const indexes = new WeakMap();
+function indexImages(images) {
+    const made = indexes.get(images);
+    if (made !== undefined)
+        return made;
+    const known = new Map(images.map(({ id }) => [id, [id]]));
+    for (const image of images)
+        for (const name of namesOf(image).map(canonical)) {
+            const found = known.get(name);
+            if (found === undefined)
+                known.set(name, [image.id]);
+            else
+                found.push(image.id);
+        }
+    const index = { ids: images.map(({ id }) => id), known };
+    indexes.set(images, index);
+    return index;
 }
 function canonical(reference) {
     const { repository, tag, digest } = (0,match/* parseReference */.F2)(reference);
@@ -31236,7 +31324,10 @@ function inLevels(items, { containers, images }) {
     return levels;
 }
 
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./src/policy/recheck.ts
+
 
 /** A container must be as it was, and nothing may have come that joins it. */
 function recheckContainer(planned, { now, needs, containers }) {
@@ -31270,12 +31361,20 @@ function recheckImage(planned, { now, needs, images }, takenOff, children) {
         const references = current.references.join(', ') || 'none';
         return { changed: `its references are now: ${references}` };
     }
-    if (takenOff.length === 0 && current.taggedAt !== planned.taggedAt)
+    if (takenOff.length === 0 && wasTaggedAgain(planned, current, now))
         return { changed: 'it was tagged or pulled again' };
+    if (planned.remembered && !(0,external_node_util_.isDeepStrictEqual)(current.labels, planned.labels))
+        return { changed: 'its labels are not those that an earlier run saw' };
     const [child] = children;
     if (child !== undefined)
         return { changed: `parent of ${child.references[0] ?? child.id}` };
     return inUse(needs.images.get(planned.id), now);
+}
+/** Of one that an earlier run looked at, only a tag since this run's look counts: the ones before were planned with. */
+function wasTaggedAgain({ taggedAt, remembered }, current, now) {
+    return remembered
+        ? (current.taggedAt ?? 0) > now
+        : current.taggedAt !== taggedAt;
 }
 /** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
 function recheckVolume(planned, { now, needs, volumes }) {
@@ -31297,12 +31396,19 @@ function inUse(users, now) {
 
 
 
-/** Reads again what could speak against the removal of some things: all containers, and the things themselves. */
+/**
+ * Reads again what could speak against the removal of some things: all containers, and the things themselves. Which
+ * image, volumes and other containers one needs is fixed when it is made; networks and its state are not.
+ */
 async function lookAgain(docker, inventory, watch, kind, ids) {
     const { engine, images: allImages } = inventory;
+    const changing = new Set(kind === 'container' ? ids : []);
+    const known = kind === 'network'
+        ? []
+        : inventory.containers.filter(({ id }) => !changing.has(id));
     const nothing = { found: [], unreadable: [] };
     const [containers, networks, images, volumes] = await Promise.all([
-        listContainers(docker, engine),
+        listContainers(docker, engine, known),
         kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
         kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
         kind === 'volume' ? inspectVolumes(docker, ids) : nothing
@@ -31459,24 +31565,27 @@ function createAct(options) {
             while (queue.length > 0 && !stopped()) {
                 const ids = queue.slice(0, size).map(({ id }) => id);
                 const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, size));
-                const start = Date.now();
                 try {
-                    await removeBatch(kind, batch);
+                    const pace = await removeBatch(kind, batch);
+                    size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
                 }
                 catch (error) {
                     fatal ??= asDockerError(error);
                 }
-                const pace = batch.length / Math.max(Date.now() - start, 1);
-                size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
             }
         }
         await Promise.all(Array.from({ length: concurrency }, lane));
     }
+    /** Returns its pace: how many a millisecond were removed, once it had been looked at them again. */
     async function removeBatch(kind, batch) {
         const going = await stillGoing(kind, batch);
+        const start = Date.now();
         const whole = kind === 'image' ? await untagFirst(going) : going;
-        if (whole.length === 0)
-            return;
+        if (whole.length > 0)
+            await removeWhole(kind, whole);
+        return batch.length / Math.max(Date.now() - start, 1);
+    }
+    async function removeWhole(kind, whole) {
         await remove(kind, whole);
         const unclear = whole.filter((item) => !results.has(item));
         for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {
@@ -31725,8 +31834,6 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var external_node_stream_ = __nccwpck_require__(7075);
 // EXTERNAL MODULE: external "node:events"
 var external_node_events_ = __nccwpck_require__(8474);
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_async.js
 /* IMPORT */
 /* MAIN */
@@ -32363,83 +32470,58 @@ function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
 /* EXPORT */
 
 
-;// CONCATENATED MODULE: ./src/ledger.ts
+;// CONCATENATED MODULE: ./src/stateFile.ts
 
 
 
 
 
 
-const instant = schemas/* number */.aig().nonnegative();
-const ledgerSchema = schemas/* object */.Ikc({
-    version: schemas/* literal */.euz(1),
-    engine: schemas/* object */.Ikc({
-        endpoint: schemas/* string */.YjP(),
-        rootDir: schemas/* string */.YjP(),
-        store: schemas/* string */.YjP()
-    }),
-    entries: schemas/* array */.YOg(schemas/* object */.Ikc({
-        id: schemas/* string */.YjP().min(1),
-        since: instant,
-        arrived: schemas/* boolean */.zMY(),
-        usedAt: instant.optional()
-    }))
-});
 /** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
 const retryTime = 500;
-/** The file of an engine's ledger in the folder `state-dir`. */
-function ledgerFile(folder, key) {
+/** A file about an engine in the folder `state-dir`; `what` tells several of them apart. */
+function stateFile(folder, key, what = '') {
     const { endpoint, rootDir, store } = key;
     const text = JSON.stringify([endpoint, rootDir, store]);
     const name = (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex').slice(0, 16);
-    return (0,external_node_path_.join)(folder, `${name}.json`);
+    return (0,external_node_path_.join)(folder, `${name}${what}.json`);
 }
-/**
- * What earlier runs have seen on an engine; undefined where there was none. A file that is broken, of another version
- * or of another engine is a problem to be told, and counts as none.
- */
-async function readLedger(folder, key) {
-    const file = ledgerFile(folder, key);
+/** The schema of a file about an engine, of the first version. */
+function stateSchema(content) {
+    return schemas/* object */.Ikc({
+        version: schemas/* literal */.euz(1),
+        engine: schemas/* object */.Ikc({
+            endpoint: schemas/* string */.YjP(),
+            rootDir: schemas/* string */.YjP(),
+            store: schemas/* string */.YjP()
+        }),
+        ...content
+    });
+}
+/** What a file holds; undefined where there is none. One that is broken or of another version is a problem. */
+async function readStateFile(file, schema) {
     let text;
     try {
         text = await (0,promises_.readFile)(file, 'utf8');
     }
     catch (error) {
-        return isAbsent(error)
-            ? { entries: undefined }
-            : { entries: undefined, problem: String(error) };
+        return isAbsent(error) ? {} : { problem: String(error) };
     }
-    const ledger = ledgerSchema.safeParse(parseJson(text));
-    if (!ledger.success)
-        return {
-            entries: undefined,
-            problem: `${file} is no ledger of this version`
-        };
-    const { engine, entries } = ledger.data;
-    return ledgerFile(folder, engine) === file
-        ? { entries }
-        : { entries: undefined, problem: `${file} is the ledger of another engine` };
+    const { data, success } = schema.safeParse(parseJson(text));
+    return success
+        ? { content: data }
+        : { problem: `${file} is not of this version` };
 }
 /**
- * Writes what was seen, in one step: whoever reads meanwhile finds the old file or the new one. What another run wrote
- * since it was read is taken over. Returns what went wrong, if something did.
+ * Writes a file in one step: whoever reads meanwhile finds the old file or the new one. Returns what went wrong, if
+ * something did.
  */
-async function writeLedger(folder, key, entries) {
-    const { entries: others } = await readLedger(folder, key);
-    const known = new Map(others?.map((entry) => [entry.id, entry]));
-    const merged = entries.map((entry) => {
-        const other = known.get(entry.id) ?? entry;
-        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
-        const since = Math.min(entry.since, other.since);
-        return { ...entry, since, ...(usedAt > 0 && { usedAt }) };
-    });
-    const ledger = { version: 1, engine: key, entries: merged };
+async function writeStateFile(file, engine, content) {
+    const text = `${JSON.stringify({ version: 1, engine, ...content })}\n`;
     try {
-        await (0,promises_.mkdir)(folder, { recursive: true });
-        const file = ledgerFile(folder, key);
+        await (0,promises_.mkdir)((0,external_node_path_.dirname)(file), { recursive: true });
         // A string would be cut off without a word where the disk is full; a stream is an error then.
-        const text = external_node_stream_.Readable.from([`${JSON.stringify(ledger)}\n`]);
-        await writeFile(file, text, { timeout: retryTime });
+        await writeFile(file, external_node_stream_.Readable.from([text]), { timeout: retryTime });
         return undefined;
     }
     catch (error) {
@@ -32459,6 +32541,112 @@ function isAbsent(error) {
         error !== null &&
         'code' in error &&
         error.code === 'ENOENT');
+}
+
+;// CONCATENATED MODULE: ./src/imageFacts.ts
+
+
+
+const instant = schemas/* number */.aig().optional();
+const imageFacts_imageSchema = schemas/* object */.Ikc({
+    id: schemas/* string */.YjP().min(1),
+    references: schemas/* array */.YOg(schemas/* string */.YjP()),
+    digests: schemas/* array */.YOg(schemas/* string */.YjP()),
+    aliases: schemas/* array */.YOg(schemas/* string */.YjP()),
+    parent: schemas/* string */.YjP().optional(),
+    createdAt: instant,
+    taggedAt: instant,
+    labels: labelsSchema,
+    bytes: schemas/* number */.aig().nonnegative(),
+    packedBytes: schemas/* number */.aig().nonnegative().optional(),
+    layers: schemas/* array */.YOg(schemas/* string */.YjP()),
+    pulled: schemas/* boolean */.zMY(),
+    byBuildKit: schemas/* boolean */.zMY()
+});
+const factsSchema = stateSchema({
+    images: schemas/* array */.YOg(schemas/* object */.Ikc({
+        id: schemas/* string */.YjP().min(1),
+        image: imageFacts_imageSchema.optional(),
+        layerSizes: schemas/* array */.YOg(schemas/* number */.aig().nonnegative()).optional()
+    }))
+});
+/** The file of the facts about an engine's images in the folder `state-dir`. */
+function factsFile(folder, key) {
+    return stateFile(folder, key, '-images');
+}
+/** Reads the facts; none where they cannot be read: the engine is asked then, which only takes longer. */
+async function readFacts(folder, key) {
+    const file = factsFile(folder, key);
+    const { content } = await readStateFile(file, factsSchema);
+    const same = content && factsFile(folder, content.engine) === file;
+    return new Map(same
+        ? content.images.map(({ id, image, layerSizes }) => [
+            id,
+            { layerSizes, image: image?.id === id ? imageFacts_readImage(image) : undefined }
+        ])
+        : []);
+}
+function imageFacts_readImage(image) {
+    const { parent, createdAt, taggedAt, packedBytes, ...rest } = image;
+    return {
+        ...rest,
+        ...{ parent, createdAt, taggedAt },
+        ...(packedBytes !== undefined && { packedBytes }),
+        remembered: true
+    };
+}
+/** Writes the facts instead of those that were there; that it fails costs only time. */
+async function writeFacts(folder, key, facts) {
+    const images = [...facts].map(([id, one]) => ({ id, ...one }));
+    await writeStateFile(factsFile(folder, key), key, { images });
+}
+
+;// CONCATENATED MODULE: ./src/ledger.ts
+
+
+const ledger_instant = schemas/* number */.aig().nonnegative();
+const ledgerSchema = stateSchema({
+    entries: schemas/* array */.YOg(schemas/* object */.Ikc({
+        id: schemas/* string */.YjP().min(1),
+        since: ledger_instant,
+        arrived: schemas/* boolean */.zMY(),
+        usedAt: ledger_instant.optional()
+    }))
+});
+/** The file of an engine's ledger in the folder `state-dir`. */
+function ledgerFile(folder, key) {
+    return stateFile(folder, key);
+}
+/**
+ * What earlier runs have seen on an engine; undefined where there was none. A file that is broken, of another version
+ * or of another engine is a problem to be told, and counts as none.
+ */
+async function readLedger(folder, key) {
+    const file = ledgerFile(folder, key);
+    const { content, problem } = await readStateFile(file, ledgerSchema);
+    if (problem !== undefined)
+        return { entries: undefined, problem };
+    if (content === undefined || ledgerFile(folder, content.engine) === file)
+        return { entries: content?.entries };
+    return {
+        entries: undefined,
+        problem: `${file} is the ledger of another engine`
+    };
+}
+/**
+ * Writes what was seen. What another run wrote since it was read is taken over. Returns what went wrong, if something
+ * did.
+ */
+async function writeLedger(folder, key, entries) {
+    const { entries: others } = await readLedger(folder, key);
+    const known = new Map(others?.map((entry) => [entry.id, entry]));
+    const merged = entries.map((entry) => {
+        const other = known.get(entry.id) ?? entry;
+        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
+        const since = Math.min(entry.since, other.since);
+        return { ...entry, since, ...(usedAt > 0 && { usedAt }) };
+    });
+    return writeStateFile(ledgerFile(folder, key), key, { entries: merged });
 }
 
 ;// CONCATENATED MODULE: ./src/policy/ledger.ts
@@ -33027,7 +33215,10 @@ function makePlan(inventory, policy) {
     return { items, unmatched: unmatchedPatterns(inventory, policy) };
 }
 function sorted(items, key) {
-    return [...items].sort((a, b) => (0,policy_decision/* compareText */.n6)(key(a), key(b)));
+    return items
+        .map((item) => ({ item, key: key(item) }))
+        .sort((a, b) => (0,policy_decision/* compareText */.n6)(a.key, b.key))
+        .map(({ item }) => item);
 }
 function nameOf({ id, references }) {
     return references[0] ?? id;
@@ -33451,6 +33642,8 @@ var summary = __nccwpck_require__(9189);
 
 
 
+
+
 /**
  * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
  * where it could not come to a plan: nothing has been removed then.
@@ -33481,11 +33674,13 @@ async function run(world) {
             leave: leave.signal
         };
         const looked = await world.log.group('Look', () => look(step));
-        const { plan, sizes } = await world.log.group('Plan', () => run_decide(step, looked.inventory));
+        const { plan, sizes, inventory } = await world.log.group('Plan', () => run_decide(step, looked));
         const removal = options.dryRun
             ? undefined
-            : await world.log.group('Remove', () => act(step, plan, looked));
-        const { engine, inventory } = looked;
+            : await world.log.group('Remove', () => act(step, plan, { ...looked, inventory }));
+        if (options.stateDir !== '')
+            await writeFacts(options.stateDir, looked.key, factsOf(inventory, sizes, removal));
+        const { engine } = looked;
         const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
         const disk = { before: looked.disk, after };
         const finishedAt = new Date();
@@ -33534,10 +33729,18 @@ async function look({ docker, options, world, leave }) {
             onBroken
         });
     show(options.docker, ['--version']);
-    const listed = await withSignsOfLife(lookAtAll(docker, engine, context.name), (elapsed) => {
+    const key = {
+        endpoint: context.endpoint,
+        rootDir: engine.rootDir,
+        store: engine.store
+    };
+    const facts = options.stateDir === ''
+        ? new Map()
+        : await readFacts(options.stateDir, key);
+    const listed = await withSignsOfLife(lookAtAll(docker, engine, context.name, facts), (elapsed) => {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
     });
-    const inventory = await remember(listed, context, options.stateDir, log);
+    const inventory = await remember(listed, key, options.stateDir, log);
     const { containers, images, networks, volumes } = inventory;
     const held = [
         (0,report_text/* count */.U9)(containers.length, 'container'),
@@ -33549,14 +33752,12 @@ async function look({ docker, options, world, leave }) {
     if (engine.kind === 'podman')
         log.info(podmanNote(engine));
     const disk = await readDisk(engine, context.endpoint);
-    return { engine, inventory, context, disk, lookedAt, watch };
+    return { engine, key, facts, inventory, context, disk, lookedAt, watch };
 }
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
-async function remember(listed, { endpoint }, stateDir, log) {
+async function remember(listed, key, stateDir, log) {
     if (stateDir === '')
         return listed;
-    const { rootDir, store } = listed.engine;
-    const key = { endpoint, rootDir, store };
     const { entries, problem } = await readLedger(stateDir, key);
     const inventory = { ...listed, ledger: entries, remembers: true };
     const failure = await writeLedger(stateDir, key, updateLedger(inventory));
@@ -33565,21 +33766,41 @@ async function remember(listed, { endpoint }, stateDir, log) {
             log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}`);
     return { ...inventory, remembers: failure === undefined };
 }
-async function run_decide({ docker, policy, world }, inventory) {
-    const unmeasured = makePlan(inventory, policy);
-    const sizes = await measure(docker, inventory, unmeasured);
+async function run_decide({ docker, policy, world }, { inventory: listed, facts }) {
+    const { plan: unmeasured, inventory } = await planForCertain(docker, listed, policy);
+    const sizes = await measure(docker, inventory, unmeasured, facts);
     const plan = measurePlan(unmeasured, inventory, sizes);
     for (const line of planLines(plan))
         world.log.info(line);
-    return { plan, sizes };
+    return { plan, sizes, inventory };
+}
+/**
+ * Plans, and asks for the images that would go by what an earlier run was told: they may have been tagged since, and be
+ * younger than it seems. What stays by that is younger, too, at the most.
+ */
+async function planForCertain(docker, listed, policy) {
+    let inventory = listed;
+    for (;;) {
+        const plan = makePlan(inventory, policy);
+        const going = new Set(plannedItems(plan).map(({ id }) => id));
+        const { engine, images } = inventory;
+        const unsure = images.filter(({ id, remembered }) => remembered && going.has(id));
+        if (unsure.length === 0 || untilDuration(policy, engine.now) === 0)
+            return { plan, inventory };
+        inventory = await askAgain(docker, inventory, unsure);
+    }
 }
 /** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
-async function measure(docker, inventory, plan) {
+async function measure(docker, inventory, plan, facts) {
     const going = (kind) => plannedItems(plan)
         .filter((item) => item.kind === kind && item.decision.action === 'remove')
         .map(({ id }) => id);
     const containers = going('container');
-    const apart = new Set(imagesToMeasure(inventory.images, going('image')));
+    const known = new Map(inventory.images.flatMap(({ id }) => {
+        const sizes = facts.get(id)?.layerSizes;
+        return sizes ? [[id, sizes]] : [];
+    }));
+    const apart = new Set(imagesToMeasure(inventory.images, going('image'), known));
     const images = inventory.images.filter(({ id }) => apart.has(id));
     const [ofContainers, ofVolumes, layers] = await Promise.all([
         (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
@@ -33589,7 +33810,7 @@ async function measure(docker, inventory, plan) {
     return {
         containers: ofContainers ?? new Map(),
         volumes: ofVolumes ?? new Map(),
-        layers: layers ?? new Map()
+        layers: new Map([...known, ...(layers ?? [])])
     };
 }
 const signOfLife = 5_000;
@@ -33605,6 +33826,22 @@ async function withSignsOfLife(work, tell) {
     finally {
         clearInterval(timer);
     }
+}
+/** What the next run need not ask again: not of what went, or was not as it was thought to be. */
+function factsOf({ engine, images }, { layers }, removal) {
+    const fates = new Map(removal?.results.map(({ item, outcome }) => [item.id, outcome]));
+    const { remembersImages } = traitsOf(engine);
+    return new Map(images.flatMap((image) => {
+        const { id } = image;
+        const fate = fates.get(id);
+        if (fate === 'removed' || fate === 'gone')
+            return [];
+        const layerSizes = layers.get(id);
+        const same = remembersImages && fate === undefined ? image : undefined;
+        return same || layerSizes
+            ? [[id, { image: same, layerSizes }]]
+            : [];
+    }));
 }
 async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt, watch }) {
     const items = plannedItems(plan);

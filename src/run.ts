@@ -4,6 +4,7 @@ import { listBuildCache } from './docker/buildCache.ts'
 import { createDocker, orNothing, type Docker } from './docker/cli.ts'
 import { readDisk, type Disk } from './docker/disk.ts'
 import {
+  askAgain,
   findContext,
   lookAtAll,
   lookAtEngine,
@@ -16,6 +17,7 @@ import {
   measureLayers,
   measureVolumes
 } from './docker/sizes.ts'
+import { traitsOf } from './docker/traits.ts'
 import { watchEngine, type Watch } from './docker/watch.ts'
 import {
   defaults,
@@ -23,7 +25,9 @@ import {
   type InputTexts,
   type Options
 } from './inputs.ts'
+import { readFacts, writeFacts, type ImageFacts } from './imageFacts.ts'
 import { readLedger, writeLedger } from './ledger.ts'
+import type { EngineKey } from './stateFile.ts'
 import { imagesToMeasure } from './policy/bytes.ts'
 import type { Engine, Inventory } from './policy/inventory.ts'
 import { updateLedger } from './policy/ledger.ts'
@@ -101,13 +105,21 @@ export async function run(world: World): Promise<Ending> {
       leave: leave.signal
     }
     const looked = await world.log.group('Look', () => look(step))
-    const { plan, sizes } = await world.log.group('Plan', () =>
-      decide(step, looked.inventory)
+    const { plan, sizes, inventory } = await world.log.group('Plan', () =>
+      decide(step, looked)
     )
     const removal = options.dryRun
       ? undefined
-      : await world.log.group('Remove', () => act(step, plan, looked))
-    const { engine, inventory } = looked
+      : await world.log.group('Remove', () =>
+          act(step, plan, { ...looked, inventory })
+        )
+    if (options.stateDir !== '')
+      await writeFacts(
+        options.stateDir,
+        looked.key,
+        factsOf(inventory, sizes, removal)
+      )
+    const { engine } = looked
     const after =
       looked.disk && (await readDisk(engine, looked.context.endpoint))
     const disk = { before: looked.disk, after }
@@ -151,6 +163,9 @@ type Step = {
 
 type Looked = {
   engine: Engine
+  key: EngineKey
+  /** What earlier runs were told of the images. */
+  facts: ReadonlyMap<string, ImageFacts>
   inventory: Inventory
   context: Context
   disk: Disk | undefined
@@ -180,13 +195,22 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
         onBroken
       })
   show(options.docker, ['--version'])
+  const key = {
+    endpoint: context.endpoint,
+    rootDir: engine.rootDir,
+    store: engine.store
+  }
+  const facts =
+    options.stateDir === ''
+      ? new Map<string, ImageFacts>()
+      : await readFacts(options.stateDir, key)
   const listed = await withSignsOfLife(
-    lookAtAll(docker, engine, context.name),
+    lookAtAll(docker, engine, context.name, facts),
     (elapsed) => {
       log.info(`… ${formatDuration(elapsed)}: the engine is still listing`)
     }
   )
-  const inventory = await remember(listed, context, options.stateDir, log)
+  const inventory = await remember(listed, key, options.stateDir, log)
   const { containers, images, networks, volumes } = inventory
   const held = [
     count(containers.length, 'container'),
@@ -199,19 +223,17 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
   )
   if (engine.kind === 'podman') log.info(podmanNote(engine))
   const disk = await readDisk(engine, context.endpoint)
-  return { engine, inventory, context, disk, lookedAt, watch }
+  return { engine, key, facts, inventory, context, disk, lookedAt, watch }
 }
 
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
 async function remember(
   listed: Inventory,
-  { endpoint }: Context,
+  key: EngineKey,
   stateDir: string,
   log: Log
 ): Promise<Inventory> {
   if (stateDir === '') return listed
-  const { rootDir, store } = listed.engine
-  const key = { endpoint, rootDir, store }
   const { entries, problem } = await readLedger(stateDir, key)
   const inventory = { ...listed, ledger: entries, remembers: true }
   const failure = await writeLedger(stateDir, key, updateLedger(inventory))
@@ -225,27 +247,63 @@ async function remember(
 
 async function decide(
   { docker, policy, world }: Step,
-  inventory: Inventory
-): Promise<{ plan: Plan; sizes: Sizes }> {
-  const unmeasured = makePlan(inventory, policy)
-  const sizes = await measure(docker, inventory, unmeasured)
+  { inventory: listed, facts }: Looked
+): Promise<{ plan: Plan; sizes: Sizes; inventory: Inventory }> {
+  const { plan: unmeasured, inventory } = await planForCertain(
+    docker,
+    listed,
+    policy
+  )
+  const sizes = await measure(docker, inventory, unmeasured, facts)
   const plan = measurePlan(unmeasured, inventory, sizes)
   for (const line of planLines(plan)) world.log.info(line)
-  return { plan, sizes }
+  return { plan, sizes, inventory }
+}
+
+/**
+ * Plans, and asks for the images that would go by what an earlier run was told: they may have been tagged since, and be
+ * younger than it seems. What stays by that is younger, too, at the most.
+ */
+async function planForCertain(
+  docker: Docker,
+  listed: Inventory,
+  policy: Policy
+): Promise<{ plan: Plan; inventory: Inventory }> {
+  let inventory = listed
+  for (;;) {
+    const plan = makePlan(inventory, policy)
+    const going = new Set(plannedItems(plan).map(({ id }) => id))
+    const { engine, images } = inventory
+    const unsure = images.filter(
+      ({ id, remembered }) => remembered && going.has(id)
+    )
+    if (unsure.length === 0 || untilDuration(policy, engine.now) === 0)
+      return { plan, inventory }
+    inventory = await askAgain(docker, inventory, unsure)
+  }
 }
 
 /** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
 async function measure(
   docker: Docker,
   inventory: Inventory,
-  plan: Plan
+  plan: Plan,
+  facts: ReadonlyMap<string, ImageFacts>
 ): Promise<Sizes> {
   const going = (kind: Kind) =>
     plannedItems(plan)
       .filter((item) => item.kind === kind && item.decision.action === 'remove')
       .map(({ id }) => id)
   const containers = going('container')
-  const apart = new Set(imagesToMeasure(inventory.images, going('image')))
+  const known = new Map(
+    inventory.images.flatMap(({ id }) => {
+      const sizes = facts.get(id)?.layerSizes
+      return sizes ? [[id, sizes] as const] : []
+    })
+  )
+  const apart = new Set(
+    imagesToMeasure(inventory.images, going('image'), known)
+  )
   const images = inventory.images.filter(({ id }) => apart.has(id))
   const [ofContainers, ofVolumes, layers] = await Promise.all([
     orNothing(measureContainers(docker, containers)),
@@ -255,7 +313,7 @@ async function measure(
   return {
     containers: ofContainers ?? new Map(),
     volumes: ofVolumes ?? new Map(),
-    layers: layers ?? new Map()
+    layers: new Map([...known, ...(layers ?? [])])
   }
 }
 
@@ -275,6 +333,30 @@ async function withSignsOfLife<T>(
   } finally {
     clearInterval(timer)
   }
+}
+
+/** What the next run need not ask again: not of what went, or was not as it was thought to be. */
+function factsOf(
+  { engine, images }: Inventory,
+  { layers }: Sizes,
+  removal: Removal | undefined
+): Map<string, ImageFacts> {
+  const fates = new Map(
+    removal?.results.map(({ item, outcome }) => [item.id, outcome])
+  )
+  const { remembersImages } = traitsOf(engine)
+  return new Map(
+    images.flatMap((image) => {
+      const { id } = image
+      const fate = fates.get(id)
+      if (fate === 'removed' || fate === 'gone') return []
+      const layerSizes = layers.get(id)
+      const same = remembersImages && fate === undefined ? image : undefined
+      return same || layerSizes
+        ? [[id, { image: same, layerSizes }] as const]
+        : []
+    })
+  )
 }
 
 async function act(

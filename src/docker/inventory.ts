@@ -7,6 +7,8 @@ import type {
   Network,
   Volume
 } from '../policy/inventory.ts'
+import { plausible } from '../policy/age.ts'
+import type { ImageFacts } from '../imageFacts.ts'
 import { listBuildCache } from './buildCache.ts'
 import { readEventLog } from './events.ts'
 import { connectionError, DockerError, succeed, type Docker } from './cli.ts'
@@ -79,17 +81,21 @@ export async function lookAtEngine(
 export async function lookAtAll(
   docker: Docker,
   engine: Engine,
-  builder: string
+  builder: string,
+  facts: ReadonlyMap<string, ImageFacts> = new Map()
 ): Promise<Inventory> {
-  const [containers, images, networks, volumes, events, records] =
+  // What may take long begins first.
+  const [images, records, containers, networks, volumes, events] =
     await Promise.all([
+      listImages(docker, engine, facts),
+      // Podman has none but the untagged parents of images.
+      traitsOf(engine).buildCache
+        ? listBuildCache(docker, engine, builder)
+        : [],
       listContainers(docker, engine),
-      listImages(docker, engine),
       listNetworks(docker, engine),
       listVolumes(docker),
-      readEventLog(docker, engine),
-      // Podman has none but the untagged parents of images.
-      traitsOf(engine).buildCache ? listBuildCache(docker, engine, builder) : []
+      readEventLog(docker, engine)
     ])
   const unreadable = Object.entries({
     image: images.unreadable,
@@ -122,21 +128,32 @@ async function listIds(
 
 const listAllContainers = ['container', 'ls', '--all', '--no-trunc'] as const
 
-/** All containers, in every state. `ls` prints only IDs: with all it knows it would have the engine measure each. */
+/**
+ * All containers, in every state. Those that are `known` are not asked for again, but only whether they are still there.
+ * `ls` prints only IDs: with all it knows it would have the engine measure each.
+ */
 export async function listContainers(
   docker: Docker,
-  { kind }: Engine
+  { kind }: Engine,
+  known: readonly Container[] = []
 ): Promise<Container[]> {
   const ids = await listIds(docker, [
     ...listAllContainers,
     '--format',
     '{{json .ID}}'
   ])
-  const inspected = await inspect(docker, 'container', ids, containerSchema)
+  const left = new Set(ids)
+  const same = known.filter(({ id }) => left.delete(id))
+  const inspected = await inspect(
+    docker,
+    'container',
+    [...left],
+    containerSchema
+  )
   const others = await Promise.all(
     inspected.unreadable.map((id) => readFromListing(docker, id))
   )
-  const found = inspected.found.map(readContainer)
+  const found = [...same, ...inspected.found.map(readContainer)]
   return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()]
 }
 
@@ -216,23 +233,90 @@ function readContainer(raw: z.output<typeof containerSchema>): Container {
   }
 }
 
+/**
+ * All images. One that an earlier run was told of is not asked for again, where that takes long and the listing shows
+ * the same references; but for one without a date, of which the moment of its tags is all that there is.
+ */
 async function listImages(
   docker: Docker,
-  engine: Engine
+  engine: Engine,
+  facts: ReadonlyMap<string, ImageFacts>
 ): Promise<Inspected<Image>> {
-  const args = ['image', 'ls', '--all', '--no-trunc', '--format', '{{json .}}']
+  const { remembersImages } = traitsOf(engine)
+  const format = ['--format', '{{json .}}']
+  const digests = remembersImages ? ['--digests'] : []
+  const args = ['image', 'ls', '--all', '--no-trunc', ...digests, ...format]
   const { stdout } = succeed(await docker(args), 'image ls')
-  const listed = readJsonLines(stdout, listedImageSchema, 'image ls')
-  const sizes = new Map(listed.map(({ ID, Size }) => [ID, readSize(Size)]))
-  const images = await inspectImages(docker, engine, [...sizes.keys()])
-  if (!traitsOf(engine).packedLayers) return images
-  // There, inspect counts the packed layers alone, and the listing the unpacked ones as well.
-  const found = images.found.map((image) => ({
-    ...image,
-    bytes: sizes.get(image.id) ?? image.bytes,
-    packedBytes: image.bytes
-  }))
-  return { ...images, found }
+  const listed = Map.groupBy(
+    readJsonLines(stdout, listedImageSchema, 'image ls'),
+    ({ ID }) => ID
+  )
+  const known = [...listed].flatMap(([id, lines]) => {
+    const image = remembersImages ? facts.get(id)?.image : undefined
+    const dated = plausible(image?.createdAt) !== undefined
+    return image && dated && isListed(image, lines) ? [image] : []
+  })
+  const ids = new Set(known.map(({ id }) => id))
+  const asked = [...listed.keys()].filter((id) => !ids.has(id))
+  const { found, unreadable } = await inspectImages(docker, engine, asked)
+  const sizeOf = (id: string) => {
+    const sizes = listed.get(id)?.map(({ Size }) => readSize(Size))
+    return sizes?.find((size) => size !== undefined)
+  }
+  const sized = traitsOf(engine).packedLayers
+    ? found.map((image) => withBytes(image, sizeOf(image.id)))
+    : found
+  return { found: [...known, ...sized], unreadable }
+}
+
+/** There, inspect counts the packed layers alone, and the listing the unpacked ones as well. */
+function withBytes(image: Image, all = image.bytes): Image {
+  return { ...image, bytes: all, packedBytes: image.bytes }
+}
+
+/** Tells whether the listing shows an image as it was. */
+function isListed(
+  { references, digests, bytes }: Image,
+  lines: readonly z.output<typeof listedImageSchema>[]
+): boolean {
+  const none = '<none>'
+  const shown = lines
+    .filter(({ Repository }) => Repository !== none)
+    .flatMap(({ Repository, Tag, Digest }) => [
+      ...(Tag === none ? [] : [`${Repository}:${Tag}`]),
+      ...(Digest === none ? [] : [`${Repository}@${Digest}`])
+    ])
+  const names = new Set([...references, ...digests])
+  return (
+    names.size === new Set(shown).size &&
+    shown.every((name) => names.has(name)) &&
+    lines.every(({ Size }) => readSize(Size) === bytes)
+  )
+}
+
+/** The inventory with what the engine tells now of some of its images. */
+export async function askAgain(
+  docker: Docker,
+  inventory: Inventory,
+  images: readonly Image[]
+): Promise<Inventory> {
+  const { engine } = inventory
+  const asked = new Map(images.map((image) => [image.id, image]))
+  const { found, unreadable } = await inspectImages(docker, engine, [
+    ...asked.keys()
+  ])
+  const others = inventory.images.filter(({ id }) => !asked.has(id))
+  return {
+    ...inventory,
+    images: [
+      ...others,
+      ...found.map((image) => withBytes(image, asked.get(image.id)?.bytes))
+    ],
+    unreadable: [
+      ...inventory.unreadable,
+      ...unreadable.map((name) => `image ${name}`)
+    ]
+  }
 }
 
 /** Inspects images by ID or reference. */

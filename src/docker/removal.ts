@@ -156,26 +156,36 @@ function createAct(options: RemovalOptions) {
       while (queue.length > 0 && !stopped()) {
         const ids = queue.slice(0, size).map(({ id }) => id)
         const batch = queue.splice(0, countForOneCall(ids, size))
-        const start = Date.now()
         try {
-          await removeBatch(kind, batch)
+          const pace = await removeBatch(kind, batch)
+          size = Math.min(
+            Math.max(Math.round(pace * batchTime), 1),
+            largestBatch
+          )
         } catch (error) {
           fatal ??= asDockerError(error)
         }
-        const pace = batch.length / Math.max(Date.now() - start, 1)
-        size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch)
       }
     }
     await Promise.all(Array.from({ length: concurrency }, lane))
   }
 
+  /** Returns its pace: how many a millisecond were removed, once it had been looked at them again. */
   async function removeBatch(
     kind: RemovableKind,
     batch: readonly PlanItem[]
-  ): Promise<void> {
+  ): Promise<number> {
     const going = await stillGoing(kind, batch)
+    const start = Date.now()
     const whole = kind === 'image' ? await untagFirst(going) : going
-    if (whole.length === 0) return
+    if (whole.length > 0) await removeWhole(kind, whole)
+    return batch.length / Math.max(Date.now() - start, 1)
+  }
+
+  async function removeWhole(
+    kind: RemovableKind,
+    whole: readonly PlanItem[]
+  ): Promise<void> {
     await remove(kind, whole)
     const unclear = whole.filter((item) => !results.has(item))
     for (const item of await attempt(unclear, () =>

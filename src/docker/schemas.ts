@@ -51,6 +51,8 @@ function entries<T>(schema: z.ZodType<T>) {
 const map = entries(text).transform((all) => Object.fromEntries(all))
 const keys = entries(z.unknown()).transform((all) => all.map(([key]) => key))
 
+export const labelsSchema = map
+
 export const infoSchema = z.object({
   ID: text,
   Name: text,
@@ -152,7 +154,14 @@ export const eventSchema = z.object({
 })
 
 /** A line of `image ls`. */
-export const listedImageSchema = z.object({ ID: z.string().min(1), Size: text })
+/** A line of `image ls`: an image has one for each tag. What it has not is `<none>`. */
+export const listedImageSchema = z.object({
+  ID: z.string().min(1),
+  Repository: text,
+  Tag: text,
+  Digest: text,
+  Size: text
+})
 
 /** A line of `image history --human=false`. */
 export const historySchema = z.object({

@@ -12,7 +12,10 @@ import {
   listContainers
 } from './inventory.ts'
 
-/** Reads again what could speak against the removal of some things: all containers, and the things themselves. */
+/**
+ * Reads again what could speak against the removal of some things: all containers, and the things themselves. Which
+ * image, volumes and other containers one needs is fixed when it is made; networks and its state are not.
+ */
 export async function lookAgain(
   docker: Docker,
   inventory: Inventory,
@@ -21,9 +24,14 @@ export async function lookAgain(
   ids: readonly string[]
 ): Promise<SecondLook> {
   const { engine, images: allImages } = inventory
+  const changing = new Set(kind === 'container' ? ids : [])
+  const known =
+    kind === 'network'
+      ? []
+      : inventory.containers.filter(({ id }) => !changing.has(id))
   const nothing = { found: [], unreadable: [] }
   const [containers, networks, images, volumes] = await Promise.all([
-    listContainers(docker, engine),
+    listContainers(docker, engine, known),
     kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
     kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
     kind === 'volume' ? inspectVolumes(docker, ids) : nothing

@@ -8,6 +8,8 @@ export type Traits = {
   digestsAreFromRegistries: boolean
   /** A layer is there twice, and inspect counts the packed one alone, the listing both (27). */
   packedLayers: boolean
+  /** Inspection takes longer the more images there are: what an earlier run was told is not asked again. */
+  remembersImages: boolean
   /** The cache of builds is no image, and has commands of its own (23, 33). */
   buildCache: boolean
 }
@@ -17,18 +19,21 @@ const traits = {
     comparesTags: false,
     digestsAreFromRegistries: true,
     packedLayers: false,
+    remembersImages: false,
     buildCache: true
   },
   containerd: {
     comparesTags: true,
     digestsAreFromRegistries: false,
     packedLayers: true,
+    remembersImages: true,
     buildCache: true
   },
   podman: {
     comparesTags: false,
     digestsAreFromRegistries: false,
     packedLayers: false,
+    remembersImages: false,
     buildCache: false
   }
 } satisfies Record<string, Traits>

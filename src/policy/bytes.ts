@@ -88,13 +88,14 @@ function release(top: Node): { kept: Node; layers: number } {
 
 /**
  * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
- * goes parts from another one above a stack of unknown size.
+ * goes parts from another one above a stack of a size that `known` does not tell.
  */
 export function imagesToMeasure(
   images: readonly Image[],
-  removed: readonly string[]
+  removed: readonly string[],
+  known: LayerSizes = new Map()
 ): string[] {
-  const tops = growTree(images, new Map())
+  const tops = growTree(images, known)
   const asked = new Map<Node, string>()
   for (const id of removed) {
     const top = tops.get(id)

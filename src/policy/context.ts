@@ -76,8 +76,11 @@ export function namesOf({
   references,
   digests,
   aliases
-}: Pick<Image, 'references' | 'digests' | 'aliases'>): string[] {
-  return [...new Set([...references, ...digests, ...aliases])]
+}: Pick<Image, 'references' | 'digests' | 'aliases'>): readonly string[] {
+  const others = [...digests, ...aliases]
+  return others.length > 0
+    ? [...new Set([...references, ...others])]
+    : references
 }
 
 function describePattern({ key, value }: LabelPattern): string {

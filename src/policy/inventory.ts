@@ -80,6 +80,8 @@ export type Image = {
   pulled: boolean
   /** Built by BuildKit, whose cache may hold the same layers. */
   byBuildKit: boolean
+  /** An earlier run was told all of this; that it has the same references now, the listing tells, and nothing else. */
+  remembered?: boolean
 }
 
 export type Network = {

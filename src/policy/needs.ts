@@ -71,12 +71,8 @@ function add(
 export function imageFinder(
   images: readonly Image[]
 ): (name: string) => string[] {
-  const ids = images.map(({ id }) => id)
-  const known = new Map(images.map(({ id }) => [id, [id]]))
-  for (const image of images)
-    for (const name of namesOf(image).map(canonical))
-      known.set(name, [...(known.get(name) ?? []), image.id])
   return (name) => {
+    const { ids, known } = indexImages(images)
     const exact = known.get(name) ?? known.get(canonical(name)) ?? []
     const { digest } = parseReference(name)
     const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1]
@@ -89,6 +85,30 @@ export function imageFinder(
     ]
     return [...new Set(found)]
   }
+}
+
+type ImageIndex = {
+  ids: readonly string[]
+  /** The IDs of the images by their own IDs and by their names in full. */
+  known: ReadonlyMap<string, readonly string[]>
+}
+
+/** Every second look needs the index of the same list again. */
+const indexes = new WeakMap<readonly Image[], ImageIndex>()
+
+function indexImages(images: readonly Image[]): ImageIndex {
+  const made = indexes.get(images)
+  if (made !== undefined) return made
+  const known = new Map(images.map(({ id }) => [id, [id]]))
+  for (const image of images)
+    for (const name of namesOf(image).map(canonical)) {
+      const found = known.get(name)
+      if (found === undefined) known.set(name, [image.id])
+      else found.push(image.id)
+    }
+  const index = { ids: images.map(({ id }) => id), known }
+  indexes.set(images, index)
+  return index
 }
 
 function canonical(reference: string): string {

@@ -89,7 +89,10 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
 }
 
 function sorted<T>(items: readonly T[], key: (item: T) => string): T[] {
-  return [...items].sort((a, b) => compareText(key(a), key(b)))
+  return items
+    .map((item) => ({ item, key: key(item) }))
+    .sort((a, b) => compareText(a.key, b.key))
+    .map(({ item }) => item)
 }
 
 function nameOf({ id, references }: Image): string {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Container, Image, Network, Volume } from './inventory.ts'
 import {
   describeUsers,
@@ -73,12 +74,25 @@ export function recheckImage(
     const references = current.references.join(', ') || 'none'
     return { changed: `its references are now: ${references}` }
   }
-  if (takenOff.length === 0 && current.taggedAt !== planned.taggedAt)
+  if (takenOff.length === 0 && wasTaggedAgain(planned, current, now))
     return { changed: 'it was tagged or pulled again' }
+  if (planned.remembered && !isDeepStrictEqual(current.labels, planned.labels))
+    return { changed: 'its labels are not those that an earlier run saw' }
   const [child] = children
   if (child !== undefined)
     return { changed: `parent of ${child.references[0] ?? child.id}` }
   return inUse(needs.images.get(planned.id), now)
+}
+
+/** Of one that an earlier run looked at, only a tag since this run's look counts: the ones before were planned with. */
+function wasTaggedAgain(
+  { taggedAt, remembered }: Image,
+  current: Image,
+  now: number
+): boolean {
+  return remembered
+    ? (current.taggedAt ?? 0) > now
+    : current.taggedAt !== taggedAt
 }
 
 /** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it. */
