@@ -16,14 +16,19 @@ export type Store = {
 }
 
 /** A filled engine's data, for engines that all begin with the same. */
-export type State = { store: Store; load: Load; folder: string }
+export type State = {
+  store: Store
+  load: Load
+  /** The IDs of the images that are to go, as `docker image ls` has them. */
+  going: string[]
+  folder: string
+}
 
 /** An engine to measure on, for one measurement. */
 export type Bed = {
   engine: ThrowawayEngine
   docker: Cli
   load: Load
-  /** The IDs of the images that are to go, as `docker image ls` has them. */
   going: string[]
   /** The same, one a line. */
   goingFile: string
@@ -71,8 +76,9 @@ export async function prepare(store: Store, load: Load): Promise<State> {
   const engine = await startEngine(store.system)
   try {
     await fill(engine, load)
+    const going = await listGoing(createCli(engine), load)
     await engine.save(join(folder, 'data'))
-    return { store, load, folder }
+    return { store, load, going, folder }
   } finally {
     await engine.stop()
   }
@@ -85,7 +91,7 @@ export async function discard({ folder }: State): Promise<void> {
 
 /** Starts an engine on a copy of the data, warms it up, and ends it afterwards. */
 export async function onCopy<T>(
-  { store, load, folder: from }: State,
+  { store, load, going, folder: from }: State,
   body: (bed: Bed) => Promise<T>
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'bed-'))
@@ -96,7 +102,6 @@ export async function onCopy<T>(
   try {
     const docker = createCli(engine)
     await docker('image', 'ls', '--quiet')
-    const going = await listGoing(docker, load)
     const goingFile = join(folder, 'going')
     await writeFile(goingFile, going.map((id) => `${id}\n`).join(''))
     // What copying the data has left to write is not the contender's.
@@ -154,7 +159,7 @@ export async function timeCommand(
   return durationMs
 }
 
-/** Runs the bundle on the engine; throws where it failed. A `memory` gives it a folder to remember in. */
+/** Runs the bundle on the engine, with no memory but that of the inputs; throws where it failed. */
 export async function runBundle(
   { engine }: Bed,
   inputs: Record<string, string>,

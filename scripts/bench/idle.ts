@@ -45,8 +45,7 @@ const listings: Record<string, (bed: Bed) => Promise<string[]> | string[]> = {
   'volume inspect (all)': async ({ docker }) => [
     ...['volume', 'inspect'],
     ...lines(await docker('volume', 'ls', '--quiet'))
-  ],
-  'builder du --verbose': () => ['builder', 'du', '--verbose']
+  ]
 }
 
 function lines(text: string): string[] {
