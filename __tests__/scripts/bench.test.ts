@@ -170,25 +170,27 @@ test('the picture has a bar for every call, in the colour of its command, and na
   expect(svg.match(/<title>docker image rm: /g)).toHaveLength(2)
   // From 300 to 900 of 1,000 ms on 968 of 1,000 units.
   expect(svg).toMatch(
-    /<rect class="c1" x="306.4" y="\d+" width="580.8" [^>]*><title>docker image rm: 600 ms</
+    /<rect fill="#d35452" x="306.4" y="\d+" width="580.8" [^>]*><title>docker image rm: 600 ms</
   )
   expect(svg).toContain('>docker image rm (2)</text>')
   expect(svg.match(/>[\d.]+ s<\/text>/g)).toHaveLength(11)
 })
 
-test('commands beyond the colours share the last one', () => {
-  const many = Array.from({ length: 12 }, (_, index) => ({
-    command: `command-${index}`,
-    start: 0,
-    end: 1_000 - index
+test('commands without a colour of their own share one', () => {
+  const calls = ['image ls', 'info', 'version'].map((command) => ({
+    ...{ command, start: 0, end: 1_000 }
   }))
-  const svg = drawTimeline(many, { title: '', total: 1_000 })
-  expect(svg).toContain('>docker command-7 (1)</text>')
-  expect(svg).toContain('>other calls (4)</text>')
-  for (const index of [8, 11])
-    expect(svg).toMatch(
-      new RegExp(`<rect class="c8" [^>]*><title>docker command-${index}: `)
-    )
+  const svg = drawTimeline(calls, { title: '', total: 1_000 })
+  expect(svg).toContain('>docker image ls (1)</text>')
+  expect(svg).toContain('>other calls (2)</text>')
+  const [own, ...others] = ['image ls', 'info', 'version'].map(
+    (command) =>
+      new RegExp(`fill="(#......)" [^>]*><title>docker ${command}:`).exec(
+        svg
+      )?.[1]
+  )
+  expect(others[0]).toBe(others[1])
+  expect(own).not.toBe(others[0])
 })
 
 test('ticks of the time axis are round, and no more than ten apart', () => {

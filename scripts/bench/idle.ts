@@ -132,7 +132,7 @@ export async function measureIdle(
     await discard(state)
     const series = [...measured, ...floorOf(measured)]
     texts.push(
-      `**${store.name}**, ${load.images.length} images, ${load.containers.length} containers, ${load.volumes} volumes:`,
+      `**${store.name}**, ${load.images.length.toLocaleString('en')} images, ${load.containers.length} containers, ${load.volumes} volumes:`,
       seriesTable(series, { of: 'what was asked', base }),
       goalTable(goals(series))
     )

@@ -140,7 +140,7 @@ async function measureRemoval(
       }
     )
     texts.push(
-      `**${store.name}**, ${images.length - staying.length} of ${images.length} images:`,
+      `**${store.name}**, ${(images.length - staying.length).toLocaleString('en')} of ${images.length.toLocaleString('en')} images:`,
       seriesTable(series, { of: 'what removes them', base: prune }),
       goalTable(goals(series, store))
     )

@@ -69,32 +69,36 @@ const laneHeight = 20
 const legendColumns = 4
 const legendHeight = 20
 const textSize = 12
-/** Colours that are seen on a light and on a dark ground; the last is for all the rest. */
-const colors = [
-  ...['#4c8dd6', '#e08a2c', '#3fa55a', '#d35452', '#9673c9'],
-  ...['#c9a227', '#3aa6a6', '#d477ad', '#8b8f98']
-]
+const otherCalls = 'other calls'
+/** Colours that are seen on a light and on a dark ground, the same in every picture. */
+const colors: Record<string, string> = {
+  'image rm': '#d35452',
+  'image inspect': '#4c8dd6',
+  'image ls': '#3aa6a6',
+  'image history': '#9673c9',
+  'container ls': '#e08a2c',
+  'container inspect': '#c9a227',
+  'system df': '#d477ad',
+  [otherCalls]: '#3fa55a',
+  events: '#a3aab4'
+}
 
 /** A picture of the calls over time, as SVG. */
 export function drawTimeline(
   calls: readonly Call[],
   { title, total }: { title: string; total: number }
 ): string {
-  const groups = legendOf(calls)
-  const color = new Map(
-    groups.flatMap(({ commands }, index) =>
-      commands.map((command) => [command, index])
-    )
-  )
+  const keys = Object.keys(colors).flatMap((key) => {
+    const own = calls.filter(({ command }) => keyOf(command) === key)
+    return own.length > 0 ? [{ key, count: own.length }] : []
+  })
   const lanes = lanesOf(calls)
-  const legendRows = Math.ceil(groups.length / legendColumns)
+  const legendRows = Math.ceil(keys.length / legendColumns)
   const top = margin + 2 * textSize + legendRows * legendHeight + 8
   const bottom = top + lanes.length * laneHeight
   const scale = (width - 2 * margin) / Math.max(total, 1)
   const bars = lanes.flatMap((lane, index) =>
-    lane.map((call) =>
-      drawBar(call, { scale, y: top + index * laneHeight, color })
-    )
+    lane.map((call) => drawBar(call, scale, top + index * laneHeight))
   )
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + 40}" font-family="sans-serif" font-size="${textSize}" role="img">`,
@@ -102,7 +106,7 @@ export function drawTimeline(
     style,
     `<rect class="ground" width="${width}" height="${bottom + 40}"/>`,
     `<text x="${margin}" y="${margin + textSize}">${escape(title)}</text>`,
-    ...groups.map(drawKey),
+    ...keys.map(drawKey),
     ...drawAxis({ total, scale, top, bottom }),
     ...bars,
     '</svg>',
@@ -112,55 +116,34 @@ export function drawTimeline(
 
 const style = `<style>
 .ground { fill: #fff } text { fill: #1f2328 } line { stroke: #d1d9e0 }
-${colors.map((color, index) => `.c${index} { fill: ${color} }`).join(' ')}
 @media (prefers-color-scheme: dark) { .ground { fill: #0d1117 } text { fill: #f0f6fc } line { stroke: #3d444d } }
 </style>`
 
+function keyOf(command: string): string {
+  return Object.hasOwn(colors, command) ? command : otherCalls
+}
+
 function drawBar(
   { command, start, end }: Call,
-  {
-    scale,
-    y,
-    color
-  }: { scale: number; y: number; color: ReadonlyMap<string, number> }
+  scale: number,
+  y: number
 ): string {
   const length = Math.max((end - start) * scale, 1)
   const words = `docker ${command}: ${formatTime(end - start)}`
-  return `<rect class="c${color.get(command) ?? 0}" x="${round(margin + start * scale)}" y="${y + 2}" width="${round(length)}" height="${laneHeight - 4}"><title>${escape(words)}</title></rect>`
+  return `<rect fill="${colors[keyOf(command)] ?? ''}" x="${round(margin + start * scale)}" y="${y + 2}" width="${round(length)}" height="${laneHeight - 4}"><title>${escape(words)}</title></rect>`
 }
 
-type Key = { name: string; commands: string[]; calls: number }
-
-/** What has a colour of its own: the commands with the most time, and the rest together. */
-function legendOf(calls: readonly Call[]): Key[] {
-  const groups = byCommand(calls)
-  const own = groups.length > colors.length ? colors.length - 1 : groups.length
-  const rest = groups.slice(own)
-  return [
-    ...groups.slice(0, own).map(([command, calls]) => ({
-      name: `docker ${command}`,
-      commands: [command],
-      calls: calls.length
-    })),
-    ...(rest.length > 0
-      ? [
-          {
-            name: 'other calls',
-            commands: rest.map(([command]) => command),
-            calls: rest.flatMap(([, calls]) => calls).length
-          }
-        ]
-      : [])
-  ]
-}
-
-function drawKey({ name, calls }: Key, index: number): string {
+function drawKey(
+  { key, count }: { key: string; count: number },
+  index: number
+): string {
   const column = index % legendColumns
   const x = margin + (column * (width - 2 * margin)) / legendColumns
   const row = Math.floor(index / legendColumns)
   const y = margin + 2 * textSize + row * legendHeight
-  const box = `<rect class="c${index}" x="${x}" y="${y}" width="${textSize}" height="${textSize}"/>`
-  return `${box}<text x="${x + textSize + 6}" y="${y + textSize - 2}">${escape(name)} (${calls})</text>`
+  const name = key === otherCalls ? key : `docker ${key}`
+  const box = `<rect fill="${colors[key] ?? ''}" x="${x}" y="${y}" width="${textSize}" height="${textSize}"/>`
+  return `${box}<text x="${x + textSize + 6}" y="${y + textSize - 2}">${escape(name)} (${count})</text>`
 }
 
 function drawAxis({

@@ -18,12 +18,11 @@ export async function writeTimeline(
   const log = join(bed.folder, 'calls')
   const docker = join(bed.folder, 'docker')
   await writeFile(docker, wrapper(bed.engine.docker, log), { mode: 0o755 })
-  // The first line: when the step itself began.
   const step = await runBundle(bed, { ...inputs, docker })
   const total = step.milliseconds
   const origin = step.startedAt
   const calls = readCalls(await readFile(log, 'utf8'), { origin, total })
-  const removed = bed.going.length
+  const removed = bed.going.length.toLocaleString('en')
   const title = `${store.name}: the docker calls of one step that removes ${removed} images in ${formatTime(total)}`
   await mkdir(join(project, folder), { recursive: true })
   const file = join(project, folder, `sweep-${store.name}.svg`)
