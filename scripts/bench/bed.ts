@@ -80,7 +80,7 @@ export async function prepare(store: Store, load: Load): Promise<State> {
     await engine.save(join(folder, 'data'))
     return { store, load, going, folder }
   } finally {
-    await engine.stop()
+    await end(engine)
   }
 }
 
@@ -108,9 +108,15 @@ export async function onCopy<T>(
     await execa('sync')
     return await body({ engine, docker, load, going, goingFile, folder })
   } finally {
-    await engine.stop()
+    await end(engine)
     await rm(folder, { recursive: true })
   }
+}
+
+/** Ends an engine that nobody needs any more: at once, for it would take its containers away one by one. */
+async function end(engine: ThrowawayEngine): Promise<void> {
+  await engine.signal('KILL').catch(() => undefined)
+  await engine.stop()
 }
 
 async function listImages(docker: Cli): Promise<[string, string][]> {

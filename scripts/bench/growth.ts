@@ -55,7 +55,7 @@ export async function measureGrowth(
       goalTable(goals(measured, options))
     )
   }
-  return texts.join('\n\n')
+  return texts.filter(Boolean).join('\n\n')
 }
 
 async function prepareSize(store: Store, size: number): Promise<State> {

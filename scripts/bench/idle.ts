@@ -137,5 +137,5 @@ export async function measureIdle(
       goalTable(goals(series))
     )
   }
-  return texts.join('\n\n')
+  return texts.filter(Boolean).join('\n\n')
 }

@@ -148,7 +148,7 @@ async function measureRemoval(
       texts.push(await drawSweep(state, options))
     await discard(state)
   }
-  return texts.join('\n\n')
+  return texts.filter(Boolean).join('\n\n')
 }
 
 /** One more sweep, through a docker that writes down its calls. */
