@@ -55,10 +55,10 @@ const series = [
 test('a table has medians, the least and the most, and ratios', () => {
   expect(seriesTable(series, { of: 'who', base: 'base' })).toBe(
     [
-      '| who | median | least – most | to base |',
-      '| --- | --: | --: | --: |',
-      '| own | 1.00 s | 900 ms – 1.10 s | 0.50 × |',
-      '| base | 2.00 s | 2.00 s – 12.3 s | 1.00 × |'
+      '| who | rounds | median | least – most | to base |',
+      '| --- | --: | --: | --: | --: |',
+      '| own | 3 | 1.00 s | 900 ms – 1.10 s | 0.50 × |',
+      '| base | 3 | 2.00 s | 2.00 s – 12.3 s | 1.00 × |'
     ].join('\n')
   )
   expect(seriesTable(series, { of: 'who', base: 'other' })).toContain(
@@ -220,7 +220,8 @@ test('the page has a place for the tables of every part', async () => {
 test('options that are not understood are errors', () => {
   expect(readOptions(['idle', 'sweep', '--rounds', '7'])).toMatchObject({
     parts: ['sweep', 'idle'],
-    rounds: 7
+    rounds: 7,
+    loopRounds: 7
   })
   for (const args of [
     ['swep'],

@@ -79,13 +79,14 @@ export function seriesTable(
   const compared = series.find(({ name }) => name === base)
   const rows = series.map(({ name, times }) => [
     name,
+    String(times.length),
     formatTime(median(times)),
     `${formatTime(Math.min(...times))} – ${formatTime(Math.max(...times))}`,
     compared
       ? units.ratio(median(times) / median(compared.times))
       : 'not measured'
   ])
-  return table([of, 'median', 'least – most', `to ${base}`], rows)
+  return table([of, 'rounds', 'median', 'least – most', `to ${base}`], rows)
 }
 
 export function goalTable(goals: readonly Goal[]): string {

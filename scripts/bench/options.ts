@@ -14,6 +14,8 @@ export type Part = (typeof parts)[number]
 export type Options = {
   parts: Part[]
   rounds: number
+  /** Those of the loops that start a docker for each image: they take minutes. */
+  loopRounds: number
   /** What the numbers of images and the like are multiplied by: below 1 only to try the script. */
   scale: number
   /** Image stores; none: all. */
@@ -30,6 +32,7 @@ export type Options = {
 
 export const usage = `npm run bench -- [${parts.join('|')} …] [options]
   --rounds N      measure every contender N times (5)
+  --loop-rounds N the same for loops with a docker for each image, which take minutes
   --store NAME    overlay2 or containerd; both without it
   --only TEXT     only contenders with this in their name; may be given again
   --scale F       F times as many images: 0.05 tries everything in some minutes
@@ -44,6 +47,7 @@ export function readOptions(args: readonly string[]): Options {
     allowPositionals: true,
     options: {
       rounds: { type: 'string', default: '5' },
+      'loop-rounds': { type: 'string' },
       scale: { type: 'string', default: '1' },
       store: { type: 'string', multiple: true, default: [] },
       only: { type: 'string', multiple: true, default: [] },
@@ -57,23 +61,34 @@ export function readOptions(args: readonly string[]): Options {
     (name) => !parts.some((part) => part === name)
   )
   if (unknown.length > 0) throw new Error(`Unknown: ${unknown.join(', ')}`)
-  const rounds = positive('--rounds', values.rounds)
+  const rounds = wholeNumber('--rounds', values.rounds)
+  const loops = wholeNumber('--loop-rounds', values['loop-rounds'] ?? rounds)
   const scale = positive('--scale', values.scale)
-  if (!Number.isInteger(rounds))
-    throw new Error('--rounds takes a whole number')
   if (values.write && (scale !== 1 || values.only.length > 0))
     throw new Error('--write takes whole tables: no --scale, no --only')
   return {
     parts: parts.filter(
       (part) => positionals.length === 0 || positionals.includes(part)
     ),
-    ...{ rounds, scale, stores: values.store, only: values.only },
+    ...{
+      rounds,
+      loopRounds: loops,
+      scale,
+      stores: values.store,
+      only: values.only
+    },
     ...{ large: values.large, timeline: values.timeline },
     ...{ out: values.out, write: values.write }
   }
 }
 
-function positive(name: string, text: string): number {
+function wholeNumber(name: string, text: string | number): number {
+  const value = positive(name, text)
+  if (!Number.isInteger(value)) throw new Error(`${name} takes a whole number`)
+  return value
+}
+
+function positive(name: string, text: string | number): number {
   const value = Number(text)
   if (!(value > 0))
     throw new Error(`${name} takes a number above 0, not ${text}`)

@@ -4,6 +4,8 @@ import type { Options } from './options.ts'
 /** One of those that are measured side by side. */
 export type Contender<Place> = {
   name: string
+  /** In how many of the rounds it is measured, where not in all. */
+  rounds?: number
   /** Returns milliseconds. */
   measure: (place: Place) => Promise<number>
 }
@@ -25,7 +27,8 @@ export async function measureRounds<Place>(
     ({ name }) => only.length === 0 || only.some((text) => name.includes(text))
   )
   const times = new Map(chosen.map(({ name }) => [name, new Array<number>()]))
-  for (const [index, order] of ordersOf(chosen, rounds).entries()) {
+  for (const [index, all] of ordersOf(chosen, rounds).entries()) {
+    const order = all.filter((one) => index < (one.rounds ?? rounds))
     const start = Date.now()
     await round(order, async (contender, place) => {
       const time = await contender.measure(place)

@@ -36,13 +36,17 @@ const oneProcess = '`docker image rm` of all in one process'
 const xargs = '`xargs -n1 docker rmi`'
 const loop = '`for …; do docker rmi …; done`'
 
-function contenders(inputs: Record<string, string>): Contender<Bed>[] {
+function contenders(
+  inputs: Record<string, string>,
+  { loopRounds }: Options
+): Contender<Bed>[] {
   const docker = (name: string, args: (bed: Bed) => string[]) => ({
     name,
     measure: (bed: Bed) => timeCommand(bed, bed.engine.docker, args(bed))
   })
   const shell = (name: string, script: string) => ({
     name,
+    rounds: loopRounds,
     measure: (bed: Bed) =>
       timeCommand(bed, 'sh', ['-c', script, bed.engine.docker, bed.goingFile])
   })
@@ -129,7 +133,7 @@ async function measureRemoval(
     const state = await prepare(store, load)
     const series = await measureRounds(
       `${part}, ${store.name}`,
-      contenders(inputs),
+      contenders(inputs, options),
       options,
       async (order, measure) => {
         for (const contender of order)
