@@ -209,7 +209,8 @@ async function findPrograms(path: string): Promise<Programs> {
 
 async function programsIn(root: string, podman: boolean): Promise<Programs> {
   const docker = `${root}/usr/bin/docker`
-  const env = { PATH: systemPath }
+  // Our own TMPDIR need not be there.
+  const env = { PATH: systemPath, TMPDIR: '/tmp' }
   if (await exists(docker)) return { env, docker, root }
   if (!podman) throw new Error(`There is no ${docker}.`)
   return { env, docker: await findDocker(), root }

@@ -18,6 +18,10 @@ const project = join(import.meta.dirname, '..')
 /** What the step left behind: how it ended, and the files that the runner reads. */
 export type Step = {
   exitCode: number | undefined
+  /** Milliseconds since 1970, when it was started. */
+  startedAt: number
+  /** From its start to its end. */
+  milliseconds: number
   stdout: string
   stderr: string
   summary: string
@@ -67,6 +71,7 @@ export async function runStep(
       process.execPath,
       join(project, 'dist/index.js')
     ]
+    const startedAt = Date.now()
     const running = execa(command, args, {
       env: {
         PATH: process.env['PATH'],
@@ -97,6 +102,8 @@ export async function runStep(
     const json = await readFile(reportFile, 'utf8').catch(() => undefined)
     return {
       exitCode: result.exitCode,
+      startedAt,
+      milliseconds: result.durationMs,
       stdout: result.stdout,
       stderr: result.stderr,
       summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),

@@ -1,0 +1,95 @@
+/**
+ * Measures the bundle side by side with what people use instead, on throw-away engines, and prints tables. Needs what
+ * those engines need; see `usage` for the options.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { findStores, type Store } from './bench/bed.ts'
+import { formatTime } from './bench/figures.ts'
+import { measureGrowth } from './bench/growth.ts'
+import { measureIdle } from './bench/idle.ts'
+import { readOptions, usage, type Options, type Part } from './bench/options.ts'
+import { putTables } from './bench/page.ts'
+import { measurePlanning } from './bench/plan.ts'
+import { measureStart } from './bench/startup.ts'
+import { measureSmall, measureSweep } from './bench/sweep.ts'
+
+type Measure = (stores: readonly Store[], options: Options) => Promise<string>
+
+const measures = {
+  sweep: measureSweep,
+  idle: measureIdle,
+  small: measureSmall,
+  growth: measureGrowth,
+  plan: (_, options) => measurePlanning(options),
+  start: (_, options) => measureStart(options)
+} satisfies Record<Part, Measure>
+
+const titles: Record<Part, string> = {
+  sweep: 'Sweep',
+  idle: 'Nothing to do',
+  small: 'Little to do',
+  growth: 'Growth',
+  plan: 'The plan alone',
+  start: 'Start'
+}
+
+/** Keeps all temporary files in one folder, which goes when this process ends, by Ctrl-C as well. */
+function useOwnFolder(): void {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  process.env['TMPDIR'] = folder
+  const sudo = process.getuid?.() === 0 ? [] : ['sudo']
+  process.on('exit', () => {
+    const [command, ...args] = [...sudo, 'rm', '-rf', folder]
+    execFileSync(command, args)
+  })
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(name, () => process.exit(130))
+}
+
+/** Where and when it was measured. */
+function describeRun(
+  stores: readonly Store[],
+  { rounds, scale }: Options
+): string {
+  const gigabytes = (totalmem() / 1_000_000_000).toFixed(0)
+  const facts = [
+    ...stores.map(({ name, version }) => `Docker ${version} (${name})`),
+    `Node ${process.version.slice(1)}`,
+    `Linux ${release()}`,
+    `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} cores, ${gigabytes} GB`,
+    new Date().toISOString().slice(0, 10),
+    `rounds: ${rounds}`,
+    ...(scale === 1 ? [] : [`scale: ${scale}`])
+  ]
+  return `Measured on: ${facts.join('; ')}.`
+}
+
+async function main(options: Options): Promise<void> {
+  useOwnFolder()
+  const engines = options.parts.some(
+    (part) => part !== 'plan' && part !== 'start'
+  )
+  const stores = engines ? await findStores(options.stores) : []
+  const tables: Partial<Record<Part, string>> = {}
+  const text: string[] = []
+  for (const part of options.parts) {
+    const start = Date.now()
+    const lines = await measures[part](stores, options)
+    const used = part === 'plan' || part === 'start' ? [] : stores
+    tables[part] = `${lines.trim()}\n\n${describeRun(used, options)}`
+    text.push(`## ${titles[part]}\n\n${tables[part]}\n`)
+    console.log(text.at(-1))
+    console.error(`${part} took ${formatTime(Date.now() - start)}`)
+    if (options.out !== undefined) writeFileSync(options.out, text.join('\n'))
+  }
+  if (options.write) {
+    const page = join(import.meta.dirname, '../docs/benchmarks.md')
+    writeFileSync(page, await putTables(readFileSync(page, 'utf8'), tables))
+  }
+}
+
+if (process.argv.includes('--help')) console.log(usage)
+else await main(readOptions(process.argv.slice(2)))

@@ -1,0 +1,68 @@
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { z } from 'zod'
+import {
+  formatMemory,
+  formatTime,
+  goalTable,
+  median,
+  table
+} from './figures.ts'
+import { scaled } from './loads.ts'
+import type { Options } from './options.ts'
+
+const program = join(import.meta.dirname, 'planProcess.ts')
+const resultSchema = z.object({
+  milliseconds: z.number(),
+  going: z.number(),
+  heap: z.number(),
+  peak: z.number()
+})
+const mostTime = 2_000
+const mostMemory = 1_000_000_000
+
+/** The plan and its figures for very many images that no engine has, each time in a process of its own. */
+export async function measurePlanning({
+  rounds,
+  scale
+}: Options): Promise<string> {
+  const number = scaled(100_000, scale)
+  const results = []
+  for (let round = 0; round < rounds; round += 1) {
+    const { stdout } = await execa(process.execPath, [program, String(number)])
+    results.push(resultSchema.parse(JSON.parse(stdout)))
+  }
+  const times = results.map(({ milliseconds }) => milliseconds)
+  const time = median(times)
+  const peak = Math.max(...results.map(({ peak }) => peak))
+  const heap = Math.max(...results.map(({ heap }) => heap))
+  const [images, going] = [number, results[0]?.going ?? 0].map((one) =>
+    one.toLocaleString('en')
+  )
+  return [
+    table(
+      [
+        'images',
+        'that go',
+        'median',
+        'least – most',
+        'heap',
+        'peak memory of the process'
+      ],
+      [
+        [
+          images ?? '',
+          going ?? '',
+          formatTime(time),
+          `${formatTime(Math.min(...times))} – ${formatTime(Math.max(...times))}`,
+          formatMemory(heap),
+          formatMemory(peak)
+        ]
+      ]
+    ),
+    goalTable([
+      { what: 'time', value: time, limit: mostTime, unit: 'time' },
+      { what: 'peak memory', value: peak, limit: mostMemory, unit: 'memory' }
+    ])
+  ].join('\n\n')
+}

@@ -1,0 +1,48 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runBundle, type Bed, type Store } from './bed.ts'
+import { formatTime } from './figures.ts'
+import { callTable, drawTimeline, readCalls } from './timeline.ts'
+
+const project = join(import.meta.dirname, '../..')
+
+/** Runs the step through a docker that writes down its calls, and draws them; returns their table. */
+export async function writeTimeline(
+  bed: Bed,
+  {
+    inputs,
+    store,
+    folder
+  }: { inputs: Record<string, string>; store: Store; folder: string }
+): Promise<string> {
+  const log = join(bed.folder, 'calls')
+  const docker = join(bed.folder, 'docker')
+  await writeFile(docker, wrapper(bed.engine.docker, log), { mode: 0o755 })
+  const step = await runBundle(bed, { ...inputs, docker })
+  const total = step.milliseconds
+  const origin = step.startedAt
+  const calls = readCalls(await readFile(log, 'utf8'), { origin, total })
+  const removed = bed.going.length.toLocaleString('en')
+  const title = `${store.name}: the docker calls of one step that removes ${removed} images in ${formatTime(total)}`
+  await mkdir(join(project, folder), { recursive: true })
+  const file = join(project, folder, `sweep-${store.name}.svg`)
+  await writeFile(file, drawTimeline(calls, { title, total }))
+  console.error(file)
+  return [
+    `The calls of one run of ${formatTime(total)}:`,
+    callTable(calls)
+  ].join('\n\n')
+}
+
+/** A docker that says when it starts and ends, and what the first words of its call are. */
+function wrapper(docker: string, log: string): string {
+  return `#!/bin/sh
+name=$1
+case $2 in -* | '') ;; *) [ "$1" = events ] || name="$1 $2" ;; esac
+echo "start $$ $(date +%s%N) $name" >>'${log}'
+'${docker}' "$@"
+code=$?
+echo "end $$ $(date +%s%N)" >>'${log}'
+exit $code
+`
+}
