@@ -4,7 +4,7 @@
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import pLimit from 'p-limit'
 import { z } from 'zod'
@@ -74,7 +74,10 @@ const jestReport = z.object({
   numFailedTests: z.number(),
   numFailedTestSuites: z.number(),
   numPendingTests: z.number(),
-  numTodoTests: z.number()
+  numTodoTests: z.number(),
+  testResults: z.array(
+    z.object({ name: z.string(), startTime: z.number(), endTime: z.number() })
+  )
 })
 
 async function prepare(row: Row): Promise<Prepared> {
@@ -140,10 +143,24 @@ async function runTests(
       seconds: Math.round((Date.now() - start) / 1_000)
     }
     console.log(tableRow(outcome))
+    console.log(slowest(report))
     return outcome
   } finally {
     await rm(folder, { recursive: true })
   }
+}
+
+/** The files that took longest: where to look when all of it takes too long. */
+function slowest({ testResults }: z.infer<typeof jestReport>): string {
+  return testResults
+    .map(({ name, startTime, endTime }) => ({
+      file: basename(name, '.test.ts'),
+      seconds: Math.round((endTime - startTime) / 1_000)
+    }))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, 8)
+    .map(({ file, seconds }) => `${file} ${seconds} s`)
+    .join(', ')
 }
 
 function name({ kind, version }: Prepared): string {

@@ -16,10 +16,12 @@ const token = 'ghs_0123456789'
 const repository = 'acme/web'
 
 let github: GitHub | undefined
-afterEach(async () => {
+afterEach(stop)
+
+async function stop(): Promise<void> {
   await github?.stop()
   github = undefined
-})
+}
 
 /** Asks a server that has some pull requests. */
 async function ask(
@@ -32,6 +34,7 @@ async function ask(
   }: Partial<Parameters<typeof askGitHub>[1] & GitHubFacts> = {}
 ) {
   const said: string[] = []
+  await stop()
   github = await startGitHub({ token, repository, pullRequests, fault })
   const asked = await askGitHub(numbers, {
     token,
@@ -150,11 +153,10 @@ test('when the time is up nobody waits for an answer any more, nor for the next 
   const fault = () => 'hang' as const
   const late = await ask([7], { fault, deadline: Date.now() + 500 })
   expect(late.states).toEqual({ 7: 'unknown' })
-  await github?.stop()
   const pausing = await ask([7], {
     fault: () => faults.badGateway,
-    pause: 3_000,
-    deadline: Date.now() + 500
+    pause: 500,
+    deadline: Date.now() + 200
   })
   expect(pausing.states).toEqual({ 7: 'unknown' })
   expect(pausing.problems).toEqual([expect.stringContaining('time was up')])

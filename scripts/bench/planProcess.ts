@@ -21,7 +21,12 @@ const images = Array.from({ length: number }, (_, index) => {
 const held = inventory({ images })
 const asked = policy({ keepLast: 2, until: { duration: 0 } })
 const layers = new Map(images.map(({ id }) => [id, [1_000, 100]]))
-const sizes = { containers: new Map(), volumes: new Map(), layers }
+const sizes = {
+  containers: new Map(),
+  volumes: new Map(),
+  builders: new Map(),
+  layers
+}
 
 const start = performance.now()
 const plan = measurePlan(makePlan(held, asked), held, sizes)
