@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { parse } from 'yaml'
@@ -7,6 +7,7 @@ import { defaults, schema } from '../src/inputs.ts'
 import { makeOutputs } from '../src/report/outputs.ts'
 import { reportSchema } from '../src/report/report.ts'
 import { makeTestReport } from './builders.ts'
+import { examples, inputsIn, inputsOf } from './workflows.ts'
 
 const project = join(import.meta.dirname, '..')
 const read = (name: string) => readFile(join(project, name), 'utf8')
@@ -74,27 +75,21 @@ test('the action runs the bundle on Node 24', () => {
   expect(action.runs).toEqual({ using: 'node24', main, post: main })
 })
 
-test('the inputs that the README’s workflows use exist', () => {
-  const workflows = [...readme.matchAll(/```yaml\n([^]*?)```/g)].map(
-    ([, text = '']) => text
+test('the inputs that the workflows of README and examples use exist', async () => {
+  const snippets = [...readme.matchAll(/```yaml\n([^]*?)```/g)].map(
+    ([, text = '']) => inputsIn(text)
   )
-  expect(workflows.length).toBeGreaterThanOrEqual(4)
-  for (const text of workflows) {
-    type Step = { uses?: string; with?: Record<string, unknown> }
-    const value = parse(text) as
-      { jobs?: Record<string, { steps: Step[] }> } | Step[]
-    const steps = Array.isArray(value)
-      ? value
-      : Object.values(value.jobs ?? {}).flatMap((job) => job.steps)
-    const ours = steps.filter(({ uses }) => uses?.includes('docker-reclaim'))
-    expect(ours.length).toBeGreaterThan(0)
-    for (const { with: inputs = {} } of ours) {
+  const files = (await readdir(examples)).filter((one) => one.endsWith('.yml'))
+  const workflows = [...snippets, ...(await Promise.all(files.map(inputsOf)))]
+  expect(files.length).toBeGreaterThanOrEqual(4)
+  for (const steps of workflows) {
+    expect(steps.length).toBeGreaterThan(0)
+    for (const inputs of steps) {
       const names = Object.keys(inputs)
       expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(names))
-      const texts = Object.fromEntries(
-        Object.entries(inputs).map(([name, input]) => [name, String(input)])
-      )
-      expect(schema.safeParse({ ...defaults, ...texts }).error).toBeUndefined()
+      expect(schema.safeParse({ ...defaults, ...inputs }).error).toBeUndefined()
     }
   }
+  for (const file of await readdir(examples))
+    expect(readme).toContain(`(examples/${file})`)
 })

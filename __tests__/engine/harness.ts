@@ -55,6 +55,8 @@ export type TestEngine = {
   job: (...args: Parameters<typeof runJob>) => ReturnType<typeof runJob>
   /** References and IDs of all images, names of all containers, networks and volumes. */
   contents: () => Promise<Contents>
+  /** What a process needs to find this engine and its CLI. */
+  environment: () => Promise<{ DOCKER_HOST: string; PATH: string }>
 }
 
 export type Contents = {
@@ -122,6 +124,7 @@ export function useEngine(options: { dataSize?: string } = {}): TestEngine {
   return {
     engine,
     docker,
+    environment,
     load: (images) => loadImages(engine(), images),
     build: async (dockerfile, { tag, buildKit = false } = {}) => {
       const folder = await mkdtemp(join(tmpdir(), 'build-'))

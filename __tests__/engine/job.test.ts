@@ -12,6 +12,7 @@ import {
 } from '@jest/globals'
 import { execa } from 'execa'
 import type { Step } from '../../scripts/step.ts'
+import { inputsOf } from '../workflows.ts'
 import {
   dockerWith,
   oldImage,
@@ -111,6 +112,19 @@ async function work(): Promise<void> {
   )
   await docker('run', '--name', 'tests', '--network', 'none', 'web:2')
 }
+
+test('the job of the examples', async () => {
+  const [inputs] = await inputsOf('job.yml')
+  const before = await contents()
+  const { main, post } = await jobThat(async () => {
+    await load([oldImage('web')])
+    await docker('create', '--name', 'tests', 'web:1', 'true')
+  }, inputs)
+  expect(main.exitCode).toBe(0)
+  expect(post.exitCode).toBe(0)
+  expect(resource(post, 'web:1').outcome).toBe('removed')
+  expect(await contents()).toEqual(before)
+})
 
 test('afterwards the engine holds what it held before', async () => {
   await fill()
