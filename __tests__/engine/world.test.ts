@@ -241,7 +241,9 @@ it('a named volume that a container unmounted a minute ago stays, however old; a
     docker: path
   }
   await step(inputs)
-  const [name = ''] = await readdir(state)
+  // The containerd store has a second file, of the images.
+  const files = await readdir(state)
+  const name = files.find((file) => !file.endsWith('-images.json')) ?? ''
   const ledger = JSON.parse(await readFile(join(state, name), 'utf8')) as {
     entries: object[]
   }
