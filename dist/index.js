@@ -32987,7 +32987,7 @@ function saysAllAbsent(lines) {
 
 
 /** So many in a call that the next ones are asked side by side. */
-const mostPerCall = 100;
+const mostPerCall = 250;
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
  * missing. Only what the engine says it does not have counts as gone.
@@ -33049,8 +33049,8 @@ const traits = {
         comparesTags: false,
         digestsAreFromRegistries: true,
         packedLayers: false,
-        remembersImages: false,
-        listsContainersSlowly: false,
+        remembersImages: true,
+        findsImagesSlowly: false,
         buildCache: true
     },
     containerd: {
@@ -33058,7 +33058,7 @@ const traits = {
         digestsAreFromRegistries: false,
         packedLayers: true,
         remembersImages: true,
-        listsContainersSlowly: true,
+        findsImagesSlowly: true,
         buildCache: true
     },
     podman: {
@@ -33066,7 +33066,7 @@ const traits = {
         digestsAreFromRegistries: false,
         packedLayers: false,
         remembersImages: false,
-        listsContainersSlowly: false,
+        findsImagesSlowly: false,
         buildCache: false
     }
 };
@@ -33368,6 +33368,8 @@ async function inContainer() {
     return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
 }
 
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./src/policy/policy.ts
 /** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
 function untilDuration(policy, now) {
@@ -33476,6 +33478,7 @@ function readEvents(lines, { kind }) {
 }
 
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
 
 
 
@@ -33600,7 +33603,7 @@ const listContainerIds = [
 async function listContainerIdsAgain(docker, engine, known) {
     const age = ({ createdAt = 0 }) => -createdAt;
     const newest = known.toSorted((a, b) => age(a) - age(b))[0];
-    if (traitsOf(engine).listsContainersSlowly && newest !== undefined) {
+    if (traitsOf(engine).findsImagesSlowly && newest !== undefined) {
         const args = [...listContainerIds, '--filter', `since=${newest.id}`];
         const { exitCode, stdout } = await docker(args);
         // It fails where that one is gone meanwhile.
@@ -33685,15 +33688,11 @@ function readContainer(raw) {
  */
 async function listImages(docker, engine, facts) {
     const { remembersImages } = traitsOf(engine);
-    const format = ['--format', '{{json .}}'];
-    const digests = remembersImages ? ['--digests'] : [];
-    const args = ['image', 'ls', '--all', '--no-trunc', ...digests, ...format];
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'image ls');
-    const listed = Map.groupBy(readJsonLines(stdout, listedImageSchema, 'image ls'), ({ ID }) => ID);
+    const listed = await readImageListing(docker, remembersImages ? ['--all', '--digests'] : ['--all']);
     const known = [...listed].flatMap(([id, lines]) => {
         const image = remembersImages ? facts.get(id)?.image : undefined;
         const dated = plausible(image?.createdAt) !== undefined;
-        return image && dated && isListed(image, lines) ? [image] : [];
+        return image && dated && isListed(image, lines, engine) ? [image] : [];
     });
     const ids = new Set(known.map(({ id }) => id));
     const asked = [...listed.keys()].filter((id) => !ids.has(id));
@@ -33704,15 +33703,39 @@ async function listImages(docker, engine, facts) {
         : found;
     return { found: [...known, ...sized], unreadable };
 }
+/** The lines of a listing of images, by ID. */
+async function readImageListing(docker, options) {
+    const format = ['--format', '{{json .}}'];
+    const args = ['image', 'ls', '--no-trunc', ...options, ...format];
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'image ls');
+    return Map.groupBy(readJsonLines(stdout, listedImageSchema, 'image ls'), ({ ID }) => ID);
+}
+/**
+ * Those of some images that a listing of their tags shows as they were. An image that has got one more tag may be among
+ * them: its removal by ID the engine refuses.
+ */
+async function findUnchanged(docker, engine, images) {
+    const filters = images.flatMap(({ references }) => references
+        .filter(isTag)
+        .flatMap((reference) => ['--filter', `reference=${reference}`]));
+    if (filters.length === 0)
+        return [];
+    const listed = await readImageListing(docker, ['--digests', ...filters]);
+    return images.filter((image) => isListed(image, listed.get(image.id) ?? [], engine));
+}
+function isTag(reference) {
+    return !reference.includes('@');
+}
 /** There, inspect counts the packed layers alone, and the listing the unpacked ones as well. */
 function withBytes(image, all = image.bytes) {
     return { ...image, bytes: all, packedBytes: image.bytes };
 }
 /**
- * Tells whether the listing shows an image as it was: with the same tags, and with no other digest. Not every digest is
- * shown; what is wrong for that, the second look finds.
+ * Tells whether the listing shows an image as it was: with the same tags and digests. Where it does not show every
+ * digest, it shows no other one, and the same size, which depends on what is unpacked; what is wrong for all that, the
+ * second look finds.
  */
-function isListed({ references, digests, bytes }, lines) {
+function isListed({ references, digests, bytes }, lines, engine) {
     const none = '<none>';
     const tags = lines
         .filter(({ Tag }) => Tag !== none)
@@ -33720,11 +33743,16 @@ function isListed({ references, digests, bytes }, lines) {
     const shown = lines
         .filter(({ Repository, Digest }) => ![Repository, Digest].includes(none))
         .map(({ Repository, Digest }) => `${Repository}@${Digest}`);
-    const tagged = references.filter((one) => !one.includes('@'));
-    return (new Set(tags).size === tagged.length &&
-        tags.every((tag) => tagged.includes(tag)) &&
-        shown.every((one) => digests.includes(one)) &&
-        lines.every(({ Size }) => readSize(Size) === bytes));
+    const tagged = references.filter(isTag);
+    const sameTags = (0,external_node_util_.isDeepStrictEqual)(new Set(tags), new Set(tagged));
+    const known = new Set(digests);
+    const { digestsAreFromRegistries, packedLayers } = traitsOf(engine);
+    return (lines.length > 0 &&
+        sameTags &&
+        (digestsAreFromRegistries
+            ? (0,external_node_util_.isDeepStrictEqual)(known, new Set(shown))
+            : shown.every((one) => known.has(one))) &&
+        (!packedLayers || lines.every(({ Size }) => readSize(Size) === bytes)));
 }
 /** The inventory with what the engine tells now of some of its images. */
 async function askAgain(docker, inventory, images) {
@@ -34457,8 +34485,6 @@ function inLevels(items, { containers, images }) {
     return levels;
 }
 
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./src/policy/recheck.ts
 
 
@@ -34646,6 +34672,7 @@ async function readFailure(builder, { look }, output, command) {
 
 
 
+
 /**
  * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
  * state of those whose state is `changing`, and the things themselves.
@@ -34656,7 +34683,7 @@ async function lookAgain(docker, inventory, watch, kind, ids, others) {
     const [containers, networks, images, volumes] = await Promise.all([
         listContainersAgain(docker, inventory, others),
         kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
-        kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
+        kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
         kind === 'volume' ? inspectVolumes(docker, ids) : nothing
     ]);
     const unreadable = new Set([networks, images, volumes].flatMap((one) => one.unreadable));
@@ -34671,6 +34698,21 @@ async function lookAgain(docker, inventory, watch, kind, ids, others) {
         usedSince: (id) => uses(id).at(-1)?.of,
         isUnreadable: (id) => unreadable.has(id)
     };
+}
+/**
+ * Images by ID. Where it takes long to find one, those that a listing shows as they were count as unchanged, as long as
+ * the watch would tell that one was tagged or pulled again to the same ID.
+ */
+async function lookAtImages(docker, { engine, images }, watch, ids) {
+    const asked = new Set(ids);
+    const listed = traitsOf(engine).findsImagesSlowly && !watch.isBroken()
+        ? images.filter(({ id }) => asked.has(id))
+        : [];
+    const unchanged = await findUnchanged(docker, engine, listed);
+    for (const { id } of unchanged)
+        asked.delete(id);
+    const { found, unreadable } = await inspectImages(docker, engine, [...asked]);
+    return { found: [...unchanged, ...found], unreadable };
 }
 /** A map of things by their ID, or by what else each of them is known by. */
 function byKey(things, key) {
@@ -34796,6 +34838,7 @@ const largestBatch = 100;
 function createAct(options) {
     const { inventory, concurrency, deadline, signal, onResult } = options;
     const watch = {
+        ...options.watch,
         events: () => options.watch.events().filter((event) => !isOwn(event))
     };
     // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
@@ -35187,11 +35230,11 @@ function watchEngine(engine, { command, env, signal, onBroken }) {
         killDescendants: true,
         forceKillAfterDelay: 1_000
     });
-    let told = false;
+    let broken = false;
     const tell = () => {
-        if (!told && !signal.aborted)
+        if (!broken && !signal.aborted)
             onBroken();
-        told = true;
+        broken = true;
     };
     const read = async () => {
         for await (const line of stream)
@@ -35204,7 +35247,7 @@ function watchEngine(engine, { command, env, signal, onBroken }) {
             }
     };
     read().then(tell, tell);
-    return { events: () => events };
+    return { events: () => events, isBroken: () => broken };
 }
 
 // EXTERNAL MODULE: ./src/inputs.ts
@@ -37444,7 +37487,7 @@ async function look({ docker, options, world, leave }) {
         log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
     };
     const watch = options.dryRun
-        ? { events: () => [] }
+        ? { events: () => [], isBroken: () => true }
         : watchEngine(engine, {
             command: options.docker,
             env,

@@ -275,7 +275,7 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
     )
   }
   const watch = options.dryRun
-    ? { events: () => [] }
+    ? { events: () => [], isBroken: () => true }
     : watchEngine(engine, {
         command: options.docker,
         env,

@@ -162,7 +162,6 @@ test('the ledger is that of the engine’s endpoint, data root and store', async
   ])
 })
 
-/** What the containerd store does not remember of images is in the state folder; others are always asked. */
 test('what an earlier run was told of images is held against the engine again', async () => {
   await load([
     oldImage('old'),
@@ -187,9 +186,11 @@ test('what an earlier run was told of images is held against the engine again', 
     for (const name of ['old:1', 'kept:1', 'fresh:1'])
       expect(resource(young, name).action).toBe('keep')
 
-  await tamper(
-    ({ id, image }) => image && { id, image: { ...image, labels: {} } }
-  )
+  // The containerd store is only asked whether the tags are what they were: the labels of an ID are always the same.
+  if (young.report?.engine.store !== 'containerd')
+    await tamper(
+      ({ id, image }) => image && { id, image: { ...image, labels: {} } }
+    )
   const done = await step({ ...inputs, until: '0s' })
   expect(done.exitCode).toBe(0)
   expect((await contents()).references).toEqual(['busybox:1', 'kept:1'])

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -36,6 +36,7 @@ export type Bed = {
   folder: string
 }
 
+const buildx = 'usr/libexec/docker/cli-plugins/docker-buildx'
 const packages = ['docker.io', 'docker-cli', 'docker-buildx']
 
 /** The newest engine that Debian has, with both image stores; where it cannot be had, that of the machine. */
@@ -104,6 +105,13 @@ export async function onCopy<T>(
     await docker('image', 'ls', '--quiet')
     const goingFile = join(folder, 'going')
     await writeFile(goingFile, going.map((id) => `${id}\n`).join(''))
+    await mkdir(join(folder, '.docker/cli-plugins'), { recursive: true })
+    // The CLI of another system would look for its plugin in this one.
+    if (store.system.root !== undefined)
+      await symlink(
+        join(store.system.root, buildx),
+        join(folder, '.docker', buildx.slice(buildx.indexOf('cli-plugins')))
+      )
     // What copying the data has left to write is not the contender's.
     await execa('sync')
     return await body({ engine, docker, load, going, goingFile, folder })
@@ -157,7 +165,8 @@ export async function timeCommand(
     env: {
       PATH: process.env['PATH'],
       HOME: folder,
-      DOCKER_HOST: engine.host
+      DOCKER_HOST: engine.host,
+      DOCKER_CONFIG: join(folder, '.docker')
     },
     extendEnv: false,
     stdin: 'ignore'
@@ -167,13 +176,17 @@ export async function timeCommand(
 
 /** Runs the bundle on the engine, with no memory but that of the inputs; throws where it failed. */
 export async function runBundle(
-  { engine }: Bed,
+  { engine, folder }: Bed,
   inputs: Record<string, string>,
   env: Record<string, string> = {}
 ): Promise<Step> {
   const step = await runStep(
     { docker: engine.docker, 'state-dir': '', ...inputs },
-    { DOCKER_HOST: engine.host, ...env }
+    {
+      DOCKER_HOST: engine.host,
+      DOCKER_CONFIG: join(folder, '.docker'),
+      ...env
+    }
   )
   if (step.exitCode !== 0)
     throw new Error(`The bundle failed:\n${step.stdout.slice(-4_000)}`)

@@ -16,7 +16,7 @@ export type Inspectable = 'container' | 'image' | 'network' | 'volume'
 export type Inspected<T> = { found: T[]; unreadable: string[] }
 
 /** So many in a call that the next ones are asked side by side. */
-const mostPerCall = 100
+const mostPerCall = 250
 
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was

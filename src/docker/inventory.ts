@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type {
   Container,
@@ -190,7 +191,7 @@ async function listContainerIdsAgain(
 ): Promise<{ ids: string[]; all: boolean }> {
   const age = ({ createdAt = 0 }: Container) => -createdAt
   const newest = known.toSorted((a, b) => age(a) - age(b))[0]
-  if (traitsOf(engine).listsContainersSlowly && newest !== undefined) {
+  if (traitsOf(engine).findsImagesSlowly && newest !== undefined) {
     const args = [...listContainerIds, '--filter', `since=${newest.id}`]
     const { exitCode, stdout } = await docker(args)
     // It fails where that one is gone meanwhile.
@@ -300,18 +301,14 @@ async function listImages(
   facts: ReadonlyMap<string, ImageFacts>
 ): Promise<Inspected<Image>> {
   const { remembersImages } = traitsOf(engine)
-  const format = ['--format', '{{json .}}']
-  const digests = remembersImages ? ['--digests'] : []
-  const args = ['image', 'ls', '--all', '--no-trunc', ...digests, ...format]
-  const { stdout } = succeed(await docker(args), 'image ls')
-  const listed = Map.groupBy(
-    readJsonLines(stdout, listedImageSchema, 'image ls'),
-    ({ ID }) => ID
+  const listed = await readImageListing(
+    docker,
+    remembersImages ? ['--all', '--digests'] : ['--all']
   )
   const known = [...listed].flatMap(([id, lines]) => {
     const image = remembersImages ? facts.get(id)?.image : undefined
     const dated = plausible(image?.createdAt) !== undefined
-    return image && dated && isListed(image, lines) ? [image] : []
+    return image && dated && isListed(image, lines, engine) ? [image] : []
   })
   const ids = new Set(known.map(({ id }) => id))
   const asked = [...listed.keys()].filter((id) => !ids.has(id))
@@ -323,18 +320,61 @@ async function listImages(
   return { found: [...known, ...sized], unreadable }
 }
 
+type ListedImage = z.output<typeof listedImageSchema>
+
+/** The lines of a listing of images, by ID. */
+async function readImageListing(
+  docker: Docker,
+  options: readonly string[]
+): Promise<Map<string, ListedImage[]>> {
+  const format = ['--format', '{{json .}}']
+  const args = ['image', 'ls', '--no-trunc', ...options, ...format]
+  const { stdout } = succeed(await docker(args), 'image ls')
+  return Map.groupBy(
+    readJsonLines(stdout, listedImageSchema, 'image ls'),
+    ({ ID }) => ID
+  )
+}
+
+/**
+ * Those of some images that a listing of their tags shows as they were. An image that has got one more tag may be among
+ * them: its removal by ID the engine refuses.
+ */
+export async function findUnchanged(
+  docker: Docker,
+  engine: Engine,
+  images: readonly Image[]
+): Promise<Image[]> {
+  const filters = images.flatMap(({ references }) =>
+    references
+      .filter(isTag)
+      .flatMap((reference) => ['--filter', `reference=${reference}`])
+  )
+  if (filters.length === 0) return []
+  const listed = await readImageListing(docker, ['--digests', ...filters])
+  return images.filter((image) =>
+    isListed(image, listed.get(image.id) ?? [], engine)
+  )
+}
+
+function isTag(reference: string): boolean {
+  return !reference.includes('@')
+}
+
 /** There, inspect counts the packed layers alone, and the listing the unpacked ones as well. */
 function withBytes(image: Image, all = image.bytes): Image {
   return { ...image, bytes: all, packedBytes: image.bytes }
 }
 
 /**
- * Tells whether the listing shows an image as it was: with the same tags, and with no other digest. Not every digest is
- * shown; what is wrong for that, the second look finds.
+ * Tells whether the listing shows an image as it was: with the same tags and digests. Where it does not show every
+ * digest, it shows no other one, and the same size, which depends on what is unpacked; what is wrong for all that, the
+ * second look finds.
  */
 function isListed(
   { references, digests, bytes }: Image,
-  lines: readonly z.output<typeof listedImageSchema>[]
+  lines: readonly ListedImage[],
+  engine: Engine
 ): boolean {
   const none = '<none>'
   const tags = lines
@@ -343,12 +383,17 @@ function isListed(
   const shown = lines
     .filter(({ Repository, Digest }) => ![Repository, Digest].includes(none))
     .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
-  const tagged = references.filter((one) => !one.includes('@'))
+  const tagged = references.filter(isTag)
+  const sameTags = isDeepStrictEqual(new Set(tags), new Set(tagged))
+  const known = new Set(digests)
+  const { digestsAreFromRegistries, packedLayers } = traitsOf(engine)
   return (
-    new Set(tags).size === tagged.length &&
-    tags.every((tag) => tagged.includes(tag)) &&
-    shown.every((one) => digests.includes(one)) &&
-    lines.every(({ Size }) => readSize(Size) === bytes)
+    lines.length > 0 &&
+    sameTags &&
+    (digestsAreFromRegistries
+      ? isDeepStrictEqual(known, new Set(shown))
+      : shown.every((one) => known.has(one))) &&
+    (!packedLayers || lines.every(({ Size }) => readSize(Size) === bytes))
   )
 }
 

@@ -146,6 +146,7 @@ const largestBatch = 100
 function createAct(options: RemovalOptions) {
   const { inventory, concurrency, deadline, signal, onResult } = options
   const watch: Watch = {
+    ...options.watch,
     events: () => options.watch.events().filter((event) => !isOwn(event))
   }
   // What has begun when the time is up comes to its end, and is looked at, in the time of grace.

@@ -1,4 +1,4 @@
-import type { Inventory } from '../policy/inventory.ts'
+import type { Image, Inventory } from '../policy/inventory.ts'
 import { usesInLog } from '../policy/evidence.ts'
 import { needsOf } from '../policy/needs.ts'
 import type { SecondLook } from '../policy/recheck.ts'
@@ -6,11 +6,13 @@ import type { Docker } from './cli.ts'
 import type { Watch } from './watch.ts'
 import { type Inspectable, type Inspected } from './inspect.ts'
 import {
+  findUnchanged,
   inspectImages,
   inspectNetworks,
   inspectVolumes,
   listContainersAgain
 } from './inventory.ts'
+import { traitsOf } from './traits.ts'
 
 /**
  * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
@@ -29,7 +31,7 @@ export async function lookAgain(
   const [containers, networks, images, volumes] = await Promise.all([
     listContainersAgain(docker, inventory, others),
     kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
-    kind === 'image' ? inspectImages(docker, engine, ids) : nothing,
+    kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
     kind === 'volume' ? inspectVolumes(docker, ids) : nothing
   ])
   const unreadable = new Set(
@@ -48,6 +50,27 @@ export async function lookAgain(
     usedSince: (id) => uses(id).at(-1)?.of,
     isUnreadable: (id) => unreadable.has(id)
   }
+}
+
+/**
+ * Images by ID. Where it takes long to find one, those that a listing shows as they were count as unchanged, as long as
+ * the watch would tell that one was tagged or pulled again to the same ID.
+ */
+async function lookAtImages(
+  docker: Docker,
+  { engine, images }: Inventory,
+  watch: Watch,
+  ids: readonly string[]
+): Promise<Inspected<Image>> {
+  const asked = new Set(ids)
+  const listed =
+    traitsOf(engine).findsImagesSlowly && !watch.isBroken()
+      ? images.filter(({ id }) => asked.has(id))
+      : []
+  const unchanged = await findUnchanged(docker, engine, listed)
+  for (const { id } of unchanged) asked.delete(id)
+  const { found, unreadable } = await inspectImages(docker, engine, [...asked])
+  return { found: [...unchanged, ...found], unreadable }
 }
 
 /** A map of things by their ID, or by what else each of them is known by. */

@@ -8,10 +8,13 @@ export type Traits = {
   digestsAreFromRegistries: boolean
   /** A layer is there twice, and inspect counts the packed one alone, the listing both (27). */
   packedLayers: boolean
-  /** Inspection takes longer the more images there are: what an earlier run was told is not asked again. */
+  /** Whether what an earlier run was told of an image is not asked again where the listing shows the same of it. */
   remembersImages: boolean
-  /** The listing of containers looks up the image of each, which takes long; with a filter only of those that it lists. */
-  listsContainersSlowly: boolean
+  /**
+   * To find an image takes longer the more there are: for an inspection as for the listing of containers, which looks
+   * up the image of each. With a filter only those that it lists are looked up.
+   */
+  findsImagesSlowly: boolean
   /** The cache of builds is no image, and has commands of its own (23, 33). */
   buildCache: boolean
 }
@@ -21,8 +24,8 @@ const traits = {
     comparesTags: false,
     digestsAreFromRegistries: true,
     packedLayers: false,
-    remembersImages: false,
-    listsContainersSlowly: false,
+    remembersImages: true,
+    findsImagesSlowly: false,
     buildCache: true
   },
   containerd: {
@@ -30,7 +33,7 @@ const traits = {
     digestsAreFromRegistries: false,
     packedLayers: true,
     remembersImages: true,
-    listsContainersSlowly: true,
+    findsImagesSlowly: true,
     buildCache: true
   },
   podman: {
@@ -38,7 +41,7 @@ const traits = {
     digestsAreFromRegistries: false,
     packedLayers: false,
     remembersImages: false,
-    listsContainersSlowly: false,
+    findsImagesSlowly: false,
     buildCache: false
   }
 } satisfies Record<string, Traits>

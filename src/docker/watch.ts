@@ -6,6 +6,8 @@ import { readEvents } from './events.ts'
 export type Watch = {
   /** Everything that has happened since the watch began, the oldest first. */
   events: () => EngineEvent[]
+  /** Whether the stream broke off, or something in it could not be read. */
+  isBroken: () => boolean
 }
 
 /**
@@ -45,10 +47,10 @@ export function watchEngine(
       forceKillAfterDelay: 1_000
     }
   )
-  let told = false
+  let broken = false
   const tell = () => {
-    if (!told && !signal.aborted) onBroken()
-    told = true
+    if (!broken && !signal.aborted) onBroken()
+    broken = true
   }
   const read = async () => {
     for await (const line of stream)
@@ -60,5 +62,5 @@ export function watchEngine(
       }
   }
   read().then(tell, tell)
-  return { events: () => events }
+  return { events: () => events, isBroken: () => broken }
 }
