@@ -187,10 +187,11 @@ test('what an earlier run was told of images is held against the engine again', 
       expect(resource(young, name).action).toBe('keep')
 
   // The containerd store is only asked whether the tags are what they were: the labels of an ID are always the same.
-  if (young.report?.engine.store !== 'containerd')
-    await tamper(
-      ({ id, image }) => image && { id, image: { ...image, labels: {} } }
-    )
+  const trusted = young.report?.engine.store === 'containerd'
+  await tamper(
+    ({ id, image }) =>
+      image && { id, image: trusted ? undefined : { ...image, labels: {} } }
+  )
   const done = await step({ ...inputs, until: '0s' })
   expect(done.exitCode).toBe(0)
   expect((await contents()).references).toEqual(['busybox:1', 'kept:1'])
@@ -199,7 +200,7 @@ test('what an earlier run was told of images is held against the engine again', 
   expect(resource(last, 'kept:1').reason).toBe('protected-label')
 })
 
-type Fact = { id: string; image?: { references: string[] } }
+type Fact = { id: string; image?: { references: string[] } | undefined }
 
 /** Changes what the file says of each image. */
 async function tamper(change: (fact: Fact) => Fact | undefined): Promise<void> {
