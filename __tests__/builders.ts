@@ -194,6 +194,7 @@ export function held(parts: Partial<Held> = {}): Held {
     images: new Set(),
     references: new Set(),
     networks: new Set(),
+    names: new Set(),
     volumes: new Set(),
     ...parts
   }

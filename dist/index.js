@@ -31751,7 +31751,11 @@ function createFinder(images, { repository, patterns }) {
         if (source)
             return pathOfUrl(source) === repository.toLowerCase();
         const parts = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(reference);
-        return (parts[0] === repositoryName ||
+        // Below a registry, or where the owner is called the same, the first part of several is somebody's name.
+        const alone = parts.length === 1 ||
+            (owner !== repositoryName &&
+                parts.join('/') === (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(reference).repository);
+        return ((parts[0] === repositoryName && alone) ||
             parts.some((part, index) => part === owner && parts[index + 1] === repositoryName));
     }
     /** A tag by itself, a digest with all tags of its repository. Labels may be inherited: they count where no tag is. */
@@ -31775,13 +31779,14 @@ function createFinder(images, { repository, patterns }) {
             : ofReference(image, '');
     }
     function ofContainer({ image, imageReference, labels }) {
-        const { tag } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
+        const { tag, digest } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
         const known = byId.get(image);
-        // Started by an ID or a digest, it says as much as the image does.
-        const byImage = tag === undefined || isId(imageReference)
+        // Started by an ID or a digest, it says as much as the image does. A name by itself means `latest`.
+        const byImage = isId(imageReference) || (tag === undefined && digest !== undefined)
             ? known && ofImage(known)
-            : ofReference({ references: [], labels }, imageReference);
-        return [...(byImage ?? []), ...ofProject(labels)];
+            : ofReference({ references: [imageReference], labels }, tag === undefined ? `${imageReference}:latest` : imageReference);
+        const others = !isOurs(imageReference, labels) && ofTag(tag ?? '').length > 0;
+        return [...(byImage ?? []), ...(others ? [] : ofProject(labels))];
     }
     function ofProject(labels) {
         return ofName(slug(labels[projectLabel] ?? ''));
@@ -33718,7 +33723,9 @@ async function findUnchanged(docker, engine, images) {
     const filters = images.flatMap(({ references }) => references
         .filter(isTag)
         .flatMap((reference) => ['--filter', `reference=${reference}`]));
-    if (filters.length === 0)
+    // What does not fit into one call is inspected.
+    if (filters.length === 0 ||
+        (0,cli/* countForOneCall */.n$)(filters, Infinity) < filters.length)
         return [];
     const listed = await readImageListing(docker, ['--digests', ...filters]);
     return images.filter((image) => isListed(image, listed.get(image.id) ?? [], engine));
@@ -33978,6 +33985,7 @@ function readEvent({ type, action, id, image }, findImages, imageOf) {
 
 
 
+const swarmTask = 'com.docker.swarm.task.id';
 const wasThere = 'it was there before the job';
 const came = 'it came since the job began';
 function jobRules({ before }) {
@@ -33993,10 +34001,16 @@ function jobRules({ before }) {
         };
     }
     const judge = (there) => there ? (0,policy_decision/* keep */.aC)('out-of-scope', wasThere) : (0,policy_decision/* remove */.TF)('job', came);
+    // Made anew under the name of one that was there it stands for that one.
+    const wasNamed = (name, came) => came.action === 'remove' && before.names.has(name)
+        ? (0,policy_decision/* keep */.aC)('out-of-scope', 'its name was there before the job')
+        : came;
     return {
-        container: ({ id }) => judge(before.containers.has(id)),
+        container: ({ id, name, labels }) => swarmTask in labels
+            ? (0,policy_decision/* keep */.aC)('out-of-scope', 'a swarm made it, and would make it again')
+            : wasNamed(name, judge(before.containers.has(id))),
         image: (image) => judgeImage(image, before),
-        network: ({ id }) => judge(before.networks.has(id)),
+        network: ({ id, name }) => wasNamed(name, judge(before.networks.has(id))),
         volume: ({ name }) => judge(before.volumes.has(name)),
         builder: () => (0,policy_decision/* keep */.aC)('out-of-scope', 'a builder may be of use to other jobs'),
         buildCache: () => (0,policy_decision/* keep */.aC)('out-of-scope', 'nothing tells which job it is of')
@@ -34700,19 +34714,20 @@ async function lookAgain(docker, inventory, watch, kind, ids, others) {
     };
 }
 /**
- * Images by ID. Where it takes long to find one, those that a listing shows as they were count as unchanged, as long as
- * the watch would tell that one was tagged or pulled again to the same ID.
+ * Images by ID. Where it takes long to find one, those that this run has inspected once and that a listing shows as they
+ * were count as unchanged: as long as the watch tells of what was tagged or pulled again to the same ID.
  */
 async function lookAtImages(docker, { engine, images }, watch, ids) {
     const asked = new Set(ids);
-    const listed = traitsOf(engine).findsImagesSlowly && !watch.isBroken()
-        ? images.filter(({ id }) => asked.has(id))
+    const listed = traitsOf(engine).findsImagesSlowly && watch.isLive()
+        ? images.filter(({ id, remembered }) => asked.has(id) && !remembered)
         : [];
-    const unchanged = await findUnchanged(docker, engine, listed);
+    const found = await findUnchanged(docker, engine, listed);
+    const unchanged = watch.isLive() ? found : [];
     for (const { id } of unchanged)
         asked.delete(id);
-    const { found, unreadable } = await inspectImages(docker, engine, [...asked]);
-    return { found: [...unchanged, ...found], unreadable };
+    const inspected = await inspectImages(docker, engine, [...asked]);
+    return { ...inspected, found: [...unchanged, ...inspected.found] };
 }
 /** A map of things by their ID, or by what else each of them is known by. */
 function byKey(things, key) {
@@ -35247,7 +35262,7 @@ function watchEngine(engine, { command, env, signal, onBroken }) {
             }
     };
     read().then(tell, tell);
-    return { events: () => events, isBroken: () => broken };
+    return { events: () => events, isLive: () => events.length > 0 && !broken };
 }
 
 // EXTERNAL MODULE: ./src/inputs.ts
@@ -37122,27 +37137,35 @@ const imageRow = schemas/* tuple */.PVZ([
     schemas/* string */.YjP(),
     schemas/* string */.YjP()
 ]);
+const namedRow = schemas/* tuple */.PVZ([schemas/* string */.YjP().min(1), schemas/* string */.YjP()]);
 const none = '<none>';
 /** What an engine holds by ID and by name alone: plain listings, that have it inspect nothing. */
 async function listHeld(docker) {
-    const ids = async (...args) => new Set(await listIds(docker, args));
     const [containers, rows, networks, volumes] = await Promise.all([
-        ids(...listAllContainers, '--format', '{{json .ID}}'),
+        listNamed(docker, [...listAllContainers], 'Names'),
         listImageRows(docker),
-        ids('network', 'ls', '--no-trunc', '--format', '{{json .ID}}'),
-        ids('volume', 'ls', '--format', '{{json .Name}}')
+        listNamed(docker, ['network', 'ls', '--no-trunc'], 'Name'),
+        listIds(docker, ['volume', 'ls', '--format', '{{json .Name}}'])
     ]);
     const references = rows.flatMap(([, repository, tag, digest]) => [
         ...(tag === none ? [] : [`${repository}:${tag}`]),
         ...(digest === none ? [] : [`${repository}@${digest}`])
     ]);
     return {
-        containers,
+        containers: new Set(containers.keys()),
         images: new Set(rows.map(([id]) => imageId(id))),
         references: new Set(references.map(canonical)),
-        networks,
-        volumes
+        networks: new Set(networks.keys()),
+        // A container that others link to has their names for it, too.
+        names: new Set([...containers.values(), ...networks.values()].flatMap((name) => name.split(','))),
+        volumes: new Set(volumes)
     };
+}
+/** The names of containers or networks by their IDs. */
+async function listNamed(docker, args, field) {
+    const format = ['--format', `[{{json .ID}},{{json .${field}}}]`];
+    const { stdout } = (0,cli/* succeed */.Py)(await docker([...args, ...format]), 'ls');
+    return new Map(readJsonLines(stdout, namedRow, args.slice(0, 2).join(' ')));
 }
 /** An image has a row for each pair of a tag and a digest. */
 async function listImageRows(docker) {
@@ -37259,6 +37282,7 @@ const snapshotSchema = schemas/* object */.Ikc({
             images: job_names,
             references: job_names,
             networks: job_names,
+            names: job_names,
             volumes: job_names
         })
     ])
@@ -37379,6 +37403,9 @@ async function run(world) {
             ...{ docker, policy, options, texts, startedAt, deadline, world },
             leave: leave.signal
         };
+        // The runner reads the inputs of the post step anew: by then they may say something else.
+        if (world.snapshotFile !== undefined && policy.scope.kind !== 'job')
+            return leaveAll(step, 'its step had another scope by then');
         if (policy.scope.kind !== 'job') {
             const looked = await world.log.group('Look', () => look(step));
             return await cleanUp(step, looked, await ask(step, looked.inventory));
@@ -37487,7 +37514,7 @@ async function look({ docker, options, world, leave }) {
         log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
     };
     const watch = options.dryRun
-        ? { events: () => [], isBroken: () => true }
+        ? { events: () => [], isLive: () => false }
         : watchEngine(engine, {
             command: options.docker,
             env,

@@ -119,6 +119,9 @@ export async function run(world: World): Promise<Ending> {
       ...{ docker, policy, options, texts, startedAt, deadline, world },
       leave: leave.signal
     }
+    // The runner reads the inputs of the post step anew: by then they may say something else.
+    if (world.snapshotFile !== undefined && policy.scope.kind !== 'job')
+      return leaveAll(step, 'its step had another scope by then')
     if (policy.scope.kind !== 'job') {
       const looked = await world.log.group('Look', () => look(step))
       return await cleanUp(step, looked, await ask(step, looked.inventory))
@@ -275,7 +278,7 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
     )
   }
   const watch = options.dryRun
-    ? { events: () => [], isBroken: () => true }
+    ? { events: () => [], isLive: () => false }
     : watchEngine(engine, {
         command: options.docker,
         env,

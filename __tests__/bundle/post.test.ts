@@ -66,6 +66,15 @@ test.each([
   }
 )
 
+test('where the scope is another one by then nothing is removed', async () => {
+  const state = { main: 'begun', snapshot: join(folder, 'job.json') }
+  const post = await runStep(noDocker, {}, { state })
+  expect(post.exitCode).toBe(0)
+  expect(post.stdout).toMatch(
+    /^::warning::Nothing is removed after this job: .* another scope/m
+  )
+})
+
 test('without a post step scope job is an error', async () => {
   const inputs = { ...noDocker, scope: 'job' }
   const step = await runStep(inputs, { GITHUB_STATE: undefined })

@@ -322,6 +322,7 @@ export const jobScopes: fc.Arbitrary<Scope> = fc
       images: someOf(imageIds),
       references: someOf(references),
       networks: someOf(networkNames.map((name) => `id-of-${name}`)),
+      names: someOf(networkNames),
       volumes: someOf(volumeNames)
     }),
     { nil: undefined, freq: 10 }

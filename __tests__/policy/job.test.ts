@@ -106,6 +106,21 @@ test('containers, networks and volumes that came go, also those that run; those 
   })
 })
 
+test('what was made anew under a name that was there stays, and what a swarm makes', () => {
+  const task = { 'com.docker.swarm.task.id': 'x' }
+  const things = {
+    containers: [
+      container('new', { name: 'db', state: 'running' }),
+      container('task', { labels: task, state: 'running' })
+    ],
+    networks: [network('net-new')]
+  }
+  const name = things.networks[0]?.name ?? ''
+  const before = { names: new Set(['db', name]) }
+  for (const id of ['new', 'task', 'net-new'])
+    expect(decisionOf(id, things, after(before))).toMatchObject(there)
+})
+
 test('the rules of protection hold for what came, too', () => {
   const fresh = now - minute
   const images = [

@@ -467,15 +467,16 @@ test('in the scope of a job nothing goes that was there before, and all else tha
       for (const image of inventory.images)
         for (const reference of lost(plan, image))
           expect(known.has(reference)).toBe(false)
-      for (const { kind, id, references, decision } of plan.items) {
+      for (const { kind, id, name, references, decision } of plan.items) {
         const { action, reason } = decision
         seen[action] += 1
-        if (scope.before === undefined || known.has(id))
+        const wasNamed = kind !== 'image' && known.has(name)
+        if (scope.before === undefined || known.has(id) || wasNamed)
           expect(action).not.toBe('remove')
         if (action !== 'keep') expect(reason).toBe('job')
         const none = ['build-cache', 'builder'].includes(kind)
         if (reason !== 'out-of-scope' || none) continue
-        const names = [id, ...(references ?? [])]
+        const names = [id, name, ...(references ?? [])]
         if (scope.before) expect(names.some((one) => known.has(one))).toBe(true)
       }
       expect(ids(plan, 'build-cache', 'remove').size).toBe(0)

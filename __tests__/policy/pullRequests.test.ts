@@ -77,6 +77,7 @@ test.each([
   ['other/web:pr-1', false],
   ['ghcr.io/other/web:pr-1', false],
   ['acme/api:pr-1', false],
+  ['ghcr.io/web/worker:pr-1', false],
   ['acme/web-api:pr-1', false],
   ['acme/webs:pr-1', false],
   ['acme/x/web:pr-1', false],
@@ -217,6 +218,10 @@ test.each([
   ['acme/web:pr-1@sha256:d', {}, true],
   ['acme/web:pr-12', {}, false],
   ['acme/api:pr-1', {}, false],
+  ['acme/web', {}, false],
+  ['acme/web:latest', {}, false],
+  // Another owner's, whose project is called the same.
+  ['ghcr.io/other/web:pr-1', { [project]: 'web-pr-1' }, false],
   ['x:pr-1', ours, true],
   ['acme/web:pr-1', { [source]: 'https://github.com/other/web' }, false],
   ['postgres:16', { [project]: 'web-pr-1' }, true],

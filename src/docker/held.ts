@@ -13,28 +13,45 @@ const imageRow = z.tuple([
   z.string(),
   z.string()
 ])
+const namedRow = z.tuple([z.string().min(1), z.string()])
 const none = '<none>'
 
 /** What an engine holds by ID and by name alone: plain listings, that have it inspect nothing. */
 export async function listHeld(docker: Docker): Promise<Held> {
-  const ids = async (...args: string[]) => new Set(await listIds(docker, args))
   const [containers, rows, networks, volumes] = await Promise.all([
-    ids(...listAllContainers, '--format', '{{json .ID}}'),
+    listNamed(docker, [...listAllContainers], 'Names'),
     listImageRows(docker),
-    ids('network', 'ls', '--no-trunc', '--format', '{{json .ID}}'),
-    ids('volume', 'ls', '--format', '{{json .Name}}')
+    listNamed(docker, ['network', 'ls', '--no-trunc'], 'Name'),
+    listIds(docker, ['volume', 'ls', '--format', '{{json .Name}}'])
   ])
   const references = rows.flatMap(([, repository, tag, digest]) => [
     ...(tag === none ? [] : [`${repository}:${tag}`]),
     ...(digest === none ? [] : [`${repository}@${digest}`])
   ])
   return {
-    containers,
+    containers: new Set(containers.keys()),
     images: new Set(rows.map(([id]) => imageId(id))),
     references: new Set(references.map(canonical)),
-    networks,
-    volumes
+    networks: new Set(networks.keys()),
+    // A container that others link to has their names for it, too.
+    names: new Set(
+      [...containers.values(), ...networks.values()].flatMap((name) =>
+        name.split(',')
+      )
+    ),
+    volumes: new Set(volumes)
   }
+}
+
+/** The names of containers or networks by their IDs. */
+async function listNamed(
+  docker: Docker,
+  args: readonly string[],
+  field: string
+): Promise<Map<string, string>> {
+  const format = ['--format', `[{{json .ID}},{{json .${field}}}]`]
+  const { stdout } = succeed(await docker([...args, ...format]), 'ls')
+  return new Map(readJsonLines(stdout, namedRow, args.slice(0, 2).join(' ')))
 }
 
 /** An image has a row for each pair of a tag and a digest. */

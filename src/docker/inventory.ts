@@ -12,7 +12,13 @@ import { plausible } from '../policy/age.ts'
 import type { ImageFacts } from '../imageFacts.ts'
 import { listBuildCache } from './buildCache.ts'
 import { readEventLog } from './events.ts'
-import { connectionError, DockerError, succeed, type Docker } from './cli.ts'
+import {
+  connectionError,
+  countForOneCall,
+  DockerError,
+  succeed,
+  type Docker
+} from './cli.ts'
 import { inspect, type Inspected } from './inspect.ts'
 import {
   imageId,
@@ -350,7 +356,12 @@ export async function findUnchanged(
       .filter(isTag)
       .flatMap((reference) => ['--filter', `reference=${reference}`])
   )
-  if (filters.length === 0) return []
+  // What does not fit into one call is inspected.
+  if (
+    filters.length === 0 ||
+    countForOneCall(filters, Infinity) < filters.length
+  )
+    return []
   const listed = await readImageListing(docker, ['--digests', ...filters])
   return images.filter((image) =>
     isListed(image, listed.get(image.id) ?? [], engine)

@@ -53,8 +53,8 @@ export async function lookAgain(
 }
 
 /**
- * Images by ID. Where it takes long to find one, those that a listing shows as they were count as unchanged, as long as
- * the watch would tell that one was tagged or pulled again to the same ID.
+ * Images by ID. Where it takes long to find one, those that this run has inspected once and that a listing shows as they
+ * were count as unchanged: as long as the watch tells of what was tagged or pulled again to the same ID.
  */
 async function lookAtImages(
   docker: Docker,
@@ -64,13 +64,14 @@ async function lookAtImages(
 ): Promise<Inspected<Image>> {
   const asked = new Set(ids)
   const listed =
-    traitsOf(engine).findsImagesSlowly && !watch.isBroken()
-      ? images.filter(({ id }) => asked.has(id))
+    traitsOf(engine).findsImagesSlowly && watch.isLive()
+      ? images.filter(({ id, remembered }) => asked.has(id) && !remembered)
       : []
-  const unchanged = await findUnchanged(docker, engine, listed)
+  const found = await findUnchanged(docker, engine, listed)
+  const unchanged = watch.isLive() ? found : []
   for (const { id } of unchanged) asked.delete(id)
-  const { found, unreadable } = await inspectImages(docker, engine, [...asked])
-  return { found: [...unchanged, ...found], unreadable }
+  const inspected = await inspectImages(docker, engine, [...asked])
+  return { ...inspected, found: [...unchanged, ...inspected.found] }
 }
 
 /** A map of things by their ID, or by what else each of them is known by. */

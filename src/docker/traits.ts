@@ -1,12 +1,12 @@
 import type { Engine } from '../policy/inventory.ts'
 
-/** What engines and their image stores do in different ways. The numbers are those of the facts that the design names. */
+/** What engines and their image stores do in different ways. */
 export type Traits = {
-  /** `image rm repo:tag@ID` takes the tag off only if it still means that ID (9). */
+  /** `image rm repo:tag@ID` takes the tag off only if it still means that ID. */
   comparesTags: boolean
-  /** Digests say where an image can be had: others are made up from the tags, for images of no registry as well (14). */
+  /** Digests say where an image can be had: others are made up from the tags, for images of no registry as well. */
   digestsAreFromRegistries: boolean
-  /** A layer is there twice, and inspect counts the packed one alone, the listing both (27). */
+  /** A layer is there twice, and inspect counts the packed one alone, the listing both. */
   packedLayers: boolean
   /** Whether what an earlier run was told of an image is not asked again where the listing shows the same of it. */
   remembersImages: boolean
@@ -15,7 +15,7 @@ export type Traits = {
    * up the image of each. With a filter only those that it lists are looked up.
    */
   findsImagesSlowly: boolean
-  /** The cache of builds is no image, and has commands of its own (23, 33). */
+  /** The cache of builds is no image, and has commands of its own. */
   buildCache: boolean
 }
 

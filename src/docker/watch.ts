@@ -6,8 +6,8 @@ import { readEvents } from './events.ts'
 export type Watch = {
   /** Everything that has happened since the watch began, the oldest first. */
   events: () => EngineEvent[]
-  /** Whether the stream broke off, or something in it could not be read. */
-  isBroken: () => boolean
+  /** Whether something has come already, and all of it could be read until now. */
+  isLive: () => boolean
 }
 
 /**
@@ -62,5 +62,5 @@ export function watchEngine(
       }
   }
   read().then(tell, tell)
-  return { events: () => events, isBroken: () => broken }
+  return { events: () => events, isLive: () => events.length > 0 && !broken }
 }

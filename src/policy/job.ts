@@ -4,18 +4,21 @@ import { parseReference } from './match.ts'
 import { canonical } from './needs.ts'
 import type { ScopeRules } from './scope.ts'
 
-/** What an engine holds: IDs, the names of volumes, and references in the form that `canonical` gives them. */
+/** What an engine holds: IDs, and beside them names; references in the form that `canonical` gives them. */
 export type Held = {
   containers: ReadonlySet<string>
   images: ReadonlySet<string>
   references: ReadonlySet<string>
   networks: ReadonlySet<string>
+  /** Of containers and networks. */
+  names: ReadonlySet<string>
   volumes: ReadonlySet<string>
 }
 
 /** What came since a job began; without a word of what was there `before` nothing did. */
 export type Job = { kind: 'job'; before: Held | undefined }
 
+const swarmTask = 'com.docker.swarm.task.id'
 const wasThere = 'it was there before the job'
 const came = 'it came since the job began'
 
@@ -34,10 +37,18 @@ export function jobRules({ before }: Job): ScopeRules {
   }
   const judge = (there: boolean) =>
     there ? keep('out-of-scope', wasThere) : remove('job', came)
+  // Made anew under the name of one that was there it stands for that one.
+  const wasNamed = (name: string, came: Decision) =>
+    came.action === 'remove' && before.names.has(name)
+      ? keep('out-of-scope', 'its name was there before the job')
+      : came
   return {
-    container: ({ id }) => judge(before.containers.has(id)),
+    container: ({ id, name, labels }) =>
+      swarmTask in labels
+        ? keep('out-of-scope', 'a swarm made it, and would make it again')
+        : wasNamed(name, judge(before.containers.has(id))),
     image: (image) => judgeImage(image, before),
-    network: ({ id }) => judge(before.networks.has(id)),
+    network: ({ id, name }) => wasNamed(name, judge(before.networks.has(id))),
     volume: ({ name }) => judge(before.volumes.has(name)),
     builder: () =>
       keep('out-of-scope', 'a builder may be of use to other jobs'),

@@ -200,8 +200,13 @@ function createFinder(
     const source = labels[sourceLabel]
     if (source) return pathOfUrl(source) === repository.toLowerCase()
     const parts = pathOf(reference)
+    // Below a registry, or where the owner is called the same, the first part of several is somebody's name.
+    const alone =
+      parts.length === 1 ||
+      (owner !== repositoryName &&
+        parts.join('/') === parseReference(reference).repository)
     return (
-      parts[0] === repositoryName ||
+      (parts[0] === repositoryName && alone) ||
       parts.some(
         (part, index) => part === owner && parts[index + 1] === repositoryName
       )
@@ -233,14 +238,19 @@ function createFinder(
   }
 
   function ofContainer({ image, imageReference, labels }: Container): number[] {
-    const { tag } = parseReference(imageReference)
+    const { tag, digest } = parseReference(imageReference)
     const known = byId.get(image)
-    // Started by an ID or a digest, it says as much as the image does.
+    // Started by an ID or a digest, it says as much as the image does. A name by itself means `latest`.
     const byImage =
-      tag === undefined || isId(imageReference)
+      isId(imageReference) || (tag === undefined && digest !== undefined)
         ? known && ofImage(known)
-        : ofReference({ references: [], labels }, imageReference)
-    return [...(byImage ?? []), ...ofProject(labels)]
+        : ofReference(
+            { references: [imageReference], labels },
+            tag === undefined ? `${imageReference}:latest` : imageReference
+          )
+    const others =
+      !isOurs(imageReference, labels) && ofTag(tag ?? '').length > 0
+    return [...(byImage ?? []), ...(others ? [] : ofProject(labels))]
   }
 
   function ofProject(labels: Labels): number[] {

@@ -29,6 +29,7 @@ const snapshotSchema = z.object({
       images: names,
       references: names,
       networks: names,
+      names,
       volumes: names
     })
   ])
