@@ -143,11 +143,19 @@ it('what was pulled before the event log began is known from an earlier run on',
     const seen = Date.now()
     await sleep(3_000)
     await load(fillers('again'))
-    // Longer than the log goes back, shorter than the ledger.
-    const until = `${Date.now() - seen - 500}ms`
+    // Longer than the log goes back, shorter than the ledger, at the start of either run.
+    const until = () => `${Date.now() - seen - 500}ms`
 
-    const known = await step({ ...dryRun, until, 'state-dir': state })
-    const unknown = await step({ ...dryRun, until, 'state-dir': '' })
+    const known = await step({
+      ...dryRun,
+      until: until(),
+      'state-dir': state
+    })
+    const unknown = await step({
+      ...dryRun,
+      until: until(),
+      'state-dir': ''
+    })
 
     expect(resource(known, reference)).toMatchObject({ outcome: 'planned' })
     if (known.report?.engine.store !== 'containerd') {
