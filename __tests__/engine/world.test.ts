@@ -115,6 +115,8 @@ test('nothing that another process renews while 200 images are removed is lost, 
           `${name}:1`,
           'true'
         )
+        // The engine does not refuse to remove an image of which a container is only just being made.
+        await docker('image', 'inspect', `${name}:1`)
         containers.push(name)
       },
       move: async () => {
