@@ -45,6 +45,8 @@ if [ "$kind" = podman ]; then
   # Its runtime wants either version of cgroups, not both.
   umount "$root/sys/fs/cgroup/unified" 2>/dev/null
   ip link set lo up
+  # Its network is that of this process: Podman's main thread can end up in a container's, and stay there.
+  echo $$ >"$dir/network.pid"
   # Its server of names wants to know another one.
   [ -e "$root/etc/resolv.conf" ] || echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
   own_podman() {

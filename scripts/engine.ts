@@ -144,10 +144,10 @@ export async function startEngine({
   }
   try {
     engine.pid = await ready()
-    if (podman)
-      inNetwork.push(
-        ...[...asRoot, 'nsenter', '--net', '--target', String(engine.pid)]
-      )
+    if (podman) {
+      const pid = await readFile(join(folder, 'network.pid'), 'utf8')
+      inNetwork.push(...asRoot, 'nsenter', '--net', '--target', pid.trim())
+    }
     return engine
   } catch (error) {
     await stop()

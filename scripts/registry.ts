@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
 import type { ThrowawayEngine } from './engine.ts'
 import { unpackPackages } from './packages.ts'
 
@@ -13,9 +14,8 @@ export type Registry = { address: string; stop: () => Promise<void> }
 
 /** Starts Debian's docker-registry on a free port of the engine's 127.0.0.1. Docker takes plain HTTP from there. */
 export async function startRegistry({
-  inNetwork,
-  pid
-}: Pick<ThrowawayEngine, 'inNetwork' | 'pid'>): Promise<Registry> {
+  inNetwork
+}: Pick<ThrowawayEngine, 'inNetwork'>): Promise<Registry> {
   const root = await unpackPackages(['docker-registry'])
   const folder = await mkdtemp(join(tmpdir(), 'registry-'))
   const address = `127.0.0.1:${await freePort()}`
@@ -42,7 +42,7 @@ export async function startRegistry({
     await rm(folder, { recursive: true })
   }
   for (let attempt = 0; attempt < 100; attempt += 1) {
-    if (await isListening(pid, address)) return { address, stop }
+    if (await isListening(inNetwork, address)) return { address, stop }
     await sleep(100)
   }
   await stop()
@@ -50,10 +50,14 @@ export async function startRegistry({
 }
 
 /** Tells whether somebody listens at an address of the network that an engine is in. */
-async function isListening(pid: number, address: string): Promise<boolean> {
+async function isListening(
+  inNetwork: readonly string[],
+  address: string
+): Promise<boolean> {
   const port = Number(address.split(':').at(-1)).toString(16).toUpperCase()
-  const sockets = await readFile(`/proc/${pid}/net/tcp`, 'utf8').catch(() => '')
-  return new RegExp(`:${port.padStart(4, '0')} 00000000:0000 0A `).test(sockets)
+  const [command, ...args] = [...inNetwork, 'cat', '/proc/net/tcp']
+  const { stdout } = await execa(command, args)
+  return new RegExp(`:${port.padStart(4, '0')} 00000000:0000 0A `).test(stdout)
 }
 
 async function freePort(): Promise<number> {
