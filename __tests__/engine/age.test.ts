@@ -25,7 +25,7 @@ let registry: Registry
 
 beforeAll(async () => {
   registry = await startRegistry(engine())
-}, 60_000)
+})
 afterAll(async () => {
   await registry.stop()
 })
@@ -183,7 +183,7 @@ test('an image that a container used outlives a younger one that nothing used', 
   ])
   // Podman 4 does not say what it loaded.
   if (podman) await docker('tag', 'unused:1', 'unused:2')
-  await sleep(3_000)
+  await sleep(8_000)
   await docker(
     'create',
     '--network',
@@ -195,7 +195,7 @@ test('an image that a container used outlives a younger one that nothing used', 
   )
   await docker('container', 'rm', 'short')
 
-  const done = await step({ ...everything, until: '3s' })
+  const done = await step({ ...everything, until: '8s' })
 
   expect(resource(done, 'used:1')).toMatchObject({
     action: 'keep',
@@ -218,11 +218,11 @@ test('a container that ran long and stopped a moment ago stays, one that stopped
       'sleep',
       String(seconds)
     )
-  await run('late', 5)
   await run('early', 0)
-  await sleep(6_000)
+  await run('late', 12)
+  await sleep(13_000)
 
-  const done = await step({ ...everything, until: '3s' })
+  const done = await step({ ...everything, until: '10s' })
 
   expect(resource(done, 'late')).toMatchObject({
     action: 'keep',

@@ -27,7 +27,7 @@ let clis: OtherClis
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'config-'))
   clis = await findOtherClis()
-}, 120_000)
+})
 afterAll(async () => {
   await rm(folder, { recursive: true })
 })
@@ -109,7 +109,7 @@ test('build cache goes once it has been idle for until, with every CLI', async (
     expect(Number(late.outputs['reclaimed-bytes'])).toBeGreaterThan(1_900_000)
     expect(Number(plan.outputs['planned-bytes'])).toBeGreaterThan(1_900_000)
   }
-}, 120_000)
+})
 
 test('build-cache-keep keeps the most recently used records, with every CLI', async () => {
   for (const [name, env] of Object.entries(await environments())) {
@@ -132,7 +132,7 @@ test('build-cache-keep keeps the most recently used records, with every CLI', as
       ['new']
     ])
   }
-}, 120_000)
+})
 
 test('filters in config.json that contradict until are a warning, and the rest goes on', async () => {
   await fillCache('layer', 1)
@@ -181,7 +181,7 @@ onlyOnDocker('build cache')(
     const command = await dockerWith(
       engine(),
       folder,
-      'case "$1 $2" in "builder du") [ "$(count du)" = 2 ] && { kill -INT $PPID; sleep 20; } ;; esac'
+      'case "$1 $2" in "buildx du") [ "$(count du)" = 2 ] && { kill -INT $PPID; sleep 20; } ;; esac'
     )
     const done = await step({
       'keep-last': '0',

@@ -29,7 +29,7 @@ let clis: OtherClis
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cli-'))
   clis = await findOtherClis()
-}, 120_000)
+})
 afterAll(async () => {
   await rm(folder, { recursive: true })
 })

@@ -102,14 +102,14 @@ export function useEngine(options: { dataSize?: string } = {}): TestEngine {
 
   beforeAll(async () => {
     running = await startTestEngine(options)
-  }, 120_000)
+  })
   beforeEach(async () => {
     await empty(docker)
     await importBusybox(engine())
   })
   afterAll(async () => {
     await running?.stop()
-  }, 60_000)
+  })
 
   function engine(): ThrowawayEngine {
     if (running === undefined) throw new Error('the engine is not running')

@@ -10,7 +10,7 @@ let registry: Registry
 
 beforeAll(async () => {
   registry = await startRegistry(engine())
-}, 60_000)
+})
 afterAll(async () => {
   await registry.stop()
 })

@@ -147,7 +147,7 @@ test('nothing that another process renews while 200 images are removed is lost, 
     )
     expect(await ids(image)).toEqual([image])
   }
-}, 180_000)
+})
 
 it('builds that go on all the while find what they built', async () => {
   await load(Array.from({ length: 60 }, (_, index) => oldImage(`app-${index}`)))
@@ -171,7 +171,7 @@ it('builds that go on all the while find what they built', async () => {
   expect((await running).exitCode).toBe(0)
   expect(built.length).toBeGreaterThan(0)
   for (const [tag, id] of built) expect(await ids(tag)).toEqual([id])
-}, 120_000)
+})
 
 test('a planned image that is built again, or used by a container that is gone, stays: the events tell', async () => {
   await load([oldImage('used'), oldImage('other')])

@@ -17,7 +17,7 @@ let browser: Browser | undefined
 beforeAll(async () => {
   await mkdir(screenshots, { recursive: true })
   browser = await startBrowser()
-}, 600_000)
+})
 afterAll(() => browser?.close())
 
 /** Opens Markdown as GitHub shows it. */
