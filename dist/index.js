@@ -31476,6 +31476,8 @@ function sum(numbers) {
 /* harmony export */   F2: () => (/* binding */ parseReference),
 /* harmony export */   LX: () => (/* binding */ labelMatcher),
 /* harmony export */   XM: () => (/* binding */ pathOf),
+/* harmony export */   _M: () => (/* binding */ repositoryOf),
+/* harmony export */   dz: () => (/* binding */ isTag),
 /* harmony export */   gp: () => (/* binding */ parseLabelPattern),
 /* harmony export */   kW: () => (/* binding */ partMatcher),
 /* harmony export */   lb: () => (/* binding */ problemOfGlob),
@@ -31487,6 +31489,14 @@ function parseReference(reference) {
     const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
     const [repository = '', tag] = splitAt(name, colon);
     return { repository: familiar(repository), tag, digest };
+}
+/** Tells whether a reference is a tag: any other is a digest. */
+function isTag(reference) {
+    return !reference.includes('@');
+}
+/** A reference without tag and digest, in Docker's familiar form. */
+function repositoryOf(reference) {
+    return parseReference(reference).repository;
 }
 /** The parts of a reference's path, without the registry. */
 function pathOf(reference) {
@@ -32124,9 +32134,7 @@ function groupOf({ kind, references = [] }) {
     if (kind !== 'image')
         return `${kind}s`;
     const [first] = references;
-    return first === undefined
-        ? 'images without a name'
-        : (0,match/* parseReference */.F2)(first).repository;
+    return first === undefined ? 'images without a name' : (0,match/* repositoryOf */._M)(first);
 }
 const longestLabel = 30;
 /**
@@ -32146,6 +32154,7 @@ function mermaidLabel(text) {
 // EXTERNAL MODULE: ./src/report/text.ts
 var report_text = __nccwpck_require__(5655);
 ;// CONCATENATED MODULE: ./src/report/restore.ts
+
 
 
 
@@ -32178,15 +32187,16 @@ function renderRestore({ resources, dryRun }, digestsAreMadeUp) {
 /** For somebody's shell: what is no reference of Docker's is left out. */
 function pullLine({ digests = [], references = [] }) {
     const real = (text) => /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text);
-    const digest = digests.find((one) => real(one) && one.includes('@') && !one.startsWith('localhost/'));
+    const digest = digests.find((one) => real(one) && !(0,match/* isTag */.dz)(one) && !one.startsWith('localhost/'));
     if (digest === undefined)
         return [];
-    const tags = references.filter((one) => real(one) && !one.includes('@'));
+    const tags = references.filter((one) => real(one) && (0,match/* isTag */.dz)(one));
     const note = tags.length > 0 ? ` # ${tags.slice(0, 3).join(', ')}` : '';
     return [`docker pull ${digest}${note}`];
 }
 
 ;// CONCATENATED MODULE: ./src/report/cells.ts
+
 
 
 // How resources stand in the tables of the summary.
@@ -32206,7 +32216,7 @@ function nameCell(resource, longest = 120) {
 function nameOf({ name, references, removedReferences, action }) {
     if (action === 'untag' && removedReferences)
         return removedReferences.join(', ');
-    const tags = references?.filter((one) => !one.includes('@')) ?? [];
+    const tags = references?.filter(match/* isTag */.dz) ?? [];
     return tags.length > 0 ? tags.join(', ') : name;
 }
 function whyCell({ reason, detail }, longest = 300) {
@@ -32926,10 +32936,10 @@ function imageId(id) {
  * repository without a tag is a name of its own.
  */
 function podmanReferences(tags, digests) {
-    const tagged = new Set(tags.map((tag) => (0,match/* parseReference */.F2)(tag).repository));
+    const tagged = new Set(tags.map(match/* repositoryOf */._M));
     return [
         ...tags,
-        ...digests.filter((one) => !tagged.has((0,match/* parseReference */.F2)(one).repository))
+        ...digests.filter((one) => !tagged.has((0,match/* repositoryOf */._M)(one)))
     ].sort((a, b) => (0,policy_decision/* compareText */.n6)(shortName(a), shortName(b)));
 }
 function shortName(reference) {

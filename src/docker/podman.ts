@@ -1,6 +1,6 @@
 import type { Container, Engine, EngineEvent } from '../policy/inventory.ts'
 import { compareText } from '../policy/decision.ts'
-import { parseReference } from '../policy/match.ts'
+import { repositoryOf } from '../policy/match.ts'
 
 // What Podman does otherwise than Docker behind the same API; seen on 4.3.1 and 5.4.2 where nothing else is said.
 
@@ -39,10 +39,10 @@ export function podmanReferences(
   tags: readonly string[],
   digests: readonly string[]
 ): string[] {
-  const tagged = new Set(tags.map((tag) => parseReference(tag).repository))
+  const tagged = new Set(tags.map(repositoryOf))
   return [
     ...tags,
-    ...digests.filter((one) => !tagged.has(parseReference(one).repository))
+    ...digests.filter((one) => !tagged.has(repositoryOf(one)))
   ].sort((a, b) => compareText(shortName(a), shortName(b)))
 }
 

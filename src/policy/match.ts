@@ -18,6 +18,16 @@ export function parseReference(reference: string): Reference {
   return { repository: familiar(repository), tag, digest }
 }
 
+/** Tells whether a reference is a tag: any other is a digest. */
+export function isTag(reference: string): boolean {
+  return !reference.includes('@')
+}
+
+/** A reference without tag and digest, in Docker's familiar form. */
+export function repositoryOf(reference: string): string {
+  return parseReference(reference).repository
+}
+
 /** The parts of a reference's path, without the registry. */
 export function pathOf(reference: string): string[] {
   const { repository } = parseReference(reference)

@@ -1,3 +1,4 @@
+import { isTag } from '../policy/match.ts'
 import { nouns } from './headline.ts'
 import type { Resource } from './report.ts'
 import { code } from './text.ts'
@@ -28,7 +29,7 @@ function nameOf({
 }: Resource): string {
   if (action === 'untag' && removedReferences)
     return removedReferences.join(', ')
-  const tags = references?.filter((one) => !one.includes('@')) ?? []
+  const tags = references?.filter(isTag) ?? []
   return tags.length > 0 ? tags.join(', ') : name
 }
 

@@ -1,5 +1,5 @@
 import { sum } from '../policy/decision.ts'
-import { parseReference } from '../policy/match.ts'
+import { repositoryOf } from '../policy/match.ts'
 import { formatSize } from '../units.ts'
 import { formatShare, goes, usedShare, type Disks } from './headline.ts'
 import { bar, estimate, figure, table } from './markdown.ts'
@@ -106,9 +106,7 @@ function groupOf({ kind, references = [] }: Resource): string {
   if (kind === 'build-cache') return 'build cache'
   if (kind !== 'image') return `${kind}s`
   const [first] = references
-  return first === undefined
-    ? 'images without a name'
-    : parseReference(first).repository
+  return first === undefined ? 'images without a name' : repositoryOf(first)
 }
 
 const longestLabel = 30

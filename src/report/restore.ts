@@ -1,3 +1,4 @@
+import { isTag } from '../policy/match.ts'
 import { folded } from './markdown.ts'
 import { goes } from './headline.ts'
 import type { Report, Resource } from './report.ts'
@@ -38,10 +39,10 @@ function pullLine({ digests = [], references = [] }: Resource): string[] {
   const real = (text: string) =>
     /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text)
   const digest = digests.find(
-    (one) => real(one) && one.includes('@') && !one.startsWith('localhost/')
+    (one) => real(one) && !isTag(one) && !one.startsWith('localhost/')
   )
   if (digest === undefined) return []
-  const tags = references.filter((one) => real(one) && !one.includes('@'))
+  const tags = references.filter((one) => real(one) && isTag(one))
   const note = tags.length > 0 ? ` # ${tags.slice(0, 3).join(', ')}` : ''
   return [`docker pull ${digest}${note}`]
 }
