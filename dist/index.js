@@ -31641,6 +31641,11 @@ const longestTag = 128;
 const sourceLabel = 'org.opencontainers.image.source';
 const versionLabel = 'org.opencontainers.image.version';
 const projectLabel = 'com.docker.compose.project';
+/** What compose writes on each container that it makes, and on no image. */
+const ownMarks = [
+    'com.docker.compose.container-number',
+    'com.docker.compose.oneoff'
+];
 /** What is wrong with a pattern of tags, or undefined. */
 function problemOfPattern(pattern) {
     const parts = pattern.split('{number}');
@@ -31684,7 +31689,7 @@ function pullRequestRules(scope, { images }) {
         ...find.ofProject(labels),
         // What another compose project made is that one's, whoever uses it.
         ...users
-            .filter((user) => [undefined, user.labels[projectLabel]].includes(labels[projectLabel]))
+            .filter((user) => [undefined, find.projectOf(user)].includes(labels[projectLabel]))
             .flatMap(find.ofContainer)
     ], scope);
     return {
@@ -31750,11 +31755,13 @@ function createFinder(images, { repository, patterns }) {
     const [owner = '', repositoryName = ''] = repository.toLowerCase().split('/');
     const globs = patterns.map(splitPattern);
     const ofTag = numberFinder(globs);
-    const names = [repositoryName, `${owner}-${repositoryName}`].map(slug);
-    const ofName = numberFinder(globs.map(withoutEnds).flatMap(({ before, after }) => names.flatMap((one) => [
+    const finderOf = (...names) => numberFinder(globs.map(withoutEnds).flatMap(({ before, after }) => names.map(slug).flatMap((one) => [
         { before: `${one}-${before}`, after },
         { before, after: `${after}-${one}` }
     ])));
+    const fullName = `${owner}-${repositoryName}`;
+    const ofFullName = finderOf(fullName);
+    const ofName = finderOf(repositoryName, fullName);
     /** By what the label says, or else by whole parts of the path: another owner's `web` is not `acme/web`. */
     function isOurs(reference, labels) {
         const source = labels[sourceLabel];
@@ -31763,8 +31770,7 @@ function createFinder(images, { repository, patterns }) {
         const parts = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(reference);
         // Below a registry, or where the owner is called the same, the first part of several is somebody's name.
         const alone = parts.length === 1 ||
-            (owner !== repositoryName &&
-                parts.join('/') === (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(reference).repository);
+            (owner !== repositoryName && parts.join('/') === (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .repositoryOf */ ._M)(reference));
         return ((parts[0] === repositoryName && alone) ||
             parts.some((part, index) => part === owner && parts[index + 1] === repositoryName));
     }
@@ -31788,20 +31794,52 @@ function createFinder(images, { repository, patterns }) {
             ? ofAll(image.references.map((one) => ofReference(image, one)))
             : ofReference(image, '');
     }
-    function ofContainer({ image, imageReference, labels }) {
+    function ofContainer(container) {
+        const { image, imageReference, labels } = container;
         const { tag, digest } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
         const known = byId.get(image);
         // Started by an ID or a digest, it says as much as the image does. A name by itself means `latest`.
         const byImage = isId(imageReference) || (tag === undefined && digest !== undefined)
             ? known && ofImage(known)
             : ofReference({ references: [imageReference], labels }, tag === undefined ? `${imageReference}:latest` : imageReference);
+        const project = projectOf(container);
+        const found = [...(byImage ?? []), ...finderFor(container)(slug(project))];
+        // Of an image that is not listed nobody knows whether the project is inherited: it counts as one more at the most.
+        return found.length > 0 && !byId.has(image)
+            ? [...found, ...ofProject(labels)]
+            : found;
+    }
+    /**
+     * Finds the numbers in the name of a container's project. A number on another repository's image is that one's, but
+     * where the project has our owner in its name, and that is not what the other one is called.
+     */
+    function finderFor({ imageReference, labels }) {
+        const { tag } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
         const others = !isOurs(imageReference, labels) && ofTag(tag ?? '').length > 0;
-        return [...(byImage ?? []), ...(others ? [] : ofProject(labels))];
+        if (!others)
+            return ofName;
+        const parts = [
+            ...(0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(imageReference),
+            ...pathOfUrl(labels[sourceLabel] ?? '').split('/')
+        ];
+        return parts.map(slug).includes(slug(fullName)) ? () => [] : ofFullName;
+    }
+    /**
+     * The compose project that made a container; empty for none. Compose labels the images that it builds with their
+     * project as well, and what is started from these by other means inherits that. Of an image that is not listed only
+     * the marks of containers tell.
+     */
+    function projectOf({ image, labels }) {
+        const known = byId.get(image);
+        const inherited = known?.labels ?? {};
+        const marks = known ? [projectLabel, ...ownMarks] : ownMarks;
+        const own = marks.some((mark) => labels[mark] !== inherited[mark]);
+        return own ? (labels[projectLabel] ?? '') : '';
     }
     function ofProject(labels) {
         return ofName(slug(labels[projectLabel] ?? ''));
     }
-    return { ofReference, ofImage, ofContainer, ofProject };
+    return { ofReference, ofImage, ofContainer, ofProject, projectOf };
 }
 /** The numbers of all, if each has one. */
 function ofAll(lists) {

@@ -399,10 +399,18 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
         const project = labels['com.docker.compose.project'] ?? ''
         return project.includes('web') ? numbersIn(project) : []
       }
-      const ofContainer = (one: Inventory['containers'][number]) => [
-        ...ofReference(one.imageReference, one.labels),
-        ...ofProject(one.labels)
-      ]
+      const ofContainer = (one: Inventory['containers'][number]) => {
+        const image = inventory.images.find(({ id }) => id === one.image)
+        // What the image has as well is inherited.
+        const projects = [image?.labels, one.labels].map(
+          (labels) => labels?.['com.docker.compose.project']
+        )
+        const own = projects[0] !== projects[1]
+        return [
+          ...ofReference(one.imageReference, one.labels),
+          ...(own ? ofProject(one.labels) : [])
+        ]
+      }
       for (const image of inventory.images) {
         const { labels, references } = image
         const tags = references.filter((one) => !one.includes('@'))

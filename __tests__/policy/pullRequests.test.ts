@@ -1,11 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type {
-  Container,
-  Image,
-  Inventory,
-  Network,
-  Volume
-} from '../../src/policy/inventory.ts'
+import type { Container, Image, Inventory } from '../../src/policy/inventory.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 import {
   findNumbers,
@@ -239,11 +233,57 @@ test.each([
   ['postgres:16', { [project]: 'api-pr-1' }, false],
   // It is of both.
   ['acme/web:pr-1', { [project]: 'web-pr-12' }, false],
-  ['acme/web:pr-12', { [project]: 'web-pr-1' }, false]
+  ['acme/web:pr-12', { [project]: 'web-pr-1' }, false],
+  // The owner's name tells it from others that are called the same.
+  ['ghcr.io/acme/api:pr-7', { [project]: 'acme-web-pr-1' }, true],
+  ['ghcr.io/acme/api:pr-7', { [project]: 'web-pr-1' }, false],
+  // What looks like owner and repository is the name of another one.
+  ['ghcr.io/other/acme-web:pr-1', { [project]: 'acme-web-pr-1' }, false],
+  [
+    'preview:pr-1',
+    {
+      [project]: 'acme-web-pr-1',
+      [source]: 'https://github.com/other/acme-web'
+    },
+    false
+  ]
 ])('a container of %s with labels %j belongs: %s', (name, labels, belongs) => {
-  expect(ofContainer({ imageReference: name, labels })).toMatchObject(
-    belongs ? goes : stays
-  )
+  const parts = { image: 'i', imageReference: name, labels }
+  expect(ofContainer(parts, [image('i')])).toMatchObject(belongs ? goes : stays)
+})
+
+test('a project that a container has of its image is not its own: neither it goes for that, nor what it uses', () => {
+  const labels = { [project]: 'web-pr-1' }
+  const number = 'com.docker.compose.container-number'
+  const of = (own: object, ofImage: Image[]) => {
+    const parts = {
+      ...{ image: 'i', imageReference: 'acme/web:v5', state: 'running' },
+      ...{ labels: { ...labels, ...own }, networks: ['n'], volumes: ['v'] }
+    }
+    const held = {
+      images: ofImage,
+      containers: [container('c', parts)],
+      networks: [network('n', { containers: ['c'] })],
+      volumes: [volume('v')]
+    }
+    return ['c', 'n', 'v'].map((id) =>
+      decide(id, held, {}, { includeVolumes: 'all' })
+    )
+  }
+  const inherited = [image('i', { references: ['acme/web:v5'], labels })]
+  const allStay = ['c', 'n', 'v'].map(() => ({ action: 'keep' }))
+  expect(of({}, inherited)).toMatchObject(allStay)
+  // Of an image that is not listed nobody knows.
+  expect(of({}, [])).toMatchObject(allStay)
+  expect(of({ [number]: '1' }, inherited)).toMatchObject([goes, goes, goes])
+  // An image that was committed from one has all of its labels.
+  const committed = [
+    image('i', {
+      references: ['acme/web:v5'],
+      labels: { ...labels, [number]: '1' }
+    })
+  ]
+  expect(of({ [number]: '1' }, committed)).toMatchObject(allStay)
 })
 
 test.each(['sha256:abcd1234', 'abcd1234', 'acme/web@sha256:d'])(
@@ -322,10 +362,14 @@ function ofThings(
   users: Partial<Container>[] = []
 ) {
   const containers = users.map((parts, index) =>
-    container(`c${index}`, { networks: ['n'], volumes: ['v'], ...parts })
+    container(`c${index}`, {
+      ...{ image: 'i', networks: ['n'], volumes: ['v'] },
+      ...parts
+    })
   )
   const running = containers.filter(({ state }) => state === 'running')
-  const held: { networks: Network[]; volumes: Volume[] } = {
+  const held: Pick<Inventory, 'images' | 'networks' | 'volumes'> = {
+    images: [image('i')],
     networks: [
       network('n', { labels, containers: running.map(({ id }) => id) })
     ],

@@ -1,6 +1,12 @@
 import { keep, list, remove, type Decision } from './decision.ts'
 import type { Container, Image, Inventory } from './inventory.ts'
-import { parseReference, partMatcher, pathOf, type Labels } from './match.ts'
+import {
+  parseReference,
+  partMatcher,
+  pathOf,
+  repositoryOf,
+  type Labels
+} from './match.ts'
 import type { ScopeRules } from './scope.ts'
 
 /** The pull requests of one repository that a run is limited to. */
@@ -25,6 +31,12 @@ const longestTag = 128
 const sourceLabel = 'org.opencontainers.image.source'
 const versionLabel = 'org.opencontainers.image.version'
 const projectLabel = 'com.docker.compose.project'
+
+/** What compose writes on each container that it makes, and on no image. */
+const ownMarks = [
+  'com.docker.compose.container-number',
+  'com.docker.compose.oneoff'
+]
 
 /** What is wrong with a pattern of tags, or undefined. */
 export function problemOfPattern(pattern: string): string | undefined {
@@ -88,9 +100,7 @@ export function pullRequestRules(
         // What another compose project made is that one's, whoever uses it.
         ...users
           .filter((user) =>
-            [undefined, user.labels[projectLabel]].includes(
-              labels[projectLabel]
-            )
+            [undefined, find.projectOf(user)].includes(labels[projectLabel])
           )
           .flatMap(find.ofContainer)
       ],
@@ -185,15 +195,18 @@ function createFinder(
   const [owner = '', repositoryName = ''] = repository.toLowerCase().split('/')
   const globs = patterns.map(splitPattern)
   const ofTag = numberFinder(globs)
-  const names = [repositoryName, `${owner}-${repositoryName}`].map(slug)
-  const ofName = numberFinder(
-    globs.map(withoutEnds).flatMap(({ before, after }) =>
-      names.flatMap((one) => [
-        { before: `${one}-${before}`, after },
-        { before, after: `${after}-${one}` }
-      ])
+  const finderOf = (...names: string[]) =>
+    numberFinder(
+      globs.map(withoutEnds).flatMap(({ before, after }) =>
+        names.map(slug).flatMap((one) => [
+          { before: `${one}-${before}`, after },
+          { before, after: `${after}-${one}` }
+        ])
+      )
     )
-  )
+  const fullName = `${owner}-${repositoryName}`
+  const ofFullName = finderOf(fullName)
+  const ofName = finderOf(repositoryName, fullName)
 
   /** By what the label says, or else by whole parts of the path: another owner's `web` is not `acme/web`. */
   function isOurs(reference: string, labels: Labels): boolean {
@@ -203,8 +216,7 @@ function createFinder(
     // Below a registry, or where the owner is called the same, the first part of several is somebody's name.
     const alone =
       parts.length === 1 ||
-      (owner !== repositoryName &&
-        parts.join('/') === parseReference(reference).repository)
+      (owner !== repositoryName && parts.join('/') === repositoryOf(reference))
     return (
       (parts[0] === repositoryName && alone) ||
       parts.some(
@@ -237,7 +249,8 @@ function createFinder(
       : ofReference(image, '')
   }
 
-  function ofContainer({ image, imageReference, labels }: Container): number[] {
+  function ofContainer(container: Container): number[] {
+    const { image, imageReference, labels } = container
     const { tag, digest } = parseReference(imageReference)
     const known = byId.get(image)
     // Started by an ID or a digest, it says as much as the image does. A name by itself means `latest`.
@@ -248,16 +261,48 @@ function createFinder(
             { references: [imageReference], labels },
             tag === undefined ? `${imageReference}:latest` : imageReference
           )
+    const project = projectOf(container)
+    const found = [...(byImage ?? []), ...finderFor(container)(slug(project))]
+    // Of an image that is not listed nobody knows whether the project is inherited: it counts as one more at the most.
+    return found.length > 0 && !byId.has(image)
+      ? [...found, ...ofProject(labels)]
+      : found
+  }
+
+  /**
+   * Finds the numbers in the name of a container's project. A number on another repository's image is that one's, but
+   * where the project has our owner in its name, and that is not what the other one is called.
+   */
+  function finderFor({ imageReference, labels }: Container) {
+    const { tag } = parseReference(imageReference)
     const others =
       !isOurs(imageReference, labels) && ofTag(tag ?? '').length > 0
-    return [...(byImage ?? []), ...(others ? [] : ofProject(labels))]
+    if (!others) return ofName
+    const parts = [
+      ...pathOf(imageReference),
+      ...pathOfUrl(labels[sourceLabel] ?? '').split('/')
+    ]
+    return parts.map(slug).includes(slug(fullName)) ? () => [] : ofFullName
+  }
+
+  /**
+   * The compose project that made a container; empty for none. Compose labels the images that it builds with their
+   * project as well, and what is started from these by other means inherits that. Of an image that is not listed only
+   * the marks of containers tell.
+   */
+  function projectOf({ image, labels }: Container): string {
+    const known = byId.get(image)
+    const inherited = known?.labels ?? {}
+    const marks = known ? [projectLabel, ...ownMarks] : ownMarks
+    const own = marks.some((mark) => labels[mark] !== inherited[mark])
+    return own ? (labels[projectLabel] ?? '') : ''
   }
 
   function ofProject(labels: Labels): number[] {
     return ofName(slug(labels[projectLabel] ?? ''))
   }
 
-  return { ofReference, ofImage, ofContainer, ofProject }
+  return { ofReference, ofImage, ofContainer, ofProject, projectOf }
 }
 
 /** The numbers of all, if each has one. */
