@@ -34071,10 +34071,15 @@ function jobRules({ before }) {
 function judgeImage({ id, references }, before) {
     const there = before.images.has(id);
     const tags = references.filter((one) => before.references.has(canonical(one)));
-    const kept = new Set(tags.map((one) => (0,match/* parseReference */.F2)(one).repository));
-    const going = references.filter((one) => !tags.includes(one) &&
-        // A digest is of no use but with what it is the digest of.
-        !(isDigest(one) && kept.has((0,match/* parseReference */.F2)(one).repository)));
+    const kept = new Set(tags.map(match/* repositoryOf */._M));
+    const keptByTag = new Set(tags.filter(match/* isTag */.dz).map(match/* repositoryOf */._M));
+    const going = references.filter((one) => {
+        if (tags.includes(one))
+            return false;
+        // A digest is of no use but with what it is the digest of; and the last tag would take the digests along.
+        const goesAlone = (0,match/* isTag */.dz)(one) && keptByTag.has((0,match/* repositoryOf */._M)(one));
+        return goesAlone || !kept.has((0,match/* repositoryOf */._M)(one));
+    });
     const untagged = going.length === references.length;
     if (there && (untagged || going.length === 0))
         return (0,policy_decision/* keep */.aC)('out-of-scope', wasThere);
@@ -34088,9 +34093,6 @@ function judgeImage({ id, references }, before) {
         detail: there ? `tagged since the job began` : came,
         removedReferences: going
     };
-}
-function isDigest(reference) {
-    return (0,match/* parseReference */.F2)(reference).digest !== undefined;
 }
 
 // EXTERNAL MODULE: ./src/policy/pullRequests.ts

@@ -11,6 +11,7 @@ import {
   test
 } from '@jest/globals'
 import { execa } from 'execa'
+import { startRegistry } from '../../scripts/registry.ts'
 import type { Step } from '../../scripts/step.ts'
 import { inputsOf } from '../workflows.ts'
 import {
@@ -215,6 +216,28 @@ test('names that were there before stay, whatever they mean now, and so does wha
     ['used', 'in-use']
   ] as const)
     expect(resource(post, name).reason).toBe(reason)
+})
+
+test('what was pinned by its digest stays, whatever name a job gives it', async () => {
+  const registry = await startRegistry(engine())
+  try {
+    const repository = `${registry.address}/app`
+    await load([{ ...oldImage('app'), references: [`${repository}:1`] }])
+    const pushed = await docker('push', `${repository}:1`)
+    const [digest = ''] = /sha256:[0-9a-f]{64}/.exec(pushed) ?? []
+    const pinned = `${repository}@${digest}`
+    await docker('image', 'rm', `${repository}:1`)
+    await docker('pull', pinned)
+
+    const { post } = await jobThat(async () => {
+      await docker('pull', `${repository}:1`)
+    })
+
+    expect(post).toMatchObject({ exitCode: 0, outputs: { failed: '0' } })
+    await docker('image', 'inspect', pinned)
+  } finally {
+    await registry.stop()
+  }
 })
 
 test('without include-volumes the volumes of a job stay; a dry run removes nothing', async () => {

@@ -62,6 +62,25 @@ test.each([
     { images: ['i'], references: ['app:1'] },
     { action: 'untag', reason: 'job', removedReferences: ['app:2'] }
   ],
+  // The engine would take the digest along with the last tag of its name, and delete it.
+  [
+    'there before by its digest alone, with a new name for that',
+    ['app:2', `app@${digest}`],
+    { images: ['i'], references: [`app@${digest}`] },
+    there
+  ],
+  [
+    'there before by its digest alone, with a new name elsewhere',
+    ['mirror/app:1', `app@${digest}`],
+    { images: ['i'], references: [`app@${digest}`] },
+    { action: 'untag', removedReferences: ['mirror/app:1'] }
+  ],
+  [
+    'there before by its digest and a tag, with a new one',
+    ['app:1', 'app:2', `app@${digest}`],
+    { images: ['i'], references: ['app:1', `app@${digest}`] },
+    { action: 'untag', removedReferences: ['app:2'] }
+  ],
   // The engine would delete it with its last name.
   ['there before, with new names alone', ['app:2'], { images: ['i'] }, there],
   [

@@ -1,6 +1,6 @@
 import { keep, remove, type Decision } from './decision.ts'
 import type { Image } from './inventory.ts'
-import { parseReference } from './match.ts'
+import { isTag, repositoryOf } from './match.ts'
 import { canonical } from './needs.ts'
 import type { ScopeRules } from './scope.ts'
 
@@ -63,13 +63,14 @@ export function jobRules({ before }: Job): ScopeRules {
 function judgeImage({ id, references }: Image, before: Held): Decision {
   const there = before.images.has(id)
   const tags = references.filter((one) => before.references.has(canonical(one)))
-  const kept = new Set(tags.map((one) => parseReference(one).repository))
-  const going = references.filter(
-    (one) =>
-      !tags.includes(one) &&
-      // A digest is of no use but with what it is the digest of.
-      !(isDigest(one) && kept.has(parseReference(one).repository))
-  )
+  const kept = new Set(tags.map(repositoryOf))
+  const keptByTag = new Set(tags.filter(isTag).map(repositoryOf))
+  const going = references.filter((one) => {
+    if (tags.includes(one)) return false
+    // A digest is of no use but with what it is the digest of; and the last tag would take the digests along.
+    const goesAlone = isTag(one) && keptByTag.has(repositoryOf(one))
+    return goesAlone || !kept.has(repositoryOf(one))
+  })
   const untagged = going.length === references.length
   if (there && (untagged || going.length === 0))
     return keep('out-of-scope', wasThere)
@@ -82,8 +83,4 @@ function judgeImage({ id, references }: Image, before: Held): Decision {
     detail: there ? `tagged since the job began` : came,
     removedReferences: going
   }
-}
-
-function isDigest(reference: string): boolean {
-  return parseReference(reference).digest !== undefined
 }
