@@ -33384,15 +33384,25 @@ var external_node_fs_ = __nccwpck_require__(3024);
 
 
 
+/** Where containerd has the images of the containerd store, unless dockerd has started a containerd of its own. */
+const ofContainerd = '/var/lib/containerd';
 /**
  * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
- * on another host or in a virtual machine, or this process in a container.
+ * on another host or in a virtual machine, or this process in a container; or its images may lie on another one.
  */
-async function readDisk(engine, endpoint, platform) {
+async function readDisk(engine, endpoint, { platform, images = ofContainerd } = {}) {
     const away = await whyNotHere(engine, endpoint, platform);
     if (away !== undefined || engine.rootDir === '')
         return undefined;
     try {
+        if (engine.store === 'containerd') {
+            const [own, others] = await Promise.all([
+                (0,promises_.stat)(engine.rootDir),
+                (0,promises_.stat)(images).catch(() => undefined)
+            ]);
+            if (others !== undefined && others.dev !== own.dev)
+                return undefined;
+        }
         const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
         return { free: bavail * bsize, used: (blocks - bfree) * bsize };
     }
@@ -33401,11 +33411,13 @@ async function readDisk(engine, endpoint, platform) {
     }
 }
 /** Why the engine is not on the host that this process sees; undefined where it is. */
-async function whyNotHere({ kernel }, endpoint, platform = process.platform) {
+async function whyNotHere({ name, kernel }, endpoint, platform = process.platform) {
     // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
     if (platform !== 'linux')
         return `this host is no Linux, but ${platform}`;
-    if (!endpoint.startsWith('unix://') || kernel !== (0,external_node_os_.release)())
+    // A socket may be forwarded from a host of the same kind, or be that of an engine in a container.
+    const same = name === (0,external_node_os_.hostname)() && kernel === (0,external_node_os_.release)();
+    if (!endpoint.startsWith('unix://') || !same)
         return 'the engine runs on another host';
     return (await inContainer()) ? 'this runner is in a container' : undefined;
 }

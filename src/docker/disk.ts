@@ -1,23 +1,36 @@
 import { existsSync } from 'node:fs'
-import { readFile, statfs } from 'node:fs/promises'
-import { release } from 'node:os'
+import { readFile, stat, statfs } from 'node:fs/promises'
+import { hostname, release } from 'node:os'
 import type { Engine } from '../policy/inventory.ts'
 
 /** The disk under the engine's data: bytes free for users, and used. */
 export type Disk = { free: number; used: number }
 
+/** Where containerd has the images of the containerd store, unless dockerd has started a containerd of its own. */
+const ofContainerd = '/var/lib/containerd'
+
 /**
  * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
- * on another host or in a virtual machine, or this process in a container.
+ * on another host or in a virtual machine, or this process in a container; or its images may lie on another one.
  */
 export async function readDisk(
   engine: Engine,
   endpoint: string,
-  platform?: string
+  {
+    platform,
+    images = ofContainerd
+  }: { platform?: string; images?: string } = {}
 ): Promise<Disk | undefined> {
   const away = await whyNotHere(engine, endpoint, platform)
   if (away !== undefined || engine.rootDir === '') return undefined
   try {
+    if (engine.store === 'containerd') {
+      const [own, others] = await Promise.all([
+        stat(engine.rootDir),
+        stat(images).catch(() => undefined)
+      ])
+      if (others !== undefined && others.dev !== own.dev) return undefined
+    }
     const { bavail, bfree, blocks, bsize } = await statfs(engine.rootDir)
     return { free: bavail * bsize, used: (blocks - bfree) * bsize }
   } catch {
@@ -27,13 +40,15 @@ export async function readDisk(
 
 /** Why the engine is not on the host that this process sees; undefined where it is. */
 export async function whyNotHere(
-  { kernel }: Pick<Engine, 'kernel'>,
+  { name, kernel }: Pick<Engine, 'name' | 'kernel'>,
   endpoint: string,
   platform: string = process.platform
 ): Promise<string | undefined> {
   // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
   if (platform !== 'linux') return `this host is no Linux, but ${platform}`
-  if (!endpoint.startsWith('unix://') || kernel !== release())
+  // A socket may be forwarded from a host of the same kind, or be that of an engine in a container.
+  const same = name === hostname() && kernel === release()
+  if (!endpoint.startsWith('unix://') || !same)
     return 'the engine runs on another host'
   return (await inContainer()) ? 'this runner is in a container' : undefined
 }
