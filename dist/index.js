@@ -33208,12 +33208,26 @@ function builderOptions(builder) {
     return { env: { BUILDX_BUILDER: builder }, elsewhere: true };
 }
 /**
- * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
- * it there is only `system df`, which also measures every volume, and so is not waited for long.
+ * Whether a builder that somebody made has the name of the engine's own, which is that of the context: buildx looks
+ * among those first. `default` it gives to no other.
+ */
+async function isAnothers(docker, builder) {
+    if (builder === 'default')
+        return false;
+    const output = await (0,cli/* orNothing */.bR)(docker(['buildx', 'inspect', builder], { elsewhere: true }));
+    const [, driver] = /^Driver:\s*(\S+)/m.exec(output?.stdout ?? '') ?? [];
+    return driver !== undefined && driver !== 'docker';
+}
+/**
+ * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost, called by
+ * its own name: its alias `builder` starts a process more, and in CLIs of 20.10 knows no `du`. Without it there is only
+ * `system df`, which also measures every volume, and so is not waited for long.
  */
 async function listBuildCache(docker, engine, builder) {
+    if (await isAnothers(docker, builder))
+        return undefined;
     const options = { limit: costlyLimit, ...builderOptions(builder) };
-    const output = await (0,cli/* orNothing */.bR)(docker(['builder', 'du', '--verbose'], options));
+    const output = await (0,cli/* orNothing */.bR)(docker(['buildx', 'du', '--verbose'], options));
     if (output === undefined)
         return undefined;
     if (output.exitCode === 0)
@@ -33276,7 +33290,10 @@ function readCacheRecords(text) {
         shared: field('Shared'),
         type: field('Type'),
         description: field('Description'),
-        parents: field('Parents').split(' ').filter(Boolean),
+        // Older buildx: `Parent: a,b`.
+        parents: `${field('Parents')} ${field('Parent')}`
+            .split(/[\s,]+/)
+            .filter(Boolean),
         idle: (0,units/* parseHumanAge */.Ki)(field('Last used'))
     })));
     const added = (0,policy_decision/* sum */.cz)(records?.map(({ bytes }) => bytes) ?? []);
@@ -33325,6 +33342,8 @@ function pruneArguments(until, keep) {
 }
 /** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
 async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
+    if (await isAnothers(docker, builder))
+        return changed(`the builder ${builder} of buildx has the name of the context and is not the engine's own`);
     // What was used since the listing is not in the plan.
     const idle = until + Date.now() - lookedAt;
     const output = await docker(pruneArguments(idle, keep), {

@@ -71,6 +71,7 @@ try {
   )
   const text = JSON.stringify([...recorded.values()])
     .replaceAll(engine.folder, '/engine')
+    .replaceAll(folder, '/config')
     .replaceAll(hostname(), 'runner')
     .replaceAll(release(), '6.1.0')
   await writeFile(file, await format(text, { parser: 'json' }))

@@ -118,6 +118,14 @@ test('the records of buildx du', () => {
   expect(readCacheRecords(totals('0B'))).toEqual([])
 })
 
+test.each([
+  ['newer', { Parents: '\n - def\n - ghi' }],
+  ['older', { Parent: 'def,ghi' }]
+])('the parents of a record, as %s buildx has them', (_, parents) => {
+  const text = [block('abc', '5MB', parents), totals('5MB')].join('\n\n')
+  expect(readCacheRecords(text)).toMatchObject([{ parents: ['def', 'ghi'] }])
+})
+
 test('what a build ran does not pass for records: its text of several lines stands in the description', () => {
   const harmless = { Description: 'exec sh -c\n\nSize:\t9GB\nType: internal\n' }
   expect(

@@ -572,7 +572,7 @@ test.each(names)(
     const recording = recordings.get(name) ?? []
     const cache = cacheOf(await readAll(replay(recording)))
     const cacheCommand = recording.some(({ args }) => args[1] === 'du')
-      ? 'builder du'
+      ? 'buildx du'
       : 'system df'
     let read = 0
     let refused = 0
@@ -614,7 +614,7 @@ test.each(names)(
           // Figures may be left out, but are not made up.
           const records = cacheOf(got)
           const nothing = changed.stdout.trim() === '' ? [[]] : []
-          if (command === 'builder du')
+          if (command === 'buildx du')
             expect([cache, undefined, ...nothing]).toContainEqual(records)
           else if (command === cacheCommand)
             for (const { bytes } of records ?? [])

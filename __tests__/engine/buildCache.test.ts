@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect } from '@jest/globals'
+import { createCli } from '../../scripts/fixtures.ts'
 import {
   dockerWith,
   findOtherClis,
@@ -155,7 +156,32 @@ test('filters in config.json that contradict until are a warning, and the rest g
   })
   expect(resource(done, 'unused').outcome).toBe('removed')
   expect(await cached()).toEqual(['layer'])
-}, 60_000)
+})
+
+test('a builder that has the name of the context is not asked for the cache of the engine', async () => {
+  await fillCache('layer', 1)
+  await docker('network', 'create', 'unused')
+  const env = {
+    PATH: `${dirname(clis.new)}:${process.env['PATH'] ?? ''}`,
+    DOCKER_CONFIG: await makeDockerConfig(join(folder, 'named'), {
+      plugin: clis.buildx
+    })
+  }
+  const cli = createCli({ ...engine(), docker: clis.new }, env)
+  await cli('buildx', 'create', '--name', 'ci', '--driver', 'docker-container')
+  await cli('context', 'create', 'ci', '--docker', `host=${engine().host}`)
+
+  const done = await step(
+    { 'keep-last': '0', until: '0s', 'protected-images': 'busybox' },
+    { ...env, DOCKER_HOST: '', DOCKER_CONTEXT: 'ci' }
+  )
+
+  expect(done.exitCode).toBe(0)
+  expect(done.stdout).toMatch(/^::warning::The build cache .*builder ci/m)
+  expect(resource(done, 'build-cache').outcome).toBe('kept')
+  expect(resource(done, 'unused').outcome).toBe('removed')
+  expect(await cached()).toEqual(['layer'])
+})
 
 test('build cache that is not included stays', async () => {
   await fillCache('layer', 1)

@@ -18,18 +18,31 @@ function builderOptions(builder: string): CallOptions {
 }
 
 /**
- * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost; without
- * it there is only `system df`, which also measures every volume, and so is not waited for long.
+ * Whether a builder that somebody made has the name of the engine's own, which is that of the context: buildx looks
+ * among those first. `default` it gives to no other.
+ */
+async function isAnothers(docker: Docker, builder: string): Promise<boolean> {
+  if (builder === 'default') return false
+  const output = await orNothing(
+    docker(['buildx', 'inspect', builder], { elsewhere: true })
+  )
+  const [, driver] = /^Driver:\s*(\S+)/m.exec(output?.stdout ?? '') ?? []
+  return driver !== undefined && driver !== 'docker'
+}
+
+/**
+ * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost, called by
+ * its own name: its alias `builder` starts a process more, and in CLIs of 20.10 knows no `du`. Without it there is only
+ * `system df`, which also measures every volume, and so is not waited for long.
  */
 export async function listBuildCache(
   docker: Docker,
   engine: Engine,
   builder: string
 ): Promise<CacheRecord[] | undefined> {
+  if (await isAnothers(docker, builder)) return undefined
   const options = { limit: costlyLimit, ...builderOptions(builder) }
-  const output = await orNothing(
-    docker(['builder', 'du', '--verbose'], options)
-  )
+  const output = await orNothing(docker(['buildx', 'du', '--verbose'], options))
   if (output === undefined) return undefined
   if (output.exitCode === 0) return readCacheRecords(output.stdout)
   const usage = await readDiskUsage(docker)
@@ -117,7 +130,10 @@ export function readCacheRecords(text: string): CacheRecord[] | undefined {
         shared: field('Shared'),
         type: field('Type'),
         description: field('Description'),
-        parents: field('Parents').split(' ').filter(Boolean),
+        // Older buildx: `Parent: a,b`.
+        parents: `${field('Parents')} ${field('Parent')}`
+          .split(/[\s,]+/)
+          .filter(Boolean),
         idle: parseHumanAge(field('Last used'))
       })
     )
@@ -195,6 +211,10 @@ export async function pruneBuildCache({
   keep,
   configFolder
 }: PruneOptions): Promise<Fate> {
+  if (await isAnothers(docker, builder))
+    return changed(
+      `the builder ${builder} of buildx has the name of the context and is not the engine's own`
+    )
   // What was used since the listing is not in the plan.
   const idle = until + Date.now() - lookedAt
   const output = await docker(pruneArguments(idle, keep), {
