@@ -30934,7 +30934,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(663);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(1012);
 
 
 
@@ -31091,9 +31091,9 @@ __webpack_async_result__();
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Ko: () => (/* binding */ readInputs),
 /* harmony export */   NT: () => (/* binding */ defaults),
-/* harmony export */   dz: () => (/* binding */ InputError)
+/* harmony export */   dz: () => (/* binding */ InputError),
+/* harmony export */   wQ: () => (/* binding */ schema)
 /* harmony export */ });
-/* unused harmony export schema */
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8161);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
@@ -31434,8 +31434,9 @@ const removeReasons = [
     'pull-request',
     'job'
 ];
-function keep(reason, detail) {
-    return { action: 'keep', reason, detail };
+function keep(reason, detail, input) {
+    const kept = { action: 'keep', reason, detail };
+    return input === undefined ? kept : { ...kept, input };
 }
 function remove(reason, detail) {
     return { action: 'remove', reason, detail };
@@ -31932,9 +31933,19 @@ function headline({ report, disk }) {
         return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
     const what = describeGoing(report).join(', ') || 'nothing went';
     const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
-    const bytes = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(dryRun ? totals.plannedBytes : totals.reclaimedBytes), resources.some((one) => goes(one) && one.estimated));
-    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}${limited ? ` of ${scope}` : ''}: ` +
+    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
         `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`);
+}
+function describeReclaimed(report) {
+    const { totals, dryRun, resources } = report;
+    const going = resources.filter(goes);
+    const bytes = dryRun ? totals.plannedBytes : totals.reclaimedBytes;
+    const unknown = going.some((one) => one.bytes === null && one.bytesAtMost === undefined);
+    if (bytes === 0 && unknown)
+        return 'an unknown amount';
+    const estimated = going.some((one) => one.estimated);
+    const more = unknown ? ' or more' : upTo(report);
+    return `${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated)}${more}`;
 }
 /** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
 function describeTime(milliseconds) {
@@ -31993,6 +32004,7 @@ function formatShare(share) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   M0: () => (/* binding */ bar),
 /* harmony export */   TM: () => (/* binding */ folded),
+/* harmony export */   Vx: () => (/* binding */ describeSum),
 /* harmony export */   cg: () => (/* binding */ tableThatFits),
 /* harmony export */   jA: () => (/* binding */ estimate),
 /* harmony export */   nI: () => (/* binding */ describeBytes),
@@ -32044,6 +32056,13 @@ function describeBytes({ bytes, bytesAtMost, estimated }) {
     return bytesAtMost === undefined
         ? certain
         : `${certain}, up to ${figure((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytesAtMost))}`;
+}
+/** A sum for a cell; where a part of it is unknown, it is that at the least. */
+function describeSum(bytes, { unknown, estimated }) {
+    if (bytes === 0 && unknown)
+        return 'unknown';
+    const sized = figure(estimate((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated));
+    return `${sized}${unknown ? ' or more' : ''}`;
 }
 /** Marks a figure that is an estimate. */
 function estimate(text, estimated) {
@@ -32250,9 +32269,9 @@ function whatCell(resource) {
 function nameCell(resource, longest = 120) {
     return (0,report_text/* code */.aY)(shortened(nameOf(resource)), longest);
 }
-/** What a reader knows it by: all references of an image that goes, or those that it loses. */
-function nameOf({ name, references, removedReferences, action }) {
-    if (action === 'untag' && removedReferences)
+/** What a reader knows it by: all references of an image that goes or stays, or those that it loses. */
+function nameOf({ name, references, removedReferences, outcome }) {
+    if (['planned', 'untagged'].includes(outcome) && removedReferences)
         return removedReferences.join(', ');
     const tags = references?.filter(match/* isTag */.dz) ?? [];
     return tags.length > 0 ? tags.join(', ') : name;
@@ -32266,7 +32285,6 @@ function shortened(text) {
 }
 
 ;// CONCATENATED MODULE: ./src/report/sections.ts
-
 
 
 
@@ -32290,7 +32308,10 @@ function renderKinds({ resources, dryRun }) {
             [
                 kind === 'build-cache' ? noun : `${noun}s`,
                 ...shown.map(([column]) => number(column)),
-                describeSum(ofKind),
+                (0,markdown/* describeSum */.Vx)(bytes, {
+                    unknown: ofKind.some((one) => one.bytes === null),
+                    estimated: ofKind.some((one) => one.estimated)
+                }),
                 ...(all > 0 ? [(0,markdown/* bar */.M0)(bytes / all)] : [])
             ]
         ];
@@ -32317,15 +32338,6 @@ function columnOf({ action, outcome }) {
     if (outcome !== 'planned')
         return outcome;
     return action === 'untag' ? 'untagged' : 'removed';
-}
-function describeSum(resources) {
-    const bytes = (0,decision/* sum */.cz)(resources.map((one) => one.bytes ?? 0));
-    const unknown = resources.some((one) => one.bytes === null);
-    if (bytes === 0 && unknown)
-        return 'unknown';
-    const estimated = resources.some((one) => one.estimated);
-    const sized = (0,markdown/* figure */.vP)((0,markdown/* estimate */.jA)((0,units/* formatSize */.Xq)(bytes), estimated));
-    return `${sized}${unknown ? ' or more' : ''}`;
 }
 /** Failures with the engine's words. */
 function renderFailures({ resources }) {
@@ -32390,13 +32402,13 @@ function renderStays({ resources, dryRun }, inputs, held) {
         .map(([reason, group]) => ({
         reason,
         group,
-        bytes: held.get(reason) ?? 0
+        ...(held.get(reason) ?? { bytes: 0, unknown: false })
     }))
         .sort((a, b) => b.bytes - a.bytes || b.group.length - a.group.length)
-        .map(({ reason, group, bytes }) => [
-        [reason, ...inputCells(reason, group, inputs)].join(' '),
+        .map(({ reason, group, bytes, unknown }) => [
+        [reason, ...inputCells(group, inputs)].join(' '),
         group.length,
-        (0,markdown/* figure */.vP)((0,units/* formatSize */.Xq)(bytes)),
+        (0,markdown/* describeSum */.Vx)(bytes, { unknown }),
         describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
     ]);
     const head = ['reason', 'resources:', 'hold:', 'longest idle:'];
@@ -32428,32 +32440,12 @@ function renderLargestKept(kept, dryRun) {
 function describeIdle(milliseconds) {
     return milliseconds < 0 ? 'unknown' : (0,markdown/* figure */.vP)((0,units/* formatDuration */.a3)(milliseconds));
 }
-/** The inputs that hold what stays for a reason, as they were given. */
-function inputCells(reason, resources, inputs) {
-    const names = reason === 'not-included'
-        ? [...new Set(resources.map(({ kind }) => includes[kind]))]
-        : (inputsOf[reason] ?? []);
+/** The inputs that hold some of what stays, as they were given. */
+function inputCells(resources, inputs) {
+    const names = [...new Set(resources.flatMap(({ heldBy }) => heldBy ?? []))];
     const given = names.map((name) => (0,report_text/* code */.aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
     return given.length > 0 ? [`(${given.join(', ')})`] : [];
 }
-const inputsOf = {
-    'keep-last': ['keep-last'],
-    recent: ['until'],
-    'unknown-age': ['until'],
-    'protected-label': ['protected-labels'],
-    'protected-image': ['protected-images'],
-    'named-volume': ['include-volumes'],
-    'out-of-scope': ['scope'],
-    budget: ['timeout']
-};
-const includes = {
-    image: 'include-images',
-    container: 'include-containers',
-    network: 'include-networks',
-    volume: 'include-volumes',
-    builder: 'include-builders',
-    'build-cache': 'include-build-cache'
-};
 
 ;// CONCATENATED MODULE: ./src/report/summary.ts
 
@@ -32583,7 +32575,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 663:
+/***/ 1012:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -34408,7 +34400,7 @@ function keepByGuard(volume, context) {
         return undefined;
     // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
     if (!anonymous && podman)
-        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told');
+        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told', null);
     if (!anonymous && policy.includeVolumes !== 'all')
         return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
     if (policy.scope.kind !== 'engine')
@@ -34419,9 +34411,9 @@ function keepByGuard(volume, context) {
 /** Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean. */
 function keepElsewhere({ driver, options }) {
     if (driver !== 'local')
-        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${driver}, not local`);
+        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${driver}, not local`, null);
     return Object.keys(options).length > 0
-        ? (0,policy_decision/* keep */.aC)('not-included', 'it has driver options')
+        ? (0,policy_decision/* keep */.aC)('not-included', 'it has driver options', null)
         : undefined;
 }
 /** No date that Docker knows tells when a named volume was last used: it must have been watched for that long. */
@@ -34534,7 +34526,7 @@ function keepAsNotIncluded({ policy, engine }) {
         return (0,policy_decision/* keep */.aC)('not-included', 'include-builders is false');
     // It takes a name that is gone for the start of another: no volume of a name can go there.
     return engine.kind === 'podman'
-        ? (0,policy_decision/* keep */.aC)('not-included', 'on Podman, builders are left alone')
+        ? (0,policy_decision/* keep */.aC)('not-included', 'on Podman, builders are left alone', null)
         : undefined;
 }
 /** A build, or whoever else talks to a builder, is a process that `docker exec` runs in it. */
@@ -35240,22 +35232,26 @@ function createAct(options) {
                 ? 'the engine was still removing records when the time was up'
                 : broken.message;
             settle(item, late
-                ? { outcome: 'kept', reason: 'budget', detail }
+                ? { outcome: 'kept', reason: 'budget', detail, heldBy: 'timeout' }
                 : { outcome: 'failed', detail });
         }
     }
     /** Settles what was not come to. */
     function finish(items) {
+        // Nor is it the engine's fault that a call was ended with the time of the step.
+        const late = fatal?.kind === 'no-answer' && Date.now() >= deadline;
+        const failed = fatal !== undefined && !late;
         const why = signal.aborted
             ? 'the run was cancelled'
-            : fatal
+            : failed
                 ? 'the engine failed'
                 : 'the time was up';
         for (const item of items)
             settle(item, {
                 outcome: 'kept',
                 reason: 'budget',
-                detail: `not done: ${why}`
+                detail: `not done: ${why}`,
+                ...(!signal.aborted && !failed && { heldBy: 'timeout' })
             });
         return { results: [...results.values()], fatal, cacheAfter };
     }
@@ -36244,10 +36240,10 @@ function decideBuildCache({ records }, imagesGo, { policy, now, scope }) {
     if (possible.length === 0)
         return stays((0,policy_decision/* keep */.aC)('recent', records.length === 0
             ? 'it is empty'
-            : `none of its ${records.length} records can go yet`));
+            : `none of its ${records.length} records can go yet`, pool.length === 0 ? null : undefined));
     const kept = policy.buildCacheKeep;
     if (kept > 0 && total(pool) <= kept)
-        return stays((0,policy_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`));
+        return stays((0,policy_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`, 'build-cache-keep'));
     const number = `${possible.length} of ${records.length} records`;
     return {
         decision: (0,policy_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
@@ -36817,8 +36813,10 @@ function scopeLines({ scope, keepLast, until }, { 'keep-last': newest, until: id
     if (scope.kind === 'engine')
         return [];
     const off = [
-        ...(keepLast === 0 ? [`keep-last: ${newest}`] : []),
-        ...('duration' in until && until.duration === 0 ? [`until: ${idle}`] : [])
+        ...(keepLast === Number(newest) ? [] : [`keep-last: ${newest}`]),
+        ...('duration' in until && until.duration !== (0,units/* parseDuration */.E9)(idle)
+            ? [`until: ${idle}`]
+            : [])
     ];
     return [
         `Scope: ${describeScope(scope)}`,
@@ -36920,7 +36918,7 @@ function withMore({ inventory, sizes }, resources) {
         image: (id) => ofImages.get(id),
         volume: (id) => sizes.volumes.get(id),
         // What an image shares counts with that image.
-        'build-cache': () => (0,policy_decision/* sum */.cz)(cached.map(({ bytes }) => bytes))
+        'build-cache': () => inventory.buildCache.records && (0,policy_decision/* sum */.cz)(cached.map(({ bytes }) => bytes))
     };
     return resources.map((one) => {
         const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined;
@@ -36941,7 +36939,7 @@ function leftImages({ images }, resources) {
     const ids = new Set(gone.map(({ id }) => id));
     return images.filter(({ id }) => !ids.has(id));
 }
-/** What the removal of all that stays for a reason would free, in bytes, as far as it is known. */
+/** Sums up what stays by its reason. Networks hold nothing; volumes and containers are not measured in every run. */
 function heldBytes(inventory, resources) {
     const left = leftImages(inventory, resources);
     const kept = resources.filter(({ outcome }) => outcome === 'kept');
@@ -36951,7 +36949,8 @@ function heldBytes(inventory, resources) {
         const freed = freedByRemoval(left, images.map(({ id }) => id));
         const own = others.map(({ ownBytes = 0 }) => ownBytes);
         const bytes = [...freed.values()].map((one) => one.bytes);
-        return [reason, (0,policy_decision/* sum */.cz)([...bytes, ...own])];
+        const unknown = others.some(({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined);
+        return [reason, { bytes: (0,policy_decision/* sum */.cz)([...bytes, ...own]), unknown }];
     }));
 }
 
@@ -36974,7 +36973,39 @@ function duration(params) {
     return core._isoDuration(ZodISODuration, params);
 }
 
+;// CONCATENATED MODULE: ./src/report/inputs.ts
+const inputOf = {
+    'keep-last': 'keep-last',
+    recent: 'until',
+    'unknown-age': 'until',
+    'protected-label': 'protected-labels',
+    'protected-image': 'protected-images',
+    'named-volume': 'include-volumes',
+    'out-of-scope': 'scope'
+};
+const includes = {
+    image: 'include-images',
+    container: 'include-containers',
+    network: 'include-networks',
+    volume: 'include-volumes',
+    builder: 'include-builders',
+    'build-cache': 'include-build-cache'
+};
+/** The input that holds what stays by a decision, where one does. */
+function inputThatHolds(kind, decision) {
+    if (decision.action !== 'keep')
+        return undefined;
+    const { reason, input } = decision;
+    if (input !== undefined)
+        return input ?? undefined;
+    return reason === 'not-included' ? includes[kind] : inputOf[reason];
+}
+
 ;// CONCATENATED MODULE: ./src/report/report.ts
+
+
+
+
 
 
 
@@ -37011,6 +37042,10 @@ const resourceSchema = schemas/* object */.Ikc({
     ownBytes: bytes
         .optional()
         .describe('What stays: what its removal alone would free, where that is known, with what the build cache has of it.'),
+    heldBy: inputs/* schema */.wQ
+        .keyof()
+        .optional()
+        .describe('What stays: the input that holds it, where one does.'),
     idle: schemas/* number */.aig()
         .nullable()
         .describe('Milliseconds since its last use; null where nothing tells.'),
@@ -37060,9 +37095,13 @@ function makeReport(facts) {
     const { engine, plan, removal } = facts;
     const results = new Map(removal?.results.map((result) => [result.item, result]));
     const freed = freedInAll(facts);
-    const resources = withMore(facts, plan.items.map((item) => removal === undefined
-        ? makePlanned(item)
-        : makeDone(item, results.get(item), freed)));
+    const busy = usedNow(facts.inventory);
+    const resources = withMore(facts, plan.items.map((item) => ({
+        ...(removal === undefined
+            ? makePlanned(item)
+            : makeDone(item, results.get(item), freed)),
+        ...(busy.has(item.id) && { idle: 0 })
+    })));
     return {
         version: 1,
         dryRun: removal === undefined,
@@ -37078,6 +37117,24 @@ function makeReport(facts) {
         resources,
         totals: makeTotals(facts, resources)
     };
+}
+/** What a running container is or needs, by ID, or by name: whatever its dates are, it is not idle. */
+function usedNow({ containers, images, networks, volumes }) {
+    // A builder that runs without a client is.
+    const running = containers.filter((one) => isRunning(one) && !isBuilder(one));
+    const needs = needsOf(running, { containers, images });
+    const used = [
+        ...networks.filter((one) => usersOfNetwork(one, needs).length > 0),
+        ...running
+    ];
+    return new Set([
+        ...used.map(({ id }) => id),
+        ...volumes
+            .filter((one) => usersOfVolume(one, needs).length > 0)
+            .map(({ name }) => name),
+        ...needs.images.keys(),
+        ...needs.containers.keys()
+    ]);
 }
 function makeTotals({ plan, disk }, resources) {
     const removed = resources.filter(({ outcome }) => outcome === 'removed');
@@ -37116,6 +37173,7 @@ function freedInAll({ inventory, sizes, removal }) {
 }
 function common(item) {
     const { kind, id, name, references, volume, decision, age } = item;
+    const heldBy = inputThatHolds(kind, decision);
     return {
         kind,
         id,
@@ -37125,6 +37183,7 @@ function common(item) {
         action: decision.action,
         reason: decision.reason,
         detail: decision.detail,
+        ...(heldBy !== undefined && { heldBy }),
         idle: age === 'unknown' ? null : age.idle
     };
 }
@@ -37142,12 +37201,13 @@ function makePlanned(item) {
     };
 }
 function makeDone(item, result, freed) {
-    const { outcome = 'kept', reason, detail, removedReferences } = result ?? {};
+    const { outcome = 'kept', reason, detail, heldBy, removedReferences } = result ?? {};
     return {
         ...common(item),
         outcome,
         ...(reason && { reason }),
         ...(detail !== undefined && { detail }),
+        ...(heldBy && { heldBy }),
         ...(outcome === 'removed' ? freedBy(item, result, freed) : { bytes: 0 }),
         ...(removedReferences && { removedReferences })
     };
@@ -37566,7 +37626,7 @@ async function cleanUp(step, looked, { policy, problems }) {
     const failure = describeFailure(report, removal, world.signal);
     const warnings = [
         ...problems,
-        ...collectWarnings(looked, plan, report, texts, failure)
+        ...collectWarnings(looked, plan, report, texts)
     ];
     for (const warning of warnings)
         world.log.warning(warning);
@@ -37798,16 +37858,16 @@ function describeFailure({ resources, totals }, removal, signal) {
         `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
             `The first: ${first.kind} ${first.name}: ${first.detail}`);
 }
-function collectWarnings({ inventory }, { unmatched }, { resources }, texts, failure) {
-    const late = resources.filter(({ reason }) => reason === 'budget').length;
+function collectWarnings({ inventory }, { unmatched }, { resources }, texts) {
+    const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length;
     const cache = resources.find(({ kind }) => kind === 'build-cache');
     return [
         ...unmatched
             // The default is there for whoever wants to use it, and most do not.
-            .filter(({ input }) => texts[input] !== inputs/* defaults */.NT[input])
+            .filter(({ input, pattern }) => pattern !== inputs/* defaults */.NT[input])
             .map(({ input, pattern }) => `${input}: nothing on this engine matches ${pattern}. Is it a typo that protects nothing?`),
         ...inventory.unreadable.map((name) => `The engine cannot tell of ${name}: it is left alone.`),
-        ...(late > 0 && failure === undefined
+        ...(late > 0
             ? [
                 `The time was up (timeout: ${texts.timeout}): ${(0,report_text/* count */.U9)(late, 'planned removal')} not done.`
             ]

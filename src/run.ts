@@ -228,7 +228,7 @@ async function cleanUp(
   const failure = describeFailure(report, removal, world.signal)
   const warnings = [
     ...problems,
-    ...collectWarnings(looked, plan, report, texts, failure)
+    ...collectWarnings(looked, plan, report, texts)
   ]
   for (const warning of warnings) world.log.warning(warning)
   world.log.info(headline({ report, disk }))
@@ -560,15 +560,14 @@ function collectWarnings(
   { inventory }: Looked,
   { unmatched }: Plan,
   { resources }: Report,
-  texts: InputTexts,
-  failure: string | undefined
+  texts: InputTexts
 ): string[] {
-  const late = resources.filter(({ reason }) => reason === 'budget').length
+  const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length
   const cache = resources.find(({ kind }) => kind === 'build-cache')
   return [
     ...unmatched
       // The default is there for whoever wants to use it, and most do not.
-      .filter(({ input }) => texts[input] !== defaults[input])
+      .filter(({ input, pattern }) => pattern !== defaults[input])
       .map(
         ({ input, pattern }) =>
           `${input}: nothing on this engine matches ${pattern}. Is it a typo that protects nothing?`
@@ -576,7 +575,7 @@ function collectWarnings(
     ...inventory.unreadable.map(
       (name) => `The engine cannot tell of ${name}: it is left alone.`
     ),
-    ...(late > 0 && failure === undefined
+    ...(late > 0
       ? [
           `The time was up (timeout: ${texts.timeout}): ${count(late, 'planned removal')} not done.`
         ]

@@ -188,7 +188,10 @@ test.each([
     for (const containers of [[builder()], []])
       expect(
         decisionOf({ containers, volumes: [{ ...state, ...parts }] })
-      ).toMatchObject({ action: 'keep', reason: 'not-included', detail })
+      ).toMatchObject({
+        ...{ action: 'keep', reason: 'not-included', detail },
+        input: null
+      })
   }
 )
 

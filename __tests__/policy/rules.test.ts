@@ -392,7 +392,12 @@ test('build-cache-keep is taken off what can go', () => {
     bytesAtMost: 50
   })
   expect(cache(300)).toMatchObject({
-    decision: { action: 'keep', reason: 'recent' }
+    decision: { action: 'keep', reason: 'recent', input: 'build-cache-keep' }
+  })
+  const shared = [cacheRecord({ shared: true })]
+  const held = inventory({ buildCache: { records: shared } })
+  expect(makePlan(held, policy()).items.at(-1)).toMatchObject({
+    decision: { action: 'keep', reason: 'recent', input: null }
   })
 })
 

@@ -16,5 +16,8 @@ test('the log says what the run is limited to, and what is off there', () => {
   expect(scopeLines(given, inputs)).toEqual([
     'Scope: pull request 1 of acme/web'
   ])
+  // The same as where it is off, but somebody wants it so.
+  const zero = { ...defaults, 'keep-last': '0', until: '0s' }
+  expect(scopeLines(off, zero)).toEqual(['Scope: pull request 1 of acme/web'])
   expect(scopeLines(policy(), defaults)).toEqual([])
 })

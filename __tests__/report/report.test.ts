@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Removal, Result } from '../../src/docker/removal.ts'
+import { keep } from '../../src/policy/decision.ts'
 import type { PlanItem } from '../../src/policy/plan.ts'
 import { heldBytes } from '../../src/report/held.ts'
 import {
@@ -9,11 +10,13 @@ import {
 } from '../../src/report/report.ts'
 import {
   cacheRecord,
+  container,
   image,
   inventory,
   item,
   kept,
-  resource
+  resource,
+  volume
 } from '../builders.ts'
 
 const untagging: PlanItem = {
@@ -157,6 +160,49 @@ test('a report fits its schema, with what cannot be read as null', () => {
   })
 })
 
+test('what stays has the input that holds it', () => {
+  const heldBy = (item: PlanItem, removal?: Removal) =>
+    report([item], removal).resources[0]?.heldBy
+  const by = (kind: PlanItem['kind'], ...decision: Parameters<typeof keep>) =>
+    heldBy(item(kind, 'x', keep(...decision)))
+  expect(by('image', 'keep-last', 'new')).toBe('keep-last')
+  expect(by('image', 'in-use', 'by a container')).toBeUndefined()
+  expect(by('network', 'not-included', 'no')).toBe('include-networks')
+  expect(by('volume', 'not-included', 'its driver', null)).toBeUndefined()
+  const small = ['recent', 'small', 'build-cache-keep'] as const
+  expect(by('build-cache', ...small)).toBe('build-cache-keep')
+  const going = item('image', '1')
+  expect(heldBy(going)).toBeUndefined()
+  const late = { outcome: 'kept', reason: 'budget', heldBy: 'timeout' } as const
+  expect(heldBy(going, done({ item: going, ...late }))).toBe('timeout')
+})
+
+test('what a running container is or needs is not idle', () => {
+  const web = container('c', { state: 'running', image: '1', volumes: ['v'] })
+  const builder = { state: 'running', name: 'buildx_buildkit_b0' }
+  const { resources } = makeReport({
+    ...reportFacts,
+    inventory: inventory({
+      images,
+      containers: [web, container('b', builder)],
+      volumes: [volume('v')]
+    }),
+    plan: {
+      ...reportFacts.plan,
+      items: [
+        ...['1', '2'].map((id) => item('image', id, kept)),
+        ...['c', 'b'].map((id) => item('container', id, kept)),
+        item('volume', 'v', kept)
+      ]
+    }
+  })
+  const idle = (id: string) => resources.find((one) => one.id === id)?.idle
+  const busy = ['1', 'c', 'v'].map(idle)
+  expect(busy).toEqual([0, 0, 0])
+  expect(idle('2')).toBeGreaterThan(0)
+  expect(idle('b')).toBeGreaterThan(0)
+})
+
 test('what is held back for a reason is what its removal would free', () => {
   const stays = (id: string, parts: object) =>
     resource({ id, outcome: 'kept', ...parts })
@@ -164,12 +210,14 @@ test('what is held back for a reason is what its removal would free', () => {
     stays('1', { reason: 'keep-last' }),
     stays('2', { reason: 'budget' }),
     stays('v', { kind: 'volume', reason: 'recent', ownBytes: 5 }),
-    stays('w', { kind: 'volume', reason: 'recent' })
+    stays('w', { kind: 'volume', reason: 'recent' }),
+    stays('n', { kind: 'network', reason: 'built-in' })
   ])
   expect([...held]).toEqual([
-    ['keep-last', 10],
-    ['budget', 0],
-    ['recent', 5]
+    ['keep-last', { bytes: 10, unknown: false }],
+    ['budget', { bytes: 0, unknown: false }],
+    ['recent', { bytes: 5, unknown: true }],
+    ['built-in', { bytes: 0, unknown: false }]
   ])
   // Once the other one has gone, its layer is held by this one alone.
   expect(
@@ -177,7 +225,7 @@ test('what is held back for a reason is what its removal would free', () => {
       stays('1', { reason: 'keep-last' }),
       resource({ id: '2', outcome: 'removed' })
     ]).get('keep-last')
-  ).toBe(30)
+  ).toEqual({ bytes: 30, unknown: false })
 })
 
 test('what stays has what it holds alone, and an image that goes what it can be pulled by', () => {

@@ -90,6 +90,7 @@ test('what the run was limited to stands in the first line, and what is out of i
     action: 'keep',
     outcome: 'kept',
     reason: 'out-of-scope',
+    heldBy: 'scope',
     references: ['outside:1'],
     ownBytes: 8e6
   })
@@ -125,11 +126,14 @@ test('why the rest stays is said with the input that holds it', () => {
     action: 'keep',
     outcome: 'kept',
     reason: 'keep-last',
+    heldBy: 'keep-last',
     bytes: 0,
     idle: 40 * day
   })
   const summary = summarise(
-    facts([kept], { held: new Map([['keep-last' as const, 31e9]]) })
+    facts([kept], {
+      held: new Map([['keep-last', { bytes: 31e9, unknown: false }]])
+    })
   )
   expect(summary).toContain(
     '| keep-last (`keep-last: 3`) | 1 | 31 GB | 40 days |'
@@ -155,6 +159,21 @@ test('figures that nobody knows are not 0', () => {
   expect(summarise(facts([unknown, resource({ kind: 'volume' })]))).toContain(
     '| 1 MB or more |'
   )
+  expect(summarise(facts([unknown]))).toMatch(
+    /^## Reclaimed an unknown amount: 1 volume /
+  )
+  const both = facts([unknown, resource({ kind: 'volume' })])
+  expect(summarise(both)).toMatch(/^## Reclaimed 1 MB or more: 2 volumes /)
+  const kept = { action: 'keep', outcome: 'kept', bytes: 0 } as const
+  const volume = resource({ ...kept, kind: 'volume', reason: 'not-included' })
+  const held = (bytes: number) =>
+    summarise(
+      facts([volume], {
+        held: new Map([['not-included', { bytes, unknown: true }]])
+      })
+    )
+  expect(held(0)).toContain('| not-included | 1 | unknown |')
+  expect(held(5)).toContain('| not-included | 1 | 5 B or more |')
 })
 
 test.each([1_000, 20_000])(
@@ -216,13 +235,18 @@ test('IDs are short, as Docker shows them', () => {
   expect(summarise(facts([untagged]))).toContain(`\`sha256:${'a'.repeat(12)}\``)
 })
 
-test('what an input left out stands there with the input of its kind', () => {
-  const left = (['volume', 'image'] as const).map((kind) =>
-    resource({ kind, action: 'keep', outcome: 'kept', reason: 'not-included' })
+test('a reason stands there with every input that holds some of it', () => {
+  const left = (['include-volumes', 'include-images', undefined] as const).map(
+    (heldBy) =>
+      resource({
+        ...{ action: 'keep', outcome: 'kept', reason: 'not-included' },
+        ...(heldBy && { heldBy })
+      })
   )
   expect(summarise(facts(left))).toContain(
-    '| not-included (`include-volumes: false`, `include-images: true`) | 2 |'
+    '| not-included (`include-volumes: false`, `include-images: true`) | 3 |'
   )
+  expect(summarise(facts(left.slice(2)))).toContain('| not-included | 1 |')
 })
 
 test('a dry run speaks of what would be', () => {

@@ -41,6 +41,8 @@ export type Fate = {
   /** Why the run did not do what the plan wanted. */
   reason?: 'changed' | 'budget'
   detail?: string
+  /** The input that kept it. */
+  heldBy?: 'timeout'
   /** References that were taken off an image that is still there. */
   removedReferences?: string[]
   /** Bytes that the engine said it freed. */
@@ -496,7 +498,7 @@ function createAct(options: RemovalOptions) {
       settle(
         item,
         late
-          ? { outcome: 'kept', reason: 'budget', detail }
+          ? { outcome: 'kept', reason: 'budget', detail, heldBy: 'timeout' }
           : { outcome: 'failed', detail }
       )
     }
@@ -504,16 +506,20 @@ function createAct(options: RemovalOptions) {
 
   /** Settles what was not come to. */
   function finish(items: readonly PlanItem[]): Removal {
+    // Nor is it the engine's fault that a call was ended with the time of the step.
+    const late = fatal?.kind === 'no-answer' && Date.now() >= deadline
+    const failed = fatal !== undefined && !late
     const why = signal.aborted
       ? 'the run was cancelled'
-      : fatal
+      : failed
         ? 'the engine failed'
         : 'the time was up'
     for (const item of items)
       settle(item, {
         outcome: 'kept',
         reason: 'budget',
-        detail: `not done: ${why}`
+        detail: `not done: ${why}`,
+        ...(!signal.aborted && !failed && { heldBy: 'timeout' })
       })
     return { results: [...results.values()], fatal, cacheAfter }
   }

@@ -48,13 +48,18 @@ export function decideBuildCache(
         'recent',
         records.length === 0
           ? 'it is empty'
-          : `none of its ${records.length} records can go yet`
+          : `none of its ${records.length} records can go yet`,
+        pool.length === 0 ? null : undefined
       )
     )
   const kept = policy.buildCacheKeep
   if (kept > 0 && total(pool) <= kept)
     return stays(
-      keep('recent', `no more than build-cache-keep: ${formatSize(kept)}`)
+      keep(
+        'recent',
+        `no more than build-cache-keep: ${formatSize(kept)}`,
+        'build-cache-keep'
+      )
     )
   const number = `${possible.length} of ${records.length} records`
   return {

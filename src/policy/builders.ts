@@ -150,7 +150,7 @@ function keepAsNotIncluded({ policy, engine }: Context): Decision | undefined {
     return keep('not-included', 'include-builders is false')
   // It takes a name that is gone for the start of another: no volume of a name can go there.
   return engine.kind === 'podman'
-    ? keep('not-included', 'on Podman, builders are left alone')
+    ? keep('not-included', 'on Podman, builders are left alone', null)
     : undefined
 }
 

@@ -30,7 +30,13 @@ export type RemoveReason = (typeof removeReasons)[number]
 
 /** What becomes of a resource, why, and the same in a sentence for people. */
 export type Decision =
-  | { action: 'keep'; reason: KeepReason; detail: string }
+  | {
+      action: 'keep'
+      reason: KeepReason
+      detail: string
+      /** The input that holds it, where it is another than the reason says; null where none does. */
+      input?: OtherInput
+    }
   | {
       action: 'remove'
       reason: RemoveReason
@@ -45,14 +51,21 @@ export type Decision =
       removedReferences: string[]
     }
 
+type OtherInput = 'age-from' | 'build-cache-keep' | null
+
 /** One by which something goes. */
 export type Going = Exclude<Decision, { action: 'keep' }>
 
 /** A decision, and the age that it was made by. */
 export type Decided = { decision: Decision; age: Age }
 
-export function keep(reason: KeepReason, detail: string): Decision {
-  return { action: 'keep', reason, detail }
+export function keep(
+  reason: KeepReason,
+  detail: string,
+  input?: OtherInput
+): Decision {
+  const kept = { action: 'keep', reason, detail } as const
+  return input === undefined ? kept : { ...kept, input }
 }
 
 export function remove(reason: RemoveReason, detail: string): Decision {

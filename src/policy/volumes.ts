@@ -76,7 +76,8 @@ function keepByGuard(volume: Volume, context: Context): Decision | undefined {
   if (!anonymous && podman)
     return keep(
       'named-volume',
-      'Podman does not remove just the one it is told'
+      'Podman does not remove just the one it is told',
+      null
     )
   if (!anonymous && policy.includeVolumes !== 'all')
     return keep('named-volume', 'only include-volumes: all takes named ones')
@@ -91,9 +92,9 @@ export function keepElsewhere({
   options
 }: Volume): Decision | undefined {
   if (driver !== 'local')
-    return keep('not-included', `its driver is ${driver}, not local`)
+    return keep('not-included', `its driver is ${driver}, not local`, null)
   return Object.keys(options).length > 0
-    ? keep('not-included', 'it has driver options')
+    ? keep('not-included', 'it has driver options', null)
     : undefined
 }
 

@@ -20,14 +20,14 @@ export function nameCell(resource: Resource, longest = 120): string {
   return code(shortened(nameOf(resource)), longest)
 }
 
-/** What a reader knows it by: all references of an image that goes, or those that it loses. */
+/** What a reader knows it by: all references of an image that goes or stays, or those that it loses. */
 function nameOf({
   name,
   references,
   removedReferences,
-  action
+  outcome
 }: Resource): string {
-  if (action === 'untag' && removedReferences)
+  if (['planned', 'untagged'].includes(outcome) && removedReferences)
     return removedReferences.join(', ')
   const tags = references?.filter(isTag) ?? []
   return tags.length > 0 ? tags.join(', ') : name

@@ -35,14 +35,23 @@ export function headline({
     return `Nothing to do${limited ? ` for ${scope}` : ''}: ${count(resources.length, 'resource')} looked at ${took}.`
   const what = describeGoing(report).join(', ') || 'nothing went'
   const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : ''
-  const bytes = estimate(
-    formatSize(dryRun ? totals.plannedBytes : totals.reclaimedBytes),
-    resources.some((one) => goes(one) && one.estimated)
-  )
   return (
-    `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${bytes}${upTo(report)}${limited ? ` of ${scope}` : ''}: ` +
+    `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
     `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`
   )
+}
+
+function describeReclaimed(report: Report): string {
+  const { totals, dryRun, resources } = report
+  const going = resources.filter(goes)
+  const bytes = dryRun ? totals.plannedBytes : totals.reclaimedBytes
+  const unknown = going.some(
+    (one) => one.bytes === null && one.bytesAtMost === undefined
+  )
+  if (bytes === 0 && unknown) return 'an unknown amount'
+  const estimated = going.some((one) => one.estimated)
+  const more = unknown ? ' or more' : upTo(report)
+  return `${estimate(formatSize(bytes), estimated)}${more}`
 }
 
 /** From milliseconds: `3.4 s`, `21 s`, `7 min`. */

@@ -21,7 +21,8 @@ export function withMore(
     image: (id) => ofImages.get(id),
     volume: (id) => sizes.volumes.get(id),
     // What an image shares counts with that image.
-    'build-cache': () => sum(cached.map(({ bytes }) => bytes))
+    'build-cache': () =>
+      inventory.buildCache.records && sum(cached.map(({ bytes }) => bytes))
   }
   return resources.map((one) => {
     const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined
@@ -50,11 +51,14 @@ function leftImages(
   return images.filter(({ id }) => !ids.has(id))
 }
 
-/** What the removal of all that stays for a reason would free, in bytes, as far as it is known. */
+/** What the removal of all that stays for a reason would free, in bytes; a part of it may be unknown. */
+export type HeldBytes = ReadonlyMap<Reason, { bytes: number; unknown: boolean }>
+
+/** Sums up what stays by its reason. Networks hold nothing; volumes and containers are not measured in every run. */
 export function heldBytes(
   inventory: Pick<Inventory, 'images'>,
   resources: readonly Resource[]
-): Map<Reason, number> {
+): HeldBytes {
   const left = leftImages(inventory, resources)
   const kept = resources.filter(({ outcome }) => outcome === 'kept')
   return new Map(
@@ -67,7 +71,10 @@ export function heldBytes(
       )
       const own = others.map(({ ownBytes = 0 }) => ownBytes)
       const bytes = [...freed.values()].map((one) => one.bytes)
-      return [reason, sum([...bytes, ...own])]
+      const unknown = others.some(
+        ({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined
+      )
+      return [reason, { bytes: sum([...bytes, ...own]), unknown }]
     })
   )
 }

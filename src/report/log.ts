@@ -6,7 +6,7 @@ import type { Policy } from '../policy/policy.ts'
 import type { Held } from '../policy/job.ts'
 import type { PullRequestState } from '../policy/pullRequests.ts'
 import { describeScope } from '../policy/scope.ts'
-import { formatDuration, formatSize } from '../units.ts'
+import { formatDuration, formatSize, parseDuration } from '../units.ts'
 import { count } from './text.ts'
 
 /** What the run is limited to, and what of the inputs does not hold there. */
@@ -16,8 +16,10 @@ export function scopeLines(
 ): string[] {
   if (scope.kind === 'engine') return []
   const off = [
-    ...(keepLast === 0 ? [`keep-last: ${newest}`] : []),
-    ...('duration' in until && until.duration === 0 ? [`until: ${idle}`] : [])
+    ...(keepLast === Number(newest) ? [] : [`keep-last: ${newest}`]),
+    ...('duration' in until && until.duration !== parseDuration(idle)
+      ? [`until: ${idle}`]
+      : [])
   ]
   return [
     `Scope: ${describeScope(scope)}`,

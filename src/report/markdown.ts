@@ -63,6 +63,16 @@ export function describeBytes({
     : `${certain}, up to ${figure(formatSize(bytesAtMost))}`
 }
 
+/** A sum for a cell; where a part of it is unknown, it is that at the least. */
+export function describeSum(
+  bytes: number,
+  { unknown, estimated }: { unknown: boolean; estimated?: boolean }
+): string {
+  if (bytes === 0 && unknown) return 'unknown'
+  const sized = figure(estimate(formatSize(bytes), estimated))
+  return `${sized}${unknown ? ' or more' : ''}`
+}
+
 /** Marks a figure that is an estimate. */
 export function estimate(text: string, estimated: boolean | undefined): string {
   return estimated ? `≈ ${text}` : text

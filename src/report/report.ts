@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { schema as inputs } from '../inputs.ts'
 import type { Disk } from '../docker/disk.ts'
 import type { Removal, Result } from '../docker/removal.ts'
 import { freedWithBases, recordsLeftBehind } from '../policy/cached.ts'
@@ -13,7 +14,15 @@ import {
   type PlanItem,
   type Sizes
 } from '../policy/plan.ts'
+import {
+  isRunning,
+  needsOf,
+  usersOfNetwork,
+  usersOfVolume
+} from '../policy/needs.ts'
+import { isBuilder } from '../policy/builders.ts'
 import { withMore } from './held.ts'
+import { inputThatHolds } from './inputs.ts'
 
 const reasons = [...keepReasons, ...removeReasons, 'changed', 'budget'] as const
 
@@ -62,6 +71,10 @@ const resourceSchema = z.object({
     .describe(
       'What stays: what its removal alone would free, where that is known, with what the build cache has of it.'
     ),
+  heldBy: inputs
+    .keyof()
+    .optional()
+    .describe('What stays: the input that holds it, where one does.'),
   idle: z
     .number()
     .nullable()
@@ -141,13 +154,15 @@ export function makeReport(facts: ReportFacts): Report {
     removal?.results.map((result) => [result.item, result])
   )
   const freed = freedInAll(facts)
+  const busy = usedNow(facts.inventory)
   const resources = withMore(
     facts,
-    plan.items.map((item) =>
-      removal === undefined
+    plan.items.map((item) => ({
+      ...(removal === undefined
         ? makePlanned(item)
-        : makeDone(item, results.get(item), freed)
-    )
+        : makeDone(item, results.get(item), freed)),
+      ...(busy.has(item.id) && { idle: 0 })
+    }))
   )
   return {
     version: 1,
@@ -164,6 +179,30 @@ export function makeReport(facts: ReportFacts): Report {
     resources,
     totals: makeTotals(facts, resources)
   }
+}
+
+/** What a running container is or needs, by ID, or by name: whatever its dates are, it is not idle. */
+function usedNow({
+  containers,
+  images,
+  networks,
+  volumes
+}: Inventory): Set<string> {
+  // A builder that runs without a client is.
+  const running = containers.filter((one) => isRunning(one) && !isBuilder(one))
+  const needs = needsOf(running, { containers, images })
+  const used = [
+    ...networks.filter((one) => usersOfNetwork(one, needs).length > 0),
+    ...running
+  ]
+  return new Set([
+    ...used.map(({ id }) => id),
+    ...volumes
+      .filter((one) => usersOfVolume(one, needs).length > 0)
+      .map(({ name }) => name),
+    ...needs.images.keys(),
+    ...needs.containers.keys()
+  ])
 }
 
 function makeTotals(
@@ -223,6 +262,7 @@ function freedInAll({ inventory, sizes, removal }: ReportFacts): FreedBytes {
 
 function common(item: PlanItem) {
   const { kind, id, name, references, volume, decision, age } = item
+  const heldBy = inputThatHolds(kind, decision)
   return {
     kind,
     id,
@@ -232,6 +272,7 @@ function common(item: PlanItem) {
     action: decision.action,
     reason: decision.reason,
     detail: decision.detail,
+    ...(heldBy !== undefined && { heldBy }),
     idle: age === 'unknown' ? null : age.idle
   }
 }
@@ -255,12 +296,19 @@ function makeDone(
   result: Result | undefined,
   freed: FreedBytes
 ): Resource {
-  const { outcome = 'kept', reason, detail, removedReferences } = result ?? {}
+  const {
+    outcome = 'kept',
+    reason,
+    detail,
+    heldBy,
+    removedReferences
+  } = result ?? {}
   return {
     ...common(item),
     outcome,
     ...(reason && { reason }),
     ...(detail !== undefined && { detail }),
+    ...(heldBy && { heldBy }),
     ...(outcome === 'removed' ? freedBy(item, result, freed) : { bytes: 0 }),
     ...(removedReferences && { removedReferences })
   }

@@ -1,12 +1,10 @@
 import { sum } from '../policy/decision.ts'
-import { formatSize } from '../units.ts'
 import { nameCell, shownRows, whatCell, whyCell } from './cells.ts'
 import { goes, nouns } from './headline.ts'
 import {
   bar,
   describeBytes,
-  estimate,
-  figure,
+  describeSum,
   folded,
   table,
   tableThatFits
@@ -35,7 +33,10 @@ export function renderKinds({ resources, dryRun }: Report): string {
       [
         kind === 'build-cache' ? noun : `${noun}s`,
         ...shown.map(([column]) => number(column)),
-        describeSum(ofKind),
+        describeSum(bytes, {
+          unknown: ofKind.some((one) => one.bytes === null),
+          estimated: ofKind.some((one) => one.estimated)
+        }),
         ...(all > 0 ? [bar(bytes / all)] : [])
       ]
     ]
@@ -65,15 +66,6 @@ const alwaysShown = ['removed', 'kept', 'failed']
 function columnOf({ action, outcome }: Resource): string {
   if (outcome !== 'planned') return outcome
   return action === 'untag' ? 'untagged' : 'removed'
-}
-
-function describeSum(resources: readonly Resource[]): string {
-  const bytes = sum(resources.map((one) => one.bytes ?? 0))
-  const unknown = resources.some((one) => one.bytes === null)
-  if (bytes === 0 && unknown) return 'unknown'
-  const estimated = resources.some((one) => one.estimated)
-  const sized = figure(estimate(formatSize(bytes), estimated))
-  return `${sized}${unknown ? ' or more' : ''}`
 }
 
 /** Failures with the engine's words. */

@@ -1,15 +1,16 @@
-import type { InputName, InputTexts } from '../inputs.ts'
+import type { InputTexts } from '../inputs.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import { shownRows, whatCell, whyCell } from './cells.ts'
-import { figure, table } from './markdown.ts'
-import type { Reason, Report, Resource } from './report.ts'
+import type { HeldBytes } from './held.ts'
+import { describeSum, figure, table } from './markdown.ts'
+import type { Report, Resource } from './report.ts'
 import { code } from './text.ts'
 
 /** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
 export function renderStays(
   { resources, dryRun }: Report,
   inputs: InputTexts,
-  held: ReadonlyMap<Reason, number>
+  held: HeldBytes
 ): string {
   const kept = resources.filter(({ outcome }) => outcome === 'kept')
   if (kept.length === 0) return ''
@@ -17,13 +18,13 @@ export function renderStays(
     .map(([reason, group]) => ({
       reason,
       group,
-      bytes: held.get(reason) ?? 0
+      ...(held.get(reason) ?? { bytes: 0, unknown: false })
     }))
     .sort((a, b) => b.bytes - a.bytes || b.group.length - a.group.length)
-    .map(({ reason, group, bytes }) => [
-      [reason, ...inputCells(reason, group, inputs)].join(' '),
+    .map(({ reason, group, bytes, unknown }) => [
+      [reason, ...inputCells(group, inputs)].join(' '),
       group.length,
-      figure(formatSize(bytes)),
+      describeSum(bytes, { unknown }),
       describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
     ])
   const head = ['reason', 'resources:', 'hold:', 'longest idle:']
@@ -59,38 +60,14 @@ function describeIdle(milliseconds: number): string {
   return milliseconds < 0 ? 'unknown' : figure(formatDuration(milliseconds))
 }
 
-/** The inputs that hold what stays for a reason, as they were given. */
+/** The inputs that hold some of what stays, as they were given. */
 function inputCells(
-  reason: Reason,
   resources: readonly Resource[],
   inputs: InputTexts
 ): string[] {
-  const names =
-    reason === 'not-included'
-      ? [...new Set(resources.map(({ kind }) => includes[kind]))]
-      : (inputsOf[reason] ?? [])
+  const names = [...new Set(resources.flatMap(({ heldBy }) => heldBy ?? []))]
   const given = names.map((name) =>
     code(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80)
   )
   return given.length > 0 ? [`(${given.join(', ')})`] : []
 }
-
-const inputsOf: Partial<Record<Reason, InputName[]>> = {
-  'keep-last': ['keep-last'],
-  recent: ['until'],
-  'unknown-age': ['until'],
-  'protected-label': ['protected-labels'],
-  'protected-image': ['protected-images'],
-  'named-volume': ['include-volumes'],
-  'out-of-scope': ['scope'],
-  budget: ['timeout']
-}
-
-const includes = {
-  image: 'include-images',
-  container: 'include-containers',
-  network: 'include-networks',
-  volume: 'include-volumes',
-  builder: 'include-builders',
-  'build-cache': 'include-build-cache'
-} satisfies Record<Resource['kind'], InputName>

@@ -1,7 +1,8 @@
 import type { InputTexts } from '../inputs.ts'
 import { headline, type Disks } from './headline.ts'
+import type { HeldBytes } from './held.ts'
 import { renderDisk, renderPie } from './pictures.ts'
-import type { Reason, Report } from './report.ts'
+import type { Report } from './report.ts'
 import { renderRestore } from './restore.ts'
 import {
   renderEverything,
@@ -17,8 +18,7 @@ export type SummaryFacts = {
   /** The inputs as they were given. */
   inputs: InputTexts
   disk: Disks
-  /** What removing all that stays for a reason would free, in bytes. */
-  held: ReadonlyMap<Reason, number>
+  held: HeldBytes
   warnings: readonly string[]
   /** What is left alone because the engine is Podman; undefined where it is Docker. */
   podman: string | undefined
