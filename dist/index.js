@@ -33499,26 +33499,35 @@ function describeAge(age) {
 const firstMinutes = 10 * 60_000;
 /**
  * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
- * With `young`, the resource also stays for its first ten minutes, in scope `engine`.
+ * Given `createdAt`, the resource also stays for its first ten minutes, in scope `engine`. `watchedSince` is when an
+ * earlier run saw it first.
  */
-function keepForAge(age, { policy, now, evidence }, young) {
+function keepForAge(age, context, { createdAt, watchedSince } = {}) {
+    const { policy, now } = context;
     const until = untilDuration(policy, now);
     if (until === 0)
         return undefined;
     if (age === 'unknown')
-        return (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`);
+        return policy.ageFrom === 'created'
+            ? (0,policy_decision/* keep */.aC)('unknown-age', 'it has no date, and age-from: created counts nothing else', 'age-from')
+            : (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(watchedSince ?? now, context)}`);
     if (age.idle < until)
         return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
     if (policy.scope.kind !== 'engine')
         return undefined;
-    if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
+    if (createdAt !== undefined && now - createdAt < firstMinutes)
         return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
     return undefined;
 }
-/** From when on something of unknown age may go, if this run's observation is kept. */
-function whenKnown(instant, { remembers }) {
+/** When something that is watched since an instant may go, if a later run will know of that, and the day comes. */
+function whenKnown(since, { policy, now, evidence }) {
+    if (!evidence.remembers)
+        return '';
+    if ('time' in policy.until)
+        return '; with a date for until, what is first seen after it never goes';
+    const instant = since + untilDuration(policy, now);
     const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ');
-    return remembers ? `; if it stays unused, it can go from ${day} UTC on` : '';
+    return `; if it stays unused, it can go from ${day} UTC on`;
 }
 
 ;// CONCATENATED MODULE: ./src/docker/events.ts
@@ -33973,9 +33982,12 @@ function hasRunnerLabel(labels) {
 
 
 
+
 /** What an image has been through, by the action of the event. Untagging and removal are no use. */
 const imageActions = {
     build: 'built',
+    // A build without a tag, also one that came to an image which was there already.
+    create: 'built',
     pull: 'pulled',
     load: 'loaded',
     import: 'imported',
@@ -33997,50 +34009,69 @@ function indexEvidence(inventory) {
     const inLog = usesInLog(inventory);
     const entries = new Map(ledger?.map((entry) => [entry.id, entry]));
     const times = events.map(({ at }) => at);
+    const named = new Set(events.flatMap(({ type, id, image }) => [type === 'image' ? id : '', image].filter(Boolean).map(match/* repositoryOf */._M)));
     return {
-        of: (id) => {
+        of: (id, date) => {
             const { since, arrived, usedAt } = entries.get(id) ?? {};
+            // Of what was there at the first look, nobody knows since when.
+            const came = arrived && plausible(date) === undefined ? since : undefined;
             return [
                 ...inLog(id),
                 { at: usedAt, of: 'seen in use' },
-                // Of what was there at the first look, nobody knows since when.
-                { at: arrived ? since : undefined, of: 'first seen' }
+                { at: came, of: 'first seen' }
             ];
         },
         // Other tools fill Podman's store as well (buildah, skopeo), and its log knows nothing of that.
         logBegan: engine.kind === 'podman'
             ? undefined
             : plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+        isNamed: (repository) => named.has(repository),
         watchedSince: (id) => entries.get(id)?.since,
+        isNew: (id) => ledger !== undefined && !entries.has(id),
         remembers
     };
 }
 /** What the engine's event log shows of the use of things, by their ID or name. */
 function usesInLog(inventory) {
     const found = new Map();
-    const findImages = imageFinder(inventory.images);
     const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
     const builders = new Set(inventory.containers.filter(isBuilder).map(({ id }) => id));
     for (const event of inventory.events) {
         const { ids, of } = isClient(event, builders)
             ? { ids: [event.id], of: 'used by a client' }
-            : readEvent(event, findImages, imageOf);
+            : readEvent(event, inventory.images, imageOf);
         for (const id of ids)
             found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
     }
     return (id) => found.get(id) ?? [];
+}
+/**
+ * The IDs of all images of a repository by its name alone, with which `pull --all-tags` is in the log, once for all of
+ * them. That of `latest` is there with its tag.
+ */
+function findAllOf(images, name) {
+    const { repository, tag, digest } = (0,match/* parseReference */.F2)(name);
+    if (tag !== undefined || digest !== undefined)
+        return [];
+    return images
+        .filter(({ references, digests }) => [...references, ...digests].some((one) => (0,match/* repositoryOf */._M)(one) === repository))
+        .map(({ id }) => id);
 }
 /** A build talks to its builder through a process in the container. */
 function isClient({ type, action, id }, builders) {
     return type === 'container' && /^exec_/.test(action) && builders.has(id);
 }
 /** What was used by an event, and how. */
-function readEvent({ type, action, id, image }, findImages, imageOf) {
+function readEvent({ type, action, id, image }, images, imageOf) {
     const nothing = { ids: [], of: '' };
+    const findImages = imageFinder(images);
     if (type === 'image') {
         const of = imageActions[action];
+        if (of === undefined)
+            return nothing;
         // Of a pull or a push the ID is the reference.
-        return of === undefined ? nothing : { ids: findImages(id), of };
+        const ids = new Set([...findImages(id), ...findAllOf(images, id)]);
+        return { ids: [...ids], of };
     }
     const of = 'last used by a container';
     if (type === 'container')
@@ -34310,12 +34341,20 @@ function containerIds(containers) {
         ...containers.map(({ id }) => [id, id])
     ]);
 }
-/** The containers that need a network, by its ID or, where they have never started, by its name. */
+/**
+ * The containers that need a network, by its ID or its name; those that were never started may have the start of its
+ * ID instead, as somebody typed it.
+ */
 function usersOfNetwork(network, needs) {
+    const typed = [...needs.networks]
+        .filter(([key]) => /^[0-9a-f]{4,}$/.test(key) && network.id.startsWith(key))
+        .flatMap(([, users]) => users)
+        .filter(({ startedAt }) => plausible(startedAt) === undefined);
     return [
         ...new Set([
             ...(needs.networks.get(network.id) ?? []),
-            ...(needs.networks.get(network.name) ?? [])
+            ...(needs.networks.get(network.name) ?? []),
+            ...typed
         ])
     ];
 }
@@ -34367,7 +34406,7 @@ function decideVolumes(volumes, needs, context, guard = keepByGuard) {
 function decide(volume, { staying, all }, context, guard) {
     const evidence = [
         ...endsOf(usersOfVolume(volume, all)),
-        ...context.evidence.of(volume.name)
+        ...context.evidence.of(volume.name, volume.createdAt)
     ];
     const age = ageOf(volume.createdAt, evidence, context);
     const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
@@ -34417,12 +34456,13 @@ function keepElsewhere({ driver, options }) {
         : undefined;
 }
 /** No date that Docker knows tells when a named volume was last used: it must have been watched for that long. */
-function keepUnwatched({ name }, what, { policy, now, evidence }) {
+function keepUnwatched({ name }, what, context) {
+    const { policy, now, evidence } = context;
     const until = untilDuration(policy, now);
     const since = evidence.watchedSince(name) ?? now;
     return now - since >= until
         ? undefined
-        : (0,policy_decision/* keep */.aC)('unknown-age', `${what} goes only after it was watched for until${whenKnown(since + until, evidence)}`);
+        : (0,policy_decision/* keep */.aC)('unknown-age', `${what} goes only after it was watched for until${whenKnown(since, context)}`);
 }
 /** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
 function isAnonymous(volume) {
@@ -36400,11 +36440,13 @@ function containers_decide(container, context) {
         { at: container.finishedAt, of: 'stopped' },
         { at: stop ? now : undefined, of: 'seen running' }
     ];
-    const age = ageOf(container.createdAt, evidence, context);
+    const age = hasNoEnd(container) && !stop && context.policy.ageFrom === 'last-used'
+        ? 'unknown'
+        : ageOf(container.createdAt, evidence, context);
     const started = plausible(container.startedAt) !== undefined;
-    const recent = started
-        ? keepForAge(age, context)
-        : keepForAge(age, context, container);
+    // No ledger has containers.
+    const forgetful = { ...context, evidence: { remembers: false } };
+    const recent = keepForAge(age, forgetful, started ? {} : container);
     const scoped = scope.container(container);
     const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
         containers_keepAnyway(container, stop, context) ??
@@ -36413,6 +36455,12 @@ function containers_decide(container, context) {
         scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision: stop ? containers_stopFirst(decision, container) : decision, age };
+}
+/** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
+function hasNoEnd({ startedAt, finishedAt }) {
+    const started = plausible(startedAt);
+    // Docker 20.10 may date an end a moment before the start.
+    return started !== undefined && (plausible(finishedAt) ?? 0) + 1_000 < started;
 }
 /** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
 function isToStop(container, { policy, engine }) {
@@ -36469,7 +36517,7 @@ function images_decide(image, age, { newest, staying }, context) {
 /**
  * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
  * is no evidence of anything on this engine. Where nothing else is known, it counts from when an earlier run saw it, or
- * from the beginning of the event log, if that goes back far enough.
+ * from the beginning of the event log, if either goes back far enough: that it was here by then is no sign of use then.
  */
 function ageOfImage(image, context) {
     const { policy, now } = context;
@@ -36479,16 +36527,30 @@ function ageOfImage(image, context) {
     if (age !== 'unknown' || docker)
         return age;
     // Nothing tells when it came, but that it was here by then, and what has not been seen since.
-    const { logBegan, watchedSince } = context.evidence;
-    const log = { at: logBegan ?? now, of: 'in no event of the log, which began' };
-    const watched = { at: watchedSince(image.id) ?? now, of: 'first seen' };
-    const { at, of } = log.at < watched.at ? log : watched;
-    const idle = now - at;
-    const enough = at === watched.at || idle >= untilDuration(policy, now);
-    return idle > 0 && enough ? { idle, of } : age;
+    const { logBegan = now, isNamed, watchedSince, isNew } = context.evidence;
+    // A pull is in the log by its tag: that of an image which has lost one tells of the one that has it now.
+    const names = [...image.references, ...image.digests].map(match/* repositoryOf */._M);
+    const silent = image.references.some(match/* isTag */.dz) && !names.some(isNamed);
+    const log = {
+        idle: now - logBegan,
+        of: 'in no event of the log, which began'
+    };
+    const since = watchedSince(image.id) ?? now;
+    const watched = { idle: Math.max(now - since, 0), of: 'first seen' };
+    const known = silent && !isNew(image.id) ? [log, watched] : [watched];
+    const [longest = watched] = known.toSorted((a, b) => b.idle - a.idle);
+    const enough = longest.idle > 0 && longest.idle >= untilDuration(policy, now);
+    return enough ? longest : age;
 }
-function evidenceOf({ id, taggedAt }, { evidence }) {
-    return [{ at: taggedAt, of: 'tagged' }, ...evidence.of(id)];
+function evidenceOf({ id, references, taggedAt, pulled }, { evidence, now }) {
+    // A tag without a date was loaded, or 20.10 built it with BuildKit: its `Created` may be from long before it came.
+    const dateless = references.length > 0 && plausible(taggedAt) === undefined;
+    const arrived = dateless && !pulled && evidence.isNew(id);
+    return [
+        { at: taggedAt, of: 'tagged' },
+        { at: arrived ? now : undefined, of: 'first seen' },
+        ...evidence.of(id, taggedAt)
+    ];
 }
 /** What keeps a whole image, with all its references. */
 function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedReference }) {
@@ -36510,11 +36572,13 @@ function images_keepAnyway(image, staying, { policy, now, protectedBy, protected
 /** A reference goes with age or by the scope, unless the image is among the newest of that repository. */
 function decideReferences({ id, references }, scoped, age, newest, context) {
     const inScope = scoped?.action === 'untag' ? scoped.removedReferences : references;
-    const kept = inScope.filter((reference) => newest.get(repositoryOf(reference))?.has(id));
+    const kept = inScope.filter((reference) => newest.get((0,match/* repositoryOf */._M)(reference))?.has(id));
     const going = inScope.filter((one) => !kept.includes(one));
-    const recent = keepForAge(age, context);
+    const recent = keepForAge(age, context, {
+        watchedSince: context.evidence.watchedSince(id)
+    });
     if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
-        const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(repositoryOf))]);
+        const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(match/* repositoryOf */._M))]);
         return (0,policy_decision/* keep */.aC)('keep-last', `among the newest ${context.policy.keepLast} of ${repositories}`);
     }
     if (recent !== undefined)
@@ -36531,9 +36595,6 @@ function decideReferences({ id, references }, scoped, age, newest, context) {
         removedReferences: going
     };
 }
-function repositoryOf(reference) {
-    return (0,match/* parseReference */.F2)(reference).repository;
-}
 /**
  * The newest images of each repository, `keep-last` of them. Images count, not tags. One of unknown age stays by
  * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last.
@@ -36547,7 +36608,7 @@ function newestByRepository(images, context) {
         const age = ageOfImage(image, context);
         const arrival = age === 'unknown' ? 0 : now - age.idle;
         const date = plausible(createdAt) ?? plausible(taggedAt) ?? arrival;
-        const names = new Set(references.map(repositoryOf));
+        const names = new Set(references.map(match/* repositoryOf */._M));
         return { id, names, arrival, date, counts: anyAge || age !== 'unknown' };
     })
         .filter(({ counts }) => counts)
@@ -36611,7 +36672,10 @@ function decideNetworks(networks, needs, context) {
 }
 function networks_decide(network, needs, context) {
     const users = usersOfNetwork(network, needs.all);
-    const evidence = [...endsOf(users), ...context.evidence.of(network.id)];
+    const evidence = [
+        ...endsOf(users),
+        ...context.evidence.of(network.id, network.createdAt)
+    ];
     const age = ageOf(network.createdAt, evidence, context);
     const scoped = context.scope.network(network, users);
     const decision = keepBuiltIn(network) ??

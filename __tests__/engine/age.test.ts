@@ -13,7 +13,7 @@ import {
   useEngine
 } from './harness.ts'
 
-const { docker, engine, load, step, contents } = useEngine()
+const { docker, engine, load, build, step, contents } = useEngine()
 // Podman has no log that forgets soon.
 const it = onlyOnDocker('log that forgets soon')
 const everything = {
@@ -100,6 +100,46 @@ test('images of any date stay that were just pulled, by tag or by digest', async
       action: 'keep',
       reason: 'recent'
     })
+})
+
+it('a pull of all tags is one of each of them', async () => {
+  const repository = `${registry.address}/all`
+  const tags = ['1', '2', '3'].map((tag) => `${repository}:${tag}`)
+  await load(
+    tags.map((reference, index) => ({
+      ...oldImage(`all-${index}`),
+      references: [reference]
+    }))
+  )
+  for (const tag of tags) await docker('push', tag)
+  await docker('image', 'rm', ...tags)
+  await sleep(10_000)
+  await docker('pull', '--all-tags', repository)
+
+  const done = await step({ ...everything, until: '8s' })
+
+  for (const tag of tags)
+    expect(resource(done, tag)).toMatchObject({
+      action: 'keep',
+      reason: 'recent'
+    })
+})
+
+it('an untagged image that a build comes to again was built a moment ago', async () => {
+  const again = () =>
+    build('FROM busybox:1\nLABEL again=1\n', { buildKit: true })
+  const id = await again()
+  await sleep(10_000)
+  const later = await again()
+
+  const done = await step({ ...everything, until: '8s' })
+
+  const { store, version } = done.report?.engine ?? {}
+  // The containerd store has an image of its own for each build, with what attests it.
+  if (store !== 'containerd') expect(later).toBe(id)
+  // Docker 20.10 and 26.1 do not tell.
+  const silent = Number.parseInt(version ?? '') < 28
+  expect(resource(done, later).reason).toBe(silent ? 'dangling' : 'recent')
 })
 
 it('what was pulled before the event log began is of unknown age, and said to be', async () => {

@@ -119,18 +119,25 @@ test('a network stays with a stopped or a created container, which then starts',
     'busybox:1',
     'true'
   )
+  // With more than the network alone, Docker keeps the ID as it was typed.
+  const id = await docker('network', 'create', 'of-short')
+  await docker(
+    ...['create', '--network', id.slice(0, 12), '--network-alias', 'db'],
+    ...['--name', 'short', '--label', 'keep', 'busybox:1', 'true']
+  )
 
   const done = await step(everything)
 
   const left = await contents()
-  expect(left.networks).toEqual(['of-created', 'of-stopped'])
-  expect(left.containers).toEqual(['created', 'stopped'])
+  expect(left.networks).toEqual(['of-created', 'of-short', 'of-stopped'])
+  expect(left.containers).toEqual(['created', 'short', 'stopped'])
   expect(resource(done, ownNetwork)).toMatchObject({
     action: 'keep',
     reason: 'built-in'
   })
   await docker('start', '--attach', 'stopped')
   await docker('start', '--attach', 'created')
+  await docker('start', '--attach', 'short')
 })
 
 test('a network stays for its first ten minutes', async () => {

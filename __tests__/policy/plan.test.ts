@@ -288,8 +288,20 @@ test('nothing goes of which a date shows that it was in use since until, nor any
         }
       }
       const entries = byUse ? (inventory.ledger ?? []) : []
+      // These came on a day that the engine tells.
+      const dated = new Set([
+        ...networks
+          .filter(({ createdAt }) => real(createdAt))
+          .map(({ id }) => id),
+        ...volumes
+          .filter(({ createdAt }) => real(createdAt))
+          .map(({ name }) => name),
+        ...images.filter(({ taggedAt }) => real(taggedAt)).map(({ id }) => id)
+      ])
       for (const { id, since, arrived, usedAt } of entries)
-        dates.get(id)?.push(arrived ? since : undefined, usedAt)
+        dates
+          .get(id)
+          ?.push(arrived && !dated.has(id) ? since : undefined, usedAt)
       for (const { id } of byUse ? images : [])
         if (!dates.get(id)?.some((date) => real(date) !== undefined)) {
           const watched = entries.findLast((entry) => entry.id === id)?.since

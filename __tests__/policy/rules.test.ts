@@ -502,6 +502,26 @@ test.each([
     'tagged 5 min ago'
   ],
   [
+    'a build that came to it once more',
+    { type: 'image', action: 'create', id: 'sha256:i' },
+    'built 5 min ago'
+  ],
+  [
+    'a pull of all tags of its repository',
+    { type: 'image', action: 'pull', id: 'app' },
+    'pulled 5 min ago'
+  ],
+  [
+    'a pull of all tags of another repository',
+    { type: 'image', action: 'pull', id: 'acme/app' },
+    'created 30 days ago'
+  ],
+  [
+    'a container of the tag latest, which is another image',
+    { type: 'container', action: 'die', id: 'gone', image: 'app' },
+    'created 30 days ago'
+  ],
+  [
     'a container by its name',
     {
       type: 'container',
@@ -581,7 +601,14 @@ test('the log shows the use of networks and volumes', () => {
 
 test('an image of unknown age came before the log began, if that is long enough ago', () => {
   const held = (began: number) => ({
-    images: [image('i', { pulled: true })],
+    images: [
+      image('i', { pulled: true, references: ['app:1'] }),
+      // Of one whose tag has moved on, the log has no word.
+      image('old', {
+        pulled: true,
+        references: [`app@sha256:${'0'.repeat(64)}`]
+      })
+    ],
     events: [
       { at: ago(began), type: 'plugin', action: 'enable', id: 'x', image: '' }
     ]
@@ -591,6 +618,67 @@ test('an image of unknown age came before the log began, if that is long enough 
     reason: 'unknown-age'
   })
   expect(decisionOf('i', held(hour))).toMatchObject(removed)
+  expect(decisionOf('old', held(hour))?.reason).toBe('unknown-age')
+  // It was not there when an earlier run looked.
+  const came = { ...held(hour), ledger: [] }
+  expect(decisionOf('i', came)?.reason).toBe('unknown-age')
+  // Of a tag that means another image by now, the log may have told.
+  const event = { at: ago(minute), type: 'image', action: 'pull', image: '' }
+  const { images, events } = held(hour)
+  for (const more of [
+    { ...event, id: 'app:2' },
+    { ...event, type: 'container', action: 'die', id: 'c', image: 'app:2' }
+  ])
+    expect(decisionOf('i', { images, events: [...events, more] })?.reason).toBe(
+      'unknown-age'
+    )
+})
+
+test('a container without an end has been idle for nobody knows how long', () => {
+  const of = (dates: object, wanted: Parameters<typeof decisionOf>[2] = {}) =>
+    decisionOf(
+      'c',
+      { containers: [container('c', dates)], remembers: true },
+      wanted
+    )
+  const started = { startedAt: ago(2 * day), finishedAt: undefined }
+  const none = {
+    reason: 'unknown-age',
+    detail: 'nothing tells how long it has been idle'
+  }
+  expect(of(started)).toMatchObject(none)
+  // The end is that of an earlier time.
+  expect(of({ ...started, finishedAt: ago(9 * day) })).toMatchObject(none)
+  expect(of({ ...started, finishedAt: ago(2 * day) - 1 })).toMatchObject(
+    removed
+  )
+  expect(of({ startedAt: undefined, finishedAt: undefined })).toMatchObject(
+    removed
+  )
+  expect(of(started, { ageFrom: 'created' })).toMatchObject(removed)
+  expect(of(started, { until: { duration: 0 } })).toMatchObject(removed)
+})
+
+test('a container that was never started may have its network by the start of the ID', () => {
+  const id = '3f2a4b5c6d7e'.padEnd(64, '0')
+  const of = (name: string, dates: object = {}) => {
+    const parts = {
+      createdAt: ago(minute),
+      startedAt: undefined,
+      finishedAt: ago(minute),
+      networks: [name]
+    }
+    return decisionOf(id, {
+      containers: [container('c', { ...parts, ...dates })],
+      networks: [network(id)]
+    })
+  }
+  for (const name of [id, id.slice(0, 12), '3f2a', `name-of-${id}`])
+    expect(of(name)).toMatchObject({ reason: 'in-use' })
+  for (const name of ['4f2a', '3f', '', 'name'])
+    expect(of(name)).toMatchObject(removed)
+  // Of one that was, the whole ID is known: this is a name.
+  expect(of('3f2a', { startedAt: ago(minute) })).toMatchObject(removed)
 })
 
 test('what a ledger has seen counts: use, arrival, and for what nothing else tells of the first look', () => {
@@ -607,6 +695,9 @@ test('what a ledger has seen counts: use, arrival, and for what nothing else tel
     reason: 'recent',
     detail: 'first seen 60 s ago'
   })
+  // The engine tells when that was.
+  const arrived = { since: ago(minute), arrived: true }
+  expect(of(arrived, { taggedAt: ago(day) })).toMatchObject(removed)
   // It was there at the first look already: nobody knows since when.
   expect(of({ since: ago(minute) })).toMatchObject({
     action: 'remove',
@@ -616,9 +707,24 @@ test('what a ledger has seen counts: use, arrival, and for what nothing else tel
     action: 'remove',
     detail: 'first seen 2 days ago'
   })
-  expect(of({ since: ago(minute) }, { pulled: true })).toMatchObject({
-    reason: 'recent'
-  })
+  // Watched for too short a time to tell anything: it takes no place among the newest, either.
+  const images = [
+    image('i', { pulled: true, references: ['app:2'], createdAt: ago(day) }),
+    image('built', { references: ['app:1'], taggedAt: ago(2 * day) })
+  ]
+  const decisions = (since: number) =>
+    ['i', 'built'].map((id) =>
+      decisionOf(
+        id,
+        { images, ledger: [{ id: 'i', since, arrived: false }] },
+        { keepLast: 1 }
+      )
+    )
+  expect(decisions(ago(minute))).toMatchObject([
+    { reason: 'unknown-age' },
+    { reason: 'keep-last' }
+  ])
+  expect(decisions(ago(hour))).toMatchObject([{ reason: 'keep-last' }, removed])
 })
 
 test('a named volume goes only after it was watched for until, and then by its latest use', () => {
@@ -640,12 +746,64 @@ test('a named volume goes only after it was watched for until, and then by its l
   })
 })
 
+test('what a ledger has not seen came since it was written, if its tag has no date', () => {
+  const of = (parts: object, ledger: [] | undefined = []) =>
+    decisionOf('i', { images: [image('i', parts)], ledger })
+  const references = ['app:1']
+  expect(of({ references })).toMatchObject({
+    reason: 'recent',
+    detail: 'first seen 0 s ago'
+  })
+  expect(of({ references, taggedAt: ago(day) })).toMatchObject(removed)
+  expect(of({})).toMatchObject(removed)
+  expect(
+    decisionOf('i', { images: [image('i', { references })] })
+  ).toMatchObject(removed)
+})
+
+test('an event log that does not go back far enough takes nothing from what an earlier run saw', () => {
+  const held = {
+    images: [image('i', { pulled: true })],
+    events: [
+      {
+        ...{ at: ago(50 * minute), type: 'plugin', action: 'enable' },
+        ...{ id: 'x', image: '' }
+      }
+    ],
+    ledger: [{ id: 'i', since: ago(20 * minute), arrived: false }],
+    remembers: true
+  }
+  expect(decisionOf('i', held)).toMatchObject({
+    reason: 'unknown-age',
+    detail: expect.stringMatching(/from 2026-01-31 12:40 UTC on$/)
+  })
+})
+
 test('what is of unknown age is said when it can go, if that is remembered', () => {
   const held = { images: [image('i', { pulled: true })] }
   expect(decisionOf('i', { ...held, remembers: true })?.detail).toContain(
     'it can go from 2026-01-31 13:00 UTC on'
   )
   expect(decisionOf('i', held)?.detail).not.toContain('UTC')
+  const said = (parts: Parameters<typeof decisionOf>[2], dates: object = {}) =>
+    decisionOf(
+      'i',
+      { images: [image('i', { pulled: true, ...dates })], remembers: true },
+      parts
+    )?.detail
+  // Neither comes with time.
+  expect(said({ until: { time: ago(day) } })).toMatch(/after it never goes$/)
+  const undated = [image('i', { createdAt: undefined })]
+  expect(
+    decisionOf(
+      'i',
+      { images: undated, remembers: true },
+      { ageFrom: 'created' }
+    )
+  ).toMatchObject({
+    detail: 'it has no date, and age-from: created counts nothing else',
+    input: 'age-from'
+  })
 })
 
 const podman = { ...inventory().engine, kind: 'podman' } as const
@@ -667,7 +825,7 @@ test.each([
 test('on Podman the beginning of the log tells no age: buildah and skopeo are not in it', () => {
   const event = { type: 'network', action: 'create', id: 'x', image: '' }
   const held = {
-    images: [image('old', { pulled: true })],
+    images: [image('old', { pulled: true, references: ['old:1'] })],
     events: [{ ...event, at: ago(3 * day) }]
   }
   expect(decisionOf('old', held)).toMatchObject(removed)

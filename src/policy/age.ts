@@ -61,23 +61,34 @@ const firstMinutes = 10 * 60_000
 
 /**
  * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
- * With `young`, the resource also stays for its first ten minutes, in scope `engine`.
+ * Given `createdAt`, the resource also stays for its first ten minutes, in scope `engine`. `watchedSince` is when an
+ * earlier run saw it first.
  */
 export function keepForAge(
   age: Age,
-  { policy, now, evidence }: AgeContext,
-  young?: { createdAt: number | undefined }
+  context: AgeContext,
+  {
+    createdAt,
+    watchedSince
+  }: { createdAt?: number | undefined; watchedSince?: number | undefined } = {}
 ): Decision | undefined {
+  const { policy, now } = context
   const until = untilDuration(policy, now)
   if (until === 0) return undefined
   if (age === 'unknown')
-    return keep(
-      'unknown-age',
-      `nothing tells how long it has been idle${whenKnown(now + until, evidence)}`
-    )
+    return policy.ageFrom === 'created'
+      ? keep(
+          'unknown-age',
+          'it has no date, and age-from: created counts nothing else',
+          'age-from'
+        )
+      : keep(
+          'unknown-age',
+          `nothing tells how long it has been idle${whenKnown(watchedSince ?? now, context)}`
+        )
   if (age.idle < until) return keep('recent', describeAge(age))
   if (policy.scope.kind !== 'engine') return undefined
-  if (young?.createdAt !== undefined && now - young.createdAt < firstMinutes)
+  if (createdAt !== undefined && now - createdAt < firstMinutes)
     return keep(
       'recent',
       'not yet 10 min old: its first use may be about to come'
@@ -91,11 +102,15 @@ type AgeContext = {
   evidence: { remembers: boolean }
 }
 
-/** From when on something of unknown age may go, if this run's observation is kept. */
+/** When something that is watched since an instant may go, if a later run will know of that, and the day comes. */
 export function whenKnown(
-  instant: number,
-  { remembers }: { remembers: boolean }
+  since: number,
+  { policy, now, evidence }: AgeContext
 ): string {
+  if (!evidence.remembers) return ''
+  if ('time' in policy.until)
+    return '; with a date for until, what is first seen after it never goes'
+  const instant = since + untilDuration(policy, now)
   const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ')
-  return remembers ? `; if it stays unused, it can go from ${day} UTC on` : ''
+  return `; if it stays unused, it can go from ${day} UTC on`
 }

@@ -61,11 +61,14 @@ function decide(container: Container, context: Context): Decided {
     { at: container.finishedAt, of: 'stopped' },
     { at: stop ? now : undefined, of: 'seen running' }
   ]
-  const age = ageOf(container.createdAt, evidence, context)
+  const age =
+    hasNoEnd(container) && !stop && context.policy.ageFrom === 'last-used'
+      ? 'unknown'
+      : ageOf(container.createdAt, evidence, context)
   const started = plausible(container.startedAt) !== undefined
-  const recent = started
-    ? keepForAge(age, context)
-    : keepForAge(age, context, container)
+  // No ledger has containers.
+  const forgetful = { ...context, evidence: { remembers: false } }
+  const recent = keepForAge(age, forgetful, started ? {} : container)
   const scoped = scope.container(container)
   const decision =
     onlyKeep(scoped) ??
@@ -80,6 +83,13 @@ function decide(container: Container, context: Context): Decided {
     scoped ??
     remove('expired', describeAge(age))
   return { decision: stop ? stopFirst(decision, container) : decision, age }
+}
+
+/** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
+function hasNoEnd({ startedAt, finishedAt }: Container): boolean {
+  const started = plausible(startedAt)
+  // Docker 20.10 may date an end a moment before the start.
+  return started !== undefined && (plausible(finishedAt) ?? 0) + 1_000 < started
 }
 
 /** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */

@@ -18,7 +18,7 @@ import {
   type Going
 } from './decision.ts'
 import type { Image } from './inventory.ts'
-import { parseReference } from './match.ts'
+import { isTag, repositoryOf } from './match.ts'
 import { describeUsers, type Needs } from './needs.ts'
 import { isRunnerImage, keepForRunner } from './runner.ts'
 import { untilDuration } from './policy.ts'
@@ -68,7 +68,7 @@ function decide(
 /**
  * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
  * is no evidence of anything on this engine. Where nothing else is known, it counts from when an earlier run saw it, or
- * from the beginning of the event log, if that goes back far enough.
+ * from the beginning of the event log, if either goes back far enough: that it was here by then is no sign of use then.
  */
 function ageOfImage(image: Image, context: Context): Age {
   const { policy, now } = context
@@ -77,20 +77,34 @@ function ageOfImage(image: Image, context: Context): Age {
   const age = ageOf(createdAt, evidenceOf(image, context), context)
   if (age !== 'unknown' || docker) return age
   // Nothing tells when it came, but that it was here by then, and what has not been seen since.
-  const { logBegan, watchedSince } = context.evidence
-  const log = { at: logBegan ?? now, of: 'in no event of the log, which began' }
-  const watched = { at: watchedSince(image.id) ?? now, of: 'first seen' }
-  const { at, of } = log.at < watched.at ? log : watched
-  const idle = now - at
-  const enough = at === watched.at || idle >= untilDuration(policy, now)
-  return idle > 0 && enough ? { idle, of } : age
+  const { logBegan = now, isNamed, watchedSince, isNew } = context.evidence
+  // A pull is in the log by its tag: that of an image which has lost one tells of the one that has it now.
+  const names = [...image.references, ...image.digests].map(repositoryOf)
+  const silent = image.references.some(isTag) && !names.some(isNamed)
+  const log = {
+    idle: now - logBegan,
+    of: 'in no event of the log, which began'
+  }
+  const since = watchedSince(image.id) ?? now
+  const watched = { idle: Math.max(now - since, 0), of: 'first seen' }
+  const known = silent && !isNew(image.id) ? [log, watched] : [watched]
+  const [longest = watched] = known.toSorted((a, b) => b.idle - a.idle)
+  const enough = longest.idle > 0 && longest.idle >= untilDuration(policy, now)
+  return enough ? longest : age
 }
 
 function evidenceOf(
-  { id, taggedAt }: Image,
-  { evidence }: Context
+  { id, references, taggedAt, pulled }: Image,
+  { evidence, now }: Context
 ): Evidence[] {
-  return [{ at: taggedAt, of: 'tagged' }, ...evidence.of(id)]
+  // A tag without a date was loaded, or 20.10 built it with BuildKit: its `Created` may be from long before it came.
+  const dateless = references.length > 0 && plausible(taggedAt) === undefined
+  const arrived = dateless && !pulled && evidence.isNew(id)
+  return [
+    { at: taggedAt, of: 'tagged' },
+    { at: arrived ? now : undefined, of: 'first seen' },
+    ...evidence.of(id, taggedAt)
+  ]
 }
 
 /** What keeps a whole image, with all its references. */
@@ -127,7 +141,9 @@ function decideReferences(
     newest.get(repositoryOf(reference))?.has(id)
   )
   const going = inScope.filter((one) => !kept.includes(one))
-  const recent = keepForAge(age, context)
+  const recent = keepForAge(age, context, {
+    watchedSince: context.evidence.watchedSince(id)
+  })
   if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
     const repositories = list([...new Set(kept.map(repositoryOf))])
     return keep(
@@ -147,10 +163,6 @@ function decideReferences(
     detail: `${why}; stays as ${list(others)}`,
     removedReferences: going
   }
-}
-
-function repositoryOf(reference: string): string {
-  return parseReference(reference).repository
 }
 
 /**

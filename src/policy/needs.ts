@@ -136,12 +136,20 @@ export function containerIds(
   ])
 }
 
-/** The containers that need a network, by its ID or, where they have never started, by its name. */
+/**
+ * The containers that need a network, by its ID or its name; those that were never started may have the start of its
+ * ID instead, as somebody typed it.
+ */
 export function usersOfNetwork(network: Network, needs: Needs): Container[] {
+  const typed = [...needs.networks]
+    .filter(([key]) => /^[0-9a-f]{4,}$/.test(key) && network.id.startsWith(key))
+    .flatMap(([, users]) => users)
+    .filter(({ startedAt }) => plausible(startedAt) === undefined)
   return [
     ...new Set([
       ...(needs.networks.get(network.id) ?? []),
-      ...(needs.networks.get(network.name) ?? [])
+      ...(needs.networks.get(network.name) ?? []),
+      ...typed
     ])
   ]
 }

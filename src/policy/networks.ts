@@ -50,7 +50,10 @@ export function decideNetworks(
 
 function decide(network: Network, needs: NeedsBoth, context: Context): Decided {
   const users = usersOfNetwork(network, needs.all)
-  const evidence = [...endsOf(users), ...context.evidence.of(network.id)]
+  const evidence = [
+    ...endsOf(users),
+    ...context.evidence.of(network.id, network.createdAt)
+  ]
   const age = ageOf(network.createdAt, evidence, context)
   const scoped = context.scope.network(network, users)
   const decision =

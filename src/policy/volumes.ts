@@ -36,7 +36,7 @@ function decide(
 ): Decided {
   const evidence = [
     ...endsOf(usersOfVolume(volume, all)),
-    ...context.evidence.of(volume.name)
+    ...context.evidence.of(volume.name, volume.createdAt)
   ]
   const age = ageOf(volume.createdAt, evidence, context)
   const scoped = context.scope.volume(volume, usersOfVolume(volume, all))
@@ -102,15 +102,16 @@ export function keepElsewhere({
 export function keepUnwatched(
   { name }: Volume,
   what: string,
-  { policy, now, evidence }: Context
+  context: Context
 ): Decision | undefined {
+  const { policy, now, evidence } = context
   const until = untilDuration(policy, now)
   const since = evidence.watchedSince(name) ?? now
   return now - since >= until
     ? undefined
     : keep(
         'unknown-age',
-        `${what} goes only after it was watched for until${whenKnown(since + until, evidence)}`
+        `${what} goes only after it was watched for until${whenKnown(since, context)}`
       )
 }
 
