@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { ledgerFile, readLedger, writeLedger } from '../src/ledger.ts'
-import { updateLedger } from '../src/policy/ledger.ts'
+import { entriesThatHold, updateLedger } from '../src/policy/ledger.ts'
 import {
   container,
   day,
@@ -121,6 +121,33 @@ test('two runs that write at once lose nothing that both have seen, nor break th
   const [last] = (await readLedger(folder, key)).entries ?? []
   expect(last?.since).toBeLessThanOrEqual(now - hour)
   expect(last?.usedAt).toBeGreaterThanOrEqual(now)
+})
+
+test('of two first looks the earlier one counts, but for one that saw something come', async () => {
+  const written = async (...entries: ReturnType<typeof entry>[]) => {
+    for (const one of entries) await writeLedger(folder, key, [one])
+    const [last] = (await readLedger(folder, key)).entries ?? []
+    return [last?.since, last?.arrived]
+  }
+  const looked = (id: string, since: number) =>
+    entry(id, { since, arrived: false })
+  const came = (id: string, since: number) =>
+    entry(id, { since, arrived: true })
+  expect(await written(looked('a', 1), looked('a', 2))).toEqual([1, false])
+  expect(await written(looked('b', 1), came('b', 2))).toEqual([2, true])
+  expect(await written(came('c', 2), looked('c', 1))).toEqual([2, true])
+  expect(await written(came('d', 2), looked('d', 3))).toEqual([2, true])
+})
+
+test('a volume that was made anew is not the one that was known', () => {
+  const entries = ['v', 'w', 'i'].map((id) => entry(id, { since: now - hour }))
+  const made = (createdAt: number | undefined) =>
+    entriesThatHold(entries, [volume('v', { createdAt }), volume('w')]).map(
+      ({ id }) => id
+    )
+  expect(made(now - hour)).toEqual(['v', 'w', 'i'])
+  expect(made(undefined)).toEqual(['v', 'w', 'i'])
+  expect(made(now - hour + 1)).toEqual(['w', 'i'])
 })
 
 test('at the first look nothing has arrived, later what is new has, and what has gone is dropped', () => {

@@ -36093,7 +36093,7 @@ async function readStateFile(file, schema) {
     const { data, success } = schema.safeParse(parseJson(text));
     return success
         ? { content: data }
-        : { problem: `${file} is not of this version` };
+        : { problem: `${file} is broken, or of another version` };
 }
 /** Writes a file in one step, with the engine that it is about; returns what went wrong, if something did. */
 async function writeStateFile(file, engine, content) {
@@ -36206,16 +36206,31 @@ async function writeLedger(folder, key, entries) {
     const merged = entries.map((entry) => {
         const other = known.get(entry.id) ?? entry;
         const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
-        const since = Math.min(entry.since, other.since);
-        return { ...entry, since, ...(usedAt > 0 && { usedAt }) };
+        return {
+            ...entry,
+            ...firstSeen(entry, other),
+            ...(usedAt > 0 && { usedAt })
+        };
     });
     return writeStateFile(ledgerFile(folder, key), key, { entries: merged });
+}
+/** Of two first looks the earlier; but where one saw something come, that counts: it may be made anew. */
+function firstSeen(a, b) {
+    const came = [a, b].filter(({ arrived }) => arrived);
+    return came.length > 0
+        ? { since: Math.max(...came.map(({ since }) => since)), arrived: true }
+        : { since: Math.min(a.since, b.since), arrived: false };
 }
 
 ;// CONCATENATED MODULE: ./src/policy/ledger.ts
 
 
 
+/** The entries of what is there: a volume that was made anew under its old name is another one. */
+function entriesThatHold(entries, volumes) {
+    const made = new Map(volumes.map((one) => [one.name, one.createdAt]));
+    return entries.filter(({ id, since }) => (made.get(id) ?? since) <= since);
+}
 /**
  * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
  * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
@@ -37679,6 +37694,8 @@ async function cleanUp(step, looked, { policy, problems }) {
     const facts = factsOf(inventory, sizes, removal);
     if (options.stateDir !== '' && facts.size > 0)
         await writeFacts(options.stateDir, looked.key, facts);
+    if (options.stateDir !== '')
+        await forget(options.stateDir, looked.key, inventory, removal);
     const { engine } = looked;
     const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
     const disk = { before: looked.disk, after };
@@ -37761,12 +37778,27 @@ async function remember(listed, key, stateDir, log) {
     if (stateDir === '')
         return listed;
     const { entries, problem } = await readLedger(stateDir, key);
-    const inventory = { ...listed, ledger: entries, remembers: true };
+    const ledger = entries && entriesThatHold(entries, listed.volumes);
+    const inventory = { ...listed, ledger, remembers: true };
     const failure = await writeLedger(stateDir, key, updateLedger(inventory));
     for (const why of [problem, failure])
         if (why !== undefined)
-            log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}`);
+            log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}. What nothing else dates may stay longer for that.`);
     return { ...inventory, remembers: failure === undefined };
+}
+/** Takes what has gone out of the ledger: should it come back, it is not what was known. */
+async function forget(stateDir, key, inventory, removal) {
+    const gone = new Set(removal?.results
+        .filter(({ outcome }) => outcome === 'removed' || outcome === 'gone')
+        .flatMap(({ item }) => [item.id, item.volume]));
+    if (gone.size === 0 && inventory.remembers)
+        return;
+    // Anew, as another run may have written meanwhile; and where it could not be written, there may be room now.
+    const { entries = updateLedger(inventory) } = inventory.remembers
+        ? await readLedger(stateDir, key)
+        : {};
+    const left = entries.filter(({ id }) => !gone.has(id));
+    await writeLedger(stateDir, key, left);
 }
 /** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */
 async function ask({ policy, options, deadline, world }, inventory) {

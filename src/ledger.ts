@@ -58,8 +58,22 @@ export async function writeLedger(
   const merged = entries.map((entry) => {
     const other = known.get(entry.id) ?? entry
     const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0)
-    const since = Math.min(entry.since, other.since)
-    return { ...entry, since, ...(usedAt > 0 && { usedAt }) }
+    return {
+      ...entry,
+      ...firstSeen(entry, other),
+      ...(usedAt > 0 && { usedAt })
+    }
   })
   return writeStateFile(ledgerFile(folder, key), key, { entries: merged })
+}
+
+/** Of two first looks the earlier; but where one saw something come, that counts: it may be made anew. */
+function firstSeen(
+  a: LedgerEntry,
+  b: LedgerEntry
+): Pick<LedgerEntry, 'since' | 'arrived'> {
+  const came = [a, b].filter(({ arrived }) => arrived)
+  return came.length > 0
+    ? { since: Math.max(...came.map(({ since }) => since)), arrived: true }
+    : { since: Math.min(a.since, b.since), arrived: false }
 }

@@ -32,7 +32,7 @@ import type { EngineKey } from './stateFile.ts'
 import { findBuilders, sizesOfBuilders } from './policy/builders.ts'
 import { imagesToMeasure } from './policy/bytes.ts'
 import type { Engine, Inventory } from './policy/inventory.ts'
-import { updateLedger } from './policy/ledger.ts'
+import { entriesThatHold, updateLedger } from './policy/ledger.ts'
 import {
   makePlan,
   measurePlan,
@@ -217,6 +217,8 @@ async function cleanUp(
   const facts = factsOf(inventory, sizes, removal)
   if (options.stateDir !== '' && facts.size > 0)
     await writeFacts(options.stateDir, looked.key, facts)
+  if (options.stateDir !== '')
+    await forget(options.stateDir, looked.key, inventory, removal)
   const { engine } = looked
   const after = looked.disk && (await readDisk(engine, looked.context.endpoint))
   const disk = { before: looked.disk, after }
@@ -330,14 +332,36 @@ async function remember(
 ): Promise<Inventory> {
   if (stateDir === '') return listed
   const { entries, problem } = await readLedger(stateDir, key)
-  const inventory = { ...listed, ledger: entries, remembers: true }
+  const ledger = entries && entriesThatHold(entries, listed.volumes)
+  const inventory = { ...listed, ledger, remembers: true }
   const failure = await writeLedger(stateDir, key, updateLedger(inventory))
   for (const why of [problem, failure])
     if (why !== undefined)
       log.warning(
-        `The ledger of earlier runs (state-dir) cannot be used: ${why}`
+        `The ledger of earlier runs (state-dir) cannot be used: ${why}. What nothing else dates may stay longer for that.`
       )
   return { ...inventory, remembers: failure === undefined }
+}
+
+/** Takes what has gone out of the ledger: should it come back, it is not what was known. */
+async function forget(
+  stateDir: string,
+  key: EngineKey,
+  inventory: Inventory,
+  removal: Removal | undefined
+): Promise<void> {
+  const gone = new Set(
+    removal?.results
+      .filter(({ outcome }) => outcome === 'removed' || outcome === 'gone')
+      .flatMap(({ item }) => [item.id, item.volume])
+  )
+  if (gone.size === 0 && inventory.remembers) return
+  // Anew, as another run may have written meanwhile; and where it could not be written, there may be room now.
+  const { entries = updateLedger(inventory) } = inventory.remembers
+    ? await readLedger(stateDir, key)
+    : {}
+  const left = entries.filter(({ id }) => !gone.has(id))
+  await writeLedger(stateDir, key, left)
 }
 
 /** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */

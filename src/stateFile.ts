@@ -42,7 +42,7 @@ export async function readStateFile<T>(
   const { data, success } = schema.safeParse(parseJson(text))
   return success
     ? { content: data }
-    : { problem: `${file} is not of this version` }
+    : { problem: `${file} is broken, or of another version` }
 }
 
 /** Writes a file in one step, with the engine that it is about; returns what went wrong, if something did. */

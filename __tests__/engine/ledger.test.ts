@@ -92,6 +92,20 @@ it('a named volume goes only once a ledger has watched it idle for until', async
   expect(await ledgers()).toHaveLength(1)
 })
 
+test('what a run removes is forgotten, what it keeps is not', async () => {
+  await load([oldImage('app')])
+  await docker('network', 'create', 'net')
+
+  const done = await step({ ...everything, until: '0s', 'state-dir': folder })
+
+  const gone = ['app:1', 'net'].map((name) => resource(done, name))
+  expect(gone).toMatchObject(gone.map(() => ({ outcome: 'removed' })))
+  const [file = ''] = await ledgers()
+  const written = await readFile(join(folder, file), 'utf8')
+  for (const { id } of gone) expect(written).not.toContain(id)
+  expect(written).toContain(resource(done, 'busybox:1').id)
+})
+
 it('what the engine’s log has forgotten, the ledger remembers', async () => {
   await load([oldImage('used'), oldImage('unused')])
   await docker('run', '--rm', '--network', 'none', 'busybox:1', 'true')
@@ -112,6 +126,7 @@ it('what the engine’s log has forgotten, the ledger remembers', async () => {
     'dry-run': 'true'
   }
   await step(inputs)
+  await load([oldImage('late')])
   await load(fillers())
 
   const done = await step(inputs)
@@ -122,10 +137,16 @@ it('what the engine’s log has forgotten, the ledger remembers', async () => {
   })
   if (store !== 'containerd')
     expect(resource(done, 'used:1').detail).toMatch(/^seen in use/)
+  // An earlier run has looked, and did not see it.
+  expect(resource(done, 'late:1')).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
   // Without the ledger only the date of the build is left.
   const without = await step({ ...inputs, 'state-dir': '' })
   if (store !== 'containerd')
-    expect(resource(without, 'used:1').outcome).toBe('planned')
+    for (const name of ['used:1', 'late:1'])
+      expect(resource(without, name).outcome).toBe('planned')
   await docker('image', 'prune', '--all', '--force')
 })
 

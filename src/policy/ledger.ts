@@ -1,7 +1,16 @@
 import { plausible } from './age.ts'
-import type { Inventory, LedgerEntry } from './inventory.ts'
+import type { Inventory, LedgerEntry, Volume } from './inventory.ts'
 import { isRunning, needsOf, usersOfNetwork, usersOfVolume } from './needs.ts'
 import { usesInLog } from './evidence.ts'
+
+/** The entries of what is there: a volume that was made anew under its old name is another one. */
+export function entriesThatHold(
+  entries: readonly LedgerEntry[],
+  volumes: readonly Volume[]
+): LedgerEntry[] {
+  const made = new Map(volumes.map((one) => [one.name, one.createdAt]))
+  return entries.filter(({ id, since }) => (made.get(id) ?? since) <= since)
+}
 
 /**
  * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
