@@ -47,6 +47,42 @@ test.each(['$RUNNER_TEMP/r.json', '$RUNNER_TEMP\\r.json'])(
   }
 )
 
+test('the folders of the runner are known in braces and in both paths, and any other variable is said to be none', () => {
+  const { options } = read({
+    'state-dir': '${RUNNER_TEMP}/state',
+    'report-file': '$RUNNER_TEMP/report.json'
+  })
+  expect(options).toMatchObject({
+    stateDir: '/temp/state',
+    reportFile: '/temp/report.json'
+  })
+  for (const path of ['$HOME/x', '${HOME}/x', '~/x', '$RUNNER_TEMPx/y'])
+    for (const name of ['state-dir', 'report-file'])
+      expect(() => read({ [name]: path })).toThrow(
+        `${name}: got ${JSON.stringify(path)}; it takes a path; no shell reads it`
+      )
+  expect(read({ 'report-file': 'a~$b' }).options.reportFile).toBe('a~$b')
+})
+
+test.each(['INPUT_DRY_RUN', 'INPUT_DRYRUN', 'INPUT_dry-run', 'input_dry-run'])(
+  'a variable that only means to be an input stops the step: %s',
+  (variable) => {
+    const of = (value: string) =>
+      readInputs(() => undefined, {
+        now,
+        env: {
+          [variable]: value,
+          'INPUT_KEEP-LAST': '1',
+          INPUT_OTHER_ACTION: ''
+        }
+      })
+    expect(() => of('true')).toThrow(
+      `${variable}: the input is dry-run, its variable INPUT_DRY-RUN.`
+    )
+    expect(of('').options.dryRun).toBe(false)
+  }
+)
+
 test('lists take one item a line, or commas', () => {
   const { policy } = read({
     'protected-images': 'node:*\n  ghcr.io/acme/** ,, redis\n',
@@ -174,7 +210,7 @@ test.each(['', '${{ github.token }}'])(
   (token) => {
     const inputs = { scope: 'closed-pull-requests', 'github-token': token }
     expect(() => readFor(inputs, { problem: 'x' })).toThrow(
-      /^github-token: got .*pull-requests: read/m
+      `github-token: got "${token}"; it takes a token with the permission pull-requests: read`
     )
   }
 )

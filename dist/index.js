@@ -30978,7 +30978,7 @@ async function main() {
     try {
         saveState?.('main', 'begun');
         await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_9__/* .run */ .e)({
-            getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
+            getInput: (name) => process.env[(0,_inputs_js__WEBPACK_IMPORTED_MODULE_7__/* .variableOf */ .Qn)(name)]?.trim(),
             env: process.env,
             log,
             show,
@@ -31091,6 +31091,7 @@ __webpack_async_result__();
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Ko: () => (/* binding */ readInputs),
 /* harmony export */   NT: () => (/* binding */ defaults),
+/* harmony export */   Qn: () => (/* binding */ variableOf),
 /* harmony export */   dz: () => (/* binding */ InputError),
 /* harmony export */   wQ: () => (/* binding */ schema)
 /* harmony export */ });
@@ -31256,28 +31257,40 @@ class InputError extends Error {
     name = 'InputError';
 }
 /**
- * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad
- * one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
+ * Reads all inputs; an empty one counts as not given, but for `state-dir` and `github-token`. Throws an InputError that
+ * names every bad one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of
+ * `until` can be.
  */
 function readInputs(getInput, { now, env, event = { problem: 'there is no event' } }) {
     const texts = { ...defaults };
     for (const name of inputNames)
         texts[name] = getInput(name) || defaults[name];
-    texts['state-dir'] = getInput('state-dir') ?? defaults['state-dir'];
+    for (const name of ['state-dir', 'github-token'])
+        texts[name] = getInput(name) ?? defaults[name];
     const result = schema.safeParse(texts);
     const problems = (result.error?.issues ?? []).map(({ path, message }) => [String(path[0]), message]);
     const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
     if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
         problems.push(['until', 'it takes a time in the past 292 years']);
     problems.push(...problemsOfScope(texts, env, event));
-    const paths = {
-        stateDir: expand(texts['state-dir'], {
-            RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
-        }),
-        reportFile: expand(texts['report-file'], {
-            RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
-        })
+    problems.push(...problemsOfNames(env));
+    const folders = {
+        RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env),
+        RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
     };
+    const paths = {
+        stateDir: expand(texts['state-dir'], folders),
+        reportFile: expand(texts['report-file'], folders)
+    };
+    for (const [name, path] of [
+        ['state-dir', paths.stateDir],
+        ['report-file', paths.reportFile]
+    ])
+        if (/^[$~]/.test(path))
+            problems.push([
+                name,
+                'it takes a path; no shell reads it, and at its start $RUNNER_TOOL_CACHE and $RUNNER_TEMP alone are known'
+            ]);
     if (paths.stateDir !== '' && isWithin(paths.stateDir, paths.reportFile))
         problems.push([
             'report-file',
@@ -31316,6 +31329,24 @@ function readInputs(getInput, { now, env, event = { problem: 'there is no event'
         texts
     };
 }
+/**
+ * Variables that only mean to be an input: the runner passes on what somebody wrote in whatever way, with no more than
+ * a warning, and `dry_run` would remove everything.
+ */
+function problemsOfNames(env) {
+    const plain = (name) => name.toUpperCase().replaceAll(/[-_ ]/g, '');
+    const known = new Map(inputNames.map((name) => [plain(`INPUT_${name}`), name]));
+    return Object.keys(env).flatMap((variable) => {
+        const name = env[variable] ? known.get(plain(variable)) : undefined;
+        return name === undefined || variable === variableOf(name)
+            ? []
+            : [[variable, `the input is ${name}, its variable ${variableOf(name)}`]];
+    });
+}
+/** The environment variable in which the runner passes an input on. */
+function variableOf(name) {
+    return `INPUT_${name.toUpperCase()}`;
+}
 /** What the inputs of the scopes lack, or have too much. */
 function problemsOfScope(texts, env, event) {
     const scope = texts.scope.toLowerCase();
@@ -31337,12 +31368,12 @@ function problemsOfScope(texts, env, event) {
             'scope',
             'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
         ]);
-    // Outside a workflow nobody puts a token in for the default.
+    // Outside a workflow nobody puts a token in for the default; a secret that is not set is empty.
     if (scope === 'closed-pull-requests' &&
-        texts['github-token'] === defaults['github-token'])
+        ['', defaults['github-token']].includes(texts['github-token']))
         problems.push([
             'github-token',
-            'it takes a token with the permission pull-requests: read'
+            'it takes a token with the permission pull-requests: read (a secret that is not set is empty)'
         ]);
     return problems;
 }
@@ -31370,9 +31401,9 @@ function githubOf(inputs, env) {
     const url = env['GITHUB_GRAPHQL_URL'] || 'https://api.github.com/graphql';
     return { token: inputs['github-token'], url };
 }
-/** Puts in the folder that a path begins with, as the defaults of action.yml do. */
+/** Puts in the folder that a path begins with, by its variable, as the defaults of action.yml have it. */
 function expand(path, folders) {
-    return path.replace(/^\$(\w+)(?=[/\\]|$)/, (text, name) => folders[name] ?? text);
+    return path.replace(/^\$(?:(\w+)|\{(\w+)\})(?=[/\\]|$)/, (text, name, braced) => folders[name ?? braced ?? ''] ?? text);
 }
 function isWithin(path, folder) {
     const way = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.relative)(folder, path);
@@ -31385,7 +31416,12 @@ function userState(env) {
 }
 const inputNames = Object.keys(defaults).filter((name) => name in defaults);
 function describeProblems(problems, texts) {
-    const lines = problems.map(([name, problem]) => `${name}: got ${quote(texts[name] ?? '')}; ${problem}.`);
+    const lines = problems.map(([name, problem]) => {
+        const text = texts[name];
+        // What is no input may be meant for a secret one.
+        const got = text === undefined ? '' : `got ${quote(text)}; `;
+        return `${name}: ${got}${problem}.`;
+    });
     const count = new Set(problems.map(([name]) => name)).size;
     const what = count === 1 ? 'An input is' : `${count} inputs are`;
     return [

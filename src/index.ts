@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import * as core from '@actions/core'
 import { exec } from '@actions/exec'
 import { DockerError } from './docker/cli.ts'
-import { InputError } from './inputs.ts'
+import { InputError, variableOf } from './inputs.ts'
 import type { Report } from './report/report.ts'
 import { renderFailure } from './report/summary.ts'
 import { code, logLine, logLines } from './report/text.ts'
@@ -46,7 +46,7 @@ async function main(): Promise<void> {
     saveState?.('main', 'begun')
     await finish(
       await run({
-        getInput: (name) => process.env[`INPUT_${name.toUpperCase()}`]?.trim(),
+        getInput: (name) => process.env[variableOf(name)]?.trim(),
         env: process.env,
         log,
         show,

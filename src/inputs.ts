@@ -207,8 +207,9 @@ export class InputError extends Error {
 }
 
 /**
- * Reads all inputs; an empty one counts as not given, but for `state-dir`. Throws an InputError that names every bad
- * one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of `until` can be.
+ * Reads all inputs; an empty one counts as not given, but for `state-dir` and `github-token`. Throws an InputError that
+ * names every bad one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of
+ * `until` can be.
  */
 export function readInputs(
   getInput: (name: string) => string | undefined,
@@ -224,7 +225,8 @@ export function readInputs(
 ): { policy: Policy; options: Options; texts: InputTexts } {
   const texts: InputTexts = { ...defaults }
   for (const name of inputNames) texts[name] = getInput(name) || defaults[name]
-  texts['state-dir'] = getInput('state-dir') ?? defaults['state-dir']
+  for (const name of ['state-dir', 'github-token'] as const)
+    texts[name] = getInput(name) ?? defaults[name]
   const result = schema.safeParse(texts)
   const problems = (result.error?.issues ?? []).map(
     ({ path, message }) => [String(path[0]), message] as const
@@ -233,14 +235,24 @@ export function readInputs(
   if (time !== undefined && (time > now || now - time >= longestDuration))
     problems.push(['until', 'it takes a time in the past 292 years'])
   problems.push(...problemsOfScope(texts, env, event))
-  const paths = {
-    stateDir: expand(texts['state-dir'], {
-      RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env)
-    }),
-    reportFile: expand(texts['report-file'], {
-      RUNNER_TEMP: env['RUNNER_TEMP'] || tmpdir()
-    })
+  problems.push(...problemsOfNames(env))
+  const folders = {
+    RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env),
+    RUNNER_TEMP: env['RUNNER_TEMP'] || tmpdir()
   }
+  const paths = {
+    stateDir: expand(texts['state-dir'], folders),
+    reportFile: expand(texts['report-file'], folders)
+  }
+  for (const [name, path] of [
+    ['state-dir', paths.stateDir],
+    ['report-file', paths.reportFile]
+  ] as const)
+    if (/^[$~]/.test(path))
+      problems.push([
+        name,
+        'it takes a path; no shell reads it, and at its start $RUNNER_TOOL_CACHE and $RUNNER_TEMP alone are known'
+      ])
   if (paths.stateDir !== '' && isWithin(paths.stateDir, paths.reportFile))
     problems.push([
       'report-file',
@@ -282,6 +294,30 @@ export function readInputs(
   }
 }
 
+/**
+ * Variables that only mean to be an input: the runner passes on what somebody wrote in whatever way, with no more than
+ * a warning, and `dry_run` would remove everything.
+ */
+function problemsOfNames(
+  env: Record<string, string | undefined>
+): [string, string][] {
+  const plain = (name: string) => name.toUpperCase().replaceAll(/[-_ ]/g, '')
+  const known = new Map(
+    inputNames.map((name) => [plain(`INPUT_${name}`), name])
+  )
+  return Object.keys(env).flatMap((variable) => {
+    const name = env[variable] ? known.get(plain(variable)) : undefined
+    return name === undefined || variable === variableOf(name)
+      ? []
+      : [[variable, `the input is ${name}, its variable ${variableOf(name)}`]]
+  })
+}
+
+/** The environment variable in which the runner passes an input on. */
+export function variableOf(name: string): string {
+  return `INPUT_${name.toUpperCase()}`
+}
+
 /** What the inputs of the scopes lack, or have too much. */
 function problemsOfScope(
   texts: InputTexts,
@@ -307,14 +343,14 @@ function problemsOfScope(
       'scope',
       'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
     ])
-  // Outside a workflow nobody puts a token in for the default.
+  // Outside a workflow nobody puts a token in for the default; a secret that is not set is empty.
   if (
     scope === 'closed-pull-requests' &&
-    texts['github-token'] === defaults['github-token']
+    ['', defaults['github-token']].includes(texts['github-token'])
   )
     problems.push([
       'github-token',
-      'it takes a token with the permission pull-requests: read'
+      'it takes a token with the permission pull-requests: read (a secret that is not set is empty)'
     ])
   return problems
 }
@@ -350,11 +386,12 @@ function githubOf(
   return { token: inputs['github-token'], url }
 }
 
-/** Puts in the folder that a path begins with, as the defaults of action.yml do. */
+/** Puts in the folder that a path begins with, by its variable, as the defaults of action.yml have it. */
 function expand(path: string, folders: Record<string, string>): string {
   return path.replace(
-    /^\$(\w+)(?=[/\\]|$)/,
-    (text, name: string) => folders[name] ?? text
+    /^\$(?:(\w+)|\{(\w+)\})(?=[/\\]|$)/,
+    (text, name?: string, braced?: string) =>
+      folders[name ?? braced ?? ''] ?? text
   )
 }
 
@@ -380,11 +417,14 @@ const inputNames = Object.keys(defaults).filter(
 
 function describeProblems(
   problems: readonly (readonly [string, string])[],
-  texts: Record<string, string>
+  texts: Record<string, string | undefined>
 ): string {
-  const lines = problems.map(
-    ([name, problem]) => `${name}: got ${quote(texts[name] ?? '')}; ${problem}.`
-  )
+  const lines = problems.map(([name, problem]) => {
+    const text = texts[name]
+    // What is no input may be meant for a secret one.
+    const got = text === undefined ? '' : `got ${quote(text)}; `
+    return `${name}: ${got}${problem}.`
+  })
   const count = new Set(problems.map(([name]) => name)).size
   const what = count === 1 ? 'An input is' : `${count} inputs are`
   return [

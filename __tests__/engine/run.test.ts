@@ -200,12 +200,13 @@ test('two runs at once do no harm, and neither of them fails', async () => {
 test('a protected pattern that matches nothing is a warning, but for the default', async () => {
   const patterns = {
     'protected-images': 'bussybox',
-    'protected-labels': 'kepe=yes'
+    'protected-labels': 'keep, kepe=yes'
   }
   const done = await step({ ...patterns, 'dry-run': 'true' })
   expect(done.exitCode).toBe(0)
   expect(done.stdout).toMatch(/^::warning::protected-images: .*bussybox/m)
   expect(done.stdout).toMatch(/^::warning::protected-labels: .*kepe=yes/m)
+  expect(done.stdout).not.toMatch(/matches keep\./)
   expect((await step({ 'dry-run': 'true' })).stdout).not.toContain(
     '::warning::'
   )
