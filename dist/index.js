@@ -33067,8 +33067,8 @@ function saysAllAbsent(lines) {
 
 
 
-/** So many in a call that the next ones are asked side by side. */
-const mostPerCall = 250;
+/** So few in a call that none of those side by side is left alone with the last ones for long. */
+const mostPerCall = 100;
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
  * missing. Only what the engine says it does not have counts as gone.
@@ -33609,6 +33609,7 @@ function readEvents(lines, { kind }) {
 
 
 
+
 /** How the containerd image store names itself in `docker info`. */
 const containerdDriver = 'io.containerd.snapshotter.v1';
 /** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
@@ -33720,10 +33721,14 @@ const listContainerIds = [
     '--format',
     '{{json .ID}}'
 ];
+/** Milliseconds from the date of a container to the moment from which on it is listed, at the most. */
+const longestCreation = 5 * 60_000;
 /** The IDs of all containers; or only of those that have come since, where the listing takes long. */
 async function listContainerIdsAgain(docker, engine, known) {
+    // One that was being made during the listing may be older than the newest that it showed.
+    const settled = known.filter(({ createdAt = 0 }) => createdAt <= engine.now - longestCreation);
     const age = ({ createdAt = 0 }) => -createdAt;
-    const newest = known.toSorted((a, b) => age(a) - age(b))[0];
+    const newest = settled.toSorted((a, b) => age(a) - age(b))[0];
     if (traitsOf(engine).findsImagesSlowly && newest !== undefined) {
         const args = [...listContainerIds, '--filter', `since=${newest.id}`];
         const { exitCode, stdout } = await docker(args);
@@ -33819,9 +33824,7 @@ async function listImages(docker, engine, facts) {
     const asked = [...listed.keys()].filter((id) => !ids.has(id));
     const { found, unreadable } = await inspectImages(docker, engine, asked);
     const sizeOf = (id) => readSize(listed.get(id)?.at(-1)?.Size ?? '');
-    const sized = traitsOf(engine).packedLayers
-        ? found.map((image) => withBytes(image, sizeOf(image.id)))
-        : found;
+    const sized = found.map((one) => withBytes(one, sizeOf(one.id), engine));
     return { found: [...known, ...sized], unreadable };
 }
 /** The lines of a listing of images, by ID. */
@@ -33837,7 +33840,7 @@ async function readImageListing(docker, options) {
  */
 async function findUnchanged(docker, engine, images) {
     const filters = images.flatMap(({ references }) => references
-        .filter(isTag)
+        .filter(match/* isTag */.dz)
         .flatMap((reference) => ['--filter', `reference=${reference}`]));
     // What does not fit into one call is inspected.
     if (filters.length === 0 ||
@@ -33846,12 +33849,11 @@ async function findUnchanged(docker, engine, images) {
     const listed = await readImageListing(docker, ['--digests', ...filters]);
     return images.filter((image) => isListed(image, listed.get(image.id) ?? [], engine));
 }
-function isTag(reference) {
-    return !reference.includes('@');
-}
-/** There, inspect counts the packed layers alone, and the listing the unpacked ones as well. */
-function withBytes(image, all = image.bytes) {
-    return { ...image, bytes: all, packedBytes: image.bytes };
+/** Where layers are packed, inspect counts these alone, and the listing, which says `all`, the unpacked ones as well. */
+function withBytes(image, all, engine) {
+    if (!traitsOf(engine).packedLayers)
+        return image;
+    return { ...image, bytes: all ?? image.bytes, packedBytes: image.bytes };
 }
 /**
  * Tells whether the listing shows an image as it was: with the same tags and digests. Where it does not show every
@@ -33866,7 +33868,7 @@ function isListed({ references, digests, bytes }, lines, engine) {
     const shown = lines
         .filter(({ Repository, Digest }) => ![Repository, Digest].includes(none))
         .map(({ Repository, Digest }) => `${Repository}@${Digest}`);
-    const tagged = references.filter(isTag);
+    const tagged = references.filter(match/* isTag */.dz);
     const sameTags = (0,external_node_util_.isDeepStrictEqual)(new Set(tags), new Set(tagged));
     const known = new Set(digests);
     const { digestsAreFromRegistries, packedLayers } = traitsOf(engine);
@@ -33889,7 +33891,7 @@ async function askAgain(docker, inventory, images) {
         ...inventory,
         images: [
             ...others,
-            ...found.map((image) => withBytes(image, asked.get(image.id)?.bytes))
+            ...found.map((one) => withBytes(one, asked.get(one.id)?.bytes, engine))
         ],
         unreadable: [
             ...inventory.unreadable,
@@ -34795,7 +34797,9 @@ async function removeBuilder(builder, tools) {
         if (!names(output, id))
             return readFailure(builder, tools, output, 'container stop');
     }
-    const output = await tools.docker(['container', 'rm', '--', id]);
+    const output = await tools.docker(['container', 'rm', '--', id], {
+        limit: Infinity
+    });
     if (!names(output, id))
         return readFailure(builder, tools, output, 'container rm');
     if (volume === undefined)
@@ -34812,7 +34816,10 @@ async function removeBuilder(builder, tools) {
 }
 /** Removes the volume that is left of a builder. */
 async function removeState(builder, tools) {
-    const output = await tools.docker(['volume', 'rm', '--', builder.id]);
+    // The build cache in it can be large.
+    const output = await tools.docker(['volume', 'rm', '--', builder.id], {
+        limit: Infinity
+    });
     return names(output, builder.id)
         ? { outcome: 'removed' }
         : readFailure(builder, tools, output, 'volume rm');
@@ -34898,42 +34905,48 @@ const removeImage = ['image', 'rm', '--no-prune'];
 function referencesToUntag({ decision }, references) {
     if (decision.action === 'untag')
         return decision.removedReferences;
-    const last = references.find((one) => !one.includes('@')) ?? references[0];
+    const last = references.find(match/* isTag */.dz) ?? references[0];
     if (last === undefined)
         return [];
-    const { repository } = (0,match/* parseReference */.F2)(last);
-    return references.filter((one) => one !== last &&
-        !(one.includes('@') && (0,match/* parseReference */.F2)(one).repository === repository));
+    const repository = (0,match/* repositoryOf */._M)(last);
+    return references.filter((one) => one !== last && ((0,match/* isTag */.dz)(one) || (0,match/* repositoryOf */._M)(one) !== repository));
 }
 /**
- * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns the engine's
- * words where it refused. The containerd store compares and deletes in one; on others the reference is read right
- * before, one at a time.
+ * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns what the
+ * engine said of those that it refused, and whether it came to all: it begins none once it is `stopped`. The containerd
+ * store compares and deletes in one; on others the reference is read right before, one at a time.
  */
-async function untag(docker, engine, { id }, references, done) {
-    const read = async (reference) => {
-        const { found } = await inspectImages(docker, engine, [reference]);
-        return found[0]?.id;
-    };
-    let words = '';
+async function untag(docker, engine, { id }, references, { done, stopped }) {
+    const failures = [];
     for (const reference of references) {
-        const compares = traitsOf(engine).comparesTags && !reference.includes('@');
-        if (!compares && (await read(reference)) !== id)
+        if (stopped())
+            return { failures, cameToAll: false };
+        const compares = traitsOf(engine).comparesTags && (0,match/* isTag */.dz)(reference);
+        const read = () => meaningOf(docker, engine, reference);
+        if (!compares && (await read()).id !== id)
             continue;
         const name = compares ? `${reference}@${id}` : reference;
         const output = await docker([...removeImage, '--', name]);
         if (output.exitCode === 0)
             done.push(reference);
         else {
-            const meant = await read(reference);
-            if (meant === id)
-                words = (0,cli/* wordsOf */.Z9)(output, 'image rm');
+            const meant = await read();
+            const absent = meant.id === undefined && !meant.unreadable;
             // It is off, although the engine has no room to write that down.
-            else if (meant === undefined && !saysAbsent(output, 'image', name))
+            if (absent && !saysAbsent(output, 'image', name))
                 done.push(reference);
+            else if (meant.id === id || meant.unreadable) {
+                const fate = readRefusal(output, 'image rm');
+                failures.push({ ...fate, detail: `${reference}: ${fate.detail ?? ''}` });
+            }
         }
     }
-    return words;
+    return { failures, cameToAll: true };
+}
+/** The ID of the image that a reference means; undefined where it means none, or one that is unreadable. */
+async function meaningOf(docker, engine, reference) {
+    const { found, unreadable } = await inspectImages(docker, engine, [reference]);
+    return { id: found[0]?.id, unreadable: unreadable.length > 0 };
 }
 
 ;// CONCATENATED MODULE: ./src/docker/removal.ts
@@ -35052,6 +35065,10 @@ function createAct(options) {
             ...(left &&
                 stopping.has(item.id) && {
                 detail: `it was told to stop; ${fate.detail ?? 'it is still there'}`
+            }),
+            ...(off.length > 0 &&
+                ['kept', 'failed'].includes(fate.outcome) && {
+                detail: `${fate.detail ?? 'it is still there'}; taken off: ${(0,policy_decision/* list */.p_)(off)}`
             })
         };
         results.set(item, result);
@@ -35066,11 +35083,14 @@ function createAct(options) {
         let size = firstBatch;
         async function lane() {
             while (queue.length > 0 && !stopped()) {
-                const ids = queue.slice(0, size).map(({ id }) => id);
+                const next = queue.slice(0, size);
+                const ids = next.slice(0, countForUntagging(next)).map(({ id }) => id);
                 const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, size));
                 try {
                     const pace = await removeBatch(kind, batch);
-                    size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
+                    // What had gone already says nothing about how long a removal takes.
+                    if (pace > 0)
+                        size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
                 }
                 catch (error) {
                     fatal ??= asDockerError(error);
@@ -35131,27 +35151,36 @@ function createAct(options) {
             await (0,external_node_timers_promises_.setTimeout)(250);
         }
     }
-    /** Returns its pace: how many a millisecond were removed, once it had been looked at them again. */
+    /** Returns its pace: how many a millisecond were removed, once it had been looked at them again; 0 for none. */
     async function removeBatch(kind, batch) {
         const going = await stillGoing(kind, batch);
         const start = Date.now();
         const whole = kind === 'image' ? await untagFirst(going) : going;
-        if (whole.length > 0)
-            await removeWhole(kind, whole);
-        return batch.length / Math.max(Date.now() - start, 1);
+        const untagged = whole.some(({ id }) => takenOff.get(id)?.length);
+        // That took its time, and the last tag of one may have been renewed meanwhile.
+        const left = untagged ? await stillGoing(kind, whole) : whole;
+        if (left.length > 0 && !stopped())
+            await removeWhole(kind, left);
+        return going.length / Math.max(Date.now() - start, 1);
     }
     async function removeWhole(kind, whole) {
-        await remove(kind, whole);
+        const output = await remove(kind, whole);
         const unclear = whole.filter((item) => !results.has(item));
         await waitForEngine(unclear);
         for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {
+            if (stopped()) {
+                // It was alone already.
+                if (whole.length === 1)
+                    settle(item, readRefusal(output, `${kind} rm`));
+                return;
+            }
             // Once more, alone: what the engine says now is about this one.
-            const output = await remove(kind, [item]);
+            const again = await remove(kind, [item]);
             const [left] = results.has(item)
                 ? []
                 : await attempt([item], () => stillGoing(kind, [item], noteLost));
             if (left !== undefined)
-                settle(left, readRefusal(output, `${kind} rm`));
+                settle(left, readRefusal(again, `${kind} rm`));
         }
     }
     /** Removes things with one call, and settles those that the engine says are gone by it. */
@@ -35166,7 +35195,9 @@ function createAct(options) {
                     settle(item, { outcome: 'removed' });
         };
         const ids = items.map(({ id }) => id);
-        const output = await attempt(items, () => docker([...args, '--', ...ids]), read);
+        const output = await attempt(items, 
+        // As long as the step has: large files take their time, and whoever is cut off does not know what became of it.
+        () => docker([...args, '--', ...ids], { limit: Infinity }), read);
         read(output.stdout);
         return output;
     }
@@ -35177,11 +35208,17 @@ function createAct(options) {
             const done = [];
             takenOff.set(item.id, done);
             const references = referencesToUntag(item, item.references ?? []);
-            const words = await attempt([item], () => untag(docker, inventory.engine, item, references, done));
-            if (item.decision.action === 'remove')
+            const { failures, cameToAll } = await attempt([item], () => untag(docker, inventory.engine, item, references, { done, stopped }));
+            const failed = failures.find(({ outcome }) => outcome === 'failed');
+            if (failed !== undefined)
+                settle(item, failed);
+            // What was not come to is left for the end.
+            else if (!cameToAll)
+                return [];
+            else if (item.decision.action === 'remove')
                 whole.push(item);
             else
-                settle(item, readUntagging(words, done));
+                settle(item, failures[0] ?? readUntagging(done));
         }
         return whole;
     }
@@ -35286,8 +35323,8 @@ function createAct(options) {
             const off = new Set(takenOff.get(id));
             // One at a time: of several references nobody could tell which one an answer is for.
             for (const one of lost) {
-                const { found } = await inspectImages(docker, inventory.engine, [one]);
-                if (found.length === 0)
+                const meant = await meaningOf(docker, inventory.engine, one);
+                if (meant.id === undefined && !meant.unreadable)
                     off.add(one);
             }
             takenOff.set(id, [...off]);
@@ -35360,9 +35397,16 @@ function createRecheck({ containers, networks, images, volumes }, done) {
         volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
     };
 }
-function readUntagging(words, done) {
-    if (words !== '')
-        return { outcome: 'failed', detail: words };
+/** How many of the first items have no more to be taken off one by one than fits into a batch; at least one. */
+function countForUntagging(items) {
+    let references = 0;
+    const tooMany = items.findIndex((item) => {
+        references += referencesToUntag(item, item.references ?? []).length;
+        return references > firstBatch;
+    });
+    return tooMany < 0 ? items.length : Math.max(tooMany, 1);
+}
+function readUntagging(done) {
     return done.length > 0
         ? { outcome: 'untagged' }
         : kept('its references mean other images now');

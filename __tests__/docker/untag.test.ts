@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals'
-import { referencesToUntag } from '../../src/docker/untag.ts'
+import type { Docker } from '../../src/docker/cli.ts'
+import { referencesToUntag, untag } from '../../src/docker/untag.ts'
 import { inLevels } from '../../src/policy/levels.ts'
-import { container, image, item } from '../builders.ts'
+import { container, image, inventory, item } from '../builders.ts'
 
 const digest = `sha256:${'a'.repeat(64)}`
 
@@ -31,6 +32,41 @@ test('of an image that stays only what the plan says is untagged', () => {
       ['app:1', 'web:1']
     )
   ).toEqual(['app:1'])
+})
+
+test.each([
+  [
+    'Error response from daemon: conflict: container 1 is using its referenced image 2',
+    { outcome: 'kept', reason: 'changed' }
+  ],
+  ['Error response from daemon: it is locked', { outcome: 'failed' }]
+])('a reference that is still there after: %s', async (stderr, fate) => {
+  const { engine } = inventory()
+  // Whether it is still there, the engine does not tell.
+  const docker: Docker = ([, command]) =>
+    Promise.resolve({
+      exitCode: 1,
+      stdout: command === 'inspect' ? '[]' : '',
+      stderr
+    })
+  const done: string[] = []
+  const { failures } = await untag(
+    docker,
+    { ...engine, store: 'containerd' },
+    { id: digest },
+    ['app:1'],
+    { done, stopped: () => false }
+  )
+  expect(failures).toEqual([{ ...fate, detail: `app:1: ${stderr}` }])
+  expect(done).toEqual([])
+})
+
+test('none is taken off once the step has to end', async () => {
+  const docker = () => Promise.reject(new Error('not to be called'))
+  const tools = { done: [], stopped: () => true }
+  expect(
+    await untag(docker, inventory().engine, { id: digest }, ['app:1'], tools)
+  ).toEqual({ failures: [], cameToAll: false })
 })
 
 test('what needs something goes before it', () => {

@@ -31,7 +31,9 @@ export async function removeBuilder(
     if (!names(output, id))
       return readFailure(builder, tools, output, 'container stop')
   }
-  const output = await tools.docker(['container', 'rm', '--', id])
+  const output = await tools.docker(['container', 'rm', '--', id], {
+    limit: Infinity
+  })
   if (!names(output, id))
     return readFailure(builder, tools, output, 'container rm')
   if (volume === undefined) return { outcome: 'removed' }
@@ -51,7 +53,10 @@ async function removeState(
   builder: Builder,
   tools: BuilderTools
 ): Promise<Fate> {
-  const output = await tools.docker(['volume', 'rm', '--', builder.id])
+  // The build cache in it can be large.
+  const output = await tools.docker(['volume', 'rm', '--', builder.id], {
+    limit: Infinity
+  })
   return names(output, builder.id)
     ? { outcome: 'removed' }
     : readFailure(builder, tools, output, 'volume rm')

@@ -15,8 +15,8 @@ export type Inspectable = 'container' | 'image' | 'network' | 'volume'
 /** What was inspected, and the names of what the engine has but could not tell of. What has gone is in neither. */
 export type Inspected<T> = { found: T[]; unreadable: string[] }
 
-/** So many in a call that the next ones are asked side by side. */
-const mostPerCall = 250
+/** So few in a call that none of those side by side is left alone with the last ones for long. */
+const mostPerCall = 100
 
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was

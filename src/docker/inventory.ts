@@ -9,6 +9,7 @@ import type {
   Volume
 } from '../policy/inventory.ts'
 import { plausible } from '../policy/age.ts'
+import { isTag } from '../policy/match.ts'
 import type { ImageFacts } from '../imageFacts.ts'
 import { listBuildCache } from './buildCache.ts'
 import { readEventLog } from './events.ts'
@@ -189,14 +190,21 @@ const listContainerIds = [
   '{{json .ID}}'
 ] as const
 
+/** Milliseconds from the date of a container to the moment from which on it is listed, at the most. */
+const longestCreation = 5 * 60_000
+
 /** The IDs of all containers; or only of those that have come since, where the listing takes long. */
 async function listContainerIdsAgain(
   docker: Docker,
   engine: Engine,
   known: readonly Container[]
 ): Promise<{ ids: string[]; all: boolean }> {
+  // One that was being made during the listing may be older than the newest that it showed.
+  const settled = known.filter(
+    ({ createdAt = 0 }) => createdAt <= engine.now - longestCreation
+  )
   const age = ({ createdAt = 0 }: Container) => -createdAt
-  const newest = known.toSorted((a, b) => age(a) - age(b))[0]
+  const newest = settled.toSorted((a, b) => age(a) - age(b))[0]
   if (traitsOf(engine).findsImagesSlowly && newest !== undefined) {
     const args = [...listContainerIds, '--filter', `since=${newest.id}`]
     const { exitCode, stdout } = await docker(args)
@@ -320,9 +328,7 @@ async function listImages(
   const asked = [...listed.keys()].filter((id) => !ids.has(id))
   const { found, unreadable } = await inspectImages(docker, engine, asked)
   const sizeOf = (id: string) => readSize(listed.get(id)?.at(-1)?.Size ?? '')
-  const sized = traitsOf(engine).packedLayers
-    ? found.map((image) => withBytes(image, sizeOf(image.id)))
-    : found
+  const sized = found.map((one) => withBytes(one, sizeOf(one.id), engine))
   return { found: [...known, ...sized], unreadable }
 }
 
@@ -368,13 +374,14 @@ export async function findUnchanged(
   )
 }
 
-function isTag(reference: string): boolean {
-  return !reference.includes('@')
-}
-
-/** There, inspect counts the packed layers alone, and the listing the unpacked ones as well. */
-function withBytes(image: Image, all = image.bytes): Image {
-  return { ...image, bytes: all, packedBytes: image.bytes }
+/** Where layers are packed, inspect counts these alone, and the listing, which says `all`, the unpacked ones as well. */
+function withBytes(
+  image: Image,
+  all: number | undefined,
+  engine: Engine
+): Image {
+  if (!traitsOf(engine).packedLayers) return image
+  return { ...image, bytes: all ?? image.bytes, packedBytes: image.bytes }
 }
 
 /**
@@ -424,7 +431,7 @@ export async function askAgain(
     ...inventory,
     images: [
       ...others,
-      ...found.map((image) => withBytes(image, asked.get(image.id)?.bytes))
+      ...found.map((one) => withBytes(one, asked.get(one.id)?.bytes, engine))
     ],
     unreadable: [
       ...inventory.unreadable,

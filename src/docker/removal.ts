@@ -7,6 +7,7 @@ import type {
   Inventory
 } from '../policy/inventory.ts'
 import { inLevels } from '../policy/levels.ts'
+import { list } from '../policy/decision.ts'
 import type { Kind, PlanItem } from '../policy/plan.ts'
 import {
   isBeingRemoved,
@@ -27,13 +28,12 @@ import {
 } from './cli.ts'
 import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
 import { removeBuilder, timeWithoutClient } from './builders.ts'
-import { inspectImages } from './inventory.ts'
 import { byKey, lookAgain } from './secondLook.ts'
 import type { Inspectable } from './inspect.ts'
 import type { Watch } from './watch.ts'
 import { imageId } from './podman.ts'
 import { kept, readChange, readRefusal } from './refusal.ts'
-import { referencesToUntag, removeImage, untag } from './untag.ts'
+import { meaningOf, referencesToUntag, removeImage, untag } from './untag.ts'
 
 /** What became of a planned removal. */
 export type Fate = {
@@ -210,6 +210,10 @@ function createAct(options: RemovalOptions) {
       ...(left &&
         stopping.has(item.id) && {
           detail: `it was told to stop; ${fate.detail ?? 'it is still there'}`
+        }),
+      ...(off.length > 0 &&
+        ['kept', 'failed'].includes(fate.outcome) && {
+          detail: `${fate.detail ?? 'it is still there'}; taken off: ${list(off)}`
         })
     }
     results.set(item, result)
@@ -230,14 +234,17 @@ function createAct(options: RemovalOptions) {
     let size = firstBatch
     async function lane(): Promise<void> {
       while (queue.length > 0 && !stopped()) {
-        const ids = queue.slice(0, size).map(({ id }) => id)
+        const next = queue.slice(0, size)
+        const ids = next.slice(0, countForUntagging(next)).map(({ id }) => id)
         const batch = queue.splice(0, countForOneCall(ids, size))
         try {
           const pace = await removeBatch(kind, batch)
-          size = Math.min(
-            Math.max(Math.round(pace * batchTime), 1),
-            largestBatch
-          )
+          // What had gone already says nothing about how long a removal takes.
+          if (pace > 0)
+            size = Math.min(
+              Math.max(Math.round(pace * batchTime), 1),
+              largestBatch
+            )
         } catch (error) {
           fatal ??= asDockerError(error)
         }
@@ -298,7 +305,7 @@ function createAct(options: RemovalOptions) {
     }
   }
 
-  /** Returns its pace: how many a millisecond were removed, once it had been looked at them again. */
+  /** Returns its pace: how many a millisecond were removed, once it had been looked at them again; 0 for none. */
   async function removeBatch(
     kind: RemovableKind,
     batch: readonly PlanItem[]
@@ -306,26 +313,34 @@ function createAct(options: RemovalOptions) {
     const going = await stillGoing(kind, batch)
     const start = Date.now()
     const whole = kind === 'image' ? await untagFirst(going) : going
-    if (whole.length > 0) await removeWhole(kind, whole)
-    return batch.length / Math.max(Date.now() - start, 1)
+    const untagged = whole.some(({ id }) => takenOff.get(id)?.length)
+    // That took its time, and the last tag of one may have been renewed meanwhile.
+    const left = untagged ? await stillGoing(kind, whole) : whole
+    if (left.length > 0 && !stopped()) await removeWhole(kind, left)
+    return going.length / Math.max(Date.now() - start, 1)
   }
 
   async function removeWhole(
     kind: RemovableKind,
     whole: readonly PlanItem[]
   ): Promise<void> {
-    await remove(kind, whole)
+    const output = await remove(kind, whole)
     const unclear = whole.filter((item) => !results.has(item))
     await waitForEngine(unclear)
     for (const item of await attempt(unclear, () =>
       stillGoing(kind, unclear, noteLost)
     )) {
+      if (stopped()) {
+        // It was alone already.
+        if (whole.length === 1) settle(item, readRefusal(output, `${kind} rm`))
+        return
+      }
       // Once more, alone: what the engine says now is about this one.
-      const output = await remove(kind, [item])
+      const again = await remove(kind, [item])
       const [left] = results.has(item)
         ? []
         : await attempt([item], () => stillGoing(kind, [item], noteLost))
-      if (left !== undefined) settle(left, readRefusal(output, `${kind} rm`))
+      if (left !== undefined) settle(left, readRefusal(again, `${kind} rm`))
     }
   }
 
@@ -344,7 +359,8 @@ function createAct(options: RemovalOptions) {
     const ids = items.map(({ id }) => id)
     const output = await attempt(
       items,
-      () => docker([...args, '--', ...ids]),
+      // As long as the step has: large files take their time, and whoever is cut off does not know what became of it.
+      () => docker([...args, '--', ...ids], { limit: Infinity }),
       read
     )
     read(output.stdout)
@@ -358,11 +374,15 @@ function createAct(options: RemovalOptions) {
       const done: string[] = []
       takenOff.set(item.id, done)
       const references = referencesToUntag(item, item.references ?? [])
-      const words = await attempt([item], () =>
-        untag(docker, inventory.engine, item, references, done)
+      const { failures, cameToAll } = await attempt([item], () =>
+        untag(docker, inventory.engine, item, references, { done, stopped })
       )
-      if (item.decision.action === 'remove') whole.push(item)
-      else settle(item, readUntagging(words, done))
+      const failed = failures.find(({ outcome }) => outcome === 'failed')
+      if (failed !== undefined) settle(item, failed)
+      // What was not come to is left for the end.
+      else if (!cameToAll) return []
+      else if (item.decision.action === 'remove') whole.push(item)
+      else settle(item, failures[0] ?? readUntagging(done))
     }
     return whole
   }
@@ -477,8 +497,8 @@ function createAct(options: RemovalOptions) {
       const off = new Set(takenOff.get(id))
       // One at a time: of several references nobody could tell which one an answer is for.
       for (const one of lost) {
-        const { found } = await inspectImages(docker, inventory.engine, [one])
-        if (found.length === 0) off.add(one)
+        const meant = await meaningOf(docker, inventory.engine, one)
+        if (meant.id === undefined && !meant.unreadable) off.add(one)
       }
       takenOff.set(id, [...off])
     }
@@ -582,8 +602,17 @@ function createRecheck(
   }
 }
 
-function readUntagging(words: string, done: readonly string[]): Fate {
-  if (words !== '') return { outcome: 'failed', detail: words }
+/** How many of the first items have no more to be taken off one by one than fits into a batch; at least one. */
+function countForUntagging(items: readonly PlanItem[]): number {
+  let references = 0
+  const tooMany = items.findIndex((item) => {
+    references += referencesToUntag(item, item.references ?? []).length
+    return references > firstBatch
+  })
+  return tooMany < 0 ? items.length : Math.max(tooMany, 1)
+}
+
+function readUntagging(done: readonly string[]): Fate {
   return done.length > 0
     ? { outcome: 'untagged' }
     : kept('its references mean other images now')

@@ -1,9 +1,11 @@
 import type { Engine, Image } from '../policy/inventory.ts'
-import { parseReference } from '../policy/match.ts'
+import { isTag, repositoryOf } from '../policy/match.ts'
 import type { PlanItem } from '../policy/plan.ts'
-import { wordsOf, type Docker } from './cli.ts'
+import type { Docker } from './cli.ts'
 import { saysAbsent } from './inspect.ts'
 import { inspectImages } from './inventory.ts'
+import { readRefusal } from './refusal.ts'
+import type { Fate } from './removal.ts'
 import { traitsOf } from './traits.ts'
 
 // Without --no-prune the engine takes untagged parents along, protected ones too.
@@ -18,46 +20,55 @@ export function referencesToUntag(
   references: readonly string[]
 ): readonly string[] {
   if (decision.action === 'untag') return decision.removedReferences
-  const last = references.find((one) => !one.includes('@')) ?? references[0]
+  const last = references.find(isTag) ?? references[0]
   if (last === undefined) return []
-  const { repository } = parseReference(last)
+  const repository = repositoryOf(last)
   return references.filter(
-    (one) =>
-      one !== last &&
-      !(one.includes('@') && parseReference(one).repository === repository)
+    (one) => one !== last && (isTag(one) || repositoryOf(one) !== repository)
   )
 }
 
 /**
- * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns the engine's
- * words where it refused. The containerd store compares and deletes in one; on others the reference is read right
- * before, one at a time.
+ * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns what the
+ * engine said of those that it refused, and whether it came to all: it begins none once it is `stopped`. The containerd
+ * store compares and deletes in one; on others the reference is read right before, one at a time.
  */
 export async function untag(
   docker: Docker,
   engine: Engine,
   { id }: Pick<Image, 'id'>,
   references: readonly string[],
-  done: string[]
-): Promise<string> {
-  const read = async (reference: string) => {
-    const { found } = await inspectImages(docker, engine, [reference])
-    return found[0]?.id
-  }
-  let words = ''
+  { done, stopped }: { done: string[]; stopped: () => boolean }
+): Promise<{ failures: Fate[]; cameToAll: boolean }> {
+  const failures: Fate[] = []
   for (const reference of references) {
-    const compares = traitsOf(engine).comparesTags && !reference.includes('@')
-    if (!compares && (await read(reference)) !== id) continue
+    if (stopped()) return { failures, cameToAll: false }
+    const compares = traitsOf(engine).comparesTags && isTag(reference)
+    const read = () => meaningOf(docker, engine, reference)
+    if (!compares && (await read()).id !== id) continue
     const name = compares ? `${reference}@${id}` : reference
     const output = await docker([...removeImage, '--', name])
     if (output.exitCode === 0) done.push(reference)
     else {
-      const meant = await read(reference)
-      if (meant === id) words = wordsOf(output, 'image rm')
+      const meant = await read()
+      const absent = meant.id === undefined && !meant.unreadable
       // It is off, although the engine has no room to write that down.
-      else if (meant === undefined && !saysAbsent(output, 'image', name))
-        done.push(reference)
+      if (absent && !saysAbsent(output, 'image', name)) done.push(reference)
+      else if (meant.id === id || meant.unreadable) {
+        const fate = readRefusal(output, 'image rm')
+        failures.push({ ...fate, detail: `${reference}: ${fate.detail ?? ''}` })
+      }
     }
   }
-  return words
+  return { failures, cameToAll: true }
+}
+
+/** The ID of the image that a reference means; undefined where it means none, or one that is unreadable. */
+export async function meaningOf(
+  docker: Docker,
+  engine: Engine,
+  reference: string
+): Promise<{ id: string | undefined; unreadable: boolean }> {
+  const { found, unreadable } = await inspectImages(docker, engine, [reference])
+  return { id: found[0]?.id, unreadable: unreadable.length > 0 }
 }

@@ -1,0 +1,52 @@
+import { expect, test } from '@jest/globals'
+import type { Docker } from '../../src/docker/cli.ts'
+import { askAgain, listContainersAgain } from '../../src/docker/inventory.ts'
+import { container, image, inventory, minute, now } from '../builders.ts'
+
+const onStore = (store: string, parts: Parameters<typeof inventory>[0]) =>
+  inventory({ ...parts, engine: { ...inventory().engine, store } })
+
+test.each([
+  ['overlay2', { bytes: 30 }],
+  ['containerd', { bytes: 90, packedBytes: 30 }]
+])(
+  'an image that is asked for again on %s has the size that its store has',
+  async (store, size) => {
+    const stdout = JSON.stringify([{ Id: 'i', Size: 30 }])
+    const docker: Docker = () =>
+      Promise.resolve({ exitCode: 0, stdout, stderr: '' })
+    const known = image('i', { bytes: 90 })
+    const held = onStore(store, { images: [known] })
+    const { images } = await askAgain(docker, held, [known])
+    expect(images).toEqual([expect.objectContaining(size)])
+    expect(images[0] && 'packedBytes' in images[0]).toBe('packedBytes' in size)
+  }
+)
+
+test.each([
+  [[minute, 6 * minute, 9 * minute], 'since=2'],
+  // Dates that are yet to come, too: the engine's clock was set back.
+  [[-minute, minute, 4 * minute], undefined],
+  [[], undefined]
+])(
+  'containers made %j ago are listed again from one on that was there for a while',
+  async (ages, filter) => {
+    const containers = ages.map((age, index) =>
+      container(String(index + 1), { createdAt: now - age })
+    )
+    const listed: string[][] = []
+    const docker: Docker = (args) => {
+      listed.push([...args])
+      return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' })
+    }
+    const held = onStore('containerd', { containers })
+    const nothing = () => false
+    await listContainersAgain(docker, held, {
+      changing: nothing,
+      gone: nothing
+    })
+    expect(listed.map((args) => args.find((one) => /since/.test(one)))).toEqual(
+      [filter]
+    )
+  }
+)
