@@ -30955,6 +30955,8 @@ const log = {
     },
     group: _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .group */ .Os
 };
+// A log that nobody reads any more (`| head`), or that a full disk has no room for, leaves nothing half done.
+process.stdout.on('error', () => undefined);
 /** Every process that was started: `exec` hands out none of its own, so Node has to tell. */
 const children = [];
 (0,node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__.subscribe)('child_process', (message) => {
@@ -30963,8 +30965,16 @@ const children = [];
     if ('process' in message && message.process instanceof node_child_process__WEBPACK_IMPORTED_MODULE_0__.ChildProcess)
         children.push(message.process);
 });
-/** Outside a workflow there is no post step, and core would print a command that the runner no longer knows. */
-const saveState = process.env['GITHUB_STATE'] ? _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .saveState */ .LZ : undefined;
+/** Keeps a word for the post step; returns what went wrong, if something did: a full disk is no reason to stop. */
+function saveState(name, value) {
+    try {
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .saveState */ .LZ(name, value);
+        return '';
+    }
+    catch (error) {
+        return describe(error);
+    }
+}
 /** Only for the log: whether Docker works, the listing tells. */
 function show(command, args) {
     (0,_actions_exec__WEBPACK_IMPORTED_MODULE_5__/* .exec */ .m)(`"${command}"`, args).catch(() => undefined);
@@ -30975,17 +30985,23 @@ async function main() {
     // Only after scope job there is something left to do.
     if (_actions_core__WEBPACK_IMPORTED_MODULE_4__/* .getState */ .Gu('main') !== '' && snapshotFile === '')
         return;
+    // Outside a workflow there is no post step, and core would print a command that the runner no longer knows.
+    const save = process.env['GITHUB_STATE'] ? saveState : undefined;
     try {
-        saveState?.('main', 'begun');
+        const full = save?.('main', 'begun');
         await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_9__/* .run */ .e)({
             getInput: (name) => process.env[(0,_inputs_js__WEBPACK_IMPORTED_MODULE_7__/* .variableOf */ .Qn)(name)]?.trim(),
             env: process.env,
             log,
             show,
             signal: cancellation(),
-            saveState,
+            saveState: save,
             snapshotFile: snapshotFile || undefined
         }));
+        // There may be room now.
+        const problem = full && save?.('main', 'begun');
+        if (problem)
+            log.warning(`The state of the step could not be written, its post step may do the same once more: ${problem}`);
     }
     catch (error) {
         const message = describe(error);
@@ -31002,11 +31018,14 @@ function cancellation() {
         });
     return controller.signal;
 }
-async function finish({ report, reportFile, outputs, summary, failure }) {
+async function finish({ report, reportFile, outputs, summary, answer, failure }) {
     const problem = report && (await writeReport(report, reportFile));
     if (summary !== '')
         await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .code */ .aY)(problem)}\n` : summary);
     writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
+    // Last of all, also where the summary stands in the log.
+    if (answer !== '')
+        log.info(answer);
     if (failure !== undefined)
         fail(failure);
 }
@@ -37728,10 +37747,11 @@ async function beginJob({ docker, world }) {
         const folder = (0,external_node_path_.join)(env['RUNNER_TEMP'] || (0,external_node_os_.tmpdir)(), 'docker-reclaim');
         return takeSnapshot(docker, engine, context, folder);
     });
-    if (file !== undefined)
-        saveState('snapshot', file);
-    if ('problem' in before)
-        log.warning(`Nothing will be removed after this job: ${before.problem}`);
+    const unsaved = file === undefined ? '' : saveState('snapshot', file);
+    if ('problem' in before || unsaved !== '') {
+        const why = 'problem' in before ? before.problem : unsaved;
+        log.warning(`Nothing will be removed after this job: ${why}`);
+    }
     else
         log.info(`There before this job: ${describeHeld(before)}`);
     return nothingDone;
@@ -37762,6 +37782,7 @@ const nothingDone = {
     reportFile: '',
     outputs: {},
     summary: '',
+    answer: '',
     failure: undefined
 };
 /** Plans, acts and reports. */
@@ -37791,7 +37812,6 @@ async function cleanUp(step, looked, { policy, problems }) {
     ];
     for (const warning of warnings)
         world.log.warning(warning);
-    world.log.info((0,headline/* headline */.Pl)({ report, disk }));
     const held = heldBytes(inventory, report.resources);
     return {
         report,
@@ -37802,6 +37822,7 @@ async function cleanUp(step, looked, { policy, problems }) {
             podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
             error: failure
         }),
+        answer: (0,headline/* headline */.Pl)({ report, disk }),
         failure
     };
 }
@@ -37969,9 +37990,11 @@ async function measure(docker, inventory, plan, facts) {
 const signOfLife = 5_000;
 /** Calls back every few seconds until the work is done. */
 async function withSignsOfLife(work, tell) {
-    const start = Date.now();
+    // Not by the time of day, which may be set meanwhile.
+    const start = performance.now();
     const timer = setInterval(() => {
-        tell(Date.now() - start);
+        const seconds = Math.round((performance.now() - start) / 1_000);
+        tell(seconds * 1_000);
     }, signOfLife);
     try {
         return await work;

@@ -21,6 +21,9 @@ const log: Log = {
   group: core.group
 }
 
+// A log that nobody reads any more (`| head`), or that a full disk has no room for, leaves nothing half done.
+process.stdout.on('error', () => undefined)
+
 /** Every process that was started: `exec` hands out none of its own, so Node has to tell. */
 const children: ChildProcess[] = []
 subscribe('child_process', (message) => {
@@ -29,8 +32,15 @@ subscribe('child_process', (message) => {
     children.push(message.process)
 })
 
-/** Outside a workflow there is no post step, and core would print a command that the runner no longer knows. */
-const saveState = process.env['GITHUB_STATE'] ? core.saveState : undefined
+/** Keeps a word for the post step; returns what went wrong, if something did: a full disk is no reason to stop. */
+function saveState(name: string, value: string): string {
+  try {
+    core.saveState(name, value)
+    return ''
+  } catch (error) {
+    return describe(error)
+  }
+}
 
 /** Only for the log: whether Docker works, the listing tells. */
 function show(command: string, args: string[]): void {
@@ -42,8 +52,10 @@ async function main(): Promise<void> {
   const snapshotFile = core.getState('snapshot')
   // Only after scope job there is something left to do.
   if (core.getState('main') !== '' && snapshotFile === '') return
+  // Outside a workflow there is no post step, and core would print a command that the runner no longer knows.
+  const save = process.env['GITHUB_STATE'] ? saveState : undefined
   try {
-    saveState?.('main', 'begun')
+    const full = save?.('main', 'begun')
     await finish(
       await run({
         getInput: (name) => process.env[variableOf(name)]?.trim(),
@@ -51,10 +63,16 @@ async function main(): Promise<void> {
         log,
         show,
         signal: cancellation(),
-        saveState,
+        saveState: save,
         snapshotFile: snapshotFile || undefined
       })
     )
+    // There may be room now.
+    const problem = full && save?.('main', 'begun')
+    if (problem)
+      log.warning(
+        `The state of the step could not be written, its post step may do the same once more: ${problem}`
+      )
   } catch (error) {
     const message = describe(error)
     await writeSummary(renderFailure(message))
@@ -77,12 +95,15 @@ async function finish({
   reportFile,
   outputs,
   summary,
+  answer,
   failure
 }: Ending): Promise<void> {
   const problem = report && (await writeReport(report, reportFile))
   if (summary !== '')
     await writeSummary(problem ? `${summary}\n> ${code(problem)}\n` : summary)
   writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs)
+  // Last of all, also where the summary stands in the log.
+  if (answer !== '') log.info(answer)
   if (failure !== undefined) fail(failure)
 }
 

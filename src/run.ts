@@ -70,8 +70,8 @@ export type World = {
   show: (command: string, args: string[]) => void
   /** Aborts when the job is cancelled. */
   signal: AbortSignal
-  /** Keeps a word for the post step; undefined where there is none. */
-  saveState: ((name: 'snapshot', value: string) => void) | undefined
+  /** Keeps a word for the post step, and returns what went wrong; undefined where there is no such step. */
+  saveState: ((name: 'snapshot', value: string) => string) | undefined
   /** In the post step: the file that tells what was there before the job. */
   snapshotFile: string | undefined
 }
@@ -89,6 +89,8 @@ export type Ending = {
   reportFile: string
   outputs: Record<string, string>
   summary: string
+  /** What was reclaimed, in one sentence; empty where there was no plan. */
+  answer: string
   failure: string | undefined
 }
 
@@ -160,10 +162,11 @@ async function beginJob({ docker, world }: Step): Promise<Ending> {
     const folder = join(env['RUNNER_TEMP'] || tmpdir(), 'docker-reclaim')
     return takeSnapshot(docker, engine, context, folder)
   })
-  if (file !== undefined) saveState('snapshot', file)
-  if ('problem' in before)
-    log.warning(`Nothing will be removed after this job: ${before.problem}`)
-  else log.info(`There before this job: ${describeHeld(before)}`)
+  const unsaved = file === undefined ? '' : saveState('snapshot', file)
+  if ('problem' in before || unsaved !== '') {
+    const why = 'problem' in before ? before.problem : unsaved
+    log.warning(`Nothing will be removed after this job: ${why}`)
+  } else log.info(`There before this job: ${describeHeld(before)}`)
   return nothingDone
 }
 
@@ -193,6 +196,7 @@ const nothingDone: Ending = {
   reportFile: '',
   outputs: {},
   summary: '',
+  answer: '',
   failure: undefined
 }
 
@@ -233,7 +237,6 @@ async function cleanUp(
     ...collectWarnings(looked, plan, report, texts)
   ]
   for (const warning of warnings) world.log.warning(warning)
-  world.log.info(headline({ report, disk }))
   const held = heldBytes(inventory, report.resources)
   return {
     report,
@@ -244,6 +247,7 @@ async function cleanUp(
       podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
       error: failure
     }),
+    answer: headline({ report, disk }),
     failure
   }
 }
@@ -492,9 +496,11 @@ async function withSignsOfLife<T>(
   work: Promise<T>,
   tell: (elapsed: number) => void
 ): Promise<T> {
-  const start = Date.now()
+  // Not by the time of day, which may be set meanwhile.
+  const start = performance.now()
   const timer = setInterval(() => {
-    tell(Date.now() - start)
+    const seconds = Math.round((performance.now() - start) / 1_000)
+    tell(seconds * 1_000)
   }, signOfLife)
   try {
     return await work

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { withoutCapabilities } from '../../scripts/step.ts'
@@ -211,6 +211,8 @@ test.each(faultyFiles)(
       /^::warning::The job summary could not be written/m
     )
     expect(done.stdout).toContain('## Nothing to do')
+    // The answer comes last, for whoever looks at a screen.
+    expect(done.stdout.trimEnd().split('\n').at(-1)).toMatch(/^Nothing to do/)
     expect(done.report).toBeDefined()
   }
 )
@@ -227,6 +229,43 @@ test.each(faultyFiles)(
     expect(done.summary).toContain('Nothing to do')
   }
 )
+
+test.each(faultyFiles)(
+  'a file for the state that %s is a warning, and the step does its work',
+  async (_, make) => {
+    const env = { GITHUB_STATE: await make() }
+    const done = await step(dryRun, env, { without: withoutCapabilities })
+    expect(done).toMatchObject({ exitCode: 0, outputs: { skipped: 'true' } })
+    expect(done.stdout).toMatch(
+      /^::warning::The state of the step could not be written/m
+    )
+    expect(done.summary).toContain('Nothing to do')
+  }
+)
+
+test('what could not be written for want of room is written after the removal', async () => {
+  await load(images(3))
+  const state = join(folder(), 'state')
+  const ledgers = join(folder(), 'ledgers')
+  await mkdir(state)
+  await writeFile(ledgers, '')
+  const command = await dockerThat(
+    `case "$1 $2" in "image rm") once rm -r ${state} ${ledgers}; : >>${state} ;; esac`
+  )
+
+  const done = await step(
+    { ...everything, 'state-dir': ledgers, docker: command },
+    { GITHUB_STATE: state }
+  )
+
+  expect(done).toMatchObject({ exitCode: 0, outputs: { failed: '0' } })
+  expect(done.stdout).toMatch(/^::warning::The ledger of earlier runs/m)
+  expect(done.stdout).not.toContain('The state of the step')
+  expect(await readFile(state, 'utf8')).toContain('begun')
+  expect(await readdir(ledgers)).toContainEqual(
+    expect.stringMatching(/^[0-9a-f]{16}\.json$/)
+  )
+})
 
 test.each(faultyFiles.slice(1))(
   'a file for the report that %s is a warning, and the report goes to the log',
@@ -280,6 +319,26 @@ test.each([
   expect(done.stdout).toMatch(
     /^::warning::The ledger of earlier runs \(state-dir\) cannot be used: .*(EACCES|EEXIST|ENOTDIR|ENOSPC)/m
   )
+})
+
+test.each([
+  ['nobody reads on', ['bash', '-o', 'pipefail', '-c', '"$@" | head -n 1']],
+  ['a full disk has no room for', ['bash', '-c', '"$@" >/dev/full']]
+])('a log that %s is no reason to stop', async (_, command) => {
+  await load(images(40))
+
+  const done = await step(everything, undefined, {
+    above: [...command, 'bash']
+  })
+
+  expect(done).toMatchObject({
+    exitCode: 0,
+    stderr: '',
+    outputs: { 'removed-images': '40' },
+    processesLeft: []
+  })
+  expect(done.summary).toMatch(/^## Reclaimed/)
+  expect(done.report?.totals.failed).toBe(0)
 })
 
 test('a step that fails says so in the log where there is no summary', async () => {

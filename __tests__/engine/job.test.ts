@@ -307,6 +307,18 @@ test('where the list of processes does not show the job’s own runner, nothing 
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
 
+test('where its state cannot be kept the step says that nothing will go', async () => {
+  const done = await step(
+    scope,
+    { GITHUB_STATE: '/dev/full' },
+    { above: [worker] }
+  )
+  expect(done.exitCode).toBe(0)
+  expect(done.stdout).toMatch(
+    /^::warning::Nothing will be removed after this job: ENOSPC/m
+  )
+})
+
 test('on another engine than before the job nothing goes', async () => {
   const other = await startTestEngine()
   try {
