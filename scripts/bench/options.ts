@@ -36,7 +36,7 @@ export const usage = `npm run bench -- [${parts.join('|')} …] [options]
   --store NAME    overlay2 or containerd; both without it
   --only TEXT     only contenders with this in their name; may be given again
   --scale F       F times as many images: 0.05 tries everything in some minutes
-  --large         growth up to 10,000 images
+  --large         growth up to 10,000 images on overlay2
   --timeline      draw the docker calls of a sweep into docs/ (preview/ with --scale)
   --out FILE      write the tables to a file as well
   --write         write the tables into docs/benchmarks.md`
