@@ -72,14 +72,14 @@ type Measured = { part: Part; key: string; used: Store[] }
 
 async function main(options: Options): Promise<void> {
   useOwnFolder()
-  const engines = options.parts.some(
-    (part) => part !== 'plan' && part !== 'start'
-  )
-  const stores = engines ? await findStores(options.stores) : []
+  const withoutEngine = (part: Part) => part === 'plan' || part === 'start'
+  const stores = options.parts.every(withoutEngine)
+    ? []
+    : await findStores(options.stores)
   const text: string[] = []
   // Each store stands by itself: all of it takes hours, and may be measured on several days.
   const measured = options.parts.flatMap<Measured>((part) =>
-    part === 'plan' || part === 'start'
+    withoutEngine(part)
       ? [{ part, key: part, used: [] }]
       : stores.map((store) => ({
           part,
