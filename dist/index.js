@@ -30934,7 +30934,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(1012);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(7617);
 
 
 
@@ -32630,7 +32630,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 1012:
+/***/ 7617:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -32792,7 +32792,6 @@ const eventSchema = schemas/* object */.Ikc({
     /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
     timeNano: schemas/* number */.aig().nonnegative()
 });
-/** A line of `image ls`. */
 /** A line of `image ls`: an image has one for each tag. What it has not is `<none>`. */
 const listedImageSchema = schemas/* object */.Ikc({
     ID: schemas/* string */.YjP().min(1),
@@ -33499,6 +33498,8 @@ async function inContainer() {
     return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
 }
 
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./src/policy/policy.ts
@@ -33617,7 +33618,35 @@ function readEvents(lines, { kind }) {
     });
 }
 
+;// CONCATENATED MODULE: ./src/docker/imageListing.ts
+
+
+/** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
+const pauses = [250, 500, ...Array(8).fill(2_000)];
+/** Words of an engine that came upon an image which was just being removed. */
+const vanished = /not found|not known|does not exist|no such|data changed/i;
+/**
+ * What a listing of images prints. The containerd store and Podman 4 fail to list while somebody removes an image: they
+ * are asked again then, for a while. Throws a DockerError where they fail for all that, or for another reason.
+ */
+async function printImages(docker, options) {
+    let output = await tryToPrintImages(docker, options);
+    for (const pause of pauses) {
+        if (output.exitCode === 0 || !vanished.test(output.stderr))
+            break;
+        await (0,external_node_timers_promises_.setTimeout)(pause);
+        output = await tryToPrintImages(docker, options);
+    }
+    return (0,cli/* succeed */.Py)(output, 'image ls').stdout;
+}
+/** Asks once: for whoever has another way to know. */
+function tryToPrintImages(docker, options) {
+    return docker(['image', 'ls', '--no-trunc', ...options]);
+}
+
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
+
 
 
 
@@ -33833,7 +33862,8 @@ function readContainer(raw) {
  */
 async function listImages(docker, engine, facts) {
     const { remembersImages } = traitsOf(engine);
-    const listed = await readImageListing(docker, remembersImages ? ['--all', '--digests'] : ['--all']);
+    const options = remembersImages ? ['--all', '--digests'] : ['--all'];
+    const listed = readImageListing(await printImages(docker, [...options, ...asJson]));
     const known = [...listed].flatMap(([id, lines]) => {
         const image = remembersImages ? facts.get(id)?.image : undefined;
         const dated = plausible(image?.createdAt) !== undefined;
@@ -33846,11 +33876,9 @@ async function listImages(docker, engine, facts) {
     const sized = found.map((one) => withBytes(one, sizeOf(one.id), engine));
     return { found: [...known, ...sized], unreadable };
 }
+const asJson = ['--format', '{{json .}}'];
 /** The lines of a listing of images, by ID. */
-async function readImageListing(docker, options) {
-    const format = ['--format', '{{json .}}'];
-    const args = ['image', 'ls', '--no-trunc', ...options, ...format];
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'image ls');
+function readImageListing(stdout) {
     return Map.groupBy(readJsonLines(stdout, listedImageSchema, 'image ls'), ({ ID }) => ID);
 }
 /**
@@ -33865,7 +33893,12 @@ async function findUnchanged(docker, engine, images) {
     if (filters.length === 0 ||
         (0,cli/* countForOneCall */.n$)(filters, Infinity) < filters.length)
         return [];
-    const listed = await readImageListing(docker, ['--digests', ...filters]);
+    const options = ['--digests', ...filters, ...asJson];
+    const { exitCode, stdout } = await tryToPrintImages(docker, options);
+    // It fails where somebody removes one of them meanwhile.
+    if (exitCode !== 0)
+        return [];
+    const listed = readImageListing(stdout);
     return images.filter((image) => isListed(image, listed.get(image.id) ?? [], engine));
 }
 /** Where layers are packed, inspect counts these alone, and the listing, which says `all`, the unpacked ones as well. */
@@ -33918,11 +33951,20 @@ async function askAgain(docker, inventory, images) {
         ]
     };
 }
-/** Inspects images by ID or reference. */
+/** Milliseconds in which an image that is just being removed is gone. */
+const removalTime = 500;
+/** Inspects images by ID or reference; those that the engine cannot tell of once more, a moment later. */
 async function inspectImages(docker, engine, names) {
-    const inspected = await inspect(docker, 'image', names, imageSchema);
-    const found = inspected.found.map((raw) => readImage(raw, engine));
-    return { ...inspected, found };
+    const ask = (some) => inspect(docker, 'image', some, imageSchema);
+    const first = await ask(names);
+    if (first.unreadable.length > 0)
+        await (0,external_node_timers_promises_.setTimeout)(removalTime);
+    const second = await ask(first.unreadable);
+    const found = [...first.found, ...second.found];
+    return {
+        found: found.map((raw) => readImage(raw, engine)),
+        unreadable: second.unreadable
+    };
 }
 function readImage(raw, engine) {
     const real = (reference) => !reference.includes('<none>');
@@ -34000,8 +34042,6 @@ async function findContext(docker) {
     };
 }
 
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./src/policy/runner.ts
 
 
@@ -37449,6 +37489,7 @@ async function event_readEvent(env) {
 
 
 
+
 const imageFields = ['ID', 'Repository', 'Tag', 'Digest'];
 const imageRow = schemas/* tuple */.PVZ([
     schemas/* string */.YjP().min(1),
@@ -37489,8 +37530,8 @@ async function listNamed(docker, args, field) {
 /** An image has a row for each pair of a tag and a digest. */
 async function listImageRows(docker) {
     const format = `[${imageFields.map((field) => `{{json .${field}}}`).join(',')}]`;
-    const args = ['image', 'ls', '--all', '--no-trunc', '--digests'];
-    const { stdout } = (0,cli/* succeed */.Py)(await docker([...args, '--format', format]), 'image ls');
+    const options = ['--all', '--digests', '--format', format];
+    const stdout = await printImages(docker, options);
     return readJsonLines(stdout, imageRow, 'image ls');
 }
 

@@ -1,6 +1,10 @@
 import { expect, test } from '@jest/globals'
 import type { Docker } from '../../src/docker/cli.ts'
-import { askAgain, listContainersAgain } from '../../src/docker/inventory.ts'
+import {
+  askAgain,
+  inspectImages,
+  listContainersAgain
+} from '../../src/docker/inventory.ts'
 import { container, image, inventory, minute, now } from '../builders.ts'
 
 const onStore = (store: string, parts: Parameters<typeof inventory>[0]) =>
@@ -50,3 +54,17 @@ test.each([
     )
   }
 )
+
+test('an image that the engine cannot tell of while it is removed has gone a moment later', async () => {
+  const words = [
+    'Error response from daemon: consistency error: data changed during operation, retry',
+    'Error response from daemon: No such image: sha256:abc'
+  ]
+  const docker: Docker = () =>
+    Promise.resolve({ exitCode: 1, stdout: '[]', stderr: words.shift() ?? '' })
+  const { engine } = inventory({})
+  expect(await inspectImages(docker, engine, ['sha256:abc'])).toEqual({
+    found: [],
+    unreadable: []
+  })
+})

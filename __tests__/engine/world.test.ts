@@ -56,7 +56,7 @@ async function slowDocker(name: string, hook = ''): Promise<string> {
 
 /** Waits until the runs with these dockers have listed everything, and remove. */
 async function untilRemoving(...names: string[]): Promise<void> {
-  for (let attempt = 0; attempt < 300; attempt += 1) {
+  for (let attempt = 0; attempt < 3_000; attempt += 1) {
     const left = await readdir(folder)
     if (names.every((name) => left.includes(`removing-${name}`))) return
     await sleep(50)
@@ -130,7 +130,12 @@ test('nothing that another process renews while 200 images are removed is lost, 
   }
   const ended = await running
 
-  expect(ended.map(({ exitCode }) => exitCode)).toEqual([0, 0])
+  for (const { exitCode, stdout, report } of ended)
+    expect({
+      exitCode,
+      errors: stdout.split('\n').filter((line) => line.startsWith('::error')),
+      failed: report?.totals.failed
+    }).toEqual({ exitCode: 0, errors: [], failed: 0 })
   // How many it is in time for, the load of the machine decides.
   expect(tagged.length + containers.length).toBeGreaterThan(0)
   for (const [reference, id] of tagged)
@@ -147,6 +152,41 @@ test('nothing that another process renews while 200 images are removed is lost, 
     )
     expect(await ids(image)).toEqual([image])
   }
+})
+
+test('a listing goes on while other processes remove images', async () => {
+  const names = Array.from({ length: 200 }, (_, index) => `app-${index}`)
+  await load(names.map((name) => oldImage(name)))
+  const tags = names.map((name) => `${name}:1`)
+  const removals = [tags.slice(0, 100), tags.slice(100)].map((some) =>
+    docker('image', 'rm', ...some)
+  )
+
+  const runs = await Promise.all(
+    removals.map(() => step({ ...everything, 'dry-run': 'true' }))
+  )
+
+  await Promise.all(removals)
+  for (const done of runs) {
+    expect(done).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(resource(done, 'busybox:1')).toMatchObject({ action: 'keep' })
+  }
+})
+
+test('where an image that is just removed makes the listing before a batch fail, the images are inspected', async () => {
+  await load([oldImage('app')])
+  const words =
+    'Error response from daemon: NotFound: content digest: not found'
+  // The listing is asked for where the watch is known to work: once it has told of something.
+  const hook = `case "$*" in
+    "image inspect "*) $docker volume create other >/dev/null ;;
+    "image ls "*reference=*) echo ${words} >&2; exit 1 ;; esac`
+  const done = await step({
+    ...everything,
+    docker: await slowDocker('docker', hook)
+  })
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'app:1').outcome).toBe('removed')
 })
 
 it('builds that go on all the while find what they built', async () => {

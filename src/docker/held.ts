@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Held } from '../policy/job.ts'
 import { canonical } from '../policy/needs.ts'
 import { succeed, type Docker } from './cli.ts'
+import { printImages } from './imageListing.ts'
 import { listAllContainers, listIds } from './inventory.ts'
 import { imageId } from './podman.ts'
 import { readJsonLines } from './schemas.ts'
@@ -59,10 +60,7 @@ async function listImageRows(
   docker: Docker
 ): Promise<z.output<typeof imageRow>[]> {
   const format = `[${imageFields.map((field) => `{{json .${field}}}`).join(',')}]`
-  const args = ['image', 'ls', '--all', '--no-trunc', '--digests']
-  const { stdout } = succeed(
-    await docker([...args, '--format', format]),
-    'image ls'
-  )
+  const options = ['--all', '--digests', '--format', format]
+  const stdout = await printImages(docker, options)
   return readJsonLines(stdout, imageRow, 'image ls')
 }

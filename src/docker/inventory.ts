@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type {
@@ -20,6 +21,7 @@ import {
   succeed,
   type Docker
 } from './cli.ts'
+import { printImages, tryToPrintImages } from './imageListing.ts'
 import { inspect, type Inspected } from './inspect.ts'
 import {
   imageId,
@@ -315,9 +317,9 @@ async function listImages(
   facts: ReadonlyMap<string, ImageFacts>
 ): Promise<Inspected<Image>> {
   const { remembersImages } = traitsOf(engine)
-  const listed = await readImageListing(
-    docker,
-    remembersImages ? ['--all', '--digests'] : ['--all']
+  const options = remembersImages ? ['--all', '--digests'] : ['--all']
+  const listed = readImageListing(
+    await printImages(docker, [...options, ...asJson])
   )
   const known = [...listed].flatMap(([id, lines]) => {
     const image = remembersImages ? facts.get(id)?.image : undefined
@@ -334,14 +336,10 @@ async function listImages(
 
 type ListedImage = z.output<typeof listedImageSchema>
 
+const asJson = ['--format', '{{json .}}']
+
 /** The lines of a listing of images, by ID. */
-async function readImageListing(
-  docker: Docker,
-  options: readonly string[]
-): Promise<Map<string, ListedImage[]>> {
-  const format = ['--format', '{{json .}}']
-  const args = ['image', 'ls', '--no-trunc', ...options, ...format]
-  const { stdout } = succeed(await docker(args), 'image ls')
+function readImageListing(stdout: string): Map<string, ListedImage[]> {
   return Map.groupBy(
     readJsonLines(stdout, listedImageSchema, 'image ls'),
     ({ ID }) => ID
@@ -368,7 +366,11 @@ export async function findUnchanged(
     countForOneCall(filters, Infinity) < filters.length
   )
     return []
-  const listed = await readImageListing(docker, ['--digests', ...filters])
+  const options = ['--digests', ...filters, ...asJson]
+  const { exitCode, stdout } = await tryToPrintImages(docker, options)
+  // It fails where somebody removes one of them meanwhile.
+  if (exitCode !== 0) return []
+  const listed = readImageListing(stdout)
   return images.filter((image) =>
     isListed(image, listed.get(image.id) ?? [], engine)
   )
@@ -440,15 +442,25 @@ export async function askAgain(
   }
 }
 
-/** Inspects images by ID or reference. */
+/** Milliseconds in which an image that is just being removed is gone. */
+const removalTime = 500
+
+/** Inspects images by ID or reference; those that the engine cannot tell of once more, a moment later. */
 export async function inspectImages(
   docker: Docker,
   engine: Engine,
   names: readonly string[]
 ): Promise<Inspected<Image>> {
-  const inspected = await inspect(docker, 'image', names, imageSchema)
-  const found = inspected.found.map((raw) => readImage(raw, engine))
-  return { ...inspected, found }
+  const ask = (some: readonly string[]) =>
+    inspect(docker, 'image', some, imageSchema)
+  const first = await ask(names)
+  if (first.unreadable.length > 0) await sleep(removalTime)
+  const second = await ask(first.unreadable)
+  const found = [...first.found, ...second.found]
+  return {
+    found: found.map((raw) => readImage(raw, engine)),
+    unreadable: second.unreadable
+  }
 }
 
 function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {

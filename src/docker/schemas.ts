@@ -155,7 +155,6 @@ export const eventSchema = z.object({
   timeNano: z.number().nonnegative()
 })
 
-/** A line of `image ls`. */
 /** A line of `image ls`: an image has one for each tag. What it has not is `<none>`. */
 export const listedImageSchema = z.object({
   ID: z.string().min(1),

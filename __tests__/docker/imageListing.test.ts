@@ -1,0 +1,27 @@
+import { expect, test } from '@jest/globals'
+import type { Docker, Output } from '../../src/docker/cli.ts'
+import { printImages } from '../../src/docker/imageListing.ts'
+
+const failing = (stderr: string): Output => ({
+  exitCode: 1,
+  stdout: '',
+  stderr: `Error response from daemon: ${stderr}`
+})
+
+// The words are those of Docker 28.5 with the containerd store, and of Podman 4.3.
+test.each([
+  'NotFound: content digest sha256:abc: not found',
+  'failed to read config content: rpc error: code = NotFound desc = content digest sha256:abc: not found',
+  'consistency error: data changed during operation, retry',
+  'checking if image "abc" is dangling: reading image "abc": locating image with ID "abc": image not known'
+])('images are listed again after: %s', async (words) => {
+  const outputs = [failing(words), { exitCode: 0, stdout: 'i', stderr: '' }]
+  const docker: Docker = () => Promise.resolve(outputs.shift() as Output)
+  expect(await printImages(docker, [])).toBe('i')
+})
+
+test('another fault than of an image that is gone is told at once', async () => {
+  const outputs = [failing('no space left on device')]
+  const docker: Docker = () => Promise.resolve(outputs.shift() as Output)
+  await expect(printImages(docker, [])).rejects.toThrow('no space left')
+})
