@@ -221,15 +221,14 @@ test('a cancelled run stops, and still says what it did', async () => {
   const command = await dockerThat(
     'case "$1 $2" in "image rm") [ "$(count calls)" = 2 ] && kill -INT $PPID; sleep 0.3 ;; esac'
   )
-  const start = Date.now()
 
   const done = await step({ ...everything, concurrency: '1', docker: command })
 
-  expect(Date.now() - start).toBeLessThan(10_000)
   expect(done.exitCode).toBe(1)
   expect(done.stdout).not.toContain('The time was up')
   expect(done.summary).toContain('cancelled')
   expect(Number(done.outputs['removed-images'])).toBeGreaterThan(0)
+  expect(Number(done.outputs['removed-images'])).toBeLessThan(40)
   expect((await contents()).references).toHaveLength(
     41 - Number(done.outputs['removed-images'])
   )

@@ -80,7 +80,7 @@ test('an engine that is restarted between two calls is as good as another', asyn
 test('an engine that stops answering during the listing is given up when the time is up', async () => {
   await load(images(1))
   const command = await dockerThat('case "$1 $2" in "image ls") pause ;; esac')
-  const running = step({ ...everything, timeout: '6s', docker: command })
+  const running = step({ ...everything, timeout: '10s', docker: command })
   await untilPaused()
 
   await engine().signal('STOP')
@@ -99,7 +99,8 @@ test('an engine that stops answering during a removal is given up when the time 
   const running = step({
     ...everything,
     concurrency: '1',
-    timeout: '6s',
+    // A busy machine comes to the second batch until then as well.
+    timeout: '20s',
     docker: command
   })
   await untilPaused()
