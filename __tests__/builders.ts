@@ -34,6 +34,7 @@ export function container(
     createdAt: old,
     startedAt: old,
     finishedAt: old,
+    restarts: 0,
     labels: {},
     image: '',
     imageReference: '',

@@ -32739,6 +32739,7 @@ const containerSchema = schemas/* object */.Ikc({
     })
         .nullish(),
     Mounts: orElse(schemas/* array */.YOg(mountSchema), []),
+    RestartCount: orElse(schemas/* number */.aig(), 0),
     /** Null for none. */
     ExecIDs: schemas/* array */.YOg(schemas/* string */.YjP()).nullish(),
     NetworkSettings: schemas/* object */.Ikc({
@@ -33814,6 +33815,7 @@ async function readFromListing(docker, id) {
         createdAt: undefined,
         startedAt: undefined,
         finishedAt: undefined,
+        restarts: 0,
         labels: {},
         image,
         imageReference: image,
@@ -33841,6 +33843,7 @@ function readContainer(raw) {
         createdAt: raw.Created,
         startedAt: state?.StartedAt,
         finishedAt: state?.FinishedAt,
+        restarts: raw.RestartCount,
         labels: config?.Labels ?? {},
         image: raw.Image,
         imageReference: config?.Image ?? '',
@@ -34346,7 +34349,13 @@ function describePattern({ key, value }) {
 
 
 /** States in which a container uses what it needs at this moment. */
-const running = new Set(['running', 'paused', 'restarting']);
+const running = new Set([
+    'running',
+    'paused',
+    'restarting',
+    // Podman's word for what has just ended, and may be about to start again.
+    'stopped'
+]);
 function isRunning({ state }) {
     return running.has(state);
 }
@@ -34727,14 +34736,22 @@ function isAsItWas(planned, current) {
         current.startedAt === planned.startedAt &&
         current.finishedAt === planned.finishedAt);
 }
-/** One that is to be stopped runs as it did, or has ended since then. What keeps failing the engine itself starts again. */
+/**
+ * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself, which
+ * counts that, and counts anew where somebody starts it.
+ */
 function isOnItsWay(planned, current) {
     if (isBeingRemoved(current))
         return true;
-    const states = ['exited', 'dead', planned.state];
-    return planned.state === 'restarting'
-        ? [...states, 'running'].includes(current.state)
-        : states.includes(current.state) && current.startedAt === planned.startedAt;
+    const ended = ['exited', 'dead', 'stopped'];
+    const states = planned.state === 'paused'
+        ? [...ended, 'paused']
+        : [...ended, 'running', 'restarting'];
+    const more = current.restarts - planned.restarts;
+    // The start that it waits for is counted already.
+    const again = planned.state === 'restarting' ? more >= 0 : more > 0;
+    const same = more === 0 && current.startedAt === planned.startedAt;
+    return states.includes(current.state) && (same || again);
 }
 /** The engine is at it: of what was started with `--rm`, as soon as it ends. */
 function isBeingRemoved({ state }) {
@@ -35233,13 +35250,26 @@ function createAct(options) {
                     settle(item, readRefusal(output, `${kind} rm`));
                 return;
             }
-            // Once more, alone: what the engine says now is about this one.
-            const again = await remove(kind, [item]);
+            await removeAlone(kind, item);
+        }
+    }
+    /** Once more, alone: what the engine says now is about this one. */
+    async function removeAlone(kind, item) {
+        for (let tries = stopping.has(item.id) ? 5 : 1;; tries -= 1) {
+            // Podman starts again what it was told to stop between an end and the next start.
+            if (stopping.has(item.id) && !late())
+                await stop([item]);
+            const output = await remove(kind, [item]);
             const [left] = results.has(item)
                 ? []
                 : await attempt([item], () => stillGoing(kind, [item], noteLost));
-            if (left !== undefined)
-                settle(left, readRefusal(again, `${kind} rm`));
+            if (left === undefined)
+                return;
+            const fate = readRefusal(output, `${kind} rm`);
+            if (fate.outcome === 'failed' || tries === 1 || stopped()) {
+                settle(left, fate);
+                return;
+            }
         }
     }
     /** Removes things with one call, and settles those that the engine says are gone by it. */

@@ -239,6 +239,8 @@ function honest(printed: (command: string) => string, changed: string) {
     const modes = ['NetworkMode', 'IpcMode', 'PidMode'].map((mode) =>
       text(raw, 'HostConfig', mode)
     )
+    const restarts = get(raw, 'RestartCount') ?? 0
+    need(typeof restarts === 'number' && Number.isFinite(restarts))
     const written = get(raw, 'SizeRw') ?? 0
     need(typeof written === 'number' && Number.isFinite(written))
     return {
@@ -248,6 +250,7 @@ function honest(printed: (command: string) => string, changed: string) {
       createdAt: time(raw, 'Created'),
       startedAt: time(raw, 'State', 'StartedAt'),
       finishedAt: time(raw, 'State', 'FinishedAt'),
+      restarts,
       labels: map(raw, 'Config', 'Labels'),
       image: text(raw, 'Image'),
       imageReference: text(raw, 'Config', 'Image'),
@@ -374,7 +377,7 @@ const oddValues = [
 /** What is read of what the commands print: these are changed more often than the rest. */
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
-  NetworkMode IpcMode PidMode Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID SizeRw RepoTags RepoDigests
+  NetworkMode IpcMode PidMode Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw RepoTags RepoDigests
   Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
   CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(

@@ -163,22 +163,22 @@ test('running ones are stopped and removed, whatever they do', async () => {
   for (const number of [1, 2, 3])
     await run(`passing-${number}`, '--rm', 'acme/web:pr-1', ...polite)
   await run('web', '--volume', '/data', 'busybox:1', ...forever)
+  // Podman cannot stop what is paused.
   if (!podman) {
-    // Podman cannot stop what is paused, and starts what fails again at once.
     await run('paused', 'acme/web:pr-1', ...forever)
     await docker('pause', 'paused')
-    await run('failing', '--restart', 'always', 'acme/web:pr-1', 'true')
-    // The engine waits ever longer before it starts it again.
-    const restarts = ['inspect', '--format', '{{.RestartCount}}', 'failing']
-    while (Number(await docker(...restarts)) < 5) await sleep(100)
   }
+  await run('failing', '--restart', 'always', 'acme/web:pr-1', 'true')
+  // Docker waits ever longer before it starts it again.
+  const restarts = ['inspect', '--format', '{{.RestartCount}}', 'failing']
+  while (Number(await docker(...restarts)) < 5) await sleep(100)
 
   const done = await close('acme/web', 1)
 
   expect(done.exitCode).toBe(0)
   expect(done.outputs).toMatchObject({
     failed: '0',
-    'removed-containers': podman ? '5' : '7',
+    'removed-containers': podman ? '6' : '7',
     'removed-images': '1'
   })
   expect(await everything()).toMatchObject({
@@ -193,6 +193,39 @@ test('running ones are stopped and removed, whatever they do', async () => {
   expect(done.stdout).toContain('Scope: pull request 1 of acme/web')
   expect(done.stdout).toContain('Off in this scope: keep-last: 3, until: 24h')
   expect(done.stdout).toContain('it is running, and is stopped first')
+})
+
+test('what the engine itself starts again and again is stopped and removed', async () => {
+  await buildImage()
+  const short = ['sh', '-c', 'trap "exit 0" TERM; sleep 2 & wait']
+  await run('failing', '--restart', 'always', 'acme/web:pr-1', ...short)
+  // Both the look of the plan and the one right before the stop see it run, each after another start.
+  const command = await dockerThat(`
+    started() { $docker inspect --format '{{.State.StartedAt}}' failing; }
+    case "$1 $2 $3" in "container inspect --") [ "$(count looks)" -gt 2 ] || {
+    last=$(started); while [ "$(started)" = "$last" ]; do sleep 0.1; done; } ;; esac`)
+
+  const done = await close('acme/web', 1, { docker: command })
+
+  expect(done.exitCode).toBe(0)
+  for (const name of ['failing', 'acme/web:pr-1'])
+    expect(resource(done, name).outcome).toBe('removed')
+  expect((await everything()).states).toEqual([''])
+})
+
+test('what runs again although it was stopped is stopped once more', async () => {
+  await buildImage()
+  await run('web', 'acme/web:pr-1', ...polite)
+  // As Podman does in the moment between an end and the next start.
+  const command = await dockerThat(`
+    case "$1 $2" in "container stop") [ "$(count stops)" -gt 2 ] || {
+    for id; do :; done; echo "$id"; exit; } ;; esac`)
+
+  const done = await close('acme/web', 1, { docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'web').outcome).toBe('removed')
+  expect((await everything()).states).toEqual([''])
 })
 
 test('one that is started again or made anew meanwhile stays, with all that it needs', async () => {

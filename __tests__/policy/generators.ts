@@ -145,6 +145,7 @@ const containers: fc.Arbitrary<Container[]> = fc
           createdAt: instant,
           startedAt: instant,
           finishedAt: instant,
+          restarts: fc.nat(2),
           labels,
           image: fc.constantFrom(...imageIds, ''),
           imageReference: fc.constantFrom(...references),

@@ -91,17 +91,26 @@ test.each([
   ['running', { state: 'removing' }, true],
   ['running', { state: 'paused' }, false],
   ['running', { startedAt: now }, false],
+  ['running', { startedAt: now, restarts: 1 }, false],
+  // The engine starts it again and again.
+  ['running', { startedAt: now, finishedAt: now, restarts: 3 }, true],
+  ['running', { state: 'restarting', finishedAt: now, restarts: 3 }, true],
+  ['running', { state: 'stopped', finishedAt: now }, true],
+  ['running', { state: 'exited', startedAt: now, restarts: 3 }, true],
+  ['running', { state: 'paused', startedAt: now, restarts: 3 }, false],
+  ['stopped', { state: 'running', startedAt: now, restarts: 3 }, true],
+  ['stopped', { state: 'running', startedAt: now }, false],
   ['running', { state: 'exited', startedAt: now, finishedAt: now }, false],
   ['paused', {}, true],
   ['paused', { state: 'running' }, false],
-  // The engine starts it again and again.
   ['restarting', { state: 'running', startedAt: now }, true],
+  ['restarting', { state: 'running', startedAt: now, restarts: 0 }, false],
   ['restarting', { startedAt: now, finishedAt: now }, true],
   ['restarting', { state: 'exited', startedAt: now }, true],
   ['restarting', { state: 'paused' }, false],
   ['exited', { state: 'running', startedAt: now }, false]
 ])('one that is to be stopped was %s, and now: %j', (state, parts, same) => {
-  const stopping = container('c', { state })
+  const stopping = container('c', { state, restarts: 2 })
   const containers = new Map([['c', { ...stopping, ...parts }]])
   const change = recheckContainer(stopping, look({ containers }), true)
   if (same) expect(change).toBeUndefined()

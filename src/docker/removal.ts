@@ -335,12 +335,28 @@ function createAct(options: RemovalOptions) {
         if (whole.length === 1) settle(item, readRefusal(output, `${kind} rm`))
         return
       }
-      // Once more, alone: what the engine says now is about this one.
-      const again = await remove(kind, [item])
+      await removeAlone(kind, item)
+    }
+  }
+
+  /** Once more, alone: what the engine says now is about this one. */
+  async function removeAlone(
+    kind: RemovableKind,
+    item: PlanItem
+  ): Promise<void> {
+    for (let tries = stopping.has(item.id) ? 5 : 1; ; tries -= 1) {
+      // Podman starts again what it was told to stop between an end and the next start.
+      if (stopping.has(item.id) && !late()) await stop([item])
+      const output = await remove(kind, [item])
       const [left] = results.has(item)
         ? []
         : await attempt([item], () => stillGoing(kind, [item], noteLost))
-      if (left !== undefined) settle(left, readRefusal(again, `${kind} rm`))
+      if (left === undefined) return
+      const fate = readRefusal(output, `${kind} rm`)
+      if (fate.outcome === 'failed' || tries === 1 || stopped()) {
+        settle(left, fate)
+        return
+      }
     }
   }
 

@@ -92,6 +92,7 @@ export const containerSchema = z.object({
     })
     .nullish(),
   Mounts: orElse(z.array(mountSchema), []),
+  RestartCount: orElse(z.number(), 0),
   /** Null for none. */
   ExecIDs: z.array(z.string()).nullish(),
   NetworkSettings: z

@@ -38,11 +38,16 @@ export type Engine = {
 export type Container = {
   id: string
   name: string
-  /** created, running, paused, restarting, removing, exited or dead; other words where it cannot be inspected. */
+  /**
+   * created, running, paused, restarting, removing, exited or dead; Podman's stopped for a moment after its end; other
+   * words where it cannot be inspected.
+   */
   state: string
   createdAt: number | undefined
   startedAt: number | undefined
   finishedAt: number | undefined
+  /** How often the engine has started it again by itself (`--restart`) since somebody last started it. */
+  restarts: number
   labels: Labels
   /** The image's ID, and the reference as it was typed, which may mean another image by now. */
   image: string

@@ -5,7 +5,13 @@ import type { Container, Image, Network, Volume } from './inventory.ts'
 import { parseReference } from './match.ts'
 
 /** States in which a container uses what it needs at this moment. */
-const running = new Set(['running', 'paused', 'restarting'])
+const running = new Set([
+  'running',
+  'paused',
+  'restarting',
+  // Podman's word for what has just ended, and may be about to start again.
+  'stopped'
+])
 
 export function isRunning({ state }: Container): boolean {
   return running.has(state)

@@ -49,13 +49,22 @@ function isAsItWas(planned: Container, current: Container): boolean {
   )
 }
 
-/** One that is to be stopped runs as it did, or has ended since then. What keeps failing the engine itself starts again. */
+/**
+ * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself, which
+ * counts that, and counts anew where somebody starts it.
+ */
 function isOnItsWay(planned: Container, current: Container): boolean {
   if (isBeingRemoved(current)) return true
-  const states = ['exited', 'dead', planned.state]
-  return planned.state === 'restarting'
-    ? [...states, 'running'].includes(current.state)
-    : states.includes(current.state) && current.startedAt === planned.startedAt
+  const ended = ['exited', 'dead', 'stopped']
+  const states =
+    planned.state === 'paused'
+      ? [...ended, 'paused']
+      : [...ended, 'running', 'restarting']
+  const more = current.restarts - planned.restarts
+  // The start that it waits for is counted already.
+  const again = planned.state === 'restarting' ? more >= 0 : more > 0
+  const same = more === 0 && current.startedAt === planned.startedAt
+  return states.includes(current.state) && (same || again)
 }
 
 /** The engine is at it: of what was started with `--rm`, as soon as it ends. */
