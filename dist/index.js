@@ -34737,21 +34737,23 @@ function isAsItWas(planned, current) {
         current.finishedAt === planned.finishedAt);
 }
 /**
- * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself, which
- * counts that, and counts anew where somebody starts it.
+ * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself: it counts
+ * its own starts, and counts anew where somebody starts a container. Of the first one nobody knows whose it was.
  */
 function isOnItsWay(planned, current) {
     if (isBeingRemoved(current))
         return true;
-    const ended = ['exited', 'dead', 'stopped'];
-    const states = planned.state === 'paused'
-        ? [...ended, 'paused']
-        : [...ended, 'running', 'restarting'];
     const more = current.restarts - planned.restarts;
-    // The start that it waits for is counted already.
-    const again = planned.state === 'restarting' ? more >= 0 : more > 0;
-    const same = more === 0 && current.startedAt === planned.startedAt;
-    return states.includes(current.state) && (same || again);
+    const same = current.startedAt === planned.startedAt;
+    const ended = ['exited', 'dead', 'stopped'];
+    if (planned.state === 'paused')
+        return same && [...ended, 'paused'].includes(current.state);
+    const again = planned.state === 'restarting'
+        ? // The start that it waits for is counted already.
+            more >= 0
+        : more > 0 && (planned.restarts > 0 || planned.state === 'stopped');
+    const states = [...ended, 'running', 'restarting'];
+    return (same || again) && states.includes(current.state);
 }
 /** The engine is at it: of what was started with `--rm`, as soon as it ends. */
 function isBeingRemoved({ state }) {
@@ -35083,6 +35085,11 @@ function readWord(line) {
 const stopTime = '10';
 /** Milliseconds before the end of the time in which no stop begins any more: the grace is no longer than a stop. */
 const stopMargin = 5_000;
+/**
+ * Podman starts again what was told to stop in the moment between an end and the next start: of what does nothing but
+ * fail, one of twenty such stops came in that moment.
+ */
+const mostStops = 5;
 const stopContainers = ['container', 'stop', '--time', stopTime];
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000;
@@ -35186,21 +35193,23 @@ function createAct(options) {
             try {
                 const going = await stillGoing('container', batch);
                 const { running } = await stop(going);
-                for (const item of running) {
-                    // Once more, alone: what the engine says now is about this one.
-                    const { running, output } = await stop([item]);
-                    const [left] = await stillGoing('container', running);
-                    if (left !== undefined)
-                        settle(left, {
-                            outcome: 'failed',
-                            detail: (0,cli/* wordsOf */.Z9)(output, 'container stop')
-                        });
-                }
+                for (const item of running)
+                    await stopAlone(item);
             }
             catch (error) {
                 fatal ??= asDockerError(error);
             }
         }
+    }
+    /** Tells one container to stop: what the engine says then is about this one. Settles it where it cannot be stopped. */
+    async function stopAlone(item) {
+        const { running, output } = await stop([item]);
+        const [left] = await stillGoing('container', running);
+        if (left !== undefined)
+            settle(left, {
+                outcome: 'failed',
+                detail: (0,cli/* wordsOf */.Z9)(output, 'container stop')
+            });
     }
     /** Stops containers with one call, which waits for all of them; returns those that it did not stop, and its words. */
     async function stop(items) {
@@ -35255,10 +35264,9 @@ function createAct(options) {
     }
     /** Once more, alone: what the engine says now is about this one. */
     async function removeAlone(kind, item) {
-        for (let tries = stopping.has(item.id) ? 5 : 1;; tries -= 1) {
-            // Podman starts again what it was told to stop between an end and the next start.
-            if (stopping.has(item.id) && !late())
-                await stop([item]);
+        for (let tries = 1;; tries += 1) {
+            if (stopping.has(item.id) && !(await stopAgain(item)))
+                return;
             const output = await remove(kind, [item]);
             const [left] = results.has(item)
                 ? []
@@ -35266,11 +35274,22 @@ function createAct(options) {
             if (left === undefined)
                 return;
             const fate = readRefusal(output, `${kind} rm`);
-            if (fate.outcome === 'failed' || tries === 1 || stopped()) {
+            const again = fate.outcome === 'kept' && stopping.has(item.id);
+            if (!again || tries === mostStops || stopped()) {
                 settle(left, fate);
                 return;
             }
         }
+    }
+    /** Stops what may run again although it was stopped; tells whether it is still to go. */
+    async function stopAgain(item) {
+        const goesOn = async () => !stopped() &&
+            !results.has(item) &&
+            (await stillGoing('container', [item])).length > 0;
+        if (late() || !(await goesOn()))
+            return false;
+        await stopAlone(item);
+        return goesOn();
     }
     /** Removes things with one call, and settles those that the engine says are gone by it. */
     async function remove(kind, items) {
@@ -36653,7 +36672,8 @@ function isToStop(container, { policy, engine }) {
         !(engine.kind === 'podman' && container.state === 'paused'));
 }
 function containers_stopFirst(decision, { state }) {
-    const detail = `${decision.detail}; it is ${state}, and is stopped first`;
+    const does = state === 'stopped' ? 'may start again' : `is ${state}`;
+    const detail = `${decision.detail}; it ${does}, and is stopped first`;
     return decision.action === 'remove'
         ? { ...decision, detail, stop: true }
         : decision;

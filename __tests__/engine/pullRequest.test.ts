@@ -228,6 +228,26 @@ test('what runs again although it was stopped is stopped once more', async () =>
   expect((await everything()).states).toEqual([''])
 })
 
+test('what somebody starts again while another one is stopped once more stays', async () => {
+  await buildImage()
+  for (const name of ['one', 'two']) await run(name, 'acme/web:pr-1', ...polite)
+  const command = await dockerThat(`
+    case "$1 $2" in "container stop") for id; do :; done
+    case $(count stops) in
+    1) while [ "$1" != -- ]; do shift; done; shift; printf '%s\\n' "$@"; exit ;;
+    2) for other in $($docker ps --quiet --no-trunc); do [ $other = $id ] || $docker restart $other >/dev/null; done ;;
+    esac ;; esac`)
+
+  const done = await close('acme/web', 1, { docker: command })
+
+  expect(done.exitCode).toBe(0)
+  const fates = ['one', 'two'].map((name) => resource(done, name).outcome)
+  expect(fates.sort()).toEqual(['kept', 'removed'])
+  expect((await everything()).states).toEqual([
+    expect.stringMatching(/ running$/)
+  ])
+})
+
 test('one that is started again or made anew meanwhile stays, with all that it needs', async () => {
   await buildImage()
   await run('restarted', 'acme/web:pr-1', ...polite)

@@ -138,6 +138,7 @@ const containers: fc.Arbitrary<Container[]> = fc
             'running',
             'paused',
             'restarting',
+            'stopped',
             'removing',
             'exited',
             'dead'

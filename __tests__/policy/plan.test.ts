@@ -122,7 +122,9 @@ test('nothing that a staying container needs ever goes', () => {
       for (const { id, name, state } of inventory.containers) {
         if (['created', 'exited', 'dead'].includes(state)) continue
         if (isBuilder(name)) continue
-        const runs = ['running', 'paused', 'restarting'].includes(state)
+        const runs = ['running', 'paused', 'restarting', 'stopped'].includes(
+          state
+        )
         const item = plan.items.find((one) => one.id === id)
         if (policy.scope.kind === 'engine' || !runs)
           expect(item?.decision.action).toBe('keep')

@@ -306,6 +306,7 @@ test.each([
   ['running', goes, true],
   ['paused', goes, true],
   ['restarting', goes, true],
+  ['stopped', goes, true],
   ['removing', { action: 'keep', reason: 'in-use' }, undefined],
   [
     'running, and part of a pod',

@@ -103,18 +103,33 @@ test.each([
   ['running', { state: 'exited', startedAt: now, finishedAt: now }, false],
   ['paused', {}, true],
   ['paused', { state: 'running' }, false],
+  ['paused', { state: 'exited', finishedAt: now }, true],
+  ['paused', { state: 'exited', startedAt: now, restarts: 3 }, false],
   ['restarting', { state: 'running', startedAt: now }, true],
-  ['restarting', { state: 'running', startedAt: now, restarts: 0 }, false],
+  ['restarting', { state: 'running', startedAt: now, restarts: 1 }, false],
   ['restarting', { startedAt: now, finishedAt: now }, true],
   ['restarting', { state: 'exited', startedAt: now }, true],
-  ['restarting', { state: 'paused' }, false],
-  ['exited', { state: 'running', startedAt: now }, false]
+  ['restarting', { state: 'paused' }, false]
 ])('one that is to be stopped was %s, and now: %j', (state, parts, same) => {
   const stopping = container('c', { state, restarts: 2 })
   const containers = new Map([['c', { ...stopping, ...parts }]])
   const change = recheckContainer(stopping, look({ containers }), true)
   if (same) expect(change).toBeUndefined()
   else expect(change).toEqual(changed)
+})
+
+test.each([
+  // It waits for its first start by the engine.
+  ['running', { state: 'restarting' }, true],
+  ['stopped', { state: 'running', startedAt: now }, true],
+  // Nobody knows whether it failed, or was started by somebody and failed then.
+  ['running', { state: 'running', startedAt: now }, false]
+])('one that was %s has failed once, and now: %j', (state, parts, same) => {
+  const stopping = container('c', { state })
+  const current = { ...stopping, ...parts, finishedAt: now, restarts: 1 }
+  const containers = new Map([['c', current]])
+  const change = recheckContainer(stopping, look({ containers }), true)
+  expect(change).toEqual(same ? undefined : changed)
 })
 
 test('what a container needs by now has changed', () => {

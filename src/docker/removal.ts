@@ -138,6 +138,12 @@ const stopTime = '10'
 /** Milliseconds before the end of the time in which no stop begins any more: the grace is no longer than a stop. */
 const stopMargin = 5_000
 
+/**
+ * Podman starts again what was told to stop in the moment between an end and the next start: of what does nothing but
+ * fail, one of twenty such stops came in that moment.
+ */
+const mostStops = 5
+
 const stopContainers = ['container', 'stop', '--time', stopTime]
 
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
@@ -263,20 +269,22 @@ function createAct(options: RemovalOptions) {
       try {
         const going = await stillGoing('container', batch)
         const { running } = await stop(going)
-        for (const item of running) {
-          // Once more, alone: what the engine says now is about this one.
-          const { running, output } = await stop([item])
-          const [left] = await stillGoing('container', running)
-          if (left !== undefined)
-            settle(left, {
-              outcome: 'failed',
-              detail: wordsOf(output, 'container stop')
-            })
-        }
+        for (const item of running) await stopAlone(item)
       } catch (error) {
         fatal ??= asDockerError(error)
       }
     }
+  }
+
+  /** Tells one container to stop: what the engine says then is about this one. Settles it where it cannot be stopped. */
+  async function stopAlone(item: PlanItem): Promise<void> {
+    const { running, output } = await stop([item])
+    const [left] = await stillGoing('container', running)
+    if (left !== undefined)
+      settle(left, {
+        outcome: 'failed',
+        detail: wordsOf(output, 'container stop')
+      })
   }
 
   /** Stops containers with one call, which waits for all of them; returns those that it did not stop, and its words. */
@@ -344,20 +352,31 @@ function createAct(options: RemovalOptions) {
     kind: RemovableKind,
     item: PlanItem
   ): Promise<void> {
-    for (let tries = stopping.has(item.id) ? 5 : 1; ; tries -= 1) {
-      // Podman starts again what it was told to stop between an end and the next start.
-      if (stopping.has(item.id) && !late()) await stop([item])
+    for (let tries = 1; ; tries += 1) {
+      if (stopping.has(item.id) && !(await stopAgain(item))) return
       const output = await remove(kind, [item])
       const [left] = results.has(item)
         ? []
         : await attempt([item], () => stillGoing(kind, [item], noteLost))
       if (left === undefined) return
       const fate = readRefusal(output, `${kind} rm`)
-      if (fate.outcome === 'failed' || tries === 1 || stopped()) {
+      const again = fate.outcome === 'kept' && stopping.has(item.id)
+      if (!again || tries === mostStops || stopped()) {
         settle(left, fate)
         return
       }
     }
+  }
+
+  /** Stops what may run again although it was stopped; tells whether it is still to go. */
+  async function stopAgain(item: PlanItem): Promise<boolean> {
+    const goesOn = async () =>
+      !stopped() &&
+      !results.has(item) &&
+      (await stillGoing('container', [item])).length > 0
+    if (late() || !(await goesOn())) return false
+    await stopAlone(item)
+    return goesOn()
   }
 
   /** Removes things with one call, and settles those that the engine says are gone by it. */

@@ -102,7 +102,8 @@ function isToStop(container: Container, { policy, engine }: Context): boolean {
 }
 
 function stopFirst(decision: Decision, { state }: Container): Decision {
-  const detail = `${decision.detail}; it is ${state}, and is stopped first`
+  const does = state === 'stopped' ? 'may start again' : `is ${state}`
+  const detail = `${decision.detail}; it ${does}, and is stopped first`
   return decision.action === 'remove'
     ? { ...decision, detail, stop: true }
     : decision

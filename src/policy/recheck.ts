@@ -50,21 +50,23 @@ function isAsItWas(planned: Container, current: Container): boolean {
 }
 
 /**
- * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself, which
- * counts that, and counts anew where somebody starts it.
+ * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself: it counts
+ * its own starts, and counts anew where somebody starts a container. Of the first one nobody knows whose it was.
  */
 function isOnItsWay(planned: Container, current: Container): boolean {
   if (isBeingRemoved(current)) return true
-  const ended = ['exited', 'dead', 'stopped']
-  const states =
-    planned.state === 'paused'
-      ? [...ended, 'paused']
-      : [...ended, 'running', 'restarting']
   const more = current.restarts - planned.restarts
-  // The start that it waits for is counted already.
-  const again = planned.state === 'restarting' ? more >= 0 : more > 0
-  const same = more === 0 && current.startedAt === planned.startedAt
-  return states.includes(current.state) && (same || again)
+  const same = current.startedAt === planned.startedAt
+  const ended = ['exited', 'dead', 'stopped']
+  if (planned.state === 'paused')
+    return same && [...ended, 'paused'].includes(current.state)
+  const again =
+    planned.state === 'restarting'
+      ? // The start that it waits for is counted already.
+        more >= 0
+      : more > 0 && (planned.restarts > 0 || planned.state === 'stopped')
+  const states = [...ended, 'running', 'restarting']
+  return (same || again) && states.includes(current.state)
 }
 
 /** The engine is at it: of what was started with `--rm`, as soon as it ends. */
