@@ -16,6 +16,8 @@ import {
 const { docker, engine, load, build, step, contents } = useEngine()
 // Podman has no log that forgets soon.
 const it = onlyOnDocker('log that forgets soon')
+/** What happened before that moment is older, and what happens from a while later on is younger than this. */
+const since = (moment: number) => `${Date.now() - moment}ms`
 const everything = {
   'keep-last': '0',
   'protected-images': 'busybox',
@@ -113,10 +115,11 @@ it('a pull of all tags is one of each of them', async () => {
   )
   for (const tag of tags) await docker('push', tag)
   await docker('image', 'rm', ...tags)
+  const before = Date.now()
   await sleep(10_000)
   await docker('pull', '--all-tags', repository)
 
-  const done = await step({ ...everything, until: '8s' })
+  const done = await step({ ...everything, until: since(before) })
 
   for (const tag of tags)
     expect(resource(done, tag)).toMatchObject({
@@ -129,10 +132,11 @@ it('an untagged image that a build comes to again was built a moment ago', async
   const again = () =>
     build('FROM busybox:1\nLABEL again=1\n', { buildKit: true })
   const id = await again()
+  const before = Date.now()
   await sleep(10_000)
   const later = await again()
 
-  const done = await step({ ...everything, until: '8s' })
+  const done = await step({ ...everything, until: since(before) })
 
   const { store, version } = done.report?.engine ?? {}
   // The containerd store has an image of its own for each build, with what attests it.
@@ -223,7 +227,8 @@ test('an image that a container used outlives a younger one that nothing used', 
   ])
   // Podman 4 does not say what it loaded.
   if (podman) await docker('tag', 'unused:1', 'unused:2')
-  await sleep(8_000)
+  const before = Date.now()
+  await sleep(10_000)
   await docker(
     'create',
     '--network',
@@ -235,7 +240,7 @@ test('an image that a container used outlives a younger one that nothing used', 
   )
   await docker('container', 'rm', 'short')
 
-  const done = await step({ ...everything, until: '8s' })
+  const done = await step({ ...everything, until: since(before) })
 
   expect(resource(done, 'used:1')).toMatchObject({
     action: 'keep',
@@ -259,10 +264,12 @@ test('a container that ran long and stopped a moment ago stays, one that stopped
       String(seconds)
     )
   await run('early', 0)
+  await docker('wait', 'early')
+  const before = Date.now()
   await run('late', 12)
-  await sleep(13_000)
+  await docker('wait', 'late')
 
-  const done = await step({ ...everything, until: '10s' })
+  const done = await step({ ...everything, until: since(before) })
 
   expect(resource(done, 'late')).toMatchObject({
     action: 'keep',

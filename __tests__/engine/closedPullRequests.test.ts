@@ -198,7 +198,7 @@ test('GitHub Enterprise behind a proxy', async () => {
 test('when the time is up while GitHub is asked, what belongs to pull requests stays', async () => {
   await load(imagesOf(1))
   const server = await github({ fault: () => 'hang' })
-  const done = await night(server.url, { timeout: '8s' })
+  const done = await night(server.url, { timeout: '12s' })
   expect((await contents()).references).toEqual(['acme/web:pr-1', 'busybox:1'])
   expect(resource(done, 'acme/web:pr-1').reason).toBe('pull-request-unknown')
   expect(done.stdout).toContain('the time was up')

@@ -84,7 +84,7 @@ it('a named volume goes only once a ledger has watched it idle for until', async
   })
   expect(resource(second, 'idle').detail).toContain('10 min')
   expect(resource(second, 'used').detail).toMatch(
-    /^last used by a container \d s ago$/
+    /^last used by a container \d+ s ago$/
   )
 
   const without = await step({ ...inputs, 'state-dir': '' })
