@@ -30934,7 +30934,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(7617);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(3455);
 
 
 
@@ -32630,7 +32630,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 7617:
+/***/ 3455:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -33619,30 +33619,29 @@ function readEvents(lines, { kind }) {
     });
 }
 
-;// CONCATENATED MODULE: ./src/docker/imageListing.ts
+;// CONCATENATED MODULE: ./src/docker/listing.ts
 
 
 /** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
 const pauses = [250, 500, ...Array(8).fill(2_000)];
-/** Words of an engine that came upon an image which was just being removed. */
+/** Words of an engine that came upon something which was just being removed, or had just ended. */
 const vanished = /not found|not known|does not exist|no such|data changed/i;
+/** How images are listed, with more options. */
+const imageLs = ['image', 'ls', '--no-trunc'];
 /**
- * What a listing of images prints. The containerd store and Podman 4 fail to list while somebody removes an image: they
- * are asked again then, for a while. Throws a DockerError where they fail for all that, or for another reason.
+ * What a listing prints. The containerd store and Podman 4 fail to list while somebody removes an image, and Podman 4
+ * while a container ends: they are asked again then, for a while. Throws a DockerError where they fail for all that, or
+ * for another reason.
  */
-async function printImages(docker, options) {
-    let output = await tryToPrintImages(docker, options);
+async function printListing(docker, args) {
+    let output = await docker(args);
     for (const pause of pauses) {
         if (output.exitCode === 0 || !vanished.test(output.stderr))
             break;
         await (0,external_node_timers_promises_.setTimeout)(pause);
-        output = await tryToPrintImages(docker, options);
+        output = await docker(args);
     }
-    return (0,cli/* succeed */.Py)(output, 'image ls').stdout;
-}
-/** Asks once: for whoever has another way to know. */
-function tryToPrintImages(docker, options) {
-    return docker(['image', 'ls', '--no-trunc', ...options]);
+    return (0,cli/* succeed */.Py)(output, args.slice(0, 2).join(' ')).stdout;
 }
 
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
@@ -33726,8 +33725,7 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
 }
 /** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
 async function listIds(docker, args) {
-    const command = args.slice(0, 2).join(' ');
-    return readIds((0,cli/* succeed */.Py)(await docker(args), command).stdout, args);
+    return readIds(await printListing(docker, args), args);
 }
 function readIds(stdout, args) {
     const command = args.slice(0, 2).join(' ');
@@ -33788,7 +33786,7 @@ async function listContainerIdsAgain(docker, engine, known) {
     return { ids: await listIds(docker, listContainerIds), all: true };
 }
 async function inspectContainers(docker, { kind }, ids) {
-    const inspected = await inspect(docker, 'container', ids, containerSchema);
+    const inspected = await inspectTwice(docker, 'container', ids, containerSchema);
     const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
     const found = inspected.found.map(readContainer);
     return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()];
@@ -33866,7 +33864,7 @@ function readContainer(raw) {
 async function listImages(docker, engine, facts) {
     const { remembersImages } = traitsOf(engine);
     const options = remembersImages ? ['--all', '--digests'] : ['--all'];
-    const listed = readImageListing(await printImages(docker, [...options, ...asJson]));
+    const listed = readImageListing(await printListing(docker, [...imageLs, ...options, ...asJson]));
     const known = [...listed].flatMap(([id, lines]) => {
         const image = remembersImages ? facts.get(id)?.image : undefined;
         const dated = plausible(image?.createdAt) !== undefined;
@@ -33896,8 +33894,8 @@ async function findUnchanged(docker, engine, images) {
     if (filters.length === 0 ||
         (0,cli/* countForOneCall */.n$)(filters, Infinity) < filters.length)
         return [];
-    const options = ['--digests', ...filters, ...asJson];
-    const { exitCode, stdout } = await tryToPrintImages(docker, options);
+    const args = [...imageLs, '--digests', ...filters, ...asJson];
+    const { exitCode, stdout } = await docker(args);
     // It fails where somebody removes one of them meanwhile.
     if (exitCode !== 0)
         return [];
@@ -33954,19 +33952,25 @@ async function askAgain(docker, inventory, images) {
         ]
     };
 }
-/** Milliseconds in which an image that is just being removed is gone. */
-const removalTime = 500;
-/** Inspects images by ID or reference; those that the engine cannot tell of once more, a moment later. */
-async function inspectImages(docker, engine, names) {
-    const ask = (some) => inspect(docker, 'image', some, imageSchema);
-    const first = await ask(names);
+/** Milliseconds in which what is just being removed is gone, and what is just ending has ended. */
+const changeTime = 500;
+/** Inspects things; those that the engine cannot tell of once more, a moment later. */
+async function inspectTwice(docker, type, names, schema) {
+    const first = await inspect(docker, type, names, schema);
     if (first.unreadable.length > 0)
-        await (0,external_node_timers_promises_.setTimeout)(removalTime);
-    const second = await ask(first.unreadable);
-    const found = [...first.found, ...second.found];
+        await (0,external_node_timers_promises_.setTimeout)(changeTime);
+    const second = await inspect(docker, type, first.unreadable, schema);
     return {
-        found: found.map((raw) => readImage(raw, engine)),
+        found: [...first.found, ...second.found],
         unreadable: second.unreadable
+    };
+}
+/** Inspects images by ID or reference. */
+async function inspectImages(docker, engine, names) {
+    const inspected = await inspectTwice(docker, 'image', names, imageSchema);
+    return {
+        ...inspected,
+        found: inspected.found.map((raw) => readImage(raw, engine))
     };
 }
 function readImage(raw, engine) {
@@ -37539,7 +37543,6 @@ async function event_readEvent(env) {
 
 
 
-
 const imageFields = ['ID', 'Repository', 'Tag', 'Digest'];
 const imageRow = schemas/* tuple */.PVZ([
     schemas/* string */.YjP().min(1),
@@ -37574,14 +37577,14 @@ async function listHeld(docker) {
 /** The names of containers or networks by their IDs. */
 async function listNamed(docker, args, field) {
     const format = ['--format', `[{{json .ID}},{{json .${field}}}]`];
-    const { stdout } = (0,cli/* succeed */.Py)(await docker([...args, ...format]), 'ls');
+    const stdout = await printListing(docker, [...args, ...format]);
     return new Map(readJsonLines(stdout, namedRow, args.slice(0, 2).join(' ')));
 }
 /** An image has a row for each pair of a tag and a digest. */
 async function listImageRows(docker) {
     const format = `[${imageFields.map((field) => `{{json .${field}}}`).join(',')}]`;
-    const options = ['--all', '--digests', '--format', format];
-    const stdout = await printImages(docker, options);
+    const args = [...imageLs, '--all', '--digests', '--format', format];
+    const stdout = await printListing(docker, args);
     return readJsonLines(stdout, imageRow, 'image ls');
 }
 

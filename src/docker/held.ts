@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Held } from '../policy/job.ts'
 import { canonical } from '../policy/needs.ts'
-import { succeed, type Docker } from './cli.ts'
-import { printImages } from './imageListing.ts'
+import type { Docker } from './cli.ts'
+import { imageLs, printListing } from './listing.ts'
 import { listAllContainers, listIds } from './inventory.ts'
 import { imageId } from './podman.ts'
 import { readJsonLines } from './schemas.ts'
@@ -51,7 +51,7 @@ async function listNamed(
   field: string
 ): Promise<Map<string, string>> {
   const format = ['--format', `[{{json .ID}},{{json .${field}}}]`]
-  const { stdout } = succeed(await docker([...args, ...format]), 'ls')
+  const stdout = await printListing(docker, [...args, ...format])
   return new Map(readJsonLines(stdout, namedRow, args.slice(0, 2).join(' ')))
 }
 
@@ -60,7 +60,7 @@ async function listImageRows(
   docker: Docker
 ): Promise<z.output<typeof imageRow>[]> {
   const format = `[${imageFields.map((field) => `{{json .${field}}}`).join(',')}]`
-  const options = ['--all', '--digests', '--format', format]
-  const stdout = await printImages(docker, options)
+  const args = [...imageLs, '--all', '--digests', '--format', format]
+  const stdout = await printListing(docker, args)
   return readJsonLines(stdout, imageRow, 'image ls')
 }

@@ -21,8 +21,8 @@ import {
   succeed,
   type Docker
 } from './cli.ts'
-import { printImages, tryToPrintImages } from './imageListing.ts'
-import { inspect, type Inspected } from './inspect.ts'
+import { inspect, type Inspectable, type Inspected } from './inspect.ts'
+import { imageLs, printListing } from './listing.ts'
 import {
   imageId,
   isPodman,
@@ -131,8 +131,7 @@ export async function listIds(
   docker: Docker,
   args: readonly string[]
 ): Promise<string[]> {
-  const command = args.slice(0, 2).join(' ')
-  return readIds(succeed(await docker(args), command).stdout, args)
+  return readIds(await printListing(docker, args), args)
 }
 
 function readIds(stdout: string, args: readonly string[]): string[] {
@@ -221,7 +220,12 @@ async function inspectContainers(
   { kind }: Engine,
   ids: readonly string[]
 ): Promise<Container[]> {
-  const inspected = await inspect(docker, 'container', ids, containerSchema)
+  const inspected = await inspectTwice(
+    docker,
+    'container',
+    ids,
+    containerSchema
+  )
   const others = await Promise.all(
     inspected.unreadable.map((id) => readFromListing(docker, id))
   )
@@ -321,7 +325,7 @@ async function listImages(
   const { remembersImages } = traitsOf(engine)
   const options = remembersImages ? ['--all', '--digests'] : ['--all']
   const listed = readImageListing(
-    await printImages(docker, [...options, ...asJson])
+    await printListing(docker, [...imageLs, ...options, ...asJson])
   )
   const known = [...listed].flatMap(([id, lines]) => {
     const image = remembersImages ? facts.get(id)?.image : undefined
@@ -368,8 +372,8 @@ export async function findUnchanged(
     countForOneCall(filters, Infinity) < filters.length
   )
     return []
-  const options = ['--digests', ...filters, ...asJson]
-  const { exitCode, stdout } = await tryToPrintImages(docker, options)
+  const args = [...imageLs, '--digests', ...filters, ...asJson]
+  const { exitCode, stdout } = await docker(args)
   // It fails where somebody removes one of them meanwhile.
   if (exitCode !== 0) return []
   const listed = readImageListing(stdout)
@@ -444,24 +448,35 @@ export async function askAgain(
   }
 }
 
-/** Milliseconds in which an image that is just being removed is gone. */
-const removalTime = 500
+/** Milliseconds in which what is just being removed is gone, and what is just ending has ended. */
+const changeTime = 500
 
-/** Inspects images by ID or reference; those that the engine cannot tell of once more, a moment later. */
+/** Inspects things; those that the engine cannot tell of once more, a moment later. */
+async function inspectTwice<T>(
+  docker: Docker,
+  type: Inspectable,
+  names: readonly string[],
+  schema: z.ZodType<T & { Id?: string; Name?: string }>
+): Promise<Inspected<T>> {
+  const first = await inspect(docker, type, names, schema)
+  if (first.unreadable.length > 0) await sleep(changeTime)
+  const second = await inspect(docker, type, first.unreadable, schema)
+  return {
+    found: [...first.found, ...second.found],
+    unreadable: second.unreadable
+  }
+}
+
+/** Inspects images by ID or reference. */
 export async function inspectImages(
   docker: Docker,
   engine: Engine,
   names: readonly string[]
 ): Promise<Inspected<Image>> {
-  const ask = (some: readonly string[]) =>
-    inspect(docker, 'image', some, imageSchema)
-  const first = await ask(names)
-  if (first.unreadable.length > 0) await sleep(removalTime)
-  const second = await ask(first.unreadable)
-  const found = [...first.found, ...second.found]
+  const inspected = await inspectTwice(docker, 'image', names, imageSchema)
   return {
-    found: found.map((raw) => readImage(raw, engine)),
-    unreadable: second.unreadable
+    ...inspected,
+    found: inspected.found.map((raw) => readImage(raw, engine))
   }
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Docker, Output } from '../../src/docker/cli.ts'
-import { printImages } from '../../src/docker/imageListing.ts'
+import { printListing } from '../../src/docker/listing.ts'
 
 const failing = (stderr: string): Output => ({
   exitCode: 1,
@@ -13,15 +13,18 @@ test.each([
   'NotFound: content digest sha256:abc: not found',
   'failed to read config content: rpc error: code = NotFound desc = content digest sha256:abc: not found',
   'consistency error: data changed during operation, retry',
-  'checking if image "abc" is dangling: reading image "abc": locating image with ID "abc": image not known'
-])('images are listed again after: %s', async (words) => {
+  'checking if image "abc" is dangling: reading image "abc": locating image with ID "abc": image not known',
+  'read /proc/28070/cgroup: no such process'
+])('what there is is listed again after: %s', async (words) => {
   const outputs = [failing(words), { exitCode: 0, stdout: 'i', stderr: '' }]
   const docker: Docker = () => Promise.resolve(outputs.shift() as Output)
-  expect(await printImages(docker, [])).toBe('i')
+  expect(await printListing(docker, ['image', 'ls'])).toBe('i')
 })
 
 test('another fault than of an image that is gone is told at once', async () => {
   const outputs = [failing('no space left on device')]
   const docker: Docker = () => Promise.resolve(outputs.shift() as Output)
-  await expect(printImages(docker, [])).rejects.toThrow('no space left')
+  await expect(printListing(docker, ['image', 'ls'])).rejects.toThrow(
+    'no space left'
+  )
 })
