@@ -10,6 +10,7 @@ import {
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { formatSize } from '../src/units.ts'
 
 /**
  * Downloads packages of the distribution with apt and unpacks them into a folder of the cache, once. Installs nothing,
@@ -30,9 +31,11 @@ export async function unpackPackages(
   return inCache(key, async (work) => {
     const apt = await privateApt(work, suite)
     await apt('update')
-    await apt('download', ...names)
+    const wanted = [...names]
     for (const name of optional)
-      await apt('download', name).catch(() => undefined)
+      if (await hasPackage(apt, name)) wanted.push(name)
+    await announce(apt, wanted.join(', '), ['download', ...wanted])
+    await apt('download', ...wanted)
     await unpack(work, join(work, 'root'))
   })
 }
@@ -54,14 +57,12 @@ export async function unpackSystem(
     await unpack(work, root)
     const nothingInstalled = join(work, 'status')
     await writeFile(nothingInstalled, '')
-    await apt(
-      'install',
-      '--download-only',
-      '--yes',
-      '--no-install-recommends',
-      ...['-o', `Dir::State::status=${nothingInstalled}`],
-      ...names
-    )
+    const install = [
+      ...['install', '--download-only', '--yes', '--no-install-recommends'],
+      ...['-o', `Dir::State::status=${nothingInstalled}`, ...names]
+    ]
+    await announce(apt, `${names.join(', ')} (${suite})`, install)
+    await apt(...install)
     await unpack(join(work, 'cache', 'archives'), root)
   })
 }
@@ -98,6 +99,26 @@ async function unpack(folder: string, root: string): Promise<void> {
     if (file.endsWith('.deb'))
       await execa('dpkg', ['-x', join(folder, file), root])
 }
+
+const hasPackage = (apt: Apt, name: string) =>
+  apt('download', '--print-uris', name).then(
+    () => true,
+    () => false
+  )
+
+/** Says what a download is going to bring, and how much: it can take a minute, and happens once. */
+async function announce(
+  apt: Apt,
+  what: string,
+  command: readonly string[]
+): Promise<void> {
+  const { stdout } = await apt(...command, '--print-uris')
+  const sizes = [...stdout.matchAll(/^'\S+' \S+ (\d+)/gm)]
+  const bytes = sizes.reduce((sum, [, size]) => sum + Number(size), 0)
+  console.error(`Downloading ${what} from Debian, once: ${formatSize(bytes)}.`)
+}
+
+type Apt = Awaited<ReturnType<typeof privateApt>>
 
 /** Makes the caller of an apt that keeps all its state in a folder of ours. */
 async function privateApt(work: string, suite: string | undefined) {
