@@ -1,12 +1,14 @@
 import { expect, test } from '@jest/globals'
-import type { Docker } from '../../src/docker/cli.ts'
+import { DockerError, type Docker } from '../../src/docker/cli.ts'
 import {
+  listBuildCache,
   pruneArguments,
   pruneBuildCache,
   readCacheRecords,
   readPruned,
   readTotal
 } from '../../src/docker/buildCache.ts'
+import { inventory } from '../builders.ts'
 
 test.each([
   ['Total:\t30.5MB\n', 30_500_000],
@@ -37,6 +39,18 @@ test('the arguments of the prune', () => {
     '--keep-storage',
     '10000000000'
   ])
+})
+
+test('a cache that takes too long to list is left out', async () => {
+  const limits: unknown[] = []
+  const docker: Docker = (_, options) => {
+    limits.push(options?.limit)
+    return Promise.reject(new DockerError('no-answer', 'it was ended'))
+  }
+  expect(
+    await listBuildCache(docker, inventory().engine, 'default')
+  ).toBeUndefined()
+  expect(limits).toEqual([20_000])
 })
 
 test('a prune that does not say what it freed is no prune that found nothing', async () => {

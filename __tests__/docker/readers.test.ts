@@ -1,15 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { readTotal } from '../../src/docker/buildCache.ts'
-import {
-  DockerError,
-  orNothing,
-  type Docker,
-  type Output
-} from '../../src/docker/cli.ts'
+import { DockerError, orNothing, type Docker } from '../../src/docker/cli.ts'
 import {
   findContext,
   lookAtAll,
@@ -24,61 +17,7 @@ import type { ImageFacts } from '../../src/imageFacts.ts'
 import { plausible } from '../../src/policy/age.ts'
 import type { Image } from '../../src/policy/inventory.ts'
 import { parseSize, parseTime } from '../../src/units.ts'
-
-/** What a real engine printed to each command (see scripts/record.ts). */
-type Recording = { args: string[]; stdout: string }[]
-
-const folder = join(import.meta.dirname, 'recordings')
-const recordings = new Map(
-  readdirSync(folder).map((name) => [
-    name,
-    JSON.parse(readFileSync(join(folder, name), 'utf8')) as Recording
-  ])
-)
-
-const commandOf = (args: readonly string[]) =>
-  /^(info|version|events)$/.test(args[0] ?? '')
-    ? String(args[0])
-    : args.slice(0, 2).join(' ')
-
-const isInspection = ({ args }: { args: readonly string[] }) =>
-  args[1] === 'inspect' && args[0] !== 'context'
-
-/** A docker that prints what was recorded, but for `changed`. What it is asked to inspect it looks up by name. */
-function replay(recording: Recording, changed?: Recording[number]): Docker {
-  const answer = (args: readonly string[]): Output => {
-    const same = recording.filter(
-      (one) => commandOf(one.args) === commandOf(args)
-    )
-    const call =
-      same.find(
-        (one) =>
-          (args[0] === 'image' && args[1] === 'history'
-            ? one.args.at(-1) === args.at(-1)
-            : true) && one.args.includes('--size') === args.includes('--size')
-      ) ?? same[0]
-    if (call === undefined)
-      return { exitCode: 125, stdout: '', stderr: 'unknown flag' }
-    if (changed?.args === call.args)
-      return { exitCode: 0, stdout: changed.stdout, stderr: '' }
-    if (!isInspection(call))
-      return { exitCode: 0, stdout: call.stdout, stderr: '' }
-    const all = JSON.parse(call.stdout) as Json[]
-    const names = args.slice(args.indexOf('--') + 1)
-    const found = all.filter((one) => names.includes(identify(one)))
-    const missing = names.filter(
-      (name) => !found.some((one) => identify(one) === name)
-    )
-    return {
-      exitCode: missing.length > 0 ? 1 : 0,
-      stdout: JSON.stringify(found),
-      stderr: missing
-        .map((name) => `Error: No such ${String(args[0])}: ${name}`)
-        .join('\n')
-    }
-  }
-  return (args) => Promise.resolve(answer(args))
-}
+import { commandOf, recordings, replay, type Json } from './replay.ts'
 
 /** Everything that is read of an engine. */
 async function readAll(docker: Docker) {
@@ -100,8 +39,6 @@ async function readAll(docker: Docker) {
   }
 }
 
-type Json = Record<string, unknown>
-const identify = (one: Json) => String(one['Id'] ?? one['Name'])
 const sorted = <T extends { id: string }>(all: T[]) =>
   all.toSorted((a, b) => (a.id < b.id ? -1 : 1))
 
