@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { execa } from 'execa'
 import { pack, type Pack } from 'tar-stream'
+import { createApi } from './api.ts'
 import type { ThrowawayEngine } from './engine.ts'
 import { exists, unpackPackages } from './packages.ts'
 
@@ -33,7 +34,7 @@ export type ImageFixture = {
 
 /** Loads images that are written for the purpose: `docker load` takes any date, labels and layers. */
 export async function loadImages(
-  engine: Pick<ThrowawayEngine, 'docker' | 'host'>,
+  engine: Pick<ThrowawayEngine, 'host'>,
   images: readonly ImageFixture[]
 ): Promise<void> {
   const archive = pack()
@@ -67,10 +68,7 @@ export async function loadImages(
   }
   addFile(archive, files, 'manifest.json', JSON.stringify(manifest))
   archive.finalize()
-  await execa(engine.docker, ['load'], {
-    env: { DOCKER_HOST: engine.host },
-    input: await buffer(archive)
-  })
+  await send(engine, '/images/load?quiet=1', archive)
 }
 
 function addFile(
@@ -108,7 +106,7 @@ function digest(content: string | Buffer): string {
 
 /** Imports an image with a shell, `busybox:1`, for containers to run. */
 export async function importBusybox(
-  engine: Pick<ThrowawayEngine, 'docker' | 'host'>
+  engine: Pick<ThrowawayEngine, 'host'>
 ): Promise<void> {
   const archive = pack()
   archive.entry(
@@ -118,14 +116,23 @@ export async function importBusybox(
   for (const name of ['sh', 'sleep', 'cat', 'echo', 'dd', 'true'])
     archive.entry({ name: `bin/${name}`, type: 'symlink', linkname: 'busybox' })
   archive.finalize()
-  await execa(
-    engine.docker,
-    ['import', '--change', 'CMD ["sh"]', '-', 'busybox:1'],
-    {
-      env: { DOCKER_HOST: engine.host },
-      input: await buffer(archive)
-    }
-  )
+  const query = new URLSearchParams({
+    ...{ fromSrc: '-', repo: 'busybox:1', changes: 'CMD ["sh"]' }
+  })
+  await send(engine, `/images/create?${query}`, archive)
+}
+
+async function send(
+  { host }: Pick<ThrowawayEngine, 'host'>,
+  path: string,
+  archive: Pack
+): Promise<void> {
+  const api = createApi(host)
+  try {
+    await api.post(path, await buffer(archive))
+  } finally {
+    api.close()
+  }
 }
 
 async function findBusybox(): Promise<string> {

@@ -1,0 +1,200 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from '@jest/globals'
+import { execa } from 'execa'
+import { plausible } from '../../../src/policy/age.ts'
+import { parseTime } from '../../../src/units.ts'
+import { findOtherClis } from '../harness/clis.ts'
+import { useEngine } from '../harness/engine.ts'
+import { useRegistry } from '../harness/registry.ts'
+import { resource } from '../harness/report.ts'
+import { containerd, onlyOnDocker, podman } from '../harness/target.ts'
+import { everything, imagesOfAnyDate, oldImage } from '../harness/things.ts'
+import { createFacts, inspectOne, printing, readLines } from './fact.ts'
+
+// Times of images, containers, networks and volumes.
+
+const tests = useEngine()
+const { docker: real, engine, load, build, create, run, step, folder } = tests
+const { publish, pull } = useRegistry(tests)
+const fact = createFacts(tests)
+
+type Image = { Created?: string; Metadata: { LastTagTime: string } }
+type Container = {
+  Created: string
+  State: { Status: string; StartedAt: string; FinishedAt: string }
+}
+
+const never = '0001-01-01T00:00:00Z'
+
+/** A time of this test; the engine shares the clock of this machine. */
+function expectRecent(time: string | undefined): void {
+  const age = Date.now() - (parseTime(time ?? '') ?? 0)
+  expect(age).toBeGreaterThan(-5_000)
+  expect(age).toBeLessThan(120_000)
+}
+
+fact(
+  'F3',
+  'the date of an image is that of its build, or no plausible date',
+  printing('image inspect', 's/1980-01-01/2020-01-01/'),
+  async ({ docker }) => {
+    await load(imagesOfAnyDate)
+    const dateOf = async (name: string) => {
+      const image = await inspectOne<Image>(docker, 'image', `${name}:1`)
+      return plausible(parseTime(image.Created ?? ''))
+    }
+    expect(await dateOf('old')).toBe(Date.parse('2024-05-01T12:00:00Z'))
+    // Podman dates an image without one itself.
+    for (const name of ['epoch', 'dos', ...(podman ? [] : ['none'])])
+      expect(await dateOf(name)).toBeUndefined()
+  }
+)
+
+fact(
+  'F1, F3, F5',
+  'a freshly loaded image stays, whatever its date: by the log, or by the date of its tag',
+  `case "$1" in events) exit ;; esac
+${printing('version --format', 's/Podman Engine/Engine/')}
+${printing('image inspect', 's/"LastTagTime": "2/"LastTagTime": "1/; s/"RepoDigests"/"None"/')}`,
+  async ({ command, major }) => {
+    await load(imagesOfAnyDate)
+    const done = await step({ ...everything, until: '24h', docker: command })
+    // Podman 4 does not log what it loaded.
+    const silent = podman && major < 5
+    for (const name of ['epoch', 'dos', 'old', 'none'])
+      expect(resource(done, `${name}:1`)).toMatchObject({
+        action: 'keep',
+        reason: silent ? 'unknown-age' : 'recent',
+        detail: silent
+          ? expect.stringMatching(/^nothing tells/)
+          : expect.stringMatching(/^(?:loaded|tagged) \d+ s ago$/)
+      })
+  }
+)
+
+const otherDates = printing(
+  'image inspect',
+  's/"LastTagTime": "[^"]*"/"LastTagTime": "2024-05-01T12:00:00Z"/'
+)
+
+fact(
+  'F2',
+  'storage drivers date only tags that were made here, the containerd store all, Podman none',
+  otherDates,
+  async ({ docker }) => {
+    const [published] = await publish([oldImage('pulled')])
+    if (!published) throw new Error('not published')
+    await pull([published.tag])
+    await load([oldImage('loaded'), oldImage('tagged')])
+    await real('tag', 'tagged:1', 'tagged:2')
+    await build('FROM busybox:1\nLABEL built=1\n', { tag: 'built:1' })
+    const dateOf = async (name: string) =>
+      (await inspectOne<Image>(docker, 'image', name)).Metadata.LastTagTime
+    for (const name of [published.tag, 'loaded:1'])
+      if (containerd) expectRecent(await dateOf(name))
+      else expect(await dateOf(name)).toBe(never)
+    for (const name of ['tagged:1', 'built:1'])
+      if (podman) expect(await dateOf(name)).toBe(never)
+      else expectRecent(await dateOf(name))
+  }
+)
+
+type Event = { Type: string; Action: string; Actor: { Attributes: Names } }
+type Names = { name?: string }
+
+/** Now, as an argument of `events`. */
+const seconds = () => (Date.now() / 1_000).toFixed(3)
+
+createFacts(tests, onlyOnDocker('buildx'))(
+  'F2, F5',
+  'a build by buildx leaves a dated tag and an event, except on Docker 20.10',
+  otherDates,
+  async ({ docker, major }) => {
+    const { buildx } = await findOtherClis()
+    const since = seconds()
+    await writeFile(join(folder(), 'Dockerfile'), 'FROM busybox:1\nLABEL a=1\n')
+    await execa(buildx, ['build', '--tag', 'built:1', folder()], {
+      env: { DOCKER_HOST: engine().host, DOCKER_CONFIG: folder() }
+    })
+
+    const { Metadata } = await inspectOne<Image>(docker, 'image', 'built:1')
+    const log = await docker(
+      ...['events', '--since', since, '--until', seconds()],
+      ...['--format', '{{json .}}']
+    )
+    const tags = readLines<Event>(log).filter(
+      ({ Type, Action, Actor }) =>
+        Type === 'image' &&
+        Action === 'tag' &&
+        Actor.Attributes.name === 'built:1'
+    )
+    if (major < 23) expect(Metadata.LastTagTime).toBe(never)
+    else expectRecent(Metadata.LastTagTime)
+    expect(tags).toHaveLength(major < 23 ? 0 : 1)
+  }
+)
+
+fact(
+  'F6, F12',
+  'a container that never started has no times; a restarted one has the end of its previous run',
+  printing(
+    'container inspect',
+    's/"0001-01-01T00:00:00Z"/"2024-05-01T12:00:00Z"/; s/"StartedAt": "[^"]*"/"StartedAt": "2024-05-01T12:00:00Z"/'
+  ),
+  async ({ docker }) => {
+    const timesOf = async (name: string) => {
+      const { Created, State } = await inspectOne<Container>(
+        docker,
+        'container',
+        name
+      )
+      expectRecent(Created)
+      const { StartedAt, FinishedAt } = State
+      return { started: StartedAt, ended: FinishedAt }
+    }
+    await create('new', 'busybox:1', 'true')
+    expect(await timesOf('new')).toEqual({ started: never, ended: never })
+
+    await run('again', 'busybox:1', 'sleep', '600')
+    const running = await timesOf('again')
+    expectRecent(running.started)
+    expect(running.ended).toBe(never)
+    await real('kill', 'again')
+    await real('wait', 'again')
+    const { ended } = await timesOf('again')
+    expectRecent(ended)
+    await real('start', 'again')
+    const again = await timesOf('again')
+    expect(again.ended).toBe(ended)
+    expect(parseTime(again.started)).toBeGreaterThan(parseTime(ended) ?? NaN)
+  }
+)
+
+fact(
+  'F7',
+  'inspect gives times in RFC 3339, those of volumes in whole seconds',
+  printing('network inspect', '/"Created"/s/T/ /'),
+  async ({ docker }) => {
+    await real('network', 'create', 'net')
+    await real('volume', 'create', 'data')
+    const { Created } = await inspectOne<Image>(docker, 'image', 'busybox:1')
+    expect(parseTime(Created ?? '')).toBeDefined()
+    const network = await inspectOne<{ Created: string }>(
+      docker,
+      'network',
+      'net'
+    )
+    expectRecent(network.Created)
+    const { CreatedAt } = await inspectOne<{ CreatedAt: string }>(
+      docker,
+      'volume',
+      'data'
+    )
+    expectRecent(CreatedAt)
+    expect(CreatedAt).toMatch(/T\d\d:\d\d:\d\d(?:Z|[+-])/)
+    const info = await docker('info', '--format', '{{json .}}')
+    const { SystemTime } = JSON.parse(info) as { SystemTime: string }
+    expectRecent(SystemTime)
+  }
+)

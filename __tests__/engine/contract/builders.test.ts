@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from '@jest/globals'
+import { execa } from 'execa'
+import {
+  allVolumes,
+  createBuilders,
+  nameOf,
+  stateOf
+} from '../harness/builders.ts'
+import { findOtherClis } from '../harness/clis.ts'
+import { useEngine } from '../harness/engine.ts'
+import { resource } from '../harness/report.ts'
+import { onlyOnDocker, podman } from '../harness/target.ts'
+import { polite } from '../harness/things.ts'
+import { createFacts } from './fact.ts'
+
+const tests = useEngine()
+const { api, docker, engine, folder, build, step, contents } = tests
+const { start, makeStopped, attachClient } = createBuilders(tests)
+
+type Container = { State: string }
+
+/** Has buildx make a builder, and leaves it stopped. */
+async function createWithBuildx(name: string, node: string): Promise<void> {
+  await build(`FROM busybox:1\nENTRYPOINT ${JSON.stringify(polite)}\n`, {
+    tag: 'buildkit:1'
+  })
+  const { buildx } = await findOtherClis()
+  const over = new AbortController()
+  const creating = execa(
+    buildx,
+    [
+      ...['create', '--name', name, '--driver', 'docker-container'],
+      ...['--driver-opt', 'image=buildkit:1,network=none', '--bootstrap']
+    ],
+    {
+      env: { DOCKER_HOST: engine().host, DOCKER_CONFIG: folder() },
+      cancelSignal: over.signal,
+      reject: false
+    }
+  )
+  const ended = creating.finally(() => {
+    over.abort()
+  })
+  // Then it waits for BuildKit, which is not there to answer.
+  while (!over.signal.aborted) {
+    const made = await api().get<Container[]>('/containers/json?all=1')
+    if (made.some(({ State }) => State !== 'created')) over.abort()
+    await sleep(50)
+  }
+  const { stderr } = await ended
+  expect(stderr).toContain(`creating container ${nameOf(node)}`)
+  await docker('stop', nameOf(node))
+}
+
+if (podman)
+  test('builders are left alone on Podman', async () => {
+    await makeStopped('stopped0')
+    await start('idle0')
+    await docker('volume', 'create', stateOf('gone0'))
+    const before = await contents()
+
+    const done = await step({ ...allVolumes, 'include-builders': 'all' })
+
+    expect(done.exitCode).toBe(0)
+    expect(done.outputs['removed-builders']).toBe('0')
+    for (const name of [nameOf('stopped0'), nameOf('idle0'), stateOf('gone0')])
+      expect(resource(done, name)).toMatchObject({
+        reason: 'not-included',
+        detail: 'on Podman, builders are left alone'
+      })
+    expect(await contents()).toEqual(before)
+  })
+else
+  createFacts(tests)(
+    'F24',
+    'a builder of buildx is a container and a volume of known names',
+    'case "$1 $2" in "container ls") "$docker" "$@" | sed s/buildx_/other_/; exit ;; esac',
+    async ({ docker, command }) => {
+      await createWithBuildx('Some.One', 'some.one0')
+      const list = [
+        'ls',
+        '--all',
+        '--format',
+        '{{.Names}} {{.Mounts}}',
+        '--no-trunc'
+      ]
+      expect(await docker('container', ...list)).toBe(
+        `${nameOf('some.one0')} ${stateOf('some.one0')}`
+      )
+
+      const done = await step({
+        ...allVolumes,
+        'include-builders': 'stopped',
+        docker: command
+      })
+
+      expect(done.outputs).toMatchObject({
+        'removed-builders': '1',
+        'removed-containers': '0',
+        'removed-images': '1'
+      })
+      expect(await contents()).toMatchObject({ containers: [], volumes: [] })
+    }
+  )
+
+onlyOnDocker('removal of just the volume that it is told')(
+  'a stopped builder goes, and one that runs stays',
+  async () => {
+    await makeStopped('stopped0')
+    await start('idle0')
+    await start('busy0')
+    await attachClient('busy0')
+
+    const plan = await step({
+      ...allVolumes,
+      'include-builders': 'all',
+      'dry-run': 'true'
+    })
+    expect(resource(plan, nameOf('idle0')).outcome).toBe('planned')
+    expect(resource(plan, nameOf('busy0'))).toMatchObject({
+      reason: 'in-use',
+      detail: 'a client is attached'
+    })
+
+    const done = await step({ ...allVolumes, 'include-builders': 'stopped' })
+    expect(done.outputs['removed-builders']).toBe('1')
+    expect(await contents()).toMatchObject({
+      containers: [nameOf('busy0'), nameOf('idle0')],
+      volumes: [stateOf('busy0'), stateOf('idle0')]
+    })
+  }
+)

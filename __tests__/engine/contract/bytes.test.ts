@@ -1,0 +1,141 @@
+import { expect } from '@jest/globals'
+import { startRegistry } from '../../../scripts/registry.ts'
+import { useEngine } from '../harness/engine.ts'
+import {
+  createMeasure,
+  expectClose,
+  expectExact,
+  expectInRange,
+  expectOnDisk
+} from '../harness/figures.ts'
+import { resource } from '../harness/report.ts'
+import { onlyOnDocker } from '../harness/target.ts'
+import { everything as withoutCache, oldImage } from '../harness/things.ts'
+
+const tests = useEngine()
+const { docker, api, engine, load, build } = tests
+const measure = createMeasure(tests)
+const test = onlyOnDocker('sizes of images in system df')
+const everything = { ...withoutCache, 'include-build-cache': 'true' }
+
+/** A line of a Dockerfile that makes a layer which does not shrink when it is packed. */
+const random = (file: string, megabytes: number) =>
+  `RUN dd if=/dev/urandom of=/${file} bs=1000000 count=${megabytes}`
+
+const buildWithBuildKit = (name: string, ...lines: string[]) =>
+  build(lines.join('\n'), { tag: `${name}:1`, buildKit: true })
+
+test('images on shared bases, images with several tags, and containers with data', async () => {
+  const bases = ['one', 'two'].map((name) => ({ name, bytes: 6_000_000 }))
+  const days = [1, 2, 3]
+  await load([
+    ...bases.flatMap((base) =>
+      days.map((day) => ({
+        references: [`${base.name}:${day}`],
+        layers: [base, { name: `${base.name}-${day}`, bytes: day * 1_000_000 }]
+      }))
+    ),
+    ...days.map((day) => ({
+      references: [`app:${day}`, `mirror/app:${day}`, `mirror/app:new-${day}`],
+      layers: [{ name: `app-${day}`, bytes: 3_000_000 }]
+    }))
+  ])
+  await docker('tag', 'app:3', 'kept:1')
+  await Promise.all(
+    ['job', 'other'].map((name) =>
+      docker(
+        ...['run', '--network', 'none', '--name', name, 'busybox:1'],
+        ...['dd', 'if=/dev/urandom', 'of=/data', 'bs=1000000', 'count=3']
+      )
+    )
+  )
+
+  const figures = await measure({
+    ...everything,
+    'protected-images': 'busybox, one:2, kept'
+  })
+
+  expectExact(figures)
+  expect(figures.reclaimed).toBeGreaterThan(27_900_000)
+})
+
+test('images from a registry', async () => {
+  const registry = await startRegistry(engine())
+  try {
+    const [going = '', staying = ''] = ['app', 'kept'].map(
+      (name) => `${registry.address}/${name}`
+    )
+    const zeros = (file: string, megabytes: number) =>
+      `RUN dd if=/dev/zero of=/${file} bs=1000000 count=${megabytes}`
+    await buildWithBuildKit(
+      'base',
+      'FROM busybox:1',
+      random('base', 6),
+      zeros('zeros', 3)
+    )
+    for (const [index, name] of [going, staying].entries()) {
+      await buildWithBuildKit(
+        name,
+        'FROM base:1',
+        random('app', index + 3),
+        zeros('more', 1)
+      )
+      await docker('push', `${name}:1`)
+    }
+    await docker('image', 'rm', 'base:1', `${going}:1`, `${staying}:1`)
+    await api().post('/build/prune?all=1')
+    for (const name of [going, staying]) await docker('pull', `${name}:1`)
+
+    const figures = await measure({
+      ...everything,
+      'protected-images': `busybox, ${staying}`
+    })
+
+    const { containerd, planned, reclaimed, df, done } = figures
+    expectClose(planned, reclaimed)
+    // No command tells the size of one packed layer.
+    expectClose(reclaimed, df, containerd ? 0.05 : 0.01)
+    expectOnDisk(figures)
+    const estimated = done.report?.resources.some((one) => one.estimated)
+    expect(estimated).toBe(containerd)
+  } finally {
+    await registry.stop()
+  }
+})
+
+/** An image that BuildKit built, and one that it built on another image. */
+async function fill(): Promise<void> {
+  await buildWithBuildKit('one', 'FROM busybox:1', random('one', 5))
+  await load([oldImage('base', 5_000_000)])
+  await buildWithBuildKit('built', 'FROM base:1', 'COPY Dockerfile /')
+}
+
+// On the containerd store `system df` counts the unpacked layers of the cache twice, once among the images.
+
+test('the build cache while the images stay, then the images while the cache stays', async () => {
+  await fill()
+  await buildWithBuildKit('gone', 'FROM busybox:1', random('gone', 5))
+  await docker('image', 'rm', 'gone:1')
+
+  const cache = await measure({ ...everything, 'include-images': 'false' })
+
+  expectInRange(cache)
+  expect(cache.reclaimed).toBeGreaterThan(4_900_000)
+  if (!cache.containerd) expectClose(cache.reclaimed, cache.df)
+
+  const images = await measure(withoutCache)
+
+  expectInRange(images)
+  for (const name of ['one:1', 'built:1', 'base:1'])
+    expect(resource(images.done, name).outcome).toBe('removed')
+  // `system df` no longer counts a base that only the cache holds.
+  if (!images.containerd) expectClose(images.reclaimed + 5_000_000, images.df)
+})
+
+test('images that BuildKit built, and the build cache in the same run', async () => {
+  await fill()
+  const figures = await measure(everything)
+  expectInRange(figures)
+  expectClose(figures.reclaimed, figures.df)
+  expect(figures.reclaimed).toBeGreaterThan(9_900_000)
+})

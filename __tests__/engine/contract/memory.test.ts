@@ -1,0 +1,169 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { useEngine } from '../harness/engine.ts'
+import { useRegistry } from '../harness/registry.ts'
+import { resource } from '../harness/report.ts'
+import { changeFacts, listLedgers } from '../harness/state.ts'
+import { containerd, onlyOnDocker, podman } from '../harness/target.ts'
+import {
+  everything,
+  imagesOfAnyDate,
+  momentBetween,
+  oldImage,
+  oldImages
+} from '../harness/things.ts'
+
+// What engines and stores remember of an image, and what earlier runs add to that.
+
+const engine = useEngine()
+const { docker, load, build, run, create, step, contents } = engine
+const { folder, overflowLog } = engine
+const { publish, pull } = useRegistry(engine)
+const it = onlyOnDocker('log that forgets soon')
+
+const recent = { action: 'keep', reason: 'recent' }
+const unknown = { action: 'keep', reason: 'unknown-age' }
+const planned = { outcome: 'planned' }
+const dryRun = { ...everything, until: '1h', 'dry-run': 'true' }
+
+test('what was just loaded, pulled or used stays, whatever its date; Docker’s own prune goes by that date', async () => {
+  const published = await publish(
+    imagesOfAnyDate.map((image, index) => ({
+      ...image,
+      ...{ references: [`pulled-${index}:1`] },
+      layers: [{ name: 'pulled', bytes: 1_000 + index }]
+    }))
+  )
+  const single = published.map(({ tag, pinned }, index) =>
+    index % 2 === 0 ? tag : pinned
+  )
+  const all = podman
+    ? []
+    : await publish(
+        oldImages(2).map((image, index) => ({
+          ...image,
+          references: [`all:${index}`]
+        }))
+      )
+  const pulled = [...single, ...all.map(({ tag }) => tag)]
+  await load([oldImage('used'), oldImage('unused')])
+  // Podman 4 does not say what it loaded.
+  if (podman) await docker('tag', 'unused:1', 'unused:2')
+  await run('early', 'busybox:1', 'true')
+  await run('late', 'busybox:1', 'sleep', '600')
+  await docker('wait', 'early')
+  const before = await momentBetween()
+  await load(imagesOfAnyDate)
+  await pull(single)
+  if (!podman)
+    await docker('pull', '--all-tags', all[0]?.tag.replace(/:0$/, '') ?? '')
+  await create('short', 'used:1', 'true')
+  await docker('rm', 'short')
+  await docker('kill', 'late')
+  await docker('wait', 'late')
+
+  const done = await step({ ...everything, until: before })
+
+  for (const name of [...pulled, 'used:1', 'late'])
+    expect(resource(done, name)).toMatchObject(recent)
+  expect(resource(done, 'used:1').detail).toMatch(/^last used by a container/)
+  for (const name of ['unused:1', 'early'])
+    expect(resource(done, name).outcome).toBe('removed')
+  const silent = podman && done.report?.engine.version.startsWith('4')
+  const loaded = imagesOfAnyDate.flatMap(({ references }) => references)
+  for (const name of loaded)
+    expect(resource(done, name)).toMatchObject(silent ? unknown : recent)
+  expect((await contents()).references).toEqual(expect.arrayContaining(loaded))
+  // It does not understand Docker's prune either.
+  if (silent) return
+  expect(resource(done, 'epoch:1').detail).toMatch(
+    /^(?:loaded|tagged) \d+ s ago$/
+  )
+
+  await docker('image', 'prune', '--all', '--force', '--filter', 'until=24h')
+  const { references } = await contents()
+  // What has no date at all, newer engines leave alone.
+  const dated = loaded.filter((one) => one !== 'none:1')
+  expect(references.filter((one) => dated.includes(one))).toEqual(
+    containerd ? dated.sort() : []
+  )
+})
+
+it('an untagged image that a build comes to again was built a moment ago', async () => {
+  const again = () =>
+    build('FROM busybox:1\nLABEL again=1\n', { buildKit: true })
+  const first = await again()
+  const before = await momentBetween()
+  const later = await again()
+
+  const done = await step({ ...everything, until: before })
+
+  // The containerd store has an image of its own for each build, with what attests it.
+  if (!containerd) expect(later).toBe(first)
+  // Docker 20.10 and 26.1 do not tell.
+  const silent = Number.parseInt(done.report?.engine.version ?? '') < 28
+  expect(resource(done, later).reason).toBe(silent ? 'dangling' : 'recent')
+})
+
+it('what was pulled before the event log began is known from an earlier run on, or to the containerd store', async () => {
+  const [{ tag } = { tag: '' }] = await publish([oldImage('app')])
+  await pull([tag])
+  await overflowLog()
+  const remembering = { ...dryRun, 'state-dir': folder() }
+
+  const first = await step(remembering)
+  expect(resource(first, tag)).toMatchObject(containerd ? recent : unknown)
+
+  const seen = await momentBetween()
+  const other = await step({ ...dryRun, until: seen })
+  expect(resource(other, tag)).toMatchObject(planned)
+
+  await overflowLog()
+  const known = await step({ ...remembering, until: seen })
+  expect(resource(known, tag)).toMatchObject(planned)
+  expect(resource(known, tag).detail).toMatch(
+    containerd ? /^tagged/ : /^first seen/
+  )
+})
+
+test('what an earlier run was told of images is held against the engine again', async () => {
+  await load([
+    oldImage('used'),
+    { ...oldImage('kept'), labels: { keep: '' } },
+    oldImage('named')
+  ])
+  await create('short', 'used:1', 'true')
+  await docker('rm', 'short')
+  const remembering = { ...dryRun, 'state-dir': folder() }
+  await step(remembering)
+  await load([oldImage('late')])
+  await docker('tag', 'named:1', 'other:1')
+  if (!podman) await expectMemory(remembering)
+  await changeFacts(folder(), () => ({ labels: {} }))
+  const real = { ...everything, 'state-dir': folder() }
+  const done = await step(real)
+  expect(done.exitCode).toBe(0)
+  expect((await contents()).references).toEqual(['busybox:1', 'kept:1'])
+  // Now it is asked again; of Podman's images nothing is remembered.
+  const last = podman ? done : await step(real)
+  expect(resource(last, 'kept:1').reason).toBe('protected-label')
+})
+
+/** The log forgets, the ledger and the containerd store do not. */
+async function expectMemory(remembering: typeof dryRun): Promise<void> {
+  await overflowLog()
+  const names = ['used:1', 'late:1']
+  const [known, without] = await Promise.all([step(remembering), step(dryRun)])
+  for (const name of names) {
+    expect(resource(known, name)).toMatchObject(recent)
+    expect(resource(without, name)).toMatchObject(containerd ? recent : planned)
+  }
+  if (!containerd) return
+
+  // Nothing but what is wrong of the images is left.
+  for (const name of await listLedgers(folder())) await rm(join(folder(), name))
+  await changeFacts(folder(), () => ({ taggedAt: Date.UTC(2024, 1) }))
+  const asked = await step(remembering)
+  for (const name of names) expect(resource(asked, name)).toMatchObject(recent)
+}

@@ -1,0 +1,192 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals'
+import { createApi, type Api } from '../../../scripts/api.ts'
+import { startEngine, type ThrowawayEngine } from '../../../scripts/engine.ts'
+import {
+  createCli,
+  importBusybox,
+  loadImages,
+  type Cli,
+  type ImageFixture
+} from '../../../scripts/fixtures.ts'
+import { exists } from '../../../scripts/packages.ts'
+import { runJob, runStep, type Step } from '../../../scripts/step.ts'
+import { imageId } from '../../../src/docker/podman.ts'
+import { makeDockerConfig } from './clis.ts'
+import { empty, readContents, readStates, type Contents } from './contents.ts'
+import { createStandIn, type StandIn } from './standIn.ts'
+import { podman, root, store } from './target.ts'
+
+/** What a shared engine offers: whoever stops or restarts one starts its own. */
+export type SharedEngine = Pick<
+  ThrowawayEngine,
+  'host' | 'docker' | 'pid' | 'inNetwork' | 'folder'
+>
+
+/** An engine for the tests of one file, empty but for `busybox:1` before each of them. */
+export type TestEngine<E extends SharedEngine = SharedEngine> = StandIn & {
+  engine: () => E
+  docker: Cli
+  api: () => Api
+  load: (images: readonly ImageFixture[]) => Promise<void>
+  /** Builds with the classic builder or with BuildKit; returns the image's ID. */
+  build: (
+    dockerfile: string,
+    options?: { tag?: string; buildKit?: boolean }
+  ) => Promise<string>
+  /** Runs a container in the background, without a network. */
+  run: (name: string, ...args: string[]) => Promise<string>
+  /** Creates a container without a network. */
+  create: (name: string, ...args: string[]) => Promise<string>
+  /** Runs the step on this engine. */
+  step: (...args: Parameters<typeof runStep>) => Promise<Step>
+  /** Runs the step, a job after it, and the post step on this engine. */
+  job: (...args: Parameters<typeof runJob>) => ReturnType<typeof runJob>
+  contents: () => Promise<Contents>
+  /** All containers as `name state`, such as `web running`. */
+  states: () => Promise<string[]>
+  /** Makes the engine's event log (256 events) forget what happened before. */
+  overflowLog: () => Promise<void>
+  /** A folder for the files of one test. */
+  folder: () => string
+  /** What a process needs to find this engine and its CLI. */
+  environment: () => Promise<{ DOCKER_HOST: string; PATH: string }>
+}
+
+/** The engines that the test run started, one for each of jest's workers. */
+const shared = JSON.parse(process.env['ENGINES'] ?? '[]') as SharedEngine[]
+
+/** Starts a throw-away engine of the kind under test. */
+export function startTestEngine(
+  options: { dataSize?: string } = {}
+): Promise<ThrowawayEngine> {
+  return startEngine({
+    // A disk in memory: nothing waits for the machine's.
+    dataSize: '4g',
+    ...options,
+    kind: podman ? 'podman' : 'docker',
+    ...(root && { root }),
+    store
+  })
+}
+
+/** The engine that the files of this worker share. */
+export function useEngine(): TestEngine {
+  const own = shared[Number(process.env['JEST_WORKER_ID'] ?? 1) - 1]
+  return useStarted(() =>
+    own === undefined
+      ? startTestEngine()
+      : Promise.resolve({ ...own, stop: () => Promise.resolve() })
+  )
+}
+
+/** An engine of this file's own, to be stopped, restarted or filled up. */
+export function useOwnEngine(
+  options: { dataSize?: string } = {}
+): TestEngine<ThrowawayEngine> {
+  return useStarted(() => startTestEngine(options))
+}
+
+function useStarted<E extends SharedEngine & { stop: () => Promise<void> }>(
+  start: () => Promise<E>
+): TestEngine<E> {
+  let running: { engine: E; api: Api } | undefined
+  let folder = ''
+
+  beforeAll(async () => {
+    const engine = await start()
+    running = { engine, api: createApi(engine.host) }
+  })
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'test-'))
+    if (!(await empty(api()))) await importBusybox(engine())
+  })
+  afterEach(async () => {
+    await rm(folder, { recursive: true })
+  })
+  afterAll(async () => {
+    if (running === undefined) return
+    // The next file finds it as it should be, and its disk has room.
+    if (process.env['ENGINES'] !== undefined)
+      await empty(api()).catch(() => undefined)
+    running.api.close()
+    await running.engine.stop()
+  })
+
+  function started() {
+    if (running === undefined) throw new Error('the engine is not running')
+    return running
+  }
+  const engine = () => started().engine
+  const api = () => started().api
+  const docker: Cli = (...args) => createCli(engine())(...args)
+  const environment = async () => ({
+    DOCKER_HOST: engine().host,
+    PATH: `${await folderOfDocker(engine())}:${process.env['PATH'] ?? ''}`
+  })
+  const container =
+    (command: string[]) =>
+    (name: string, ...args: string[]) =>
+      docker(...command, '--network', 'none', '--name', name, ...args)
+
+  return {
+    ...{ engine, docker, api, environment, folder: () => folder },
+    ...createStandIn(() => ({ docker: engine().docker, folder })),
+    load: (images) => loadImages(engine(), images),
+    build: (dockerfile, options) => build(engine(), dockerfile, options),
+    run: container(['run', '--detach']),
+    create: container(['create']),
+    step: async (inputs, env, options) =>
+      runStep(inputs, { ...(await environment()), ...env }, options),
+    job: async (inputs, env, body, options) =>
+      runJob(inputs, { ...(await environment()), ...env }, body, options),
+    contents: () => readContents(api()),
+    states: () => readStates(api()),
+    overflowLog: async () => {
+      for (let index = 0; index < 130; index += 1) {
+        await api().post('/volumes/create', { Name: 'overflow' })
+        await api().remove('/volumes/overflow')
+      }
+    }
+  }
+}
+
+async function build(
+  engine: SharedEngine,
+  dockerfile: string,
+  { tag, buildKit = false }: { tag?: string; buildKit?: boolean } = {}
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'build-'))
+  try {
+    await writeFile(join(folder, 'Dockerfile'), dockerfile)
+    // The CLI of another system looks for its plugins in this one.
+    const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
+    const cli = createCli(engine, {
+      // Podman builds in a way of its own, which only the classic builder asks for.
+      DOCKER_BUILDKIT: buildKit && !podman ? '1' : '0',
+      ...((await exists(plugin)) && {
+        DOCKER_CONFIG: await makeDockerConfig(join(folder, '.docker'), {
+          plugin
+        })
+      })
+    })
+    const args = ['build', '--quiet', '--network', 'none']
+    const output = await cli(...args, ...(tag ? ['--tag', tag] : []), folder)
+    return imageId(output.trim().split('\n').at(-1) ?? '')
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** A folder for PATH with nothing but that CLI: what else lies beside it may be another system's. */
+async function folderOfDocker({
+  folder,
+  docker
+}: SharedEngine): Promise<string> {
+  const path = join(folder, 'cli')
+  await mkdir(path, { recursive: true })
+  await symlink(docker, join(path, 'docker')).catch(() => undefined)
+  return path
+}

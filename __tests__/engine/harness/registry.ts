@@ -1,0 +1,47 @@
+import { afterAll } from '@jest/globals'
+import type { ImageFixture } from '../../../scripts/fixtures.ts'
+import { startRegistry, type Registry } from '../../../scripts/registry.ts'
+import type { TestEngine } from './engine.ts'
+
+/** An image of the registry: what it is called there, by its tag and by its digest. */
+export type Published = { tag: string; pinned: string }
+
+/** A registry for the tests of one file, from the first image on. */
+export function useRegistry({
+  engine,
+  docker,
+  load
+}: Pick<TestEngine, 'engine' | 'docker' | 'load'>) {
+  let registry: Promise<Registry> | undefined
+
+  afterAll(async () => {
+    await (await registry)?.stop()
+  })
+
+  async function push(tag: string): Promise<Published> {
+    const pushed = await docker('push', tag)
+    const digest = /sha256:[0-9a-f]{64}/.exec(pushed.split('\n').at(-1) ?? '')
+    if (digest === null) throw new Error(`no digest: ${pushed}`)
+    return { tag, pinned: `${tag.replace(/:[^:]+$/, '')}@${digest[0]}` }
+  }
+
+  return {
+    /** Puts images into the registry, and not on the engine. */
+    publish: async (images: readonly ImageFixture[]): Promise<Published[]> => {
+      registry ??= startRegistry(engine())
+      const { address } = await registry
+      const there = images.map((image) => ({
+        ...image,
+        references: image.references.map((name) => `${address}/${name}`)
+      }))
+      await load(there)
+      const tags = there.flatMap(({ references }) => references)
+      const published = await Promise.all(tags.map(push))
+      await docker('image', 'rm', ...tags)
+      return published
+    },
+    pull: async (references: readonly string[]): Promise<void> => {
+      await Promise.all(references.map((one) => docker('pull', one)))
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { expect } from '@jest/globals'
+import type { Step } from '../../../scripts/step.ts'
+import type { Resource } from '../../../src/report/report.ts'
+
+/** A reference as Docker has it: Podman's say where they are from, if only from here. */
+export function familiar(reference: string): string {
+  return reference.replace(/^(?:docker\.io\/(?:library\/)?|localhost\/)/, '')
+}
+
+/** The one resource of that name in a report, as Docker names it; its references count as names, too. */
+export function resource(step: Step, name: string): Resource {
+  const found = step.report?.resources
+    .map((one) => ({
+      ...one,
+      name: familiar(one.name),
+      ...(one.references && { references: one.references.map(familiar) }),
+      ...(one.removedReferences && {
+        removedReferences: one.removedReferences.map(familiar)
+      })
+    }))
+    .filter(
+      (one) =>
+        one.name === name || one.id === name || one.references?.includes(name)
+    )
+  const [only] = found ?? []
+  if (only === undefined || found?.length !== 1)
+    throw new Error(
+      `${found?.length ?? 'no report, so no'} resources are called ${name}`
+    )
+  return only
+}
+
+/** How many resources of a report ended in some way. */
+export function outcomes({ report }: Step): Record<string, number> {
+  const planned = report?.resources.filter(({ action }) => action !== 'keep')
+  const counted = Map.groupBy(planned ?? [], ({ outcome }) => outcome)
+  return Object.fromEntries(
+    [...counted].map(([outcome, { length }]) => [outcome, length])
+  )
+}
+
+/** What every step that fails leaves: an error in the log, the summary, no stack trace and no process. */
+export function expectCleanFailure(done: Step, message: RegExp): void {
+  expect(done.exitCode).toBe(1)
+  expect(done.stdout).toMatch(/^::error::/m)
+  expect(done.stdout).toMatch(message)
+  expect(done.summary).toMatch(message)
+  expect(done.stdout).not.toMatch(/^\s+at .+:\d+:\d+/m)
+  expect(done.processesLeft).toEqual([])
+}

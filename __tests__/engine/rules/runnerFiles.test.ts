@@ -1,0 +1,181 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { withoutCapabilities } from '../../../scripts/step.ts'
+import { useEngine } from '../harness/engine.ts'
+import { everything, oldImages } from '../harness/things.ts'
+
+// What becomes of a step that cannot write its files or its log.
+
+const { api, folder, load, step, dockerThat } = useEngine()
+const dryRun = { ...everything, 'dry-run': 'true' }
+const without = withoutCapabilities
+
+/** Files that cannot be written, each for another reason. */
+const faultyFiles = [
+  ['are missing', () => Promise.resolve(join(folder(), 'missing'))],
+  [
+    'are read-only',
+    async () => {
+      const path = join(folder(), 'read-only')
+      await writeFile(path, '', { mode: 0o444 })
+      return path
+    }
+  ],
+  ['are folders', () => Promise.resolve(folder())],
+  ['are on a full disk', () => Promise.resolve('/dev/full')]
+] as const
+
+test.each(faultyFiles)(
+  'files for the summary and the state that %s are warnings, and the summary goes to the log',
+  async (_, make) => {
+    const file = await make()
+    const env = { GITHUB_STEP_SUMMARY: file, GITHUB_STATE: file }
+    const done = await step(dryRun, env, { without })
+    expect(done).toMatchObject({ exitCode: 0, outputs: { skipped: 'true' } })
+    expect(done.stdout).toMatch(
+      /^::warning::The job summary could not be written/m
+    )
+    expect(done.stdout).toMatch(
+      /^::warning::The state of the step could not be written/m
+    )
+    expect(done.stdout).toContain('## Nothing to do')
+    // The answer comes last but for that warning, for whoever looks at a screen.
+    expect(done.stdout).toMatch(
+      /^Nothing to do.*\n::warning::The state of the step .*\s*$/m
+    )
+    expect(done.report).toBeDefined()
+  }
+)
+
+test.each(faultyFiles)(
+  'files for the outputs and the report that %s are warnings, and both go to the log',
+  async (fault, make) => {
+    const file = await make()
+    // The step itself makes a report that is missing.
+    const written = fault === 'are missing'
+    const done = await step(
+      { ...dryRun, ...(!written && { 'report-file': file }) },
+      { GITHUB_OUTPUT: file },
+      { without }
+    )
+    expect(done.exitCode).toBe(0)
+    expect(done.stdout).toMatch(/^::warning::The outputs could not be written/m)
+    expect(done.stdout).toMatch(/^reclaimed-bytes=0$/m)
+    expect(done.stdout).toMatch(/^skipped=true$/m)
+    expect(done.summary).toContain('Nothing to do')
+    expect(done.stdout.trimEnd().split('\n').at(-1)).toMatch(/^Nothing to do/)
+    if (written) return
+
+    expect(done.stdout).toMatch(/^report-file=$/m)
+    expect(done.stdout).toMatch(/^::warning::The report could not be written/m)
+    expect(done.summary).toContain('The report could not be written')
+    const lines = done.stdout.split('\n')
+    const printed = lines
+      .slice(lines.indexOf('::group::Report') + 1)
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(printed[0]).toMatchObject({ version: 1, totals: { skipped: true } })
+    expect(printed.slice(1)).toContainEqual(
+      expect.objectContaining({ kind: 'image', name: 'busybox:1' })
+    )
+  }
+)
+
+test('what could not be written for want of room is written after the removal', async () => {
+  await load(oldImages(3))
+  const state = join(folder(), 'state')
+  const ledgers = join(folder(), 'ledgers')
+  await mkdir(state)
+  await writeFile(ledgers, '')
+  const command = await dockerThat(
+    `case "$1 $2" in "image rm") once rm -r ${state} ${ledgers}; : >>${state} ;; esac`
+  )
+
+  const done = await step(
+    { ...everything, 'state-dir': ledgers, docker: command },
+    { GITHUB_STATE: state }
+  )
+
+  expect(done).toMatchObject({ exitCode: 0, outputs: { failed: '0' } })
+  expect(done.stdout).toMatch(/^::warning::The ledger of earlier runs/m)
+  expect(done.stdout).not.toContain('The state of the step')
+  expect(await readFile(state, 'utf8')).toContain('begun')
+  expect(await readdir(ledgers)).toContainEqual(
+    expect.stringMatching(/^[0-9a-f]{16}\.json$/)
+  )
+})
+
+test('a state-dir that cannot be written is a warning, and the step does its work', async () => {
+  await load(oldImages(1))
+  // The ledger of so many is larger than a page.
+  for (let index = 0; index < 80; index += 1)
+    await api().post('/volumes/create', { Name: `volume-${index}` })
+  const readOnly = join(folder(), 'read-only')
+  await mkdir(readOnly, { mode: 0o555 })
+  const file = join(folder(), 'file')
+  await writeFile(file, '')
+  const full = join(folder(), 'full')
+  await mkdir(full)
+  const user = process.getuid?.() === 0 ? [] : ['--map-root-user']
+  const mount = `mount -t tmpfs -o size=4k tmpfs ${full} && exec "$@"`
+  const onFullDisk = [
+    'unshare',
+    ...user,
+    '--mount',
+    'bash',
+    '-c',
+    mount,
+    'bash'
+  ]
+
+  const planned = await Promise.all(
+    [readOnly, file].map((path) =>
+      step({ ...dryRun, 'state-dir': path }, undefined, { without })
+    )
+  )
+  const done = await step({ ...everything, 'state-dir': full }, undefined, {
+    without: onFullDisk
+  })
+
+  expect(done.outputs['removed-images']).toBe('1')
+  for (const { exitCode, report, stdout } of [...planned, done]) {
+    expect(exitCode).toBe(0)
+    // What is denied is not tried again for long.
+    const { startedAt = '', finishedAt = '' } = report ?? {}
+    expect(Date.parse(finishedAt) - Date.parse(startedAt)).toBeLessThan(7_000)
+    expect(stdout).toMatch(
+      /^::warning::The ledger of earlier runs \(state-dir\) cannot be used: .*(EACCES|EEXIST|ENOTDIR|ENOSPC)/m
+    )
+  }
+})
+
+test.each([
+  ['nobody reads on', ['bash', '-o', 'pipefail', '-c', '"$@" | head -n 1']],
+  ['a full disk has no room for', ['bash', '-c', '"$@" >/dev/full']]
+])('a log that %s is no reason to stop', async (_, command) => {
+  await load(oldImages(10))
+
+  const done = await step(everything, undefined, {
+    above: [...command, 'bash']
+  })
+
+  expect(done).toMatchObject({
+    exitCode: 0,
+    stderr: '',
+    outputs: { 'removed-images': '10' },
+    processesLeft: []
+  })
+  expect(done.summary).toMatch(/^## Reclaimed/)
+  expect(done.report?.totals.failed).toBe(0)
+})
+
+test('a step that fails says so in the log where there is no summary', async () => {
+  const done = await step(
+    { docker: join(folder(), 'none') },
+    { GITHUB_STEP_SUMMARY: folder() }
+  )
+  expect(done.exitCode).toBe(1)
+  expect(done.stdout).toMatch(/^::error::There is no Docker CLI/m)
+  expect(done.stdout).toContain('Nothing was removed')
+})

@@ -1,0 +1,212 @@
+import { createServer } from 'node:http'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { useEngine } from '../harness/engine.ts'
+import { resource } from '../harness/report.ts'
+import { everything as all } from '../harness/things.ts'
+
+const { docker, engine, step, contents } = useEngine()
+const everything = { ...all, 'protected-labels': 'none' }
+const none = ['--network', 'none']
+
+/** A named and an anonymous volume, each with data, that no container uses any more. */
+async function makeVolumes(): Promise<string> {
+  await docker(
+    'run',
+    ...none,
+    '--volume',
+    'data:/data',
+    'busybox:1',
+    'sh',
+    '-c',
+    'echo precious >/data/file'
+  )
+  await docker(
+    'run',
+    ...none,
+    '--volume',
+    '/data',
+    'busybox:1',
+    'sh',
+    '-c',
+    'echo scratch >/data/file'
+  )
+  const { volumes } = await contents()
+  const anonymous = volumes.find((name) => name !== 'data') ?? ''
+  const ids = await docker('container', 'ls', '--all', '--quiet')
+  await docker('container', 'rm', ...ids.split('\n'))
+  return anonymous
+}
+
+test.each([
+  ['false', { named: true, anonymous: true }],
+  ['anonymous', { named: true, anonymous: false }],
+  ['true', { named: true, anonymous: false }],
+  ['all', { named: false, anonymous: false }]
+])('include-volumes: %s', async (guard, stays) => {
+  const anonymous = await makeVolumes()
+
+  const done = await step({ ...everything, 'include-volumes': guard })
+
+  const { volumes } = await contents()
+  expect(volumes.includes('data')).toBe(stays.named)
+  expect(volumes.includes(anonymous)).toBe(stays.anonymous)
+  expect(resource(done, 'data').outcome).toBe(stays.named ? 'kept' : 'removed')
+  if (stays.named)
+    expect(
+      await docker(
+        'run',
+        '--rm',
+        ...none,
+        '--volume',
+        'data:/data',
+        'busybox:1',
+        'cat',
+        '/data/file'
+      )
+    ).toBe('precious')
+})
+
+test('a volume of a stopped container stays, whatever the guard says', async () => {
+  await docker(
+    'run',
+    ...none,
+    '--name',
+    'job',
+    '--label',
+    'stay',
+    '--volume',
+    'data:/data',
+    '--volume',
+    '/more',
+    'busybox:1',
+    'sh',
+    '-c',
+    'echo precious >/data/file'
+  )
+
+  const done = await step({
+    ...everything,
+    'include-volumes': 'all',
+    'protected-labels': 'stay'
+  })
+
+  expect((await contents()).volumes).toHaveLength(2)
+  expect(resource(done, 'data')).toMatchObject({
+    action: 'keep',
+    reason: 'in-use'
+  })
+  expect(
+    await docker(
+      'run',
+      '--rm',
+      ...none,
+      '--volumes-from',
+      'job',
+      'busybox:1',
+      'cat',
+      '/data/file'
+    )
+  ).toBe('precious')
+})
+
+test('a volume goes in the same run as the container that used it', async () => {
+  await docker('run', ...none, '--volume', '/scratch', 'busybox:1', 'true')
+  const done = await step({ ...everything, 'include-volumes': 'anonymous' })
+  expect(done.outputs).toMatchObject({
+    'removed-containers': '1',
+    'removed-volumes': '1'
+  })
+  expect((await contents()).volumes).toEqual([])
+})
+
+test('a named volume stays while until asks for an age, and an anonymous one for its first ten minutes', async () => {
+  const anonymous = await makeVolumes()
+  const done = await step({
+    ...everything,
+    until: '1ms',
+    'include-volumes': 'all'
+  })
+  expect(resource(done, 'data')).toMatchObject({
+    action: 'keep',
+    reason: 'unknown-age'
+  })
+  expect(resource(done, anonymous)).toMatchObject({
+    action: 'keep',
+    reason: 'recent'
+  })
+})
+
+test('a volume of another driver, or with driver options, stays', async () => {
+  const folder = join(engine().folder, 'bind')
+  await mkdir(folder, { recursive: true })
+  await docker(
+    'volume',
+    'create',
+    '--opt',
+    'type=none',
+    '--opt',
+    'o=bind',
+    '--opt',
+    `device=${folder}`,
+    'bind'
+  )
+  await docker(
+    'volume',
+    'create',
+    '--opt',
+    'type=tmpfs',
+    '--opt',
+    'device=tmpfs',
+    'memory'
+  )
+  const plugin = await startVolumePlugin(
+    join(engine().folder, 'plugins/elsewhere.sock')
+  )
+  try {
+    await docker('volume', 'create', '--driver', 'elsewhere', 'remote')
+
+    const done = await step({ ...everything, 'include-volumes': 'all' })
+
+    expect((await contents()).volumes).toEqual(['bind', 'memory', 'remote'])
+    expect(resource(done, 'remote').detail).toContain('elsewhere')
+    await docker('volume', 'rm', 'remote')
+  } finally {
+    await plugin.stop()
+  }
+})
+
+/** A volume driver as Docker's plugin protocol has it: JSON over HTTP on a socket. */
+async function startVolumePlugin(socket: string) {
+  const volumes = new Set<string>()
+  const answers: Record<string, (name: string) => object> = {
+    '/Plugin.Activate': () => ({ Implements: ['VolumeDriver'] }),
+    '/VolumeDriver.Create': (name) => (volumes.add(name), {}),
+    '/VolumeDriver.Remove': (name) => (volumes.delete(name), {}),
+    '/VolumeDriver.Get': (name) =>
+      volumes.has(name)
+        ? { Volume: { Name: name, Mountpoint: '' } }
+        : { Err: 'no such volume' },
+    '/VolumeDriver.List': () => ({
+      Volumes: [...volumes].map((name) => ({ Name: name }))
+    }),
+    '/VolumeDriver.Capabilities': () => ({ Capabilities: { Scope: 'local' } })
+  }
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    request.on('end', () => {
+      const { Name = '' } = JSON.parse(body || '{}') as { Name?: string }
+      response.end(JSON.stringify(answers[request.url ?? '']?.(Name) ?? {}))
+    })
+  })
+  await new Promise<void>((ready) => server.listen(socket, ready))
+  return {
+    stop: () =>
+      new Promise((done) => {
+        server.closeAllConnections()
+        server.close(done)
+      })
+  }
+}

@@ -1,0 +1,142 @@
+import { expect, test } from '@jest/globals'
+import { useEngine } from '../harness/engine.ts'
+import { createPullRequests, project } from '../harness/pullRequests.ts'
+import { resource } from '../harness/report.ts'
+import { busySeconds } from '../harness/target.ts'
+import { polite } from '../harness/things.ts'
+
+// What happens to containers of a closed pull request while the step stops and removes them.
+
+const tests = useEngine()
+const { docker, folder, run, states, dockerThat } = tests
+const { close, buildImage } = createPullRequests(tests)
+
+test('what the engine itself starts again and again is stopped and removed', async () => {
+  await buildImage()
+  const short = ['sh', '-c', 'trap "exit 0" TERM; sleep 1 & wait']
+  await run('failing', '--restart', 'always', 'acme/web:pr-1', ...short)
+  // Both the look of the plan and the one right before the stop see it run, each after another start.
+  const command = await dockerThat(`
+    started() { $docker inspect --format '{{.State.StartedAt}}' failing; }
+    case "$1 $2 $3" in "container inspect --") [ "$(count looks)" -gt 2 ] || {
+    last=$(started); while [ "$(started)" = "$last" ]; do sleep 0.1; done; } ;; esac`)
+
+  const done = await close('acme/web', 1, { docker: command })
+
+  expect(done.exitCode).toBe(0)
+  for (const name of ['failing', 'acme/web:pr-1'])
+    expect(resource(done, name).outcome).toBe('removed')
+  expect(await states()).toEqual([])
+})
+
+test('what runs again although it was stopped is stopped once more', async () => {
+  await buildImage()
+  await run('web', 'acme/web:pr-1', ...polite)
+  // As Podman does in the moment between an end and the next start.
+  const command = await dockerThat(`
+    case "$1 $2" in "container stop") [ "$(count stops)" -gt 2 ] || {
+    for id; do :; done; echo "$id"; exit; } ;; esac`)
+
+  const done = await close('acme/web', 1, { docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'web').outcome).toBe('removed')
+  expect(await states()).toEqual([])
+})
+
+test('what somebody starts again while another one is stopped once more stays', async () => {
+  await buildImage()
+  for (const name of ['one', 'two']) await run(name, 'acme/web:pr-1', ...polite)
+  const command = await dockerThat(`
+    case "$1 $2" in "container stop") for id; do :; done
+    case $(count stops) in
+    1) while [ "$1" != -- ]; do shift; done; shift; printf '%s\\n' "$@"; exit ;;
+    2) for other in $($docker ps --quiet --no-trunc); do [ $other = $id ] || $docker restart $other >/dev/null; done ;;
+    esac ;; esac`)
+
+  const done = await close('acme/web', 1, { docker: command })
+
+  expect(done.exitCode).toBe(0)
+  const fates = ['one', 'two'].map((name) => resource(done, name).outcome)
+  expect(fates.sort()).toEqual(['kept', 'removed'])
+  expect(await states()).toEqual([expect.stringMatching(/ running$/)])
+})
+
+test('one that is started again or made anew meanwhile stays, with all that it needs', async () => {
+  await buildImage()
+  await run('restarted', 'acme/web:pr-1', ...polite)
+  await run('replaced', 'acme/web:pr-1', ...polite)
+  await run('web', 'acme/web:pr-1', ...polite)
+  // After the listing of the plan, before the one right before the stop.
+  const command =
+    await dockerThat(`case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && {
+    $docker restart restarted; $docker rm --force replaced
+    $docker run --detach --network none --name replaced acme/web:pr-1 sleep 600; } >/dev/null ;; esac`)
+
+  const done = await close('acme/web', 1, { docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'restarted')).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect(resource(done, 'replaced').outcome).toBe('gone')
+  expect(resource(done, 'acme/web:pr-1')).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect(await states()).toEqual(['replaced running', 'restarted running'])
+})
+
+test('one that cannot be stopped is a failure, and stays with all that it needs', async () => {
+  await buildImage()
+  await docker('network', 'create', ...project('web-pr-1'), 'net')
+  for (const name of ['stuck', 'web'])
+    await docker(
+      ...['run', '--detach', '--network', 'net', '--name', name],
+      ...['acme/web:pr-1', ...polite]
+    )
+  const id = await docker('inspect', '--format', '{{.Id}}', 'stuck')
+  // As the engine says of a process that the kernel does not let go.
+  const command = await dockerThat(`case "$1 $2 $*" in "container stop "*${id}*)
+    for one in "$@"; do case $one in ${id}) ;; ????????????????????????????????*) $docker stop $one ;; esac; done
+    echo 'Error response from daemon: cannot stop container: ${id}: tried to kill container, but did not receive an exit event' >&2
+    exit 1 ;; esac`)
+
+  const done = await close('acme/web', 1, { docker: command })
+
+  expect(done.exitCode).toBe(1)
+  expect(resource(done, 'stuck')).toMatchObject({
+    outcome: 'failed',
+    detail: expect.stringContaining('did not receive an exit event')
+  })
+  for (const name of ['net', 'acme/web:pr-1'])
+    expect(resource(done, name)).toMatchObject({
+      outcome: 'kept',
+      reason: 'changed'
+    })
+  expect(await states()).toEqual(['stuck running'])
+})
+
+test('no stop begins when the time is about to be up', async () => {
+  await buildImage()
+  await run('web', 'acme/web:pr-1', ...polite)
+  // The last call before the stop waits until only 4.5 s are left.
+  const command =
+    await dockerThat(`[ -e ${folder()}/began ] || date +%s%3N >${folder()}/began
+    case "$1 $2 $3" in "container inspect --size")
+    while [ "$(date +%s%3N)" -lt $(($(cat ${folder()}/began) + ${busySeconds}000 - 4500)) ]; do sleep 0.05; done ;; esac`)
+
+  const done = await close('acme/web', 1, {
+    timeout: `${busySeconds}s`,
+    docker: command
+  })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'web')).toMatchObject({
+    outcome: 'kept',
+    reason: 'budget'
+  })
+  expect(done.stdout).toMatch(/^::warning::The time was up/m)
+  expect(await states()).toEqual(['web running'])
+})

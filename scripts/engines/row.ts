@@ -1,0 +1,58 @@
+/**
+ * Runs tests on the engines of one row, one for each of jest's workers, and ends with jest's exit code. In a process of
+ * its own, so that what it used is known. Arguments: the name of the row, how many workers, then jest's.
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { startEngine } from '../engine.ts'
+import { createCli } from '../fixtures.ts'
+import { matrix, own, prepare } from './rows.ts'
+
+const [name, workers = '1', ...args] = process.argv.slice(2)
+const row = [own, ...matrix].find((one) => one.name === name)
+if (row === undefined) throw new Error(`There is no row ${name}.`)
+const { kind, major, store } = row
+
+const root = await prepare(row)
+const start = () =>
+  startEngine({
+    ...{ kind, store, dataSize: '4g' },
+    ...(root !== undefined && { root })
+  })
+const others = Array.from({ length: Number(workers) - 1 }, start)
+const first = await start()
+const engines = [first, ...(await Promise.all(others))]
+// What tests leave when they are interrupted goes with the engine.
+const temporary = join(first.folder, 'tests')
+await mkdir(temporary)
+try {
+  const version = await createCli(first)(
+    'version',
+    ...['--format', '{{.Server.Version}}']
+  )
+  console.log(`${name}: ${kind} ${version}`)
+  if (major > 0 && !version.startsWith(`${major}.`))
+    throw new Error(
+      `${name} is version ${version} (in ${root}): test that one, and change the row.`
+    )
+  const { exitCode } = await execa(
+    'npm',
+    ['run', '--silent', 'jest', '--', `--maxWorkers=${workers}`, ...args],
+    {
+      cwd: join(import.meta.dirname, '../..'),
+      env: {
+        TMPDIR: temporary,
+        ENGINES: JSON.stringify(engines),
+        ENGINE_KIND: kind,
+        ENGINE_ROOT: root,
+        ENGINE_STORE: store
+      },
+      stdio: 'inherit',
+      reject: false
+    }
+  )
+  process.exitCode = exitCode ?? 1
+} finally {
+  await Promise.all(engines.map((engine) => engine.stop()))
+}
