@@ -34925,6 +34925,7 @@ async function readFailure(builder, { look }, output, command) {
 
 
 
+
 /**
  * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
  * state of those whose state is `changing`, and the things themselves.
@@ -34958,7 +34959,9 @@ async function lookAgain(docker, inventory, watch, kind, ids, others) {
 async function lookAtImages(docker, { engine, images }, watch, ids) {
     const asked = new Set(ids);
     const listed = traitsOf(engine).findsImagesSlowly && watch.isLive()
-        ? images.filter(({ id, remembered }) => asked.has(id) && !remembered)
+        ? images.filter(({ id, remembered, references }) => 
+        // A listing by reference shows no digests: these may have been taken off.
+        asked.has(id) && !remembered && references.every(match/* isTag */.dz))
         : [];
     const found = await findUnchanged(docker, engine, listed);
     const unchanged = watch.isLive() ? found : [];

@@ -1,5 +1,6 @@
 import type { Image, Inventory } from '../policy/inventory.ts'
 import { usesInLog } from '../policy/evidence.ts'
+import { isTag } from '../policy/match.ts'
 import { needsOf } from '../policy/needs.ts'
 import type { SecondLook } from '../policy/recheck.ts'
 import type { Docker } from './cli.ts'
@@ -65,7 +66,11 @@ async function lookAtImages(
   const asked = new Set(ids)
   const listed =
     traitsOf(engine).findsImagesSlowly && watch.isLive()
-      ? images.filter(({ id, remembered }) => asked.has(id) && !remembered)
+      ? images.filter(
+          ({ id, remembered, references }) =>
+            // A listing by reference shows no digests: these may have been taken off.
+            asked.has(id) && !remembered && references.every(isTag)
+        )
       : []
   const found = await findUnchanged(docker, engine, listed)
   const unchanged = watch.isLive() ? found : []

@@ -10,14 +10,15 @@ import { idOf, parentOf } from '../harness/things.ts'
 // A bit of everything that an engine can hold: a plan, its execution, and a run that finds nothing left to do.
 
 const tests = useEngine()
-const { docker, load, build, create, run, step, contents } = tests
+const { api, docker, load, build, create, run, step, contents } = tests
 const { publish, pull } = useRegistry(tests)
 
 const inputs = {
   'keep-last': '1',
   until: '0s',
   'include-volumes': 'all',
-  'protected-images': 'busybox, acme/**'
+  'protected-images': 'busybox, acme/**',
+  'protected-labels': 'keep, pinned=yes'
 }
 
 /** An image that was built on that day of May 2024. */
@@ -69,7 +70,7 @@ async function fillWithTags(): Promise<Fates> {
   }
 }
 
-/** Adds an untagged image, and what both builders leave behind. */
+/** Adds an untagged image, and what both builders leave behind: parents, one of them protected, and build cache. */
 async function fillWithBuilds(): Promise<Fates> {
   await load([builtOn(1, ['moved:1'])])
   const dangling = await idOf(docker, 'moved:1')
@@ -83,6 +84,13 @@ async function fillWithBuilds(): Promise<Fates> {
       buildKit: true
     })
   }
+  await build('FROM busybox:1\nLABEL pinned=yes\nLABEL pinned=\n', {
+    tag: 'child:1'
+  })
+  await build('FROM busybox:1\nLABEL child=2\n', { tag: 'child:2' })
+  const { Version } = await api().get<{ Version: string }>('/version')
+  // Podman 4 would remove the protected parent with its child.
+  const takesParents = podman && Version.startsWith('4.')
   return {
     [dangling]: 'dangling',
     'moved:1': 'keep keep-last',
@@ -90,6 +98,9 @@ async function fillWithBuilds(): Promise<Fates> {
     'line:2': 'keep keep-last',
     [await parentOf(docker, 'line:1')]: 'dangling',
     [await parentOf(docker, 'line:2')]: 'keep in-use',
+    'child:1': takesParents ? 'keep in-use' : 'expired',
+    'child:2': 'keep keep-last',
+    [await parentOf(docker, 'child:1')]: 'keep protected-label',
     'kit:1': 'expired',
     'kit:2': 'keep keep-last',
     'busybox:1': 'keep in-use',
@@ -148,22 +159,10 @@ async function fillWithContainers(): Promise<Fates> {
   await create('new', 'leaving:1', 'true')
   await create('base', 'busybox:1', 'true')
   const label = ['--label', 'keep', '--name']
-  await docker(
-    'create',
-    ...label,
-    'side',
-    '--network',
-    'container:base',
-    'busybox:1'
-  )
-  const needs = [
-    '--network',
-    'held-net',
-    '--volume',
-    'held:/data',
-    '--volume',
-    '/scratch'
-  ]
+  const joined = ['--network', 'container:base']
+  await docker('create', ...label, 'side', ...joined, 'busybox:1')
+  const volumes = ['--volume', 'held:/data', '--volume', '/scratch']
+  const needs = ['--network', 'held-net', ...volumes]
   await docker('create', ...label, 'holder', ...needs, 'held:1', 'true')
   await docker('wait', 'ended')
   const anonymous = async (name: string) => {
@@ -253,34 +252,15 @@ test('everything is planned, removed as planned, and left alone by the next run'
   expect(left.images).toEqual(kept('image', 'id'))
   expect(left.containers).toEqual(kept('container', 'name'))
   expect(left.volumes).toEqual(kept('volume', 'name'))
-  expect(left.references.filter((one) => !one.startsWith('127.0.0.1'))).toEqual(
-    [
-      'acme/base:x',
-      'app:3',
-      'base/mixed:1',
-      'busybox:1',
-      'held:1',
-      'held:2',
-      'kit:2',
-      'labelled:1',
-      'labelled:2',
-      'leaving:2',
-      'line:2',
-      'mirror/app:3',
-      'mirror/app:latest',
-      'mirror/held:1',
-      'mirror/held:2',
-      'mirror/used:2',
-      'mixed:2',
-      'moved:1',
-      'node:1',
-      'node:2',
-      'own:2',
-      'spare:1',
-      'two:3',
-      'used:1'
-    ]
-  )
+  const here = left.references.filter((one) => !one.startsWith('127.0.0.1'))
+  expect(here).toEqual([
+    ...['acme/base:x', 'app:3', 'base/mixed:1', 'busybox:1'],
+    ...(here.includes('child:1') ? ['child:1'] : []),
+    ...['child:2', 'held:1', 'held:2', 'kit:2', 'labelled:1', 'labelled:2'],
+    ...['leaving:2', 'line:2', 'mirror/app:3', 'mirror/app:latest'],
+    ...['mirror/held:1', 'mirror/held:2', 'mirror/used:2', 'mixed:2'],
+    ...['moved:1', 'node:1', 'node:2', 'own:2', 'spare:1', 'two:3', 'used:1']
+  ])
   expect(left.networks).toEqual([
     ...['held-net', 'labelled-net'],
     ...(podman ? ['podman'] : [])
