@@ -129,8 +129,8 @@ test('a state-dir that cannot be written is a warning, and the step does its wor
     'bash'
   ]
 
-  const planned = await Promise.all(
-    [readOnly, file].map((path) =>
+  const [plain, ...planned] = await Promise.all(
+    ['', readOnly, file].map((path) =>
       step({ ...dryRun, 'state-dir': path }, undefined, { without })
     )
   )
@@ -139,11 +139,11 @@ test('a state-dir that cannot be written is a warning, and the step does its wor
   })
 
   expect(done.outputs['removed-images']).toBe('1')
-  for (const { exitCode, report, stdout } of [...planned, done]) {
+  // What is denied is not tried again for the 7.5 s that the library would take.
+  for (const { milliseconds } of planned)
+    expect(milliseconds).toBeLessThan((plain?.milliseconds ?? 0) + 6_000)
+  for (const { exitCode, stdout } of [...planned, done]) {
     expect(exitCode).toBe(0)
-    // What is denied is not tried again for long.
-    const { startedAt = '', finishedAt = '' } = report ?? {}
-    expect(Date.parse(finishedAt) - Date.parse(startedAt)).toBeLessThan(7_000)
     expect(stdout).toMatch(
       /^::warning::The ledger of earlier runs \(state-dir\) cannot be used: .*(EACCES|EEXIST|ENOTDIR|ENOSPC)/m
     )

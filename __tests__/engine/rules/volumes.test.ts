@@ -1,12 +1,9 @@
-import { createServer } from 'node:http'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { everything as all } from '../harness/things.ts'
 
-const { docker, engine, step, contents } = useEngine()
+const { docker, step, contents } = useEngine()
 const everything = { ...all, 'protected-labels': 'none' }
 const none = ['--network', 'none']
 
@@ -137,76 +134,3 @@ test('a named volume stays while until asks for an age, and an anonymous one for
     reason: 'recent'
   })
 })
-
-test('a volume of another driver, or with driver options, stays', async () => {
-  const folder = join(engine().folder, 'bind')
-  await mkdir(folder, { recursive: true })
-  await docker(
-    'volume',
-    'create',
-    '--opt',
-    'type=none',
-    '--opt',
-    'o=bind',
-    '--opt',
-    `device=${folder}`,
-    'bind'
-  )
-  await docker(
-    'volume',
-    'create',
-    '--opt',
-    'type=tmpfs',
-    '--opt',
-    'device=tmpfs',
-    'memory'
-  )
-  const plugin = await startVolumePlugin(
-    join(engine().folder, 'plugins/elsewhere.sock')
-  )
-  try {
-    await docker('volume', 'create', '--driver', 'elsewhere', 'remote')
-
-    const done = await step({ ...everything, 'include-volumes': 'all' })
-
-    expect((await contents()).volumes).toEqual(['bind', 'memory', 'remote'])
-    expect(resource(done, 'remote').detail).toContain('elsewhere')
-    await docker('volume', 'rm', 'remote')
-  } finally {
-    await plugin.stop()
-  }
-})
-
-/** A volume driver as Docker's plugin protocol has it: JSON over HTTP on a socket. */
-async function startVolumePlugin(socket: string) {
-  const volumes = new Set<string>()
-  const answers: Record<string, (name: string) => object> = {
-    '/Plugin.Activate': () => ({ Implements: ['VolumeDriver'] }),
-    '/VolumeDriver.Create': (name) => (volumes.add(name), {}),
-    '/VolumeDriver.Remove': (name) => (volumes.delete(name), {}),
-    '/VolumeDriver.Get': (name) =>
-      volumes.has(name)
-        ? { Volume: { Name: name, Mountpoint: '' } }
-        : { Err: 'no such volume' },
-    '/VolumeDriver.List': () => ({
-      Volumes: [...volumes].map((name) => ({ Name: name }))
-    }),
-    '/VolumeDriver.Capabilities': () => ({ Capabilities: { Scope: 'local' } })
-  }
-  const server = createServer((request, response) => {
-    let body = ''
-    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
-    request.on('end', () => {
-      const { Name = '' } = JSON.parse(body || '{}') as { Name?: string }
-      response.end(JSON.stringify(answers[request.url ?? '']?.(Name) ?? {}))
-    })
-  })
-  await new Promise<void>((ready) => server.listen(socket, ready))
-  return {
-    stop: () =>
-      new Promise((done) => {
-        server.closeAllConnections()
-        server.close(done)
-      })
-  }
-}
