@@ -2,19 +2,12 @@ import { expect, test } from '@jest/globals'
 import { useEngine } from '../harness/engine.ts'
 import { useRegistry } from '../harness/registry.ts'
 import { resource } from '../harness/report.ts'
-import {
-  everything,
-  idOf,
-  imagesOfAnyDate,
-  momentBetween,
-  oldImage
-} from '../harness/things.ts'
+import { everything, idOf, momentBetween, oldImage } from '../harness/things.ts'
 
 const engine = useEngine()
 const { docker, folder, step, contents, overflowLog } = engine
 const { publish, pull } = useRegistry(engine)
 
-const recent = { action: 'keep', reason: 'recent' }
 const unknown = { action: 'keep', reason: 'unknown-age' }
 const planned = { outcome: 'planned' }
 const isProtected = { action: 'keep', reason: 'protected-image' }
@@ -26,22 +19,6 @@ const builds = (repository: string, count: number) =>
     references: [`${repository}:${day}`],
     created: `2024-05-0${day + 1}T12:00:00Z`
   }))
-
-test('what was just pulled stays, whatever its date: by tag, by digest, or all tags at once', async () => {
-  const published = await publish([...imagesOfAnyDate, ...builds('all', 3)])
-  const single = published
-    .slice(0, -3)
-    .map(({ tag, pinned }, index) => (index % 2 === 0 ? tag : pinned))
-  const all = published.slice(-3).map(({ tag }) => tag)
-  const before = await momentBetween()
-  await pull(single)
-  await docker('pull', '--all-tags', all[0]?.replace(/:0$/, '') ?? '')
-
-  const done = await step({ ...everything, until: before })
-
-  for (const reference of [...single, ...all])
-    expect(resource(done, reference)).toMatchObject(recent)
-})
 
 test('what was pulled before the event log began is of unknown age, until an earlier run knows it', async () => {
   const [{ tag } = { tag: '' }] = await publish([oldImage('app')])
