@@ -18,7 +18,7 @@ const tests = useEngine()
 const { api, docker, engine, folder, build, step, contents } = tests
 const { start, makeStopped, attachClient } = createBuilders(tests)
 
-type Container = { State: string }
+type Container = { Names: string[]; State: string }
 
 /** Has buildx make a builder, and leaves it stopped. */
 async function createWithBuildx(name: string, node: string): Promise<void> {
@@ -36,6 +36,8 @@ async function createWithBuildx(name: string, node: string): Promise<void> {
     {
       env: { DOCKER_HOST: engine().host, DOCKER_CONFIG: folder() },
       cancelSignal: over.signal,
+      // It must not take back what it has made.
+      killSignal: 'SIGKILL',
       reject: false
     }
   )
@@ -44,8 +46,9 @@ async function createWithBuildx(name: string, node: string): Promise<void> {
   })
   // Then it waits for BuildKit, which is not there to answer.
   while (!over.signal.aborted) {
-    const made = await api().get<Container[]>('/containers/json?all=1')
-    if (made.some(({ State }) => State !== 'created')) over.abort()
+    const all = await api().get<Container[]>('/containers/json?all=1')
+    const made = all.find(({ Names }) => Names.includes(`/${nameOf(node)}`))
+    if (made !== undefined && made.State !== 'created') over.abort()
     await sleep(50)
   }
   const { stderr } = await ended
