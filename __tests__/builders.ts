@@ -56,7 +56,8 @@ export function image(id: string, parts: Partial<Image> = {}): Image {
     aliases: [],
     parent: undefined,
     createdAt: old,
-    taggedAt: undefined,
+    // The engine dates what is tagged on it, and not what it pulls.
+    taggedAt: parts.pulled ? undefined : old,
     labels: {},
     bytes: 0,
     layers: [],
@@ -117,7 +118,8 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
       now,
       rootDir: '',
       kernel: '',
-      takesParents: false
+      takesParents: false,
+      logsBuilds: true
     },
     containers: [],
     images: [],

@@ -43,14 +43,16 @@ const entry = (id: string, parts: object = {}) => ({
 })
 
 test('what is written is read again, and no other file is left', async () => {
-  expect(await readLedger(folder, key)).toEqual({ entries: undefined })
+  expect(await readLedger(folder, key, now)).toEqual({ entries: undefined })
   expect(
-    await writeLedger(folder, key, [
-      entry('a', { usedAt: now }),
-      entry('__proto__')
-    ])
+    await writeLedger(
+      folder,
+      key,
+      [entry('a', { usedAt: now }), entry('__proto__')],
+      now
+    )
   ).toBeUndefined()
-  expect(await readLedger(folder, key)).toEqual({
+  expect(await readLedger(folder, key, now)).toEqual({
     entries: [entry('a', { usedAt: now }), entry('__proto__')]
   })
   expect(await readdir(folder)).toHaveLength(1)
@@ -84,59 +86,70 @@ test.each([
   ['empty', '']
 ])('a ledger that is %s is a problem, and counts as none', async (_, text) => {
   await writeFile(ledgerFile(folder, key), text)
-  const { entries, problem } = await readLedger(folder, key)
+  const { entries, problem } = await readLedger(folder, key, now)
   expect(entries).toBeUndefined()
   expect(problem).toContain(ledgerFile(folder, key))
-  expect(await writeLedger(folder, key, [entry('a')])).toBeUndefined()
-  expect((await readLedger(folder, key)).entries).toEqual([entry('a')])
+  expect(await writeLedger(folder, key, [entry('a')], now)).toBeUndefined()
+  expect((await readLedger(folder, key, now)).entries).toEqual([entry('a')])
 })
 
 test('a ledger that is a folder can be neither read nor written, and that is said', async () => {
   await mkdir(ledgerFile(folder, key))
-  expect((await readLedger(folder, key)).problem).toBeDefined()
-  expect(await writeLedger(folder, key, [entry('a')])).toBeDefined()
+  expect((await readLedger(folder, key, now)).problem).toBeDefined()
+  expect(await writeLedger(folder, key, [entry('a')], now)).toBeDefined()
 })
 
 test('a folder that cannot be made is said', async () => {
   await writeFile(join(folder, 'file'), '')
-  expect(await writeLedger(join(folder, 'file/below'), key, [])).toBeDefined()
+  expect(
+    await writeLedger(join(folder, 'file/below'), key, [], now)
+  ).toBeDefined()
 })
 
 test('two runs that write at once lose nothing that both have seen, nor break the file', async () => {
   await Promise.all(
     Array.from({ length: 20 }, (_, index) =>
-      writeLedger(folder, key, [
-        entry('a', { since: now - index, usedAt: now + index })
-      ])
+      writeLedger(
+        folder,
+        key,
+        [entry('a', { since: now - index, usedAt: now + index })],
+        now
+      )
     )
   )
-  const { entries } = await readLedger(folder, key)
+  const { entries } = await readLedger(folder, key, now)
   expect(entries).toHaveLength(1)
   expect(
     JSON.parse(await readFile(ledgerFile(folder, key), 'utf8'))
   ).toMatchObject({ version: 1 })
-  await writeLedger(folder, key, [
-    entry('a', { since: now - hour, usedAt: now - hour })
-  ])
-  const [last] = (await readLedger(folder, key)).entries ?? []
+  await writeLedger(
+    folder,
+    key,
+    [entry('a', { since: now - hour, usedAt: now - hour })],
+    now
+  )
+  const [last] = (await readLedger(folder, key, now)).entries ?? []
   expect(last?.since).toBeLessThanOrEqual(now - hour)
   expect(last?.usedAt).toBeGreaterThanOrEqual(now)
 })
 
 test('of two first looks the earlier one counts, but for one that saw something come', async () => {
   const written = async (...entries: ReturnType<typeof entry>[]) => {
-    for (const one of entries) await writeLedger(folder, key, [one])
-    const [last] = (await readLedger(folder, key)).entries ?? []
+    for (const one of entries) await writeLedger(folder, key, [one], now)
+    const [last] = (await readLedger(folder, key, now)).entries ?? []
     return [last?.since, last?.arrived]
   }
+  const [early, late, later] = [now - 3, now - 2, now - 1]
   const looked = (id: string, since: number) =>
     entry(id, { since, arrived: false })
   const came = (id: string, since: number) =>
     entry(id, { since, arrived: true })
-  expect(await written(looked('a', 1), looked('a', 2))).toEqual([1, false])
-  expect(await written(looked('b', 1), came('b', 2))).toEqual([2, true])
-  expect(await written(came('c', 2), looked('c', 1))).toEqual([2, true])
-  expect(await written(came('d', 2), looked('d', 3))).toEqual([2, true])
+  const first = [early, false]
+  expect(await written(looked('a', early), looked('a', late))).toEqual(first)
+  const arrived = [late, true]
+  expect(await written(looked('b', early), came('b', late))).toEqual(arrived)
+  expect(await written(came('c', late), looked('c', early))).toEqual(arrived)
+  expect(await written(came('d', late), looked('d', later))).toEqual(arrived)
 })
 
 test('a volume that was made anew is not the one that was known', () => {
@@ -220,4 +233,12 @@ test('what the event log tells is remembered when the log has forgotten it', () 
     updateLedger(inventory({ volumes: [volume('v')], events: [event] }))[0]
       ?.usedAt
   ).toBe(now - hour)
+})
+
+test('what was written before the engine’s clock was set back counts from now on', async () => {
+  const ahead = entry('a', { since: now + day, usedAt: now + 2 * day })
+  const agrees = entry('b', { since: now + 1_000, usedAt: now + 1_000 })
+  await writeLedger(folder, key, [ahead, agrees], now + 2 * day)
+  const { entries } = await readLedger(folder, key, now)
+  expect(entries).toEqual([{ ...ahead, since: now, usedAt: now }, agrees])
 })

@@ -32471,10 +32471,23 @@ function renderStays({ resources, dryRun }, inputs, held) {
     const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`;
     return [
         `### ${title}\n\n${(0,markdown/* table */.tp)(head, rows)}`,
+        describeEligible(kept),
         renderLargestKept(kept, dryRun)
     ]
         .filter(Boolean)
         .join('\n\n');
+}
+/** From when on what is of unknown age can go: a first run on an engine knows little. */
+function describeEligible(kept) {
+    const dates = kept
+        .flatMap(({ eligibleFrom = [] }) => eligibleFrom)
+        .map((date) => (0,units/* formatMinute */.Yi)(Date.parse(date)))
+        .sort();
+    const [first, last] = [dates[0], dates.at(-1)];
+    if (first === undefined)
+        return '';
+    const all = first === last ? '' : `, the last of them from ${last}`;
+    return `Last use unknown: ${(0,report_text/* count */.U9)(dates.length, 'resource')}. If they stay unused, they can go from ${first} on${all}.`;
 }
 function renderLargestKept(kept, dryRun) {
     const largest = kept
@@ -33517,28 +33530,58 @@ function untilDuration(policy, now) {
 
 /** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
 const earliestPlausible = Date.UTC(1980, 0, 3);
+/** Clocks of builders and engines differ by less. */
+const tolerance = 5 * 60_000;
 /** Docker writes year 1 for "never", and build tools years that mean "none". */
-function plausible(instant) {
+function happened(instant) {
     return instant !== undefined && instant >= earliestPlausible
         ? instant
         : undefined;
 }
+/** The instant, where it is a date at all: neither "none" nor later than the engine's clock. */
+function plausible(instant, now) {
+    return isAhead(instant, now) ? undefined : happened(instant);
+}
+function isAhead(instant, now) {
+    return instant !== undefined && instant > now + tolerance;
+}
 /**
  * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
- * `age-from: created` by Docker's own rule, the date of its making alone.
+ * `age-from: created` by Docker's own rule, the date of its making alone. Unknown where a date lies ahead: the
+ * engine's clock was set back, and nobody knows how long ago that use was.
  */
 function ageOf(createdAt, evidence, { policy, now }) {
     const created = { at: createdAt, of: 'created' };
     const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence];
+    if (all.some(({ at }) => isAhead(at, now)))
+        return 'unknown';
     let latest;
     for (const { at, of } of all) {
-        const instant = plausible(at);
+        const instant = happened(at);
         if (instant !== undefined && (latest === undefined || instant > latest.at))
             latest = { at: instant, of };
     }
     return latest === undefined
         ? 'unknown'
         : { idle: Math.max(now - latest.at, 0), of: latest.of };
+}
+const day = 86_400_000;
+/**
+ * The age of something, or where nothing tells it, how long earlier runs have watched it without seeing a use, once
+ * that is `until`. Not where a use is dated within the next day: it may have been a moment ago.
+ */
+function ageOrWatch(createdAt, evidence, watchedSince, context) {
+    const { policy, now } = context;
+    const age = ageOf(createdAt, evidence, context);
+    const dates = [createdAt, ...evidence.map(({ at }) => at)];
+    const soon = dates.some((at = 0) => isAhead(at, now) && at <= now + day);
+    if (age !== 'unknown' || policy.ageFrom === 'created' || soon)
+        return age;
+    const past = dates.map((at) => plausible(at, now) ?? 0);
+    const idle = now - Math.max(watchedSince ?? now, ...past);
+    return idle > 0 && idle >= untilDuration(policy, now)
+        ? { idle, of: 'first seen' }
+        : age;
 }
 /** What the end of containers shows of the networks and volumes that they used. */
 function endsOf(containers) {
@@ -33567,24 +33610,24 @@ function keepForAge(age, context, { createdAt, watchedSince } = {}) {
     if (age === 'unknown')
         return policy.ageFrom === 'created'
             ? (0,policy_decision/* keep */.aC)('unknown-age', 'it has no date, and age-from: created counts nothing else', 'age-from')
-            : (0,policy_decision/* keep */.aC)('unknown-age', `nothing tells how long it has been idle${whenKnown(watchedSince ?? now, context)}`);
+            : keepUntilWatched('last use unknown', watchedSince ?? now, context);
     if (age.idle < until)
         return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
     if (policy.scope.kind !== 'engine')
         return undefined;
-    if (createdAt !== undefined && now - createdAt < firstMinutes)
+    if (now - (plausible(createdAt, now) ?? 0) < firstMinutes)
         return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
     return undefined;
 }
-/** When something that is watched since an instant may go, if a later run will know of that, and the day comes. */
-function whenKnown(since, { policy, now, evidence }) {
+/** Keeps what has been watched since an instant: it can go once that is long enough ago, if a later run will know. */
+function keepUntilWatched(why, since, { policy, now, evidence }) {
     if (!evidence.remembers)
-        return '';
+        return (0,policy_decision/* keep */.aC)('unknown-age', why);
     if ('time' in policy.until)
-        return '; with a date for until, what is first seen after it never goes';
-    const instant = since + untilDuration(policy, now);
-    const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ');
-    return `; if it stays unused, it can go from ${day} UTC on`;
+        return (0,policy_decision/* keep */.aC)('unknown-age', `${why}; with a date for until, what is first seen after it never goes`);
+    const eligibleFrom = since + untilDuration(policy, now);
+    const detail = `${why}; if it stays unused, it can go from ${(0,units/* formatMinute */.Yi)(eligibleFrom)} on`;
+    return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom };
 }
 
 ;// CONCATENATED MODULE: ./src/docker/events.ts
@@ -33685,7 +33728,8 @@ async function lookAtEngine(docker, env) {
         now: info.SystemTime ?? Date.now(),
         rootDir: info.DockerRootDir,
         kernel: info.KernelVersion,
-        takesParents: podman && takesParents(version)
+        takesParents: podman && takesParents(version),
+        logsBuilds: !podman && Number.parseInt(version, 10) >= 23
     };
 }
 /**
@@ -33867,7 +33911,7 @@ async function listImages(docker, engine, facts) {
     const listed = readImageListing(await printListing(docker, [...imageLs, ...options, ...asJson]));
     const known = [...listed].flatMap(([id, lines]) => {
         const image = remembersImages ? facts.get(id)?.image : undefined;
-        const dated = plausible(image?.createdAt) !== undefined;
+        const dated = plausible(image?.createdAt, engine.now) !== undefined;
         return image && dated && isListed(image, lines, engine) ? [image] : [];
     });
     const ids = new Set(known.map(({ id }) => id));
@@ -33978,6 +34022,7 @@ function readImage(raw, engine) {
     const tags = raw.RepoTags.filter(real);
     const digests = raw.RepoDigests.filter(real);
     const { digestsAreFromRegistries } = traitsOf(engine);
+    const tagged = raw.Metadata?.LastTagTime;
     const podman = engine.kind === 'podman';
     const references = podman
         ? podmanReferences(tags, digests)
@@ -33992,7 +34037,8 @@ function readImage(raw, engine) {
         aliases: podman ? podmanAliases(references) : [],
         parent: imageId(raw.Parent) || undefined,
         createdAt: raw.Created,
-        taggedAt: raw.Metadata?.LastTagTime,
+        // With SOURCE_DATE_EPOCH, BuildKit writes the date of the build there, too, on the containerd store.
+        taggedAt: tagged === raw.Created ? undefined : tagged,
         labels: raw.Config?.Labels ?? {},
         bytes: raw.Size,
         layers: raw.RootFS?.Layers ?? [],
@@ -34052,7 +34098,7 @@ async function findContext(docker) {
 ;// CONCATENATED MODULE: ./src/policy/runner.ts
 
 
-const day = 86_400_000;
+const runner_day = 86_400_000;
 /**
  * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
  * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
@@ -34063,7 +34109,7 @@ function keepForRunner(owned, createdAt, evidence, { policy, now }) {
         return undefined;
     const lastUsed = { ...policy, ageFrom: 'last-used' };
     const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
-    return age !== 'unknown' && age.idle >= day
+    return age !== 'unknown' && age.idle >= runner_day
         ? undefined
         : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
 }
@@ -34118,7 +34164,7 @@ function indexEvidence(inventory) {
         of: (id, date) => {
             const { since, arrived, usedAt } = entries.get(id) ?? {};
             // Of what was there at the first look, nobody knows since when.
-            const came = arrived && plausible(date) === undefined ? since : undefined;
+            const came = arrived && happened(date) === undefined ? since : undefined;
             return [
                 ...inLog(id),
                 { at: usedAt, of: 'seen in use' },
@@ -34128,7 +34174,7 @@ function indexEvidence(inventory) {
         // Other tools fill Podman's store as well (buildah, skopeo), and its log knows nothing of that.
         logBegan: engine.kind === 'podman'
             ? undefined
-            : plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+            : plausible(times.reduce((a, b) => Math.min(a, b), Infinity), engine.now),
         isNamed: (repository) => named.has(repository),
         watchedSince: (id) => entries.get(id)?.since,
         isNew: (id) => ledger !== undefined && !entries.has(id),
@@ -34310,6 +34356,7 @@ function createContext(policy, inventory) {
         engine: inventory.engine,
         scope: rulesOf(policy.scope, inventory),
         evidence: indexEvidence(inventory),
+        parents: new Set(inventory.images.map(({ parent }) => parent)),
         protectedBy: (present) => {
             const found = labels.find(({ matches }) => matches(present));
             return found && `has the protected label ${found.text}`;
@@ -34459,7 +34506,7 @@ function usersOfNetwork(network, needs) {
     const typed = [...needs.networks]
         .filter(([key]) => /^[0-9a-f]{4,}$/.test(key) && network.id.startsWith(key))
         .flatMap(([, users]) => users)
-        .filter(({ startedAt }) => plausible(startedAt) === undefined);
+        .filter(({ startedAt }) => happened(startedAt) === undefined);
     return [
         ...new Set([
             ...(needs.networks.get(network.id) ?? []),
@@ -34493,7 +34540,7 @@ function describeUsers(users, now) {
     return `container ${first.name}, ${describeState(first, now)}${more}`;
 }
 function describeState(container, now) {
-    const finished = plausible(container.finishedAt);
+    const finished = plausible(container.finishedAt, now);
     if (container.state === 'created')
         return 'never started';
     if (container.state !== 'exited' || finished === undefined)
@@ -34518,12 +34565,13 @@ function decide(volume, { staying, all }, context, guard) {
         ...endsOf(usersOfVolume(volume, all)),
         ...context.evidence.of(volume.name, volume.createdAt)
     ];
-    const age = ageOf(volume.createdAt, evidence, context);
+    const watchedSince = context.evidence.watchedSince(volume.name);
+    const age = ageOrWatch(volume.createdAt, evidence, watchedSince, context);
     const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
     const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
         keepAnyway(volume, staying, context) ??
         guard(volume, context) ??
-        keepForAge(age, context, volume) ??
+        keepForAge(age, context, { ...volume, watchedSince }) ??
         scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision, age };
@@ -34572,7 +34620,7 @@ function keepUnwatched({ name }, what, context) {
     const since = evidence.watchedSince(name) ?? now;
     return now - since >= until
         ? undefined
-        : (0,policy_decision/* keep */.aC)('unknown-age', `${what} goes only after it was watched for until${whenKnown(since, context)}`);
+        : keepUntilWatched(`${what} goes only after it was watched for until`, since, context);
 }
 /** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
 function isAnonymous(volume) {
@@ -34624,7 +34672,7 @@ const removable = new Set(['created', 'exited', 'dead']);
 /** Decides a builder that has its container; the volume with its state follows it. */
 function decideBuilder(container, volume, context) {
     const running = container.state === 'running';
-    const started = plausible(container.startedAt) !== undefined;
+    const started = happened(container.startedAt) !== undefined;
     const age = ageOfBuilder(container, context);
     const decision = (0,policy_decision/* onlyKeep */.uv)(context.scope.builder()) ??
         builders_keepAnyway(container, volume, context) ??
@@ -34823,9 +34871,8 @@ function recheckImage(planned, { now, needs, images }, takenOff, children) {
 }
 /** Of one that an earlier run looked at, only a tag since this run's look counts: the ones before were planned with. */
 function wasTaggedAgain({ taggedAt, remembered }, current, now) {
-    return remembered
-        ? (current.taggedAt ?? 0) > now
-        : current.taggedAt !== taggedAt;
+    return (current.taggedAt !== taggedAt &&
+        (!remembered || (current.taggedAt ?? 0) > now));
 }
 /** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */
 function recheckVolume(planned, { now, needs, volumes }, own) {
@@ -36359,68 +36406,20 @@ async function writeFacts(folder, key, facts) {
     await writeStateFile(factsFile(folder, key), key, { images });
 }
 
-;// CONCATENATED MODULE: ./src/ledger.ts
-
-
-const ledger_instant = schemas/* number */.aig().nonnegative();
-const ledgerSchema = stateSchema({
-    entries: schemas/* array */.YOg(schemas/* object */.Ikc({
-        id: schemas/* string */.YjP().min(1),
-        since: ledger_instant,
-        arrived: schemas/* boolean */.zMY(),
-        usedAt: ledger_instant.optional()
-    }))
-});
-/** The file of an engine's ledger in the folder `state-dir`. */
-function ledgerFile(folder, key) {
-    return stateFile(folder, key);
-}
-/**
- * What earlier runs have seen on an engine; undefined where there was none. A file that is broken, of another version
- * or of another engine is a problem to be told, and counts as none.
- */
-async function readLedger(folder, key) {
-    const file = ledgerFile(folder, key);
-    const { content, problem } = await readStateFile(file, ledgerSchema);
-    if (problem !== undefined)
-        return { entries: undefined, problem };
-    if (content === undefined || ledgerFile(folder, content.engine) === file)
-        return { entries: content?.entries };
-    return {
-        entries: undefined,
-        problem: `${file} is the ledger of another engine`
-    };
-}
-/**
- * Writes what was seen. What another run wrote since it was read is taken over. Returns what went wrong, if something
- * did.
- */
-async function writeLedger(folder, key, entries) {
-    const { entries: others } = await readLedger(folder, key);
-    const known = new Map(others?.map((entry) => [entry.id, entry]));
-    const merged = entries.map((entry) => {
-        const other = known.get(entry.id) ?? entry;
-        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
-        return {
-            ...entry,
-            ...firstSeen(entry, other),
-            ...(usedAt > 0 && { usedAt })
-        };
-    });
-    return writeStateFile(ledgerFile(folder, key), key, { entries: merged });
-}
-/** Of two first looks the earlier; but where one saw something come, that counts: it may be made anew. */
-function firstSeen(a, b) {
-    const came = [a, b].filter(({ arrived }) => arrived);
-    return came.length > 0
-        ? { since: Math.max(...came.map(({ since }) => since)), arrived: true }
-        : { since: Math.min(a.since, b.since), arrived: false };
-}
-
 ;// CONCATENATED MODULE: ./src/policy/ledger.ts
 
 
 
+/** Entries as they can be: the engine's clock may have been set back since they were written. */
+function entriesUntil(entries, now) {
+    return entries.map((entry) => ({
+        ...entry,
+        since: plausible(entry.since, now) ?? now,
+        ...(entry.usedAt !== undefined && {
+            usedAt: plausible(entry.usedAt, now) ?? now
+        })
+    }));
+}
 /** The entries of what is there: a volume that was made anew under its old name is another one. */
 function entriesThatHold(entries, volumes) {
     const made = new Map(volumes.map((one) => [one.name, one.createdAt]));
@@ -36451,8 +36450,8 @@ function updateLedger(inventory) {
         const entry = known.get(id);
         const times = [
             entry?.usedAt,
-            ...users.map((user) => isRunning(user) ? engine.now : plausible(user.finishedAt)),
-            ...uses(id).map(({ at }) => at)
+            ...users.map((user) => isRunning(user) ? engine.now : plausible(user.finishedAt, engine.now)),
+            ...uses(id).map(({ at }) => plausible(at, engine.now))
         ].filter((at) => at !== undefined);
         return {
             id,
@@ -36461,6 +36460,65 @@ function updateLedger(inventory) {
             ...(times.length > 0 && { usedAt: Math.max(...times) })
         };
     });
+}
+
+;// CONCATENATED MODULE: ./src/ledger.ts
+
+
+
+const ledger_instant = schemas/* number */.aig().nonnegative();
+const ledgerSchema = stateSchema({
+    entries: schemas/* array */.YOg(schemas/* object */.Ikc({
+        id: schemas/* string */.YjP().min(1),
+        since: ledger_instant,
+        arrived: schemas/* boolean */.zMY(),
+        usedAt: ledger_instant.optional()
+    }))
+});
+/** The file of an engine's ledger in the folder `state-dir`. */
+function ledgerFile(folder, key) {
+    return stateFile(folder, key);
+}
+/**
+ * What earlier runs have seen on an engine, whose clock says `now`; undefined where there was none. A file that is
+ * broken, of another version or of another engine is a problem to be told, and counts as none.
+ */
+async function readLedger(folder, key, now) {
+    const file = ledgerFile(folder, key);
+    const { content, problem } = await readStateFile(file, ledgerSchema);
+    if (problem !== undefined)
+        return { entries: undefined, problem };
+    if (content === undefined || ledgerFile(folder, content.engine) === file)
+        return { entries: content && entriesUntil(content.entries, now) };
+    return {
+        entries: undefined,
+        problem: `${file} is the ledger of another engine`
+    };
+}
+/**
+ * Writes what was seen. What another run wrote since it was read is taken over. Returns what went wrong, if something
+ * did.
+ */
+async function writeLedger(folder, key, entries, now) {
+    const { entries: others } = await readLedger(folder, key, now);
+    const known = new Map(others?.map((entry) => [entry.id, entry]));
+    const merged = entries.map((entry) => {
+        const other = known.get(entry.id) ?? entry;
+        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
+        return {
+            ...entry,
+            ...firstSeen(entry, other),
+            ...(usedAt > 0 && { usedAt })
+        };
+    });
+    return writeStateFile(ledgerFile(folder, key), key, { entries: merged });
+}
+/** Of two first looks the earlier; but where one saw something come, that counts: it may be made anew. */
+function firstSeen(a, b) {
+    const came = [a, b].filter(({ arrived }) => arrived);
+    return came.length > 0
+        ? { since: Math.max(...came.map(({ since }) => since)), arrived: true }
+        : { since: Math.min(a.since, b.since), arrived: false };
 }
 
 ;// CONCATENATED MODULE: ./src/policy/buildCache.ts
@@ -36653,7 +36711,7 @@ function containers_decide(container, context) {
     const age = hasNoEnd(container) && !stop && context.policy.ageFrom === 'last-used'
         ? 'unknown'
         : ageOf(container.createdAt, evidence, context);
-    const started = plausible(container.startedAt) !== undefined;
+    const started = happened(container.startedAt) !== undefined;
     // No ledger has containers.
     const forgetful = { ...context, evidence: { remembers: false } };
     const recent = keepForAge(age, forgetful, started ? {} : container);
@@ -36668,9 +36726,9 @@ function containers_decide(container, context) {
 }
 /** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
 function hasNoEnd({ startedAt, finishedAt }) {
-    const started = plausible(startedAt);
+    const started = happened(startedAt);
     // Docker 20.10 may date an end a moment before the start.
-    return started !== undefined && (plausible(finishedAt) ?? 0) + 1_000 < started;
+    return started !== undefined && (happened(finishedAt) ?? 0) + 1_000 < started;
 }
 /** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
 function isToStop(container, { policy, engine }) {
@@ -36722,40 +36780,53 @@ function images_decide(image, age, { newest, staying }, context) {
     if (scoped?.action === 'keep')
         return scoped;
     return (images_keepAnyway(image, staying, context) ??
-        keepForRunner(isRunnerImage(image), image.pulled ? undefined : image.createdAt, evidenceOf(image, context), context) ??
+        keepForRunner(isRunnerImage(image), cameAt(image, context), evidenceOf(image, context), context) ??
         decideReferences(image, scoped, age, newest, context));
 }
 /**
- * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
- * is no evidence of anything on this engine. Where nothing else is known, it counts from when an earlier run saw it, or
- * from the beginning of the event log, if either goes back far enough: that it was here by then is no sign of use then.
+ * The age of an image. Where nothing else is known, it counts from when an earlier run saw it, or from the beginning of
+ * the event log, if either goes back far enough: that it was here by then is no sign of use then.
  */
 function ageOfImage(image, context) {
-    const { policy, now } = context;
-    const docker = policy.ageFrom === 'created';
-    const createdAt = image.pulled && !docker ? undefined : image.createdAt;
-    const age = ageOf(createdAt, evidenceOf(image, context), context);
-    if (age !== 'unknown' || docker)
+    const { policy, now, evidence } = context;
+    const byDate = policy.ageFrom === 'created';
+    const createdAt = byDate
+        ? plausible(image.createdAt, now)
+        : cameAt(image, context);
+    const watchedSince = evidence.watchedSince(image.id);
+    const known = evidenceOf(image, context);
+    const age = ageOrWatch(createdAt, known, watchedSince, context);
+    const { logBegan } = evidence;
+    if (byDate || logBegan === undefined || !isSilent(image, context))
         return age;
-    // Nothing tells when it came, but that it was here by then, and what has not been seen since.
-    const { logBegan = now, isNamed, watchedSince, isNew } = context.evidence;
+    const idle = now - logBegan;
+    const longer = age === 'unknown' || (age.of === 'first seen' && age.idle < idle);
+    return longer && idle > 0 && idle >= untilDuration(policy, now)
+        ? { idle, of: 'in no event of the log, which began' }
+        : age;
+}
+/** Whether an image would be in the engine's log, had it come since that began. */
+function isSilent(image, { engine, evidence }) {
     // A pull is in the log by its tag: that of an image which has lost one tells of the one that has it now.
     const names = [...image.references, ...image.digests].map(match/* repositoryOf */._M);
-    const silent = image.references.some(match/* isTag */.dz) && !names.some(isNamed);
-    const log = {
-        idle: now - logBegan,
-        of: 'in no event of the log, which began'
-    };
-    const since = watchedSince(image.id) ?? now;
-    const watched = { idle: Math.max(now - since, 0), of: 'first seen' };
-    const known = silent && !isNew(image.id) ? [log, watched] : [watched];
-    const [longest = watched] = known.toSorted((a, b) => b.idle - a.idle);
-    const enough = longest.idle > 0 && longest.idle >= untilDuration(policy, now);
-    return enough ? longest : age;
+    return (image.references.some(match/* isTag */.dz) &&
+        (image.pulled || engine.logsBuilds) &&
+        !names.some(evidence.isNamed) &&
+        !evidence.isNew(image.id));
+}
+/**
+ * When an image came to this engine, where its `Created` says so. It does not where a registry has the image, or where
+ * nothing dates its tags: it was pulled or loaded, or 20.10 built it with BuildKit, perhaps from its cache. The classic
+ * builder dates what it makes on the way to a tag.
+ */
+function cameAt(image, { now, parents }) {
+    const { id, references, parent, pulled, taggedAt, createdAt } = image;
+    const onTheWay = references.length === 0 && (parent !== undefined || parents.has(id));
+    const here = !pulled && (happened(taggedAt) !== undefined || onTheWay);
+    return here ? plausible(createdAt, now) : undefined;
 }
 function evidenceOf({ id, references, taggedAt, pulled }, { evidence, now }) {
-    // A tag without a date was loaded, or 20.10 built it with BuildKit: its `Created` may be from long before it came.
-    const dateless = references.length > 0 && plausible(taggedAt) === undefined;
+    const dateless = references.length > 0 && happened(taggedAt) === undefined;
     const arrived = dateless && !pulled && evidence.isNew(id);
     return [
         { at: taggedAt, of: 'tagged' },
@@ -36818,7 +36889,7 @@ function newestByRepository(images, context) {
         const { id, references, createdAt, taggedAt } = image;
         const age = ageOfImage(image, context);
         const arrival = age === 'unknown' ? 0 : now - age.idle;
-        const date = plausible(createdAt) ?? plausible(taggedAt) ?? arrival;
+        const date = plausible(createdAt, now) ?? plausible(taggedAt, now) ?? arrival;
         const names = new Set(references.map(match/* repositoryOf */._M));
         return { id, names, arrival, date, counts: anyAge || age !== 'unknown' };
     })
@@ -36887,13 +36958,14 @@ function networks_decide(network, needs, context) {
         ...endsOf(users),
         ...context.evidence.of(network.id, network.createdAt)
     ];
-    const age = ageOf(network.createdAt, evidence, context);
+    const watchedSince = context.evidence.watchedSince(network.id);
+    const age = ageOrWatch(network.createdAt, evidence, watchedSince, context);
     const scoped = context.scope.network(network, users);
     const decision = keepBuiltIn(network) ??
         (0,policy_decision/* onlyKeep */.uv)(scoped) ??
         networks_keepAnyway(network, needs, context) ??
         keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
-        keepForAge(age, context, network) ??
+        keepForAge(age, context, { ...network, watchedSince }) ??
         scoped ??
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision, age };
@@ -37321,6 +37393,9 @@ const resourceSchema = schemas/* object */.Ikc({
         .keyof()
         .optional()
         .describe('What stays: the input that holds it, where one does.'),
+    eligibleFrom: datetime()
+        .optional()
+        .describe('What is of unknown age: when it can go, if it stays unused.'),
     idle: schemas/* number */.aig()
         .nullable()
         .describe('Milliseconds since its last use; null where nothing tells.'),
@@ -37449,6 +37524,7 @@ function freedInAll({ inventory, sizes, removal }) {
 function common(item) {
     const { kind, id, name, references, volume, decision, age } = item;
     const heldBy = inputThatHolds(kind, decision);
+    const { eligibleFrom } = { eligibleFrom: undefined, ...decision };
     return {
         kind,
         id,
@@ -37459,6 +37535,9 @@ function common(item) {
         reason: decision.reason,
         detail: decision.detail,
         ...(heldBy !== undefined && { heldBy }),
+        ...(eligibleFrom !== undefined && {
+            eligibleFrom: new Date(eligibleFrom).toISOString()
+        }),
         idle: age === 'unknown' ? null : age.idle
     };
 }
@@ -37893,7 +37972,7 @@ async function cleanUp(step, looked, { policy, problems }) {
     if (options.stateDir !== '' && facts.size > 0)
         await writeFacts(options.stateDir, looked.key, facts);
     if (options.stateDir !== '')
-        await forget(options.stateDir, looked.key, inventory, removal);
+        await forget(options.stateDir, looked, inventory, removal);
     const { engine } = looked;
     const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
     const disk = { before: looked.disk, after };
@@ -37975,28 +38054,31 @@ async function look({ docker, options, world, leave }) {
 async function remember(listed, key, stateDir, log) {
     if (stateDir === '')
         return listed;
-    const { entries, problem } = await readLedger(stateDir, key);
+    const { now } = listed.engine;
+    const { entries, problem } = await readLedger(stateDir, key, now);
     const ledger = entries && entriesThatHold(entries, listed.volumes);
     const inventory = { ...listed, ledger, remembers: true };
-    const failure = await writeLedger(stateDir, key, updateLedger(inventory));
+    const updated = updateLedger(inventory);
+    const failure = await writeLedger(stateDir, key, updated, now);
     for (const why of [problem, failure])
         if (why !== undefined)
             log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}. What nothing else dates may stay longer for that.`);
     return { ...inventory, remembers: failure === undefined };
 }
 /** Takes what has gone out of the ledger: should it come back, it is not what was known. */
-async function forget(stateDir, key, inventory, removal) {
+async function forget(stateDir, { key, lookedAt }, inventory, removal) {
     const gone = new Set(removal?.results
         .filter(({ outcome }) => outcome === 'removed' || outcome === 'gone')
         .flatMap(({ item }) => [item.id, item.volume]));
     if (gone.size === 0 && inventory.remembers)
         return;
+    const now = inventory.engine.now + Date.now() - lookedAt;
     // Anew, as another run may have written meanwhile; and where it could not be written, there may be room now.
     const { entries = updateLedger(inventory) } = inventory.remembers
-        ? await readLedger(stateDir, key)
+        ? await readLedger(stateDir, key, now)
         : {};
     const left = entries.filter(({ id }) => !gone.has(id));
-    await writeLedger(stateDir, key, left);
+    await writeLedger(stateDir, key, left, now);
 }
 /** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */
 async function ask({ policy, options, deadline, world }, inventory) {
@@ -43740,6 +43822,7 @@ function noPermission(words) {
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   a3: () => (/* binding */ formatDuration),
+  Yi: () => (/* binding */ formatMinute),
   Xq: () => (/* binding */ formatSize),
   rP: () => (/* binding */ longestDuration),
   E9: () => (/* binding */ parseDuration),
@@ -44131,6 +44214,10 @@ function parseSize(text) {
         return undefined;
     const bytes = Math.round(Number(number) * factor);
     return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+/** A moment for people: `2026-01-31 12:40 UTC`. */
+function formatMinute(instant) {
+    return `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 /** Bytes for people, in decimal units as Docker prints them: `12.4 GB`. */
 function formatSize(bytes) {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { LedgerEntry } from './policy/inventory.ts'
+import { entriesUntil } from './policy/ledger.ts'
 import {
   readStateFile,
   stateFile,
@@ -26,18 +27,19 @@ export function ledgerFile(folder: string, key: EngineKey): string {
 }
 
 /**
- * What earlier runs have seen on an engine; undefined where there was none. A file that is broken, of another version
- * or of another engine is a problem to be told, and counts as none.
+ * What earlier runs have seen on an engine, whose clock says `now`; undefined where there was none. A file that is
+ * broken, of another version or of another engine is a problem to be told, and counts as none.
  */
 export async function readLedger(
   folder: string,
-  key: EngineKey
+  key: EngineKey,
+  now: number
 ): Promise<{ entries: LedgerEntry[] | undefined; problem?: string }> {
   const file = ledgerFile(folder, key)
   const { content, problem } = await readStateFile(file, ledgerSchema)
   if (problem !== undefined) return { entries: undefined, problem }
   if (content === undefined || ledgerFile(folder, content.engine) === file)
-    return { entries: content?.entries }
+    return { entries: content && entriesUntil(content.entries, now) }
   return {
     entries: undefined,
     problem: `${file} is the ledger of another engine`
@@ -51,9 +53,10 @@ export async function readLedger(
 export async function writeLedger(
   folder: string,
   key: EngineKey,
-  entries: readonly LedgerEntry[]
+  entries: readonly LedgerEntry[],
+  now: number
 ): Promise<string | undefined> {
-  const { entries: others } = await readLedger(folder, key)
+  const { entries: others } = await readLedger(folder, key, now)
   const known = new Map(others?.map((entry) => [entry.id, entry]))
   const merged = entries.map((entry) => {
     const other = known.get(entry.id) ?? entry

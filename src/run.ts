@@ -222,7 +222,7 @@ async function cleanUp(
   if (options.stateDir !== '' && facts.size > 0)
     await writeFacts(options.stateDir, looked.key, facts)
   if (options.stateDir !== '')
-    await forget(options.stateDir, looked.key, inventory, removal)
+    await forget(options.stateDir, looked, inventory, removal)
   const { engine } = looked
   const after = looked.disk && (await readDisk(engine, looked.context.endpoint))
   const disk = { before: looked.disk, after }
@@ -335,10 +335,12 @@ async function remember(
   log: Log
 ): Promise<Inventory> {
   if (stateDir === '') return listed
-  const { entries, problem } = await readLedger(stateDir, key)
+  const { now } = listed.engine
+  const { entries, problem } = await readLedger(stateDir, key, now)
   const ledger = entries && entriesThatHold(entries, listed.volumes)
   const inventory = { ...listed, ledger, remembers: true }
-  const failure = await writeLedger(stateDir, key, updateLedger(inventory))
+  const updated = updateLedger(inventory)
+  const failure = await writeLedger(stateDir, key, updated, now)
   for (const why of [problem, failure])
     if (why !== undefined)
       log.warning(
@@ -350,7 +352,7 @@ async function remember(
 /** Takes what has gone out of the ledger: should it come back, it is not what was known. */
 async function forget(
   stateDir: string,
-  key: EngineKey,
+  { key, lookedAt }: Looked,
   inventory: Inventory,
   removal: Removal | undefined
 ): Promise<void> {
@@ -360,12 +362,13 @@ async function forget(
       .flatMap(({ item }) => [item.id, item.volume])
   )
   if (gone.size === 0 && inventory.remembers) return
+  const now = inventory.engine.now + Date.now() - lookedAt
   // Anew, as another run may have written meanwhile; and where it could not be written, there may be room now.
   const { entries = updateLedger(inventory) } = inventory.remembers
-    ? await readLedger(stateDir, key)
+    ? await readLedger(stateDir, key, now)
     : {}
   const left = entries.filter(({ id }) => !gone.has(id))
-  await writeLedger(stateDir, key, left)
+  await writeLedger(stateDir, key, left, now)
 }
 
 /** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */

@@ -94,6 +94,11 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
+/** A moment for people: `2026-01-31 12:40 UTC`. */
+export function formatMinute(instant: number): string {
+  return `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
 /** Bytes for people, in decimal units as Docker prints them: `12.4 GB`. */
 export function formatSize(bytes: number): string {
   return prettyBytes(bytes)

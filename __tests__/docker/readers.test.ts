@@ -14,7 +14,7 @@ import {
   measureVolumes
 } from '../../src/docker/sizes.ts'
 import type { ImageFacts } from '../../src/imageFacts.ts'
-import { plausible } from '../../src/policy/age.ts'
+import { happened } from '../../src/policy/age.ts'
 import type { Image } from '../../src/policy/inventory.ts'
 import { parseSize, parseTime } from '../../src/units.ts'
 import { commandOf, recordings, replay, type Json } from './replay.ts'
@@ -288,7 +288,8 @@ function honest(printed: (command: string) => string, changed: string) {
       now: time(info, 'SystemTime') ?? 0,
       rootDir: text(info, 'DockerRootDir'),
       kernel: text(info, 'KernelVersion'),
-      takesParents: false
+      takesParents: false,
+      logsBuilds: true
     },
     containers: sorted(containers),
     images,
@@ -481,7 +482,7 @@ test.each([
     const known = images.map((image) => ({ ...image, remembered: true }))
     const facts = (all: Image[]) =>
       new Map(all.map((image) => [image.id, { image }]))
-    const isDated = ({ createdAt }: Image) => plausible(createdAt) !== undefined
+    const isDated = ({ createdAt }: Image) => happened(createdAt) !== undefined
     const dated = known.filter(isDated)
     const undated = known.filter((image) => !isDated(image))
     expect([dated.length, undated.length]).toEqual([3, 1])

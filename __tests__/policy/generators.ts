@@ -269,7 +269,8 @@ export const inventories: fc.Arbitrary<Inventory> = fc.record({
     now: fc.constant(now),
     rootDir: fc.constant('/var/lib/docker'),
     kernel: fc.constant('6'),
-    takesParents: fc.boolean()
+    takesParents: fc.boolean(),
+    logsBuilds: fc.boolean()
   }),
   containers,
   images,

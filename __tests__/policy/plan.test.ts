@@ -7,7 +7,7 @@ import {
   referenceMatcher
 } from '../../src/policy/match.ts'
 import { makePlan, type Kind, type Plan } from '../../src/policy/plan.ts'
-import { policy } from '../builders.ts'
+import { minute, policy } from '../builders.ts'
 import {
   inventories,
   jobScopes,
@@ -45,8 +45,12 @@ const isBuilder = (name: string) => name.startsWith('buildx_buildkit_')
 const isState = (name: string) => isBuilder(name) && name.endsWith('_state')
 
 /** A date that is one: not Docker's "never", nor that of a reproducible build. */
+const firstDay = Date.UTC(1980, 0, 2, 23, 59, 59)
+
 function real(instant: number | undefined): number | undefined {
-  return instant !== undefined && instant > Date.UTC(1980, 0, 2, 23, 59, 59)
+  return instant !== undefined &&
+    instant > firstDay &&
+    instant <= now + 5 * minute
     ? instant
     : undefined
 }
@@ -257,11 +261,17 @@ test('nothing goes of which a date shows that it was in use since until, nor any
       }
       for (const { id, createdAt } of networks) dates.set(id, [createdAt])
       for (const { name, createdAt } of volumes) dates.set(name, [createdAt])
-      for (const { id, createdAt, taggedAt, pulled } of images)
+      const parents = new Set(images.map(({ parent }) => parent))
+      for (const one of images) {
+        const { id, references, parent, createdAt, taggedAt, pulled } = one
+        const onTheWay = references.length === 0 && (parent ?? parents.has(id))
+        // A tag that is dated ahead was made here, too.
+        const builtHere = !pulled && ((taggedAt ?? 0) > firstDay || onTheWay)
         dates.set(
           id,
-          byUse ? [pulled ? undefined : createdAt, taggedAt] : [createdAt]
+          byUse ? [builtHere ? createdAt : undefined, taggedAt] : [createdAt]
         )
+      }
       for (const { networks: on, volumes: mounted, finishedAt } of byUse
         ? containers
         : [])

@@ -38,7 +38,7 @@ test.each([
   ],
   [
     'a date of a reproducible build, which is none',
-    { createdAt: Date.UTC(1980, 0, 1) },
+    { createdAt: Date.UTC(1980, 0, 1), taggedAt: undefined },
     'unknown-age'
   ],
   [
@@ -51,7 +51,15 @@ test.each([
     { createdAt: ago(60 * day), taggedAt: ago(2 * day), pulled: true },
     'dangling'
   ],
-  ['a date that is yet to come', { createdAt: now + day }, 'recent']
+  ['a date that is yet to come', { createdAt: now + day }, 'dangling'],
+  ['a tag that is yet to come', { taggedAt: now + day }, 'unknown-age'],
+  ['a tag a little ahead', { taggedAt: now + 5 * minute }, 'recent'],
+  ['a load at an unknown time', { taggedAt: undefined }, 'unknown-age'],
+  [
+    'a step of the classic builder',
+    { taggedAt: undefined, parent: 'base' },
+    'dangling'
+  ]
 ])('the age of an image by %s', (_, dates, reason) => {
   expect(decisionOf('i', { images: [image('i', dates)] })?.reason).toBe(reason)
 })
@@ -644,7 +652,7 @@ test('a container without an end has been idle for nobody knows how long', () =>
   const started = { startedAt: ago(2 * day), finishedAt: undefined }
   const none = {
     reason: 'unknown-age',
-    detail: 'nothing tells how long it has been idle'
+    detail: 'last use unknown'
   }
   expect(of(started)).toMatchObject(none)
   // The end is that of an earlier time.
@@ -691,12 +699,12 @@ test('what a ledger has seen counts: use, arrival, and for what nothing else tel
     reason: 'recent',
     detail: 'seen in use 60 s ago'
   })
-  expect(of({ since: ago(minute), arrived: true })).toMatchObject({
+  const arrived = { since: ago(minute), arrived: true }
+  expect(of(arrived, { taggedAt: undefined })).toMatchObject({
     reason: 'recent',
     detail: 'first seen 60 s ago'
   })
   // The engine tells when that was.
-  const arrived = { since: ago(minute), arrived: true }
   expect(of(arrived, { taggedAt: ago(day) })).toMatchObject(removed)
   // It was there at the first look already: nobody knows since when.
   expect(of({ since: ago(minute) })).toMatchObject({
@@ -750,7 +758,8 @@ test('what a ledger has not seen came since it was written, if its tag has no da
   const of = (parts: object, ledger: [] | undefined = []) =>
     decisionOf('i', { images: [image('i', parts)], ledger })
   const references = ['app:1']
-  expect(of({ references })).toMatchObject({
+  const undated = { references, taggedAt: undefined }
+  expect(of(undated)).toMatchObject({
     reason: 'recent',
     detail: 'first seen 0 s ago'
   })
@@ -759,6 +768,68 @@ test('what a ledger has not seen came since it was written, if its tag has no da
   expect(
     decisionOf('i', { images: [image('i', { references })] })
   ).toMatchObject(removed)
+})
+
+test('a date to come takes no place among the newest, and does not keep an image', () => {
+  const images = [
+    image('1', { references: ['app:1'], createdAt: now + 365 * day }),
+    image('2', { references: ['app:2'], createdAt: ago(2 * day) }),
+    image('3', { references: ['app:3'], createdAt: ago(3 * day) })
+  ]
+  const of = (keepLast: number) =>
+    images.map(({ id }) => decisionOf(id, { images }, { keepLast })?.reason)
+  expect(of(1)).toEqual(['expired', 'keep-last', 'expired'])
+  expect(of(0)).toEqual(['expired', 'expired', 'expired'])
+})
+
+test('what was dated before the engine’s clock was set back is of unknown age, until earlier runs have watched it', () => {
+  const seen = (id: string) => ({ id, since: ago(2 * day), arrived: false })
+  const of = (ahead: number) => {
+    const dates = { createdAt: now + ahead }
+    const held = {
+      containers: [
+        container('ran', { ...dates, finishedAt: now + ahead }),
+        container('made', { ...dates, state: 'created' }),
+        container('ended', { finishedAt: now + ahead })
+      ],
+      networks: [network('n', dates)],
+      volumes: [volume('a'.repeat(64), dates), volume('named', dates)],
+      images: [image('i', { taggedAt: now + ahead })],
+      ledger: ['n', 'i', 'a'.repeat(64), 'named'].map(seen)
+    }
+    const watched = ['n', 'a'.repeat(64), 'named', 'i']
+    return ['ran', 'made', 'ended', ...watched].map(
+      (id) => decisionOf(id, held)?.reason
+    )
+  }
+  expect(new Set(of(hour))).toEqual(new Set(['unknown-age']))
+  const [ran, made, ended, ...watched] = of(2 * day)
+  expect([ran, made, ended]).toEqual(Array(3).fill('unknown-age'))
+  expect(watched).toEqual(['expired', 'expired', 'expired', 'dangling'])
+})
+
+test('an event that is yet to come is no sign of an age, nor of when the log began', () => {
+  const event = { type: 'image', action: 'load', image: '' }
+  const of = (at: number, parts: object = {}) =>
+    decisionOf('i', {
+      images: [image('i', { references: ['app:1'], ...parts })],
+      events: [{ ...event, id: 'i', at }]
+    })?.reason
+  expect(of(now + 2 * day)).toBe('unknown-age')
+  const other = { taggedAt: undefined, references: ['web:1'] }
+  expect(of(now + 2 * day, other)).toBe('unknown-age')
+})
+
+test('where no build is in the log, a tag without a date may be of a build a moment ago', () => {
+  const images = [image('i', { references: ['app:1'], taggedAt: undefined })]
+  const event = { type: 'plugin', action: 'enable', id: 'x', image: '' }
+  const events = [{ ...event, at: ago(2 * day) }]
+  const of = (logsBuilds: boolean) => {
+    const engine = { ...inventory().engine, logsBuilds }
+    return decisionOf('i', { engine, images, events })?.reason
+  }
+  expect(of(true)).toBe('expired')
+  expect(of(false)).toBe('unknown-age')
 })
 
 test('an event log that does not go back far enough takes nothing from what an earlier run saw', () => {

@@ -80,7 +80,8 @@ export async function lookAtEngine(
     now: info.SystemTime ?? Date.now(),
     rootDir: info.DockerRootDir,
     kernel: info.KernelVersion,
-    takesParents: podman && takesParents(version)
+    takesParents: podman && takesParents(version),
+    logsBuilds: !podman && Number.parseInt(version, 10) >= 23
   }
 }
 
@@ -329,7 +330,7 @@ async function listImages(
   )
   const known = [...listed].flatMap(([id, lines]) => {
     const image = remembersImages ? facts.get(id)?.image : undefined
-    const dated = plausible(image?.createdAt) !== undefined
+    const dated = plausible(image?.createdAt, engine.now) !== undefined
     return image && dated && isListed(image, lines, engine) ? [image] : []
   })
   const ids = new Set(known.map(({ id }) => id))
@@ -485,6 +486,7 @@ function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {
   const tags = raw.RepoTags.filter(real)
   const digests = raw.RepoDigests.filter(real)
   const { digestsAreFromRegistries } = traitsOf(engine)
+  const tagged = raw.Metadata?.LastTagTime
   const podman = engine.kind === 'podman'
   const references = podman
     ? podmanReferences(tags, digests)
@@ -499,7 +501,8 @@ function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {
     aliases: podman ? podmanAliases(references) : [],
     parent: imageId(raw.Parent) || undefined,
     createdAt: raw.Created,
-    taggedAt: raw.Metadata?.LastTagTime,
+    // With SOURCE_DATE_EPOCH, BuildKit writes the date of the build there, too, on the containerd store.
+    taggedAt: tagged === raw.Created ? undefined : tagged,
     labels: raw.Config?.Labels ?? {},
     bytes: raw.Size,
     layers: raw.RootFS?.Layers ?? [],

@@ -1,4 +1,4 @@
-import { formatDuration } from '../units.ts'
+import { formatDuration, formatMinute } from '../units.ts'
 import { keep, type Decision } from './decision.ts'
 import { untilDuration, type Policy } from './policy.ts'
 
@@ -11,16 +11,32 @@ export type Age = { idle: number; of: string } | 'unknown'
 /** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
 const earliestPlausible = Date.UTC(1980, 0, 3)
 
+/** Clocks of builders and engines differ by less. */
+const tolerance = 5 * 60_000
+
 /** Docker writes year 1 for "never", and build tools years that mean "none". */
-export function plausible(instant: number | undefined): number | undefined {
+export function happened(instant: number | undefined): number | undefined {
   return instant !== undefined && instant >= earliestPlausible
     ? instant
     : undefined
 }
 
+/** The instant, where it is a date at all: neither "none" nor later than the engine's clock. */
+export function plausible(
+  instant: number | undefined,
+  now: number
+): number | undefined {
+  return isAhead(instant, now) ? undefined : happened(instant)
+}
+
+function isAhead(instant: number | undefined, now: number): boolean {
+  return instant !== undefined && instant > now + tolerance
+}
+
 /**
  * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
- * `age-from: created` by Docker's own rule, the date of its making alone.
+ * `age-from: created` by Docker's own rule, the date of its making alone. Unknown where a date lies ahead: the
+ * engine's clock was set back, and nobody knows how long ago that use was.
  */
 export function ageOf(
   createdAt: number | undefined,
@@ -29,15 +45,40 @@ export function ageOf(
 ): Age {
   const created = { at: createdAt, of: 'created' }
   const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence]
+  if (all.some(({ at }) => isAhead(at, now))) return 'unknown'
   let latest: { at: number; of: string } | undefined
   for (const { at, of } of all) {
-    const instant = plausible(at)
+    const instant = happened(at)
     if (instant !== undefined && (latest === undefined || instant > latest.at))
       latest = { at: instant, of }
   }
   return latest === undefined
     ? 'unknown'
     : { idle: Math.max(now - latest.at, 0), of: latest.of }
+}
+
+const day = 86_400_000
+
+/**
+ * The age of something, or where nothing tells it, how long earlier runs have watched it without seeing a use, once
+ * that is `until`. Not where a use is dated within the next day: it may have been a moment ago.
+ */
+export function ageOrWatch(
+  createdAt: number | undefined,
+  evidence: readonly Evidence[],
+  watchedSince: number | undefined,
+  context: { policy: Policy; now: number }
+): Age {
+  const { policy, now } = context
+  const age = ageOf(createdAt, evidence, context)
+  const dates = [createdAt, ...evidence.map(({ at }) => at)]
+  const soon = dates.some((at = 0) => isAhead(at, now) && at <= now + day)
+  if (age !== 'unknown' || policy.ageFrom === 'created' || soon) return age
+  const past = dates.map((at) => plausible(at, now) ?? 0)
+  const idle = now - Math.max(watchedSince ?? now, ...past)
+  return idle > 0 && idle >= untilDuration(policy, now)
+    ? { idle, of: 'first seen' }
+    : age
 }
 
 /** What the end of containers shows of the networks and volumes that they used. */
@@ -82,13 +123,10 @@ export function keepForAge(
           'it has no date, and age-from: created counts nothing else',
           'age-from'
         )
-      : keep(
-          'unknown-age',
-          `nothing tells how long it has been idle${whenKnown(watchedSince ?? now, context)}`
-        )
+      : keepUntilWatched('last use unknown', watchedSince ?? now, context)
   if (age.idle < until) return keep('recent', describeAge(age))
   if (policy.scope.kind !== 'engine') return undefined
-  if (createdAt !== undefined && now - createdAt < firstMinutes)
+  if (now - (plausible(createdAt, now) ?? 0) < firstMinutes)
     return keep(
       'recent',
       'not yet 10 min old: its first use may be about to come'
@@ -102,15 +140,19 @@ type AgeContext = {
   evidence: { remembers: boolean }
 }
 
-/** When something that is watched since an instant may go, if a later run will know of that, and the day comes. */
-export function whenKnown(
+/** Keeps what has been watched since an instant: it can go once that is long enough ago, if a later run will know. */
+export function keepUntilWatched(
+  why: string,
   since: number,
   { policy, now, evidence }: AgeContext
-): string {
-  if (!evidence.remembers) return ''
+): Decision {
+  if (!evidence.remembers) return keep('unknown-age', why)
   if ('time' in policy.until)
-    return '; with a date for until, what is first seen after it never goes'
-  const instant = since + untilDuration(policy, now)
-  const day = new Date(instant).toISOString().slice(0, 16).replace('T', ' ')
-  return `; if it stays unused, it can go from ${day} UTC on`
+    return keep(
+      'unknown-age',
+      `${why}; with a date for until, what is first seen after it never goes`
+    )
+  const eligibleFrom = since + untilDuration(policy, now)
+  const detail = `${why}; if it stays unused, it can go from ${formatMinute(eligibleFrom)} on`
+  return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom }
 }

@@ -1,4 +1,4 @@
-import { ageOf, describeAge, keepForAge, plausible, type Age } from './age.ts'
+import { ageOf, describeAge, happened, keepForAge, type Age } from './age.ts'
 import type { Context } from './context.ts'
 import {
   keep,
@@ -81,7 +81,7 @@ export function decideBuilder(
   context: Context
 ): Decided {
   const running = container.state === 'running'
-  const started = plausible(container.startedAt) !== undefined
+  const started = happened(container.startedAt) !== undefined
   const age = ageOfBuilder(container, context)
   const decision =
     onlyKeep(context.scope.builder()) ??

@@ -1,5 +1,5 @@
 import { decideBuilder, type Builder } from './builders.ts'
-import { ageOf, describeAge, keepForAge, plausible } from './age.ts'
+import { ageOf, describeAge, happened, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import {
   keep,
@@ -65,7 +65,7 @@ function decide(container: Container, context: Context): Decided {
     hasNoEnd(container) && !stop && context.policy.ageFrom === 'last-used'
       ? 'unknown'
       : ageOf(container.createdAt, evidence, context)
-  const started = plausible(container.startedAt) !== undefined
+  const started = happened(container.startedAt) !== undefined
   // No ledger has containers.
   const forgetful = { ...context, evidence: { remembers: false } }
   const recent = keepForAge(age, forgetful, started ? {} : container)
@@ -87,9 +87,9 @@ function decide(container: Container, context: Context): Decided {
 
 /** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
 function hasNoEnd({ startedAt, finishedAt }: Container): boolean {
-  const started = plausible(startedAt)
+  const started = happened(startedAt)
   // Docker 20.10 may date an end a moment before the start.
-  return started !== undefined && (plausible(finishedAt) ?? 0) + 1_000 < started
+  return started !== undefined && (happened(finishedAt) ?? 0) + 1_000 < started
 }
 
 /** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */

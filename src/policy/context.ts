@@ -16,6 +16,8 @@ export type Context = {
   engine: Engine
   scope: ScopeRules
   evidence: EvidenceIndex
+  /** The IDs of images that others were built on. */
+  parents: ReadonlySet<string | undefined>
   /** Says which protected label is among these, or undefined. */
   protectedBy: (labels: Labels) => string | undefined
   /** Says which glob protects one of the references, or undefined. */
@@ -37,6 +39,7 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
     engine: inventory.engine,
     scope: rulesOf(policy.scope, inventory),
     evidence: indexEvidence(inventory),
+    parents: new Set(inventory.images.map(({ parent }) => parent)),
     protectedBy: (present) => {
       const found = labels.find(({ matches }) => matches(present))
       return found && `has the protected label ${found.text}`

@@ -36,6 +36,8 @@ export type Decision =
       detail: string
       /** The input that holds it, where it is another than the reason says; null where none does. */
       input?: OtherInput
+      /** When it can go, if it stays unused until then. */
+      eligibleFrom?: number
     }
   | {
       action: 'remove'

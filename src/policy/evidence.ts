@@ -1,4 +1,4 @@
-import { plausible, type Evidence } from './age.ts'
+import { happened, plausible, type Evidence } from './age.ts'
 import { isBuilder } from './builders.ts'
 import type { EngineEvent, Image, Inventory } from './inventory.ts'
 import { parseReference, repositoryOf } from './match.ts'
@@ -56,7 +56,7 @@ export function indexEvidence(inventory: Inventory): EvidenceIndex {
     of: (id, date) => {
       const { since, arrived, usedAt } = entries.get(id) ?? {}
       // Of what was there at the first look, nobody knows since when.
-      const came = arrived && plausible(date) === undefined ? since : undefined
+      const came = arrived && happened(date) === undefined ? since : undefined
       return [
         ...inLog(id),
         { at: usedAt, of: 'seen in use' },
@@ -67,7 +67,10 @@ export function indexEvidence(inventory: Inventory): EvidenceIndex {
     logBegan:
       engine.kind === 'podman'
         ? undefined
-        : plausible(times.reduce((a, b) => Math.min(a, b), Infinity)),
+        : plausible(
+            times.reduce((a, b) => Math.min(a, b), Infinity),
+            engine.now
+          ),
     isNamed: (repository) => named.has(repository),
     watchedSince: (id) => entries.get(id)?.since,
     isNew: (id) => ledger !== undefined && !entries.has(id),

@@ -1,6 +1,7 @@
 import {
-  ageOf,
+  ageOrWatch,
   describeAge,
+  happened,
   keepForAge,
   plausible,
   type Age,
@@ -57,7 +58,7 @@ function decide(
     keepAnyway(image, staying, context) ??
     keepForRunner(
       isRunnerImage(image),
-      image.pulled ? undefined : image.createdAt,
+      cameAt(image, context),
       evidenceOf(image, context),
       context
     ) ??
@@ -66,39 +67,58 @@ function decide(
 }
 
 /**
- * The age of an image. What came from a registry was built elsewhere, long before it came here perhaps: its `Created`
- * is no evidence of anything on this engine. Where nothing else is known, it counts from when an earlier run saw it, or
- * from the beginning of the event log, if either goes back far enough: that it was here by then is no sign of use then.
+ * The age of an image. Where nothing else is known, it counts from when an earlier run saw it, or from the beginning of
+ * the event log, if either goes back far enough: that it was here by then is no sign of use then.
  */
 function ageOfImage(image: Image, context: Context): Age {
-  const { policy, now } = context
-  const docker = policy.ageFrom === 'created'
-  const createdAt = image.pulled && !docker ? undefined : image.createdAt
-  const age = ageOf(createdAt, evidenceOf(image, context), context)
-  if (age !== 'unknown' || docker) return age
-  // Nothing tells when it came, but that it was here by then, and what has not been seen since.
-  const { logBegan = now, isNamed, watchedSince, isNew } = context.evidence
+  const { policy, now, evidence } = context
+  const byDate = policy.ageFrom === 'created'
+  const createdAt = byDate
+    ? plausible(image.createdAt, now)
+    : cameAt(image, context)
+  const watchedSince = evidence.watchedSince(image.id)
+  const known = evidenceOf(image, context)
+  const age = ageOrWatch(createdAt, known, watchedSince, context)
+  const { logBegan } = evidence
+  if (byDate || logBegan === undefined || !isSilent(image, context)) return age
+  const idle = now - logBegan
+  const longer =
+    age === 'unknown' || (age.of === 'first seen' && age.idle < idle)
+  return longer && idle > 0 && idle >= untilDuration(policy, now)
+    ? { idle, of: 'in no event of the log, which began' }
+    : age
+}
+
+/** Whether an image would be in the engine's log, had it come since that began. */
+function isSilent(image: Image, { engine, evidence }: Context): boolean {
   // A pull is in the log by its tag: that of an image which has lost one tells of the one that has it now.
   const names = [...image.references, ...image.digests].map(repositoryOf)
-  const silent = image.references.some(isTag) && !names.some(isNamed)
-  const log = {
-    idle: now - logBegan,
-    of: 'in no event of the log, which began'
-  }
-  const since = watchedSince(image.id) ?? now
-  const watched = { idle: Math.max(now - since, 0), of: 'first seen' }
-  const known = silent && !isNew(image.id) ? [log, watched] : [watched]
-  const [longest = watched] = known.toSorted((a, b) => b.idle - a.idle)
-  const enough = longest.idle > 0 && longest.idle >= untilDuration(policy, now)
-  return enough ? longest : age
+  return (
+    image.references.some(isTag) &&
+    (image.pulled || engine.logsBuilds) &&
+    !names.some(evidence.isNamed) &&
+    !evidence.isNew(image.id)
+  )
+}
+
+/**
+ * When an image came to this engine, where its `Created` says so. It does not where a registry has the image, or where
+ * nothing dates its tags: it was pulled or loaded, or 20.10 built it with BuildKit, perhaps from its cache. The classic
+ * builder dates what it makes on the way to a tag.
+ */
+function cameAt(image: Image, { now, parents }: Context): number | undefined {
+  const { id, references, parent, pulled, taggedAt, createdAt } = image
+  const onTheWay =
+    references.length === 0 && (parent !== undefined || parents.has(id))
+  const here = !pulled && (happened(taggedAt) !== undefined || onTheWay)
+  return here ? plausible(createdAt, now) : undefined
 }
 
 function evidenceOf(
   { id, references, taggedAt, pulled }: Image,
   { evidence, now }: Context
 ): Evidence[] {
-  // A tag without a date was loaded, or 20.10 built it with BuildKit: its `Created` may be from long before it came.
-  const dateless = references.length > 0 && plausible(taggedAt) === undefined
+  const dateless = references.length > 0 && happened(taggedAt) === undefined
   const arrived = dateless && !pulled && evidence.isNew(id)
   return [
     { at: taggedAt, of: 'tagged' },
@@ -180,7 +200,8 @@ function newestByRepository(
       const { id, references, createdAt, taggedAt } = image
       const age = ageOfImage(image, context)
       const arrival = age === 'unknown' ? 0 : now - age.idle
-      const date = plausible(createdAt) ?? plausible(taggedAt) ?? arrival
+      const date =
+        plausible(createdAt, now) ?? plausible(taggedAt, now) ?? arrival
       const names = new Set(references.map(repositoryOf))
       return { id, names, arrival, date, counts: anyAge || age !== 'unknown' }
     })

@@ -33,6 +33,8 @@ export type Engine = {
   kernel: string
   /** It takes untagged parents along with an image, whatever it was told. */
   takesParents: boolean
+  /** A build of a tag is in its event log: before Docker 23, one by BuildKit is not. */
+  logsBuilds: boolean
 }
 
 export type Container = {

@@ -3,6 +3,20 @@ import type { Inventory, LedgerEntry, Volume } from './inventory.ts'
 import { isRunning, needsOf, usersOfNetwork, usersOfVolume } from './needs.ts'
 import { usesInLog } from './evidence.ts'
 
+/** Entries as they can be: the engine's clock may have been set back since they were written. */
+export function entriesUntil(
+  entries: readonly LedgerEntry[],
+  now: number
+): LedgerEntry[] {
+  return entries.map((entry) => ({
+    ...entry,
+    since: plausible(entry.since, now) ?? now,
+    ...(entry.usedAt !== undefined && {
+      usedAt: plausible(entry.usedAt, now) ?? now
+    })
+  }))
+}
+
 /** The entries of what is there: a volume that was made anew under its old name is another one. */
 export function entriesThatHold(
   entries: readonly LedgerEntry[],
@@ -38,9 +52,9 @@ export function updateLedger(inventory: Inventory): LedgerEntry[] {
     const times = [
       entry?.usedAt,
       ...users.map((user) =>
-        isRunning(user) ? engine.now : plausible(user.finishedAt)
+        isRunning(user) ? engine.now : plausible(user.finishedAt, engine.now)
       ),
-      ...uses(id).map(({ at }) => at)
+      ...uses(id).map(({ at }) => plausible(at, engine.now))
     ].filter((at) => at !== undefined)
     return {
       id,

@@ -1,5 +1,5 @@
 import { formatDuration } from '../units.ts'
-import { plausible } from './age.ts'
+import { happened, plausible } from './age.ts'
 import { namesOf } from './context.ts'
 import type { Container, Image, Network, Volume } from './inventory.ts'
 import { parseReference } from './match.ts'
@@ -150,7 +150,7 @@ export function usersOfNetwork(network: Network, needs: Needs): Container[] {
   const typed = [...needs.networks]
     .filter(([key]) => /^[0-9a-f]{4,}$/.test(key) && network.id.startsWith(key))
     .flatMap(([, users]) => users)
-    .filter(({ startedAt }) => plausible(startedAt) === undefined)
+    .filter(({ startedAt }) => happened(startedAt) === undefined)
   return [
     ...new Set([
       ...(needs.networks.get(network.id) ?? []),
@@ -189,7 +189,7 @@ export function describeUsers(
 }
 
 function describeState(container: Container, now: number): string {
-  const finished = plausible(container.finishedAt)
+  const finished = plausible(container.finishedAt, now)
   if (container.state === 'created') return 'never started'
   if (container.state !== 'exited' || finished === undefined)
     return container.state

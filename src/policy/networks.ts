@@ -1,4 +1,4 @@
-import { ageOf, describeAge, endsOf, keepForAge } from './age.ts'
+import { ageOrWatch, describeAge, endsOf, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import {
   keep,
@@ -54,7 +54,8 @@ function decide(network: Network, needs: NeedsBoth, context: Context): Decided {
     ...endsOf(users),
     ...context.evidence.of(network.id, network.createdAt)
   ]
-  const age = ageOf(network.createdAt, evidence, context)
+  const watchedSince = context.evidence.watchedSince(network.id)
+  const age = ageOrWatch(network.createdAt, evidence, watchedSince, context)
   const scoped = context.scope.network(network, users)
   const decision =
     keepBuiltIn(network) ??
@@ -66,7 +67,7 @@ function decide(network: Network, needs: NeedsBoth, context: Context): Decided {
       evidence,
       context
     ) ??
-    keepForAge(age, context, network) ??
+    keepForAge(age, context, { ...network, watchedSince }) ??
     scoped ??
     remove('expired', describeAge(age))
   return { decision, age }

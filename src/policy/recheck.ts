@@ -155,9 +155,10 @@ function wasTaggedAgain(
   current: Image,
   now: number
 ): boolean {
-  return remembered
-    ? (current.taggedAt ?? 0) > now
-    : current.taggedAt !== taggedAt
+  return (
+    current.taggedAt !== taggedAt &&
+    (!remembered || (current.taggedAt ?? 0) > now)
+  )
 }
 
 /** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */

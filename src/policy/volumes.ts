@@ -1,4 +1,10 @@
-import { ageOf, describeAge, endsOf, keepForAge, whenKnown } from './age.ts'
+import {
+  ageOrWatch,
+  describeAge,
+  endsOf,
+  keepForAge,
+  keepUntilWatched
+} from './age.ts'
 import type { Context } from './context.ts'
 import {
   keep,
@@ -38,13 +44,14 @@ function decide(
     ...endsOf(usersOfVolume(volume, all)),
     ...context.evidence.of(volume.name, volume.createdAt)
   ]
-  const age = ageOf(volume.createdAt, evidence, context)
+  const watchedSince = context.evidence.watchedSince(volume.name)
+  const age = ageOrWatch(volume.createdAt, evidence, watchedSince, context)
   const scoped = context.scope.volume(volume, usersOfVolume(volume, all))
   const decision =
     onlyKeep(scoped) ??
     keepAnyway(volume, staying, context) ??
     guard(volume, context) ??
-    keepForAge(age, context, volume) ??
+    keepForAge(age, context, { ...volume, watchedSince }) ??
     scoped ??
     remove('expired', describeAge(age))
   return { decision, age }
@@ -109,9 +116,10 @@ export function keepUnwatched(
   const since = evidence.watchedSince(name) ?? now
   return now - since >= until
     ? undefined
-    : keep(
-        'unknown-age',
-        `${what} goes only after it was watched for until${whenKnown(since, context)}`
+    : keepUntilWatched(
+        `${what} goes only after it was watched for until`,
+        since,
+        context
       )
 }
 

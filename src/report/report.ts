@@ -75,6 +75,10 @@ const resourceSchema = z.object({
     .keyof()
     .optional()
     .describe('What stays: the input that holds it, where one does.'),
+  eligibleFrom: z.iso
+    .datetime()
+    .optional()
+    .describe('What is of unknown age: when it can go, if it stays unused.'),
   idle: z
     .number()
     .nullable()
@@ -263,6 +267,7 @@ function freedInAll({ inventory, sizes, removal }: ReportFacts): FreedBytes {
 function common(item: PlanItem) {
   const { kind, id, name, references, volume, decision, age } = item
   const heldBy = inputThatHolds(kind, decision)
+  const { eligibleFrom } = { eligibleFrom: undefined, ...decision }
   return {
     kind,
     id,
@@ -273,6 +278,9 @@ function common(item: PlanItem) {
     reason: decision.reason,
     detail: decision.detail,
     ...(heldBy !== undefined && { heldBy }),
+    ...(eligibleFrom !== undefined && {
+      eligibleFrom: new Date(eligibleFrom).toISOString()
+    }),
     idle: age === 'unknown' ? null : age.idle
   }
 }

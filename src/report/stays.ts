@@ -1,10 +1,10 @@
 import type { InputTexts } from '../inputs.ts'
-import { formatDuration, formatSize } from '../units.ts'
+import { formatDuration, formatMinute, formatSize } from '../units.ts'
 import { shownRows, whatCell, whyCell } from './cells.ts'
 import type { HeldBytes } from './held.ts'
 import { describeSum, figure, table } from './markdown.ts'
 import type { Report, Resource } from './report.ts'
-import { code } from './text.ts'
+import { code, count } from './text.ts'
 
 /** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
 export function renderStays(
@@ -32,10 +32,23 @@ export function renderStays(
   const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`
   return [
     `### ${title}\n\n${table(head, rows)}`,
+    describeEligible(kept),
     renderLargestKept(kept, dryRun)
   ]
     .filter(Boolean)
     .join('\n\n')
+}
+
+/** From when on what is of unknown age can go: a first run on an engine knows little. */
+function describeEligible(kept: readonly Resource[]): string {
+  const dates = kept
+    .flatMap(({ eligibleFrom = [] }) => eligibleFrom)
+    .map((date) => formatMinute(Date.parse(date)))
+    .sort()
+  const [first, last] = [dates[0], dates.at(-1)]
+  if (first === undefined) return ''
+  const all = first === last ? '' : `, the last of them from ${last}`
+  return `Last use unknown: ${count(dates.length, 'resource')}. If they stay unused, they can go from ${first} on${all}.`
 }
 
 function renderLargestKept(kept: readonly Resource[], dryRun: boolean): string {

@@ -1,11 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { execa } from 'execa'
 import { useEngine } from '../harness/engine.ts'
 import { useRegistry } from '../harness/registry.ts'
 import { resource } from '../harness/report.ts'
 import { changeFacts, listLedgers } from '../harness/state.ts'
-import { containerd, onlyOnDocker, podman } from '../harness/target.ts'
+import { containerd, onlyOnDocker, podman, root } from '../harness/target.ts'
 import {
   everything,
   imagesOfAnyDate,
@@ -90,6 +91,69 @@ test('what was just loaded, pulled or used stays, whatever its date; Docker’s 
   )
 })
 
+/** Every way in which an image comes to an engine, with a date of 2024 wherever one can be chosen. */
+const arrivals: Record<string, () => Promise<unknown>> = {
+  'pulled by its tag and by its digest': async () => {
+    const published = await publish([oldImage('tag'), oldImage('digest')])
+    await pull(published.map(({ tag, pinned }, at) => (at ? pinned : tag)))
+  },
+  loaded: () => load([oldImage('loaded')]),
+  'loaded without a tag': () => load([{ ...oldImage('bare'), references: [] }]),
+  imported: async () => {
+    const archive = join(folder(), 'root.tar')
+    await docker('create', '--name', 'source', '--network', 'none', 'busybox:1')
+    await docker('export', '--output', archive, 'source')
+    await docker('rm', 'source')
+    await docker('import', archive, 'imported:1')
+    await docker('import', archive)
+  },
+  'built by the classic builder': async () => {
+    const steps = 'FROM busybox:1\nLABEL classic=1\nLABEL classic=2\n'
+    await build(steps, { tag: 'classic:1' })
+    await build(`${steps}LABEL untagged=1\n`)
+  },
+  'built by BuildKit': async () => {
+    const args = ['--build-arg', 'SOURCE_DATE_EPOCH=1714564800']
+    const steps = 'FROM busybox:1\nLABEL buildkit=1\n'
+    await build(steps, { tag: 'buildkit:1', buildKit: true, args })
+    await build(`${steps}LABEL untagged=1\n`, { buildKit: true, args })
+  },
+  committed: async () => {
+    await create('changed', 'busybox:1')
+    await docker('commit', 'changed', 'committed:1')
+    await docker('commit', '--change', 'LABEL untagged=1', 'changed')
+    await docker('rm', 'changed')
+  },
+  'imported by another tool': async () => {
+    if (!containerd) return
+    const archive = join(folder(), 'other.tar')
+    await load([oldImage('other')])
+    await docker('save', '--output', archive, 'other:1')
+    await docker('image', 'rm', 'other:1')
+    const ctr = `${root ?? ''}/usr/bin/ctr`
+    const socket = join(engine.engine().folder, 'containerd.sock')
+    const import_ = ['--namespace', 'moby', 'images', 'import', archive]
+    await execa(ctr, ['--address', socket, ...import_])
+  }
+}
+
+test('whatever way an image came, it stays for until, also where nothing remembers it', async () => {
+  const before = await contents()
+  for (const arrive of Object.values(arrivals)) await arrive()
+  await overflowLog()
+  const after = await contents()
+
+  const until = { ...everything, until: '1h', 'state-dir': '' }
+  const done = await step(until)
+
+  const gone = done.report?.resources.filter(({ action }) => action !== 'keep')
+  expect(gone).toEqual([])
+  expect(await contents()).toEqual(after)
+  const last = await step({ ...until, until: '0s' })
+  expect(last.exitCode).toBe(0)
+  expect(await contents()).toEqual(before)
+})
+
 it('an untagged image that a build comes to again was built a moment ago', async () => {
   const again = () =>
     build('FROM busybox:1\nLABEL again=1\n', { buildKit: true })
@@ -103,7 +167,7 @@ it('an untagged image that a build comes to again was built a moment ago', async
   if (!containerd) expect(later).toBe(first)
   // Docker 20.10 and 26.1 do not tell.
   const silent = Number.parseInt(done.report?.engine.version ?? '') < 28
-  expect(resource(done, later).reason).toBe(silent ? 'dangling' : 'recent')
+  expect(resource(done, later).reason).toBe(silent ? 'unknown-age' : 'recent')
 })
 
 it('what was pulled before the event log began is known from an earlier run on, or to the containerd store', async () => {
@@ -159,7 +223,8 @@ async function expectMemory(remembering: typeof dryRun): Promise<void> {
   const [known, without] = await Promise.all([step(remembering), step(dryRun)])
   for (const name of names) {
     expect(resource(known, name)).toMatchObject(recent)
-    expect(resource(without, name)).toMatchObject(containerd ? recent : planned)
+    // Without the ledger nothing is left but the date of the build.
+    expect(resource(without, name)).toMatchObject(containerd ? recent : unknown)
   }
   if (!containerd) return
 

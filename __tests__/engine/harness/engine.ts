@@ -32,10 +32,7 @@ export type TestEngine<E extends SharedEngine = SharedEngine> = StandIn & {
   api: () => Api
   load: (images: readonly ImageFixture[]) => Promise<void>
   /** Builds with the classic builder or with BuildKit; returns the image's ID. */
-  build: (
-    dockerfile: string,
-    options?: { tag?: string; buildKit?: boolean }
-  ) => Promise<string>
+  build: (dockerfile: string, options?: BuildOptions) => Promise<string>
   /** Runs a container in the background, without a network. */
   run: (name: string, ...args: string[]) => Promise<string>
   /** Creates a container without a network. */
@@ -53,6 +50,13 @@ export type TestEngine<E extends SharedEngine = SharedEngine> = StandIn & {
   folder: () => string
   /** What a process needs to find this engine and its CLI. */
   environment: () => Promise<{ DOCKER_HOST: string; PATH: string }>
+}
+
+export type BuildOptions = {
+  tag?: string
+  buildKit?: boolean
+  /** More arguments of the command. */
+  args?: readonly string[]
 }
 
 /** The engines that the test run started, one for each of jest's workers. */
@@ -160,7 +164,7 @@ function useStarted<E extends SharedEngine & { stop: () => Promise<void> }>(
 async function build(
   engine: SharedEngine,
   dockerfile: string,
-  { tag, buildKit = false }: { tag?: string; buildKit?: boolean } = {}
+  { tag, buildKit = false, args: more = [] }: BuildOptions = {}
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'build-'))
   try {
@@ -176,7 +180,7 @@ async function build(
         })
       })
     })
-    const args = ['build', '--quiet', '--network', 'none']
+    const args = ['build', '--quiet', '--network', 'none', ...more]
     const output = await cli(...args, ...(tag ? ['--tag', tag] : []), folder)
     return imageId(output.trim().split('\n').at(-1) ?? '')
   } finally {
