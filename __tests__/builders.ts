@@ -119,9 +119,11 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
       rootDir: '',
       kernel: '',
       takesParents: false,
+      swarm: 'none',
       logsBuilds: true
     },
     containers: [],
+    services: [],
     images: [],
     networks: [],
     volumes: [],

@@ -30934,7 +30934,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(3455);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9259);
 
 
 
@@ -32643,7 +32643,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 3455:
+/***/ 9259:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -32728,6 +32728,7 @@ const infoSchema = schemas/* object */.Ikc({
     DockerRootDir: schemas_text,
     SystemTime: time,
     KernelVersion: schemas_text,
+    Swarm: schemas/* object */.Ikc({ LocalNodeState: schemas_text, ControlAvailable: flag }).nullish(),
     ServerErrors: texts
 });
 const versionSchema = schemas/* object */.Ikc({
@@ -32747,7 +32748,11 @@ const containerSchema = schemas/* object */.Ikc({
         NetworkMode: schemas_text,
         IpcMode: schemas_text,
         PidMode: schemas_text,
+        UTSMode: schemas_text,
+        UsernsMode: schemas_text,
         Links: texts,
+        VolumesFrom: texts,
+        Binds: texts,
         Mounts: orElse(schemas/* array */.YOg(mountSchema), [])
     })
         .nullish(),
@@ -32757,14 +32762,38 @@ const containerSchema = schemas/* object */.Ikc({
     ExecIDs: schemas/* array */.YOg(schemas/* string */.YjP()).nullish(),
     NetworkSettings: schemas/* object */.Ikc({
         /** Names with the IDs of the networks; a container that never started has no IDs. */
-        Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
+        Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text, Links: texts }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
             name,
-            id: endpoint?.NetworkID ?? ''
+            id: endpoint?.NetworkID ?? '',
+            links: endpoint?.Links ?? []
         })))
     })
         .nullish(),
     /** Below 0 where the engine could not measure it. */
     SizeRw: orElse(schemas/* number */.aig(), -1)
+});
+const targetsSchema = orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Target: schemas_text })), []);
+const serviceSpecSchema = schemas/* object */.Ikc({
+    Name: schemas_text,
+    Networks: targetsSchema,
+    TaskTemplate: schemas/* object */.Ikc({
+        Networks: targetsSchema,
+        ContainerSpec: schemas/* object */.Ikc({
+            Image: schemas_text,
+            Mounts: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Type: schemas_text, Source: schemas_text })), [])
+        })
+            .nullish()
+    })
+        .nullish()
+});
+const serviceSchema = schemas/* object */.Ikc({
+    ID: schemas/* string */.YjP().min(1),
+    Spec: serviceSpecSchema,
+    PreviousSpec: serviceSpecSchema.nullish(),
+    Endpoint: schemas/* object */.Ikc({
+        VirtualIPs: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ NetworkID: schemas_text })), [])
+    })
+        .nullish()
 });
 /** What `container ls` tells of a container that cannot be inspected. */
 const listedContainerSchema = schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
@@ -33665,6 +33694,8 @@ function readEvents(lines, { kind }) {
 ;// CONCATENATED MODULE: ./src/docker/listing.ts
 
 
+
+
 /** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
 const pauses = [250, 500, ...Array(8).fill(2_000)];
 /** Words of an engine that came upon something which was just being removed, or had just ended. */
@@ -33686,8 +33717,177 @@ async function printListing(docker, args) {
     }
     return (0,cli/* succeed */.Py)(output, args.slice(0, 2).join(' ')).stdout;
 }
+/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
+async function listIds(docker, args) {
+    return readIds(await printListing(docker, args), args);
+}
+function readIds(stdout, args) {
+    const command = args.slice(0, 2).join(' ');
+    return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
+}
+
+;// CONCATENATED MODULE: ./src/docker/needs.ts
+/**
+ * Every way in which `container inspect` names something else, with the fact that it rests on. Each is a need: the
+ * engine refuses next to none of these removals (F10), and the container then fails to start. The image itself is in
+ * `Image` (F12); what labels say of compose and of pods, the policy reads.
+ */
+const ways = [
+    ['NetworkMode', 'F10', 'joins', (raw) => joined(raw, 'NetworkMode')],
+    ['IpcMode', 'F10', 'joins', (raw) => joined(raw, 'IpcMode')],
+    ['PidMode', 'F10', 'joins', (raw) => joined(raw, 'PidMode')],
+    ['UTSMode', 'Podman', 'joins', (raw) => joined(raw, 'UTSMode')],
+    ['UsernsMode', 'Podman', 'joins', (raw) => joined(raw, 'UsernsMode')],
+    // "/target:/me/alias"
+    ['Links', 'F10', 'joins', (raw) => targets(raw.HostConfig?.Links)],
+    // The same on a network that somebody made: "target:alias"
+    [
+        'Networks.Links',
+        'F10',
+        'joins',
+        (raw) => targets(networksOf(raw).flatMap(({ links }) => links))
+    ],
+    // "name:ro"
+    [
+        'VolumesFrom',
+        'F40',
+        'joins',
+        (raw) => targets(raw.HostConfig?.VolumesFrom)
+    ],
+    [
+        'Mounts',
+        'F19',
+        'mountedImages',
+        // Docker names it, Podman gives it as the source.
+        (raw) => mounted(raw, 'image').flatMap((one) => [one.Name, one.Source])
+    ],
+    ['HostConfig.Mounts', 'F19', 'mountedImages', (raw) => asked(raw, 'image')],
+    [
+        'Networks',
+        'F12',
+        'networks',
+        (raw) => networksOf(raw).flatMap(({ name, id }) => [name, id])
+    ],
+    [
+        'Mounts',
+        'F40',
+        'volumes',
+        (raw) => ['volume', 'cluster'].flatMap((type) => mounted(raw, type).map(({ Name }) => Name))
+    ],
+    ['HostConfig.Mounts', 'F40', 'volumes', (raw) => asked(raw, 'volume')],
+    // "name:/target:ro", or a folder in the place of the name
+    [
+        'Binds',
+        'F40',
+        'volumes',
+        (raw) => (raw.HostConfig?.Binds ?? []).flatMap((bind) => /^[^/\\:]{2,}(?=:)/.exec(bind)?.[0] ?? [])
+    ],
+    [
+        'Mounts',
+        'F20',
+        'binds',
+        (raw) => mounted(raw, 'bind').map(({ Source }) => Source)
+    ]
+];
+/** What a container names beside its image, each once. */
+function readNeeds(raw) {
+    const of = (needed) => {
+        const all = ways.flatMap(([, , kind, read]) => kind === needed ? read(raw) : []);
+        return [...new Set(all.filter(Boolean))];
+    };
+    return {
+        joins: of('joins'),
+        mountedImages: of('mountedImages'),
+        networks: of('networks'),
+        volumes: of('volumes'),
+        binds: of('binds')
+    };
+}
+function joined({ HostConfig }, mode) {
+    const name = /^container:(.+)/.exec(HostConfig?.[mode] ?? '')?.[1];
+    return name === undefined ? [] : [name];
+}
+function networksOf({ NetworkSettings }) {
+    return NetworkSettings?.Networks ?? [];
+}
+function targets(texts = []) {
+    return texts.flatMap((text) => /^\/?([^:]+)/.exec(text)?.[1] ?? []);
+}
+/** Of a mount without a type nobody knows what it holds. */
+function mounted({ Mounts }, type) {
+    return Mounts.filter(({ Type }) => Type === type || Type === '');
+}
+function asked({ HostConfig }, type) {
+    return (HostConfig?.Mounts ?? [])
+        .filter(({ Type }) => Type === type || Type === '')
+        .map(({ Source }) => Source);
+}
+
+;// CONCATENATED MODULE: ./src/docker/services.ts
+
+
+/**
+ * The services of the swarm that the engine manages, as the policy takes them: they need what their spec and their
+ * previous one (for a rollback) name, whether a task of them runs here or not (F40). None without a swarm; undefined
+ * where the engine cannot tell: on a worker, and while the managers have no leader.
+ */
+async function listServices(docker, { swarm }) {
+    if (swarm === 'none')
+        return [];
+    // One may be removed between the two calls: then the next listing has it no more.
+    for (let tries = 0; swarm === 'manager' && tries < 3; tries += 1) {
+        const { exitCode, stdout } = await docker(['service', 'ls', '--quiet']);
+        if (exitCode !== 0)
+            return undefined;
+        const ids = stdout.split('\n').filter(Boolean);
+        if (ids.length === 0)
+            return [];
+        const output = await docker(['service', 'inspect', '--', ...ids]);
+        if (output.exitCode === 0)
+            return readJson(output.stdout, schemas/* array */.YOg(serviceSchema), 'service inspect').map(readService);
+    }
+    return undefined;
+}
+function readService({ ID, Spec, PreviousSpec, Endpoint }) {
+    const specs = [Spec, ...(PreviousSpec ? [PreviousSpec] : [])];
+    const tasks = specs.flatMap(({ TaskTemplate }) => TaskTemplate ?? []);
+    const containers = tasks.flatMap(({ ContainerSpec }) => ContainerSpec ?? []);
+    const images = containers.flatMap(({ Image }) => namesOfImage(Image));
+    const mounts = containers.flatMap(({ Mounts }) => Mounts);
+    const sources = (type) => mounts.filter(({ Type }) => Type === type).map(({ Source }) => Source);
+    const networks = [...specs, ...tasks].flatMap(({ Networks }) => Networks.map(({ Target }) => Target));
+    return {
+        id: ID,
+        name: Spec.Name || ID,
+        service: true,
+        state: 'of the swarm',
+        createdAt: undefined,
+        startedAt: undefined,
+        finishedAt: undefined,
+        restarts: 0,
+        labels: {},
+        image: '',
+        imageReference: '',
+        mountedImages: [...images, ...sources('image')],
+        networks: [
+            ...networks,
+            ...(Endpoint?.VirtualIPs ?? []).map(({ NetworkID }) => NetworkID)
+        ],
+        volumes: sources('volume'),
+        binds: sources('bind'),
+        joins: [],
+        execs: undefined
+    };
+}
+/** `web:1@sha256:…` once a registry was asked: that digest is needed, and what was loaded under the tag. */
+function namesOfImage(image) {
+    const [tag = '', digest] = image.split('@');
+    const repository = tag.replace(/:[^:/]+$/, '');
+    return digest === undefined ? [tag] : [tag, `${repository}@${digest}`];
+}
 
 ;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
 
 
 
@@ -33729,8 +33929,15 @@ async function lookAtEngine(docker, env) {
         rootDir: info.DockerRootDir,
         kernel: info.KernelVersion,
         takesParents: podman && takesParents(version),
+        swarm: readSwarm(info.Swarm),
         logsBuilds: !podman && Number.parseInt(version, 10) >= 23
     };
+}
+function readSwarm(swarm) {
+    const { LocalNodeState: state = '', ControlAvailable: manages } = swarm ?? {};
+    if (['', 'inactive'].includes(state))
+        return 'none';
+    return manages ? 'manager' : 'worker';
 }
 /**
  * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
@@ -33738,13 +33945,14 @@ async function lookAtEngine(docker, env) {
  */
 async function lookAtAll(docker, engine, builder, facts = new Map()) {
     // What may take long begins first.
-    const [images, records, containers, networks, volumes, events] = await Promise.all([
+    const [images, records, containers, services, networks, volumes, events] = await Promise.all([
         listImages(docker, engine, facts),
         // Podman has none but the untagged parents of images.
         traitsOf(engine).buildCache
             ? listBuildCache(docker, engine, builder)
             : [],
         listContainers(docker, engine),
+        listServices(docker, engine),
         listNetworks(docker, engine),
         listVolumes(docker),
         readEventLog(docker, engine)
@@ -33757,6 +33965,7 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
     return {
         engine,
         containers,
+        services,
         images: images.found,
         networks: networks.found,
         volumes: volumes.found,
@@ -33766,14 +33975,6 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
         remembers: false,
         unreadable
     };
-}
-/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
-async function listIds(docker, args) {
-    return readIds(await printListing(docker, args), args);
-}
-function readIds(stdout, args) {
-    const command = args.slice(0, 2).join(' ');
-    return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
 }
 const listAllContainers = [
     'container',
@@ -33870,14 +34071,7 @@ async function readFromListing(docker, id) {
     }));
 }
 function readContainer(raw) {
-    const { State: state, Config: config, HostConfig: host } = raw;
-    const networks = raw.NetworkSettings?.Networks ?? [];
-    // Of a mount without a type nobody knows what it holds.
-    const named = (type) => raw.Mounts.filter(({ Type }) => Type === type || Type === '');
-    const asked = (host?.Mounts ?? []).filter(({ Type }) => Type === 'image' || Type === '');
-    const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode].flatMap((mode) => /^container:(.+)/.exec(mode ?? '')?.[1] ?? []);
-    // A link is written "/target:/me/alias".
-    const linked = (host?.Links ?? []).flatMap((link) => /^\/?([^:]+)/.exec(link)?.[1] ?? []);
+    const { State: state, Config: config } = raw;
     return {
         id: raw.Id,
         name: raw.Name.replace(/^\//, '') || raw.Id,
@@ -33889,15 +34083,7 @@ function readContainer(raw) {
         labels: config?.Labels ?? {},
         image: raw.Image,
         imageReference: config?.Image ?? '',
-        mountedImages: [
-            // Docker names it, Podman gives it as the source.
-            ...named('image').flatMap(({ Name, Source }) => [Name, Source]),
-            ...asked.map(({ Source }) => Source)
-        ],
-        networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
-        volumes: named('volume').map(({ Name }) => Name),
-        binds: named('bind').map(({ Source }) => Source),
-        joins: [...joined, ...linked],
+        ...readNeeds(raw),
         execs: raw.ExecIDs === null ? [] : raw.ExecIDs
     };
 }
@@ -34237,7 +34423,6 @@ function readEvent({ type, action, id, image }, images, imageOf) {
 
 
 
-const swarmTask = 'com.docker.swarm.task.id';
 const wasThere = 'it was there before the job';
 const came = 'it came since the job began';
 function jobRules({ before }) {
@@ -34258,7 +34443,7 @@ function jobRules({ before }) {
         ? (0,policy_decision/* keep */.aC)('out-of-scope', 'its name was there before the job')
         : came;
     return {
-        container: ({ id, name, labels }) => swarmTask in labels
+        container: ({ id, name, labels }) => isSwarmTask({ labels })
             ? (0,policy_decision/* keep */.aC)('out-of-scope', 'a swarm made it, and would make it again')
             : wasNamed(name, judge(before.containers.has(id))),
         image: (image) => judgeImage(image, before),
@@ -34410,13 +34595,17 @@ const running = new Set([
 function isRunning({ state }) {
     return running.has(state);
 }
+/** Whether a swarm made it, to run a service. */
+function isSwarmTask({ labels }) {
+    return 'com.docker.swarm.task.id' in labels;
+}
 /**
  * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
  * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
  */
 function needsOf(containers, all) {
     const findImages = imageFinder(all.images);
-    const ids = containerIds(all.containers);
+    const findContainers = containerFinder(all.containers);
     const needs = {
         images: new Map(),
         networks: new Map(),
@@ -34427,12 +34616,11 @@ function needsOf(containers, all) {
     for (const container of containers) {
         const byId = findImages(container.image);
         const images = byId.length > 0 ? byId : findImages(container.imageReference);
-        const joined = container.joins.map((name) => ids.get(name) ?? name);
         add(needs.images, [...images, ...container.mountedImages.flatMap(findImages)], container);
         add(needs.networks, container.networks, container);
         add(needs.volumes, container.volumes, container);
         add(needs.binds, container.binds, container);
-        add(needs.containers, joined, container);
+        add(needs.containers, findContainers(container), container);
     }
     return needs;
 }
@@ -34491,12 +34679,37 @@ function canonical(reference) {
         ? `${repository}:${tag ?? 'latest'}`
         : `${repository}@${digest}`;
 }
-/** The ID of each container, by its name and by its ID. */
-function containerIds(containers) {
-    return new Map([
+/**
+ * Finds the IDs of the containers that one needs: those that it names, by name, by ID or by the start of one as
+ * somebody typed it; and those of the services in its compose project that it depends on, as compose waits for them at
+ * the next start, also for what only ran once.
+ */
+function containerFinder(containers) {
+    const ids = new Map([
         ...containers.map(({ id, name }) => [name, id]),
         ...containers.map(({ id }) => [id, id])
     ]);
+    const services = Map.groupBy(containers, ({ labels }) => serviceKey(labels, labels[`${compose}.service`]));
+    const startingWith = (start) => /^[0-9a-f]+$/.test(start)
+        ? [...ids.values()].filter((id) => id.startsWith(start))
+        : [];
+    const dependencies = ({ id, labels }) => 
+    // "db:service_healthy:true,migrate:service_completed_successfully:false"
+    (labels[`${compose}.depends_on`] ?? '')
+        .split(',')
+        .map((one) => serviceKey(labels, one.split(':')[0]))
+        .flatMap((key) => (key === undefined ? [] : (services.get(key) ?? [])))
+        .map((one) => one.id)
+        .filter((other) => other !== id);
+    return (container) => [
+        ...container.joins.flatMap((name) => ids.get(name) ?? startingWith(name)),
+        ...dependencies(container)
+    ];
+}
+const compose = 'com.docker.compose';
+function serviceKey(labels, service) {
+    const project = labels[`${compose}.project`];
+    return project && service ? `${project} ${service}` : undefined;
 }
 /**
  * The containers that need a network, by its ID or its name; those that were never started may have the start of its
@@ -34518,12 +34731,17 @@ function usersOfNetwork(network, needs) {
 /** The containers that use a volume: by its name, or by a bind of its folder on the host. */
 function usersOfVolume(volume, needs) {
     const users = new Set(needs.volumes.get(volume.name));
-    if (volume.mountpoint !== '')
-        for (const [folder, containers] of needs.binds)
-            if (comparable(folder).startsWith(comparable(volume.mountpoint)))
-                for (const container of containers)
-                    users.add(container);
+    for (const [folder, containers] of needs.binds)
+        if (isIn(folder, volume))
+            for (const container of containers)
+                users.add(container);
     return [...users];
+}
+/** Whether a folder of the host lies in a volume, also by the path of a link to the folder of all volumes. */
+function isIn(folder, { name, mountpoint }) {
+    const path = comparable(folder);
+    return ((mountpoint !== '' && path.startsWith(comparable(mountpoint))) ||
+        path.includes(`/volumes/${name}/_data/`));
 }
 /** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
 function comparable(folder) {
@@ -34537,7 +34755,8 @@ function describeUsers(users, now) {
     if (first === undefined)
         return 'nothing';
     const more = users.length > 1 ? `, and ${users.length - 1} more` : '';
-    return `container ${first.name}, ${describeState(first, now)}${more}`;
+    const noun = first.service ? 'service' : 'container';
+    return `${noun} ${first.name}, ${describeState(first, now)}${more}`;
 }
 function describeState(container, now) {
     const finished = plausible(container.finishedAt, now);
@@ -34555,10 +34774,23 @@ function describeState(container, now) {
 
 /** Decides every volume that gets past the guard. */
 function decideVolumes(volumes, needs, context, guard = keepByGuard) {
-    return new Map(volumes.map((volume) => [
+    const decided = new Map(volumes.map((volume) => [
         volume.name,
         decide(volume, needs, context, guard)
     ]));
+    for (const { name, options } of volumes) {
+        if (decided.get(name)?.decision.action !== 'keep')
+            continue;
+        const folders = foldersOf(options);
+        for (const other of volumes)
+            if (other.name !== name && folders.some((folder) => isIn(folder, other)))
+                (0,policy_decision/* keepAsWell */.Yf)(decided, other.name, `volume ${name} lies in it`);
+    }
+    return decided;
+}
+/** The folders of the host that a volume is made of: `device: /srv/data`, `o: lowerdir=/a:/b,upperdir=/c`. */
+function foldersOf(options) {
+    return Object.values(options).flatMap((option) => option.split(/[,:=]/).filter((part) => part.startsWith('/')));
 }
 function decide(volume, { staying, all }, context, guard) {
     const evidence = [
@@ -34749,14 +34981,16 @@ function decideLeftStates(volumes, needs, context) {
 ;// CONCATENATED MODULE: ./src/policy/levels.ts
 
 /**
- * Puts what needs something before what it needs: containers before those that they join, images before their
- * parents. Each level can go at once.
+ * Puts what needs something before what it needs: containers before those that they name, images before their
+ * parents, networks before those that they are configured from. Each level can go at once.
  */
-function inLevels(items, { containers, images }) {
-    const ids = containerIds(containers);
+function inLevels(items, { containers, images, networks }) {
+    const find = containerFinder(containers);
+    const configs = new Map(networks.map(({ id, name }) => [name, id]));
     const needs = new Map([
-        ...containers.map(({ id, joins }) => [id, joins.map((name) => ids.get(name) ?? name)]),
-        ...images.map(({ id, parent }) => [id, parent ? [parent] : []])
+        ...containers.map((one) => [one.id, find(one)]),
+        ...images.map(({ id, parent }) => [id, parent ? [parent] : []]),
+        ...networks.map(({ id, configFrom = '' }) => [id, [configs.get(configFrom) ?? '']])
     ]);
     const levels = [];
     for (let left = [...items]; left.length > 0;) {
@@ -34973,6 +35207,7 @@ async function readFailure(builder, { look }, output, command) {
 
 
 
+
 /**
  * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
  * state of those whose state is `changing`, and the things themselves.
@@ -34980,8 +35215,9 @@ async function readFailure(builder, { look }, output, command) {
 async function lookAgain(docker, inventory, watch, kind, ids, others) {
     const { engine, images: allImages } = inventory;
     const nothing = { found: [], unreadable: [] };
-    const [containers, networks, images, volumes] = await Promise.all([
+    const [containers, services, networks, images, volumes] = await Promise.all([
         listContainersAgain(docker, inventory, others),
+        listServices(docker, engine),
         kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
         kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
         kind === 'volume' ? inspectVolumes(docker, ids) : nothing
@@ -34990,7 +35226,10 @@ async function lookAgain(docker, inventory, watch, kind, ids, others) {
     const uses = usesInLog({ ...inventory, events: watch.events() });
     return {
         now: engine.now,
-        needs: needsOf(containers, { containers, images: allImages }),
+        needs: needsOf([...containers, ...(services ?? [])], {
+            containers,
+            images: allImages
+        }),
         containers: byKey(containers, ({ id }) => id),
         networks: byKey(networks.found, ({ id }) => id),
         images: byKey(images.found, ({ id }) => id),
@@ -36688,6 +36927,7 @@ function decideContainers(containers, builders, context) {
                 : containers_decide(container, context)
         ];
     }));
+    keepOfPods(containers, decided);
     let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
     while (staying.length > 0) {
         const needs = needsOf(staying, { containers, images: [] });
@@ -36724,6 +36964,26 @@ function containers_decide(container, context) {
         (0,policy_decision/* remove */.TF)('expired', describeAge(age));
     return { decision: stop ? containers_stopFirst(decision, container) : decision, age };
 }
+/** Labels by which an orchestrator tells which containers make up a whole, some of which only have to have run. */
+const podLabels = [
+    'io.kubernetes.pod.uid',
+    'com.amazonaws.ecs.task-arn',
+    'com.hashicorp.nomad.alloc_id'
+];
+/** Keeps what belongs to a pod that runs: without its init container, kubelet would run that again. */
+function keepOfPods(containers, decided) {
+    for (const label of podLabels) {
+        const pods = Map.groupBy(containers, ({ labels }) => labels[label]);
+        pods.delete(undefined);
+        for (const members of pods.values()) {
+            const running = members.find((one) => isRunning(one) && decided.get(one.id)?.decision.action === 'keep');
+            if (running === undefined)
+                continue;
+            for (const { id } of members)
+                (0,policy_decision/* keepAsWell */.Yf)(decided, id, `of the same pod as container ${running.name}`);
+        }
+    }
+}
 /** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
 function hasNoEnd({ startedAt, finishedAt }) {
     const started = happened(startedAt);
@@ -36743,9 +37003,13 @@ function containers_stopFirst(decision, { state }) {
         ? { ...decision, detail, stop: true }
         : decision;
 }
-function containers_keepAnyway({ state, labels }, stop, { policy, protectedBy }) {
+function containers_keepAnyway(container, stop, { policy, protectedBy, engine }) {
+    const { state, labels, startedAt } = container;
     if (!containers_removable.has(state) && !stop)
         return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
+    const waits = isSwarmTask(container) && happened(startedAt) === undefined;
+    if (engine.swarm !== 'none' && waits)
+        return (0,policy_decision/* keep */.aC)('in-use', 'a task of the swarm that has not started yet');
     const label = protectedBy(labels);
     if (label !== undefined)
         return (0,policy_decision/* keep */.aC)('protected-label', label);
@@ -37033,8 +37297,10 @@ function makePlan(inventory, policy) {
     const ofContainers = decideContainers(containers, builders, context);
     const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
     const all = { containers, images };
+    // Where no manager tells what the services of a swarm need, its tasks do, also those that go.
+    const tasks = inventory.services ?? containers.filter(isSwarmTask);
     const needs = {
-        staying: needsOf(staying, all),
+        staying: needsOf([...new Set([...staying, ...tasks])], all),
         all: needsOf(containers, all)
     };
     const ofNetworks = decideNetworks(networks, needs, context);

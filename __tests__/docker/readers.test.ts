@@ -173,9 +173,19 @@ function honest(printed: (command: string) => string, changed: string) {
     const asked = mounts(raw, 'HostConfig', 'Mounts')
     const of = (type: string) => (one: { type: string }) =>
       one.type === type || one.type === ''
-    const modes = ['NetworkMode', 'IpcMode', 'PidMode'].map((mode) =>
-      text(raw, 'HostConfig', mode)
+    const modes = [
+      ...['NetworkMode', 'IpcMode', 'PidMode', 'UTSMode', 'UsernsMode']
+    ].map((mode) => text(raw, 'HostConfig', mode))
+    const networks = entries(raw, 'NetworkSettings', 'Networks').map(
+      ([key, endpoint]) => {
+        need(isObject(endpoint) || endpoint === null)
+        const links = texts(endpoint, 'Links')
+        return { key, id: text(endpoint, 'NetworkID'), links }
+      }
     )
+    const binds = texts(raw, 'HostConfig', 'Binds')
+    const named = (...names: string[]) => [...new Set(names.filter(Boolean))]
+    const target = (one: string) => one.replace(/^\//, '').split(':')[0] ?? ''
     const restarts = get(raw, 'RestartCount') ?? 0
     need(typeof restarts === 'number' && Number.isFinite(restarts))
     const written = get(raw, 'SizeRw') ?? 0
@@ -191,26 +201,26 @@ function honest(printed: (command: string) => string, changed: string) {
       labels: map(raw, 'Config', 'Labels'),
       image: text(raw, 'Image'),
       imageReference: text(raw, 'Config', 'Image'),
-      mountedImages: [
-        ...mounted.filter(of('image')).flatMap((one) => [one.name, one.source]),
-        ...asked.filter(of('image')).map((one) => one.source)
-      ],
-      networks: entries(raw, 'NetworkSettings', 'Networks').flatMap(
-        ([key, endpoint]) => {
-          need(isObject(endpoint) || endpoint === null)
-          return [key, text(endpoint, 'NetworkID')].filter(Boolean)
-        }
-      ),
-      volumes: mounted.filter(of('volume')).map((one) => one.name),
-      binds: mounted.filter(of('bind')).map((one) => one.source),
-      joins: [
+      joins: named(
         ...modes
           .filter((mode) => /^container:./.test(mode))
           .map((mode) => mode.slice('container:'.length)),
-        ...texts(raw, 'HostConfig', 'Links').flatMap(
-          (link) => link.replace(/^\//, '').split(':')[0] || []
-        )
-      ],
+        ...texts(raw, 'HostConfig', 'Links').map(target),
+        ...networks.flatMap(({ links }) => links).map(target),
+        ...texts(raw, 'HostConfig', 'VolumesFrom').map(target)
+      ),
+      mountedImages: named(
+        ...mounted.filter(of('image')).flatMap((one) => [one.name, one.source]),
+        ...asked.filter(of('image')).map((one) => one.source)
+      ),
+      networks: named(...networks.flatMap(({ key, id }) => [key, id])),
+      volumes: named(
+        ...mounted.filter(of('volume')).map((one) => one.name),
+        ...mounted.filter(of('cluster')).map((one) => one.name),
+        ...asked.filter(of('volume')).map((one) => one.source),
+        ...binds.flatMap((one) => /^[^/\\:]{2,}(?=:)/.exec(one)?.[0] ?? [])
+      ),
+      binds: named(...mounted.filter(of('bind')).map((one) => one.source)),
       execs:
         get(raw, 'ExecIDs') === undefined ? undefined : texts(raw, 'ExecIDs')
     }
@@ -229,6 +239,8 @@ function honest(printed: (command: string) => string, changed: string) {
       ? parseSize((sizes.get(id) ?? '').trim())
       : undefined
     const bytes = size(raw, 'Size')
+    const created = parseTime(text(raw, 'Created'))
+    const tagged = time(raw, 'Metadata', 'LastTagTime')
     return {
       id,
       references: containerd
@@ -237,8 +249,8 @@ function honest(printed: (command: string) => string, changed: string) {
       digests,
       aliases: [],
       parent: text(raw, 'Parent') || undefined,
-      createdAt: parseTime(text(raw, 'Created')),
-      taggedAt: time(raw, 'Metadata', 'LastTagTime'),
+      createdAt: created,
+      taggedAt: tagged === created ? undefined : tagged,
       labels: map(raw, 'Config', 'Labels'),
       bytes: unpacked ?? bytes,
       layers: texts(raw, 'RootFS', 'Layers'),
@@ -289,7 +301,8 @@ function honest(printed: (command: string) => string, changed: string) {
       rootDir: text(info, 'DockerRootDir'),
       kernel: text(info, 'KernelVersion'),
       takesParents: false,
-      logsBuilds: true
+      swarm: swarmOf(info),
+      logsBuilds: Number.parseInt(text(info, 'ServerVersion'), 10) >= 23
     },
     containers: sorted(containers),
     images,
@@ -297,6 +310,15 @@ function honest(printed: (command: string) => string, changed: string) {
     volumes,
     events
   }
+}
+
+function swarmOf(info: unknown): string {
+  const swarm = get(info, 'Swarm')
+  need(isObject(swarm) || swarm === undefined || swarm === null)
+  const manages = flag(swarm, 'ControlAvailable')
+  const state = text(swarm, 'LocalNodeState')
+  if (state === '' || state === 'inactive') return 'none'
+  return manages ? 'manager' : 'worker'
 }
 
 // What can go wrong with what is printed.
@@ -315,7 +337,7 @@ const oddValues = [
 /** What is read of what the commands print: these are changed more often than the rest. */
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
-  NetworkMode IpcMode PidMode Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw RepoTags RepoDigests
+  NetworkMode IpcMode PidMode UTSMode UsernsMode VolumesFrom Binds Swarm LocalNodeState ControlAvailable Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw RepoTags RepoDigests
   Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
   CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(

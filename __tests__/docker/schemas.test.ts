@@ -31,8 +31,8 @@ test('no name is lost, not even that of a prototype', () => {
     readJson(container, containerSchema, 'container inspect').NetworkSettings
       ?.Networks
   ).toEqual([
-    { name: '__proto__', id: 'n' },
-    { name: 'none', id: '' }
+    { name: '__proto__', id: 'n', links: [] },
+    { name: 'none', id: '', links: [] }
   ])
   const { Labels } = readJson(
     '{"Id":"x","Name":"n","Labels":{"__proto__":"y","constructor":null}}',

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import type { Docker } from '../../src/docker/cli.ts'
 import { referencesToUntag, untag } from '../../src/docker/untag.ts'
 import { inLevels } from '../../src/policy/levels.ts'
-import { container, image, inventory, item } from '../builders.ts'
+import { container, image, inventory, item, network } from '../builders.ts'
 
 const digest = `sha256:${'a'.repeat(64)}`
 
@@ -81,6 +81,10 @@ test('what needs something goes before it', () => {
       image('middle', { parent: 'base' }),
       image('top', { parent: 'middle' }),
       image('other')
+    ],
+    networks: [
+      network('n', { configFrom: 'name-of-config' }),
+      network('config')
     ]
   }
   const levels = (...ids: string[]) =>
@@ -95,5 +99,6 @@ test('what needs something goes before it', () => {
     ['base']
   ])
   expect(levels('base', 'top')).toEqual([['base', 'top']])
+  expect(levels('config', 'n')).toEqual([['n'], ['config']])
   expect(levels()).toEqual([])
 })

@@ -270,9 +270,11 @@ export const inventories: fc.Arbitrary<Inventory> = fc.record({
     rootDir: fc.constant('/var/lib/docker'),
     kernel: fc.constant('6'),
     takesParents: fc.boolean(),
+    swarm: fc.constantFrom('none', 'none', 'manager', 'worker'),
     logsBuilds: fc.boolean()
   }),
   containers,
+  services: fc.constantFrom([], undefined),
   images,
   networks,
   volumes,

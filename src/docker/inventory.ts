@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { z } from 'zod'
+import type { z } from 'zod'
 import type {
   Container,
   Engine,
@@ -22,7 +22,8 @@ import {
   type Docker
 } from './cli.ts'
 import { inspect, type Inspectable, type Inspected } from './inspect.ts'
-import { imageLs, printListing } from './listing.ts'
+import { imageLs, listIds, printListing, readIds } from './listing.ts'
+import { readNeeds } from './needs.ts'
 import {
   imageId,
   isPodman,
@@ -31,6 +32,7 @@ import {
   podmanReferences,
   takesParents
 } from './podman.ts'
+import { listServices } from './services.ts'
 import { traitsOf } from './traits.ts'
 import {
   containerSchema,
@@ -81,8 +83,15 @@ export async function lookAtEngine(
     rootDir: info.DockerRootDir,
     kernel: info.KernelVersion,
     takesParents: podman && takesParents(version),
+    swarm: readSwarm(info.Swarm),
     logsBuilds: !podman && Number.parseInt(version, 10) >= 23
   }
+}
+
+function readSwarm(swarm: z.output<typeof infoSchema>['Swarm']) {
+  const { LocalNodeState: state = '', ControlAvailable: manages } = swarm ?? {}
+  if (['', 'inactive'].includes(state)) return 'none'
+  return manages ? 'manager' : 'worker'
 }
 
 /**
@@ -96,7 +105,7 @@ export async function lookAtAll(
   facts: ReadonlyMap<string, ImageFacts> = new Map()
 ): Promise<Inventory> {
   // What may take long begins first.
-  const [images, records, containers, networks, volumes, events] =
+  const [images, records, containers, services, networks, volumes, events] =
     await Promise.all([
       listImages(docker, engine, facts),
       // Podman has none but the untagged parents of images.
@@ -104,6 +113,7 @@ export async function lookAtAll(
         ? listBuildCache(docker, engine, builder)
         : [],
       listContainers(docker, engine),
+      listServices(docker, engine),
       listNetworks(docker, engine),
       listVolumes(docker),
       readEventLog(docker, engine)
@@ -116,6 +126,7 @@ export async function lookAtAll(
   return {
     engine,
     containers,
+    services,
     images: images.found,
     networks: networks.found,
     volumes: volumes.found,
@@ -125,19 +136,6 @@ export async function lookAtAll(
     remembers: false,
     unreadable
   }
-}
-
-/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
-export async function listIds(
-  docker: Docker,
-  args: readonly string[]
-): Promise<string[]> {
-  return readIds(await printListing(docker, args), args)
-}
-
-function readIds(stdout: string, args: readonly string[]): string[] {
-  const command = args.slice(0, 2).join(' ')
-  return [...new Set(readJsonLines(stdout, z.string().min(1), command))]
 }
 
 export const listAllContainers = [
@@ -275,21 +273,7 @@ async function readFromListing(
 }
 
 function readContainer(raw: z.output<typeof containerSchema>): Container {
-  const { State: state, Config: config, HostConfig: host } = raw
-  const networks = raw.NetworkSettings?.Networks ?? []
-  // Of a mount without a type nobody knows what it holds.
-  const named = (type: string) =>
-    raw.Mounts.filter(({ Type }) => Type === type || Type === '')
-  const asked = (host?.Mounts ?? []).filter(
-    ({ Type }) => Type === 'image' || Type === ''
-  )
-  const joined = [host?.NetworkMode, host?.IpcMode, host?.PidMode].flatMap(
-    (mode) => /^container:(.+)/.exec(mode ?? '')?.[1] ?? []
-  )
-  // A link is written "/target:/me/alias".
-  const linked = (host?.Links ?? []).flatMap(
-    (link) => /^\/?([^:]+)/.exec(link)?.[1] ?? []
-  )
+  const { State: state, Config: config } = raw
   return {
     id: raw.Id,
     name: raw.Name.replace(/^\//, '') || raw.Id,
@@ -301,15 +285,7 @@ function readContainer(raw: z.output<typeof containerSchema>): Container {
     labels: config?.Labels ?? {},
     image: raw.Image,
     imageReference: config?.Image ?? '',
-    mountedImages: [
-      // Docker names it, Podman gives it as the source.
-      ...named('image').flatMap(({ Name, Source }) => [Name, Source]),
-      ...asked.map(({ Source }) => Source)
-    ],
-    networks: networks.flatMap(({ name, id }) => [name, id]).filter(Boolean),
-    volumes: named('volume').map(({ Name }) => Name),
-    binds: named('bind').map(({ Source }) => Source),
-    joins: [...joined, ...linked],
+    ...readNeeds(raw),
     execs: raw.ExecIDs === null ? [] : raw.ExecIDs
   }
 }

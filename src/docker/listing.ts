@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
 import { succeed, type Docker } from './cli.ts'
+import { readJsonLines } from './schemas.ts'
 
 /** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
 const pauses = [250, 500, ...Array<number>(8).fill(2_000)]
@@ -26,4 +28,17 @@ export async function printListing(
     output = await docker(args)
   }
   return succeed(output, args.slice(0, 2).join(' ')).stdout
+}
+
+/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
+export async function listIds(
+  docker: Docker,
+  args: readonly string[]
+): Promise<string[]> {
+  return readIds(await printListing(docker, args), args)
+}
+
+export function readIds(stdout: string, args: readonly string[]): string[] {
+  const command = args.slice(0, 2).join(' ')
+  return [...new Set(readJsonLines(stdout, z.string().min(1), command))]
 }

@@ -62,6 +62,7 @@ export const infoSchema = z.object({
   DockerRootDir: text,
   SystemTime: time,
   KernelVersion: text,
+  Swarm: z.object({ LocalNodeState: text, ControlAvailable: flag }).nullish(),
   ServerErrors: texts
 })
 
@@ -87,7 +88,11 @@ export const containerSchema = z.object({
       NetworkMode: text,
       IpcMode: text,
       PidMode: text,
+      UTSMode: text,
+      UsernsMode: text,
       Links: texts,
+      VolumesFrom: texts,
+      Binds: texts,
       Mounts: orElse(z.array(mountSchema), [])
     })
     .nullish(),
@@ -98,17 +103,47 @@ export const containerSchema = z.object({
   NetworkSettings: z
     .object({
       /** Names with the IDs of the networks; a container that never started has no IDs. */
-      Networks: entries(z.object({ NetworkID: text }).nullish()).transform(
-        (all) =>
-          all.map(([name, endpoint]) => ({
-            name,
-            id: endpoint?.NetworkID ?? ''
-          }))
+      Networks: entries(
+        z.object({ NetworkID: text, Links: texts }).nullish()
+      ).transform((all) =>
+        all.map(([name, endpoint]) => ({
+          name,
+          id: endpoint?.NetworkID ?? '',
+          links: endpoint?.Links ?? []
+        }))
       )
     })
     .nullish(),
   /** Below 0 where the engine could not measure it. */
   SizeRw: orElse(z.number(), -1)
+})
+
+const targetsSchema = orElse(z.array(z.object({ Target: text })), [])
+const serviceSpecSchema = z.object({
+  Name: text,
+  Networks: targetsSchema,
+  TaskTemplate: z
+    .object({
+      Networks: targetsSchema,
+      ContainerSpec: z
+        .object({
+          Image: text,
+          Mounts: orElse(z.array(z.object({ Type: text, Source: text })), [])
+        })
+        .nullish()
+    })
+    .nullish()
+})
+
+export const serviceSchema = z.object({
+  ID: z.string().min(1),
+  Spec: serviceSpecSchema,
+  PreviousSpec: serviceSpecSchema.nullish(),
+  Endpoint: z
+    .object({
+      VirtualIPs: orElse(z.array(z.object({ NetworkID: text })), [])
+    })
+    .nullish()
 })
 
 /** What `container ls` tells of a container that cannot be inspected. */

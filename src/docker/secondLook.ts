@@ -13,6 +13,7 @@ import {
   inspectVolumes,
   listContainersAgain
 } from './inventory.ts'
+import { listServices } from './services.ts'
 import { traitsOf } from './traits.ts'
 
 /**
@@ -29,8 +30,9 @@ export async function lookAgain(
 ): Promise<SecondLook> {
   const { engine, images: allImages } = inventory
   const nothing = { found: [], unreadable: [] }
-  const [containers, networks, images, volumes] = await Promise.all([
+  const [containers, services, networks, images, volumes] = await Promise.all([
     listContainersAgain(docker, inventory, others),
+    listServices(docker, engine),
     kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
     kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
     kind === 'volume' ? inspectVolumes(docker, ids) : nothing
@@ -43,7 +45,10 @@ export async function lookAgain(
   const uses = usesInLog({ ...inventory, events: watch.events() })
   return {
     now: engine.now,
-    needs: needsOf(containers, { containers, images: allImages }),
+    needs: needsOf([...containers, ...(services ?? [])], {
+      containers,
+      images: allImages
+    }),
     containers: byKey(containers, ({ id }) => id),
     networks: byKey(networks.found, ({ id }) => id),
     images: byKey(images.found, ({ id }) => id),

@@ -10,7 +10,13 @@ import {
   type Decision
 } from './decision.ts'
 import type { Container } from './inventory.ts'
-import { describeUsers, isRunning, needsOf, usersOfVolume } from './needs.ts'
+import {
+  describeUsers,
+  isRunning,
+  isSwarmTask,
+  needsOf,
+  usersOfVolume
+} from './needs.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 
 /** States in which a container can be removed without stopping it. */
@@ -38,6 +44,7 @@ export function decideContainers(
       ]
     })
   )
+  keepOfPods(containers, decided)
   let staying = containers.filter(
     ({ id }) => decided.get(id)?.decision.action === 'keep'
   )
@@ -85,6 +92,33 @@ function decide(container: Container, context: Context): Decided {
   return { decision: stop ? stopFirst(decision, container) : decision, age }
 }
 
+/** Labels by which an orchestrator tells which containers make up a whole, some of which only have to have run. */
+const podLabels = [
+  'io.kubernetes.pod.uid',
+  'com.amazonaws.ecs.task-arn',
+  'com.hashicorp.nomad.alloc_id'
+]
+
+/** Keeps what belongs to a pod that runs: without its init container, kubelet would run that again. */
+function keepOfPods(
+  containers: readonly Container[],
+  decided: Map<string, Decided>
+): void {
+  for (const label of podLabels) {
+    const pods = Map.groupBy(containers, ({ labels }) => labels[label])
+    pods.delete(undefined)
+    for (const members of pods.values()) {
+      const running = members.find(
+        (one) =>
+          isRunning(one) && decided.get(one.id)?.decision.action === 'keep'
+      )
+      if (running === undefined) continue
+      for (const { id } of members)
+        keepAsWell(decided, id, `of the same pod as container ${running.name}`)
+    }
+  }
+}
+
 /** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
 function hasNoEnd({ startedAt, finishedAt }: Container): boolean {
   const started = happened(startedAt)
@@ -110,11 +144,15 @@ function stopFirst(decision: Decision, { state }: Container): Decision {
 }
 
 function keepAnyway(
-  { state, labels }: Container,
+  container: Container,
   stop: boolean,
-  { policy, protectedBy }: Context
+  { policy, protectedBy, engine }: Context
 ): Decision | undefined {
+  const { state, labels, startedAt } = container
   if (!removable.has(state) && !stop) return keep('in-use', `it is ${state}`)
+  const waits = isSwarmTask(container) && happened(startedAt) === undefined
+  if (engine.swarm !== 'none' && waits)
+    return keep('in-use', 'a task of the swarm that has not started yet')
   const label = protectedBy(labels)
   if (label !== undefined) return keep('protected-label', label)
   return policy.includeContainers

@@ -4,6 +4,8 @@ import type { Labels } from './match.ts'
 export type Inventory = {
   engine: Engine
   containers: Container[]
+  /** Of a swarm: each as a container that never ends. Undefined where there is a swarm that nobody can ask. */
+  services: Container[] | undefined
   images: Image[]
   networks: Network[]
   volumes: Volume[]
@@ -33,6 +35,7 @@ export type Engine = {
   kernel: string
   /** It takes untagged parents along with an image, whatever it was told. */
   takesParents: boolean
+  swarm: 'none' | 'manager' | 'worker'
   /** A build of a tag is in its event log: before Docker 23, one by BuildKit is not. */
   logsBuilds: boolean
 }
@@ -40,6 +43,8 @@ export type Engine = {
 export type Container = {
   id: string
   name: string
+  /** A service of a swarm, which needs things as a container does. */
+  service?: true
   /**
    * created, running, paused, restarting, removing, exited or dead; Podman's stopped for a moment after its end; other
    * words where it cannot be inspected.
@@ -61,7 +66,7 @@ export type Container = {
   volumes: string[]
   /** Folders of the host that are mounted. */
   binds: string[]
-  /** IDs or names of containers whose namespaces it joins or that it links to: without them it does not start. */
+  /** IDs, or the start of one, or names of containers that it names (see `ways`): without them it does not start. */
   joins: string[]
   /** IDs of the processes that `docker exec` runs in it; undefined where the engine does not tell. */
   execs: string[] | undefined

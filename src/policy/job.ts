@@ -1,7 +1,7 @@
 import { keep, remove, type Decision } from './decision.ts'
 import type { Image } from './inventory.ts'
 import { isTag, repositoryOf } from './match.ts'
-import { canonical } from './needs.ts'
+import { canonical, isSwarmTask } from './needs.ts'
 import type { ScopeRules } from './scope.ts'
 
 /** What an engine holds: IDs, and beside them names; references in the form that `canonical` gives them. */
@@ -18,7 +18,6 @@ export type Held = {
 /** What came since a job began; without a word of what was there `before` nothing did. */
 export type Job = { kind: 'job'; before: Held | undefined }
 
-const swarmTask = 'com.docker.swarm.task.id'
 const wasThere = 'it was there before the job'
 const came = 'it came since the job began'
 
@@ -44,7 +43,7 @@ export function jobRules({ before }: Job): ScopeRules {
       : came
   return {
     container: ({ id, name, labels }) =>
-      swarmTask in labels
+      isSwarmTask({ labels })
         ? keep('out-of-scope', 'a swarm made it, and would make it again')
         : wasNamed(name, judge(before.containers.has(id))),
     image: (image) => judgeImage(image, before),

@@ -1,21 +1,27 @@
 import type { Inventory } from './inventory.ts'
-import { containerIds } from './needs.ts'
+import { containerFinder } from './needs.ts'
 
 /**
- * Puts what needs something before what it needs: containers before those that they join, images before their
- * parents. Each level can go at once.
+ * Puts what needs something before what it needs: containers before those that they name, images before their
+ * parents, networks before those that they are configured from. Each level can go at once.
  */
 export function inLevels<T extends { id: string }>(
   items: readonly T[],
-  { containers, images }: Pick<Inventory, 'containers' | 'images'>
+  {
+    containers,
+    images,
+    networks
+  }: Pick<Inventory, 'containers' | 'images' | 'networks'>
 ): T[][] {
-  const ids = containerIds(containers)
-  const needs = new Map([
-    ...containers.map(
-      ({ id, joins }) =>
-        [id, joins.map((name) => ids.get(name) ?? name)] as const
-    ),
-    ...images.map(({ id, parent }) => [id, parent ? [parent] : []] as const)
+  const find = containerFinder(containers)
+  const configs = new Map(networks.map(({ id, name }) => [name, id]))
+  const needs = new Map<string, readonly string[]>([
+    ...containers.map((one) => [one.id, find(one)] as const),
+    ...images.map(({ id, parent }) => [id, parent ? [parent] : []] as const),
+    ...networks.map(
+      ({ id, configFrom = '' }) =>
+        [id, [configs.get(configFrom) ?? '']] as const
+    )
   ])
   const levels: T[][] = []
   for (let left = [...items]; left.length > 0;) {

@@ -2,7 +2,7 @@ import { formatDuration } from '../units.ts'
 import { happened, plausible } from './age.ts'
 import { namesOf } from './context.ts'
 import type { Container, Image, Network, Volume } from './inventory.ts'
-import { parseReference } from './match.ts'
+import { parseReference, type Labels } from './match.ts'
 
 /** States in which a container uses what it needs at this moment. */
 const running = new Set([
@@ -15,6 +15,11 @@ const running = new Set([
 
 export function isRunning({ state }: Container): boolean {
   return running.has(state)
+}
+
+/** Whether a swarm made it, to run a service. */
+export function isSwarmTask({ labels }: Pick<Container, 'labels'>): boolean {
+  return 'com.docker.swarm.task.id' in labels
 }
 
 /** What some containers cannot do without: the key of each resource, and the containers that need it. */
@@ -40,7 +45,7 @@ export function needsOf(
   all: { containers: readonly Container[]; images: readonly Image[] }
 ): Needs {
   const findImages = imageFinder(all.images)
-  const ids = containerIds(all.containers)
+  const findContainers = containerFinder(all.containers)
   const needs: Needs = {
     images: new Map(),
     networks: new Map(),
@@ -51,7 +56,6 @@ export function needsOf(
   for (const container of containers) {
     const byId = findImages(container.image)
     const images = byId.length > 0 ? byId : findImages(container.imageReference)
-    const joined = container.joins.map((name) => ids.get(name) ?? name)
     add(
       needs.images,
       [...images, ...container.mountedImages.flatMap(findImages)],
@@ -60,7 +64,7 @@ export function needsOf(
     add(needs.networks, container.networks, container)
     add(needs.volumes, container.volumes, container)
     add(needs.binds, container.binds, container)
-    add(needs.containers, joined, container)
+    add(needs.containers, findContainers(container), container)
   }
   return needs
 }
@@ -132,14 +136,44 @@ export function canonical(reference: string): string {
     : `${repository}@${digest}`
 }
 
-/** The ID of each container, by its name and by its ID. */
-export function containerIds(
+/**
+ * Finds the IDs of the containers that one needs: those that it names, by name, by ID or by the start of one as
+ * somebody typed it; and those of the services in its compose project that it depends on, as compose waits for them at
+ * the next start, also for what only ran once.
+ */
+export function containerFinder(
   containers: readonly Container[]
-): Map<string, string> {
-  return new Map([
+): (container: Container) => string[] {
+  const ids = new Map([
     ...containers.map(({ id, name }) => [name, id] as const),
     ...containers.map(({ id }) => [id, id] as const)
   ])
+  const services = Map.groupBy(containers, ({ labels }) =>
+    serviceKey(labels, labels[`${compose}.service`])
+  )
+  const startingWith = (start: string) =>
+    /^[0-9a-f]+$/.test(start)
+      ? [...ids.values()].filter((id) => id.startsWith(start))
+      : []
+  const dependencies = ({ id, labels }: Container) =>
+    // "db:service_healthy:true,migrate:service_completed_successfully:false"
+    (labels[`${compose}.depends_on`] ?? '')
+      .split(',')
+      .map((one) => serviceKey(labels, one.split(':')[0]))
+      .flatMap((key) => (key === undefined ? [] : (services.get(key) ?? [])))
+      .map((one) => one.id)
+      .filter((other) => other !== id)
+  return (container) => [
+    ...container.joins.flatMap((name) => ids.get(name) ?? startingWith(name)),
+    ...dependencies(container)
+  ]
+}
+
+const compose = 'com.docker.compose'
+
+function serviceKey(labels: Labels, service?: string): string | undefined {
+  const project = labels[`${compose}.project`]
+  return project && service ? `${project} ${service}` : undefined
 }
 
 /**
@@ -163,11 +197,19 @@ export function usersOfNetwork(network: Network, needs: Needs): Container[] {
 /** The containers that use a volume: by its name, or by a bind of its folder on the host. */
 export function usersOfVolume(volume: Volume, needs: Needs): Container[] {
   const users = new Set(needs.volumes.get(volume.name))
-  if (volume.mountpoint !== '')
-    for (const [folder, containers] of needs.binds)
-      if (comparable(folder).startsWith(comparable(volume.mountpoint)))
-        for (const container of containers) users.add(container)
+  for (const [folder, containers] of needs.binds)
+    if (isIn(folder, volume))
+      for (const container of containers) users.add(container)
   return [...users]
+}
+
+/** Whether a folder of the host lies in a volume, also by the path of a link to the folder of all volumes. */
+export function isIn(folder: string, { name, mountpoint }: Volume): boolean {
+  const path = comparable(folder)
+  return (
+    (mountpoint !== '' && path.startsWith(comparable(mountpoint))) ||
+    path.includes(`/volumes/${name}/_data/`)
+  )
 }
 
 /** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
@@ -185,7 +227,8 @@ export function describeUsers(
   const [first] = users
   if (first === undefined) return 'nothing'
   const more = users.length > 1 ? `, and ${users.length - 1} more` : ''
-  return `container ${first.name}, ${describeState(first, now)}${more}`
+  const noun = first.service ? 'service' : 'container'
+  return `${noun} ${first.name}, ${describeState(first, now)}${more}`
 }
 
 function describeState(container: Container, now: number): string {

@@ -9,7 +9,7 @@ import { compareText, type Decided, type Decision } from './decision.ts'
 import { decideImages } from './images.ts'
 import type { CacheRecord, Image, Inventory } from './inventory.ts'
 import { inLevels } from './levels.ts'
-import { needsOf } from './needs.ts'
+import { isSwarmTask, needsOf } from './needs.ts'
 import { decideNetworks } from './networks.ts'
 import type { Policy } from './policy.ts'
 import { describeScope } from './scope.ts'
@@ -72,8 +72,10 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
     ({ id }) => ofContainers.get(id)?.decision.action === 'keep'
   )
   const all = { containers, images }
+  // Where no manager tells what the services of a swarm need, its tasks do, also those that go.
+  const tasks = inventory.services ?? containers.filter(isSwarmTask)
   const needs = {
-    staying: needsOf(staying, all),
+    staying: needsOf([...new Set([...staying, ...tasks])], all),
     all: needsOf(containers, all)
   }
   const ofNetworks = decideNetworks(networks, needs, context)

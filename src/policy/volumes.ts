@@ -8,13 +8,14 @@ import {
 import type { Context } from './context.ts'
 import {
   keep,
+  keepAsWell,
   onlyKeep,
   remove,
   type Decided,
   type Decision
 } from './decision.ts'
 import type { Volume } from './inventory.ts'
-import { describeUsers, usersOfVolume, type NeedsBoth } from './needs.ts'
+import { describeUsers, isIn, usersOfVolume, type NeedsBoth } from './needs.ts'
 import { untilDuration } from './policy.ts'
 
 type Guard = (volume: Volume, context: Context) => Decision | undefined
@@ -26,11 +27,26 @@ export function decideVolumes(
   context: Context,
   guard: Guard = keepByGuard
 ): Map<string, Decided> {
-  return new Map(
+  const decided = new Map(
     volumes.map((volume) => [
       volume.name,
       decide(volume, needs, context, guard)
     ])
+  )
+  for (const { name, options } of volumes) {
+    if (decided.get(name)?.decision.action !== 'keep') continue
+    const folders = foldersOf(options)
+    for (const other of volumes)
+      if (other.name !== name && folders.some((folder) => isIn(folder, other)))
+        keepAsWell(decided, other.name, `volume ${name} lies in it`)
+  }
+  return decided
+}
+
+/** The folders of the host that a volume is made of: `device: /srv/data`, `o: lowerdir=/a:/b,upperdir=/c`. */
+function foldersOf(options: Volume['options']): string[] {
+  return Object.values(options).flatMap((option) =>
+    option.split(/[,:=]/).filter((part) => part.startsWith('/'))
   )
 }
 

@@ -45,14 +45,16 @@ async function createWithBuildx(name: string, node: string): Promise<void> {
     over.abort()
   })
   // Then it waits for BuildKit, which is not there to answer.
+  let made: Container | undefined
   while (!over.signal.aborted) {
     const all = await api().get<Container[]>('/containers/json?all=1')
-    const made = all.find(({ Names }) => Names.includes(`/${nameOf(node)}`))
+    made = all.find(({ Names }) => Names.includes(`/${nameOf(node)}`))
     if (made !== undefined && made.State !== 'created') over.abort()
     await sleep(50)
   }
   const { stderr } = await ended
-  expect(stderr).toContain(`creating container ${nameOf(node)}`)
+  // What it prints may be behind what it does.
+  if (made === undefined) throw new Error(`no builder: ${stderr}`)
   await docker('stop', nameOf(node))
 }
 

@@ -1,0 +1,115 @@
+import { expect, test } from '@jest/globals'
+import { useEngine } from '../harness/engine.ts'
+import { resource } from '../harness/report.ts'
+import { podman } from '../harness/target.ts'
+import { everything } from '../harness/things.ts'
+
+// Every way in which one thing names another is a need.
+
+const engine = useEngine()
+const { docker, api, create, step, contents } = engine
+
+const inUse = { action: 'keep', reason: 'in-use' }
+/** Makes a container over the API: the CLI knows fewer ways. */
+const make = (name: string, host: object) =>
+  api().post(`/containers/create?name=${name}`, {
+    ...{ Image: 'busybox:1', Labels: { keep: '' } },
+    HostConfig: { NetworkMode: 'none', ...host }
+  })
+
+/** How a container can name another one; Podman knows more kinds of namespaces, and no links. */
+const toContainers: Record<string, (name: string) => object> = {
+  network: (name) => ({ NetworkMode: `container:${name}` }),
+  ipc: (name) => ({ IpcMode: `container:${name}` }),
+  pid: (name) => ({ PidMode: `container:${name}` }),
+  volumes: (name) => ({ VolumesFrom: [`${name}:ro`] }),
+  ...(podman && { uts: (name: string) => ({ UTSMode: `container:${name}` }) })
+}
+
+test('a container stays while one that stays names it', async () => {
+  for (const [way, host] of Object.entries(toContainers)) {
+    const ipc = way === 'ipc' ? ['--ipc', 'shareable'] : []
+    await create(`base-${way}`, ...ipc, 'busybox:1', 'true')
+    await make(`by-${way}`, host(`base-${way}`))
+  }
+  const ways = Object.keys(toContainers).map((way) => `base-${way}`)
+  if (!podman) {
+    await docker('network', 'create', 'net')
+    const on = (name: string, ...args: string[]) =>
+      docker('create', '--network', 'net', '--name', name, ...args, 'busybox:1')
+    await on('base-link')
+    await on('by-link', '--label', 'keep', '--link', 'base-link:alias')
+    ways.push('base-link')
+  }
+  const base = await create('typed', 'busybox:1', 'true')
+  await make('by-typed', { VolumesFrom: [base.trim().slice(0, 12)] })
+  await create('lonely', 'busybox:1', 'true')
+
+  const done = await step(everything)
+
+  for (const name of [...ways, 'typed'])
+    expect(resource(done, name)).toMatchObject(inUse)
+  expect(resource(done, 'lonely').outcome).toBe('removed')
+})
+
+test('a container stays while one of its compose project depends on it, or one of its pod runs', async () => {
+  const compose = (service: string, dependsOn = '') => [
+    ...['--label', 'com.docker.compose.project=shop'],
+    ...['--label', `com.docker.compose.service=${service}`],
+    ...['--label', `com.docker.compose.depends_on=${dependsOn}`]
+  ]
+  const pod = (uid: string) => ['--label', `io.kubernetes.pod.uid=${uid}`]
+  const ran = (name: string, ...args: string[]) =>
+    docker(
+      'run',
+      '--network',
+      'none',
+      '--name',
+      name,
+      ...args,
+      'busybox:1',
+      'true'
+    )
+  await ran('migrate', ...compose('migrate'))
+  await ran('other', ...compose('other'))
+  await ran('init', ...pod('1'))
+  await ran('finished', ...pod('2'))
+  const needs = 'migrate:service_completed_successfully:false'
+  const sleeping = ['busybox:1', 'sleep', '600']
+  await engine.run('web', ...compose('web', needs), ...sleeping)
+  await engine.run('app', ...pod('1'), ...sleeping)
+
+  const done = await step(everything)
+
+  for (const name of ['migrate', 'init'])
+    expect(resource(done, name)).toMatchObject(inUse)
+  expect((await contents()).containers).toEqual([
+    'app',
+    'init',
+    'migrate',
+    'web'
+  ])
+})
+
+test('a volume stays while another one lies in it, or a container has it by the path of a link', async () => {
+  const withVolumes = { ...everything, 'include-volumes': 'all' }
+  for (const name of ['base', 'linked', 'lonely'])
+    await docker('volume', 'create', name)
+  const [{ Mountpoint: folder }] = JSON.parse(
+    await docker('volume', 'inspect', 'base')
+  ) as [{ Mountpoint: string }]
+  await docker(
+    ...['volume', 'create', '--opt', 'type=none', '--opt', 'o=bind'],
+    ...['--opt', `device=${folder}`, 'inside']
+  )
+  const path = folder.replace('/volumes/base/', '/../data/volumes/linked/')
+  await make('by-link', { Binds: [`${path}:/data`] })
+
+  const done = await step(withVolumes)
+
+  // Podman removes no named volume.
+  if (podman) return
+  for (const name of ['base', 'linked'])
+    expect(resource(done, name)).toMatchObject(inUse)
+  expect((await contents()).volumes).toEqual(['base', 'inside', 'linked'])
+})
