@@ -2374,6 +2374,156 @@ class DecodedURL extends URL {
 
 /***/ }),
 
+/***/ 1916:
+/***/ ((__unused_webpack_module, exports) => {
+
+var __webpack_unused_export__;
+
+__webpack_unused_export__ = true;
+exports.Io = __webpack_unused_export__ = void 0;
+var peq = new Uint32Array(0x10000);
+var myers_32 = function (a, b) {
+    var n = a.length;
+    var m = b.length;
+    var lst = 1 << (n - 1);
+    var pv = -1;
+    var mv = 0;
+    var sc = n;
+    var i = n;
+    while (i--) {
+        peq[a.charCodeAt(i)] |= 1 << i;
+    }
+    for (i = 0; i < m; i++) {
+        var eq = peq[b.charCodeAt(i)];
+        var xv = eq | mv;
+        eq |= ((eq & pv) + pv) ^ pv;
+        mv |= ~(eq | pv);
+        pv &= eq;
+        if (mv & lst) {
+            sc++;
+        }
+        if (pv & lst) {
+            sc--;
+        }
+        mv = (mv << 1) | 1;
+        pv = (pv << 1) | ~(xv | mv);
+        mv &= xv;
+    }
+    i = n;
+    while (i--) {
+        peq[a.charCodeAt(i)] = 0;
+    }
+    return sc;
+};
+var myers_x = function (b, a) {
+    var n = a.length;
+    var m = b.length;
+    var mhc = [];
+    var phc = [];
+    var hsize = Math.ceil(n / 32);
+    var vsize = Math.ceil(m / 32);
+    for (var i = 0; i < hsize; i++) {
+        phc[i] = -1;
+        mhc[i] = 0;
+    }
+    var j = 0;
+    for (; j < vsize - 1; j++) {
+        var mv_1 = 0;
+        var pv_1 = -1;
+        var start_1 = j * 32;
+        var vlen_1 = Math.min(32, m) + start_1;
+        for (var k = start_1; k < vlen_1; k++) {
+            peq[b.charCodeAt(k)] |= 1 << k;
+        }
+        for (var i = 0; i < n; i++) {
+            var eq = peq[a.charCodeAt(i)];
+            var pb = (phc[(i / 32) | 0] >>> i) & 1;
+            var mb = (mhc[(i / 32) | 0] >>> i) & 1;
+            var xv = eq | mv_1;
+            var xh = ((((eq | mb) & pv_1) + pv_1) ^ pv_1) | eq | mb;
+            var ph = mv_1 | ~(xh | pv_1);
+            var mh = pv_1 & xh;
+            if ((ph >>> 31) ^ pb) {
+                phc[(i / 32) | 0] ^= 1 << i;
+            }
+            if ((mh >>> 31) ^ mb) {
+                mhc[(i / 32) | 0] ^= 1 << i;
+            }
+            ph = (ph << 1) | pb;
+            mh = (mh << 1) | mb;
+            pv_1 = mh | ~(xv | ph);
+            mv_1 = ph & xv;
+        }
+        for (var k = start_1; k < vlen_1; k++) {
+            peq[b.charCodeAt(k)] = 0;
+        }
+    }
+    var mv = 0;
+    var pv = -1;
+    var start = j * 32;
+    var vlen = Math.min(32, m - start) + start;
+    for (var k = start; k < vlen; k++) {
+        peq[b.charCodeAt(k)] |= 1 << k;
+    }
+    var score = m;
+    for (var i = 0; i < n; i++) {
+        var eq = peq[a.charCodeAt(i)];
+        var pb = (phc[(i / 32) | 0] >>> i) & 1;
+        var mb = (mhc[(i / 32) | 0] >>> i) & 1;
+        var xv = eq | mv;
+        var xh = ((((eq | mb) & pv) + pv) ^ pv) | eq | mb;
+        var ph = mv | ~(xh | pv);
+        var mh = pv & xh;
+        score += (ph >>> (m - 1)) & 1;
+        score -= (mh >>> (m - 1)) & 1;
+        if ((ph >>> 31) ^ pb) {
+            phc[(i / 32) | 0] ^= 1 << i;
+        }
+        if ((mh >>> 31) ^ mb) {
+            mhc[(i / 32) | 0] ^= 1 << i;
+        }
+        ph = (ph << 1) | pb;
+        mh = (mh << 1) | mb;
+        pv = mh | ~(xv | ph);
+        mv = ph & xv;
+    }
+    for (var k = start; k < vlen; k++) {
+        peq[b.charCodeAt(k)] = 0;
+    }
+    return score;
+};
+var distance = function (a, b) {
+    if (a.length < b.length) {
+        var tmp = b;
+        b = a;
+        a = tmp;
+    }
+    if (b.length === 0) {
+        return a.length;
+    }
+    if (a.length <= 32) {
+        return myers_32(a, b);
+    }
+    return myers_x(a, b);
+};
+exports.Io = distance;
+var closest = function (str, arr) {
+    var min_distance = Infinity;
+    var min_index = 0;
+    for (var i = 0; i < arr.length; i++) {
+        var dist = distance(str, arr[i]);
+        if (dist < min_distance) {
+            min_distance = dist;
+            min_index = i;
+        }
+    }
+    return arr[min_index];
+};
+__webpack_unused_export__ = closest;
+
+
+/***/ }),
+
 /***/ 770:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
@@ -30934,7 +31084,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9259);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(3529);
 
 
 
@@ -31220,11 +31370,8 @@ const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
         return time === undefined ? undefined : { time };
     }),
     'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
-    'protected-labels': listInput('key or key=value', (item) => {
-        const value = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .parseLabelPattern */ .gp)(item);
-        return value ? { value } : { problem: 'it has no key' };
-    }),
-    'protected-images': listInput('reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
+    'protected-labels': listInput('key or key=value', _policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .parseLabelPattern */ .gp),
+    'protected-images': listInput('image IDs, or reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
         const problem = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .problemOfGlob */ .lb)(item);
         return problem === undefined ? { value: item } : { problem };
     }),
@@ -31535,10 +31682,11 @@ function sum(numbers) {
 /* harmony export */   _M: () => (/* binding */ repositoryOf),
 /* harmony export */   dz: () => (/* binding */ isTag),
 /* harmony export */   gp: () => (/* binding */ parseLabelPattern),
+/* harmony export */   kD: () => (/* binding */ imageMatcher),
 /* harmony export */   kW: () => (/* binding */ partMatcher),
-/* harmony export */   lb: () => (/* binding */ problemOfGlob),
-/* harmony export */   yO: () => (/* binding */ referenceMatcher)
+/* harmony export */   lb: () => (/* binding */ problemOfGlob)
 /* harmony export */ });
+/* unused harmony export referenceMatcher */
 /** Splits `repository:tag` or `repository@digest`; a port in the registry's name is no tag. */
 function parseReference(reference) {
     const [name = '', digest] = splitAt(reference, reference.indexOf('@'));
@@ -31564,41 +31712,73 @@ function splitAt(text, index) {
 }
 function familiar(repository) {
     return repository
-        .replace(/^(?:index\.)?docker\.io\//, '')
-        .replace(/^library\/(?=[^/]+$)/, '');
+        .replace(/^(?:index\.)?docker\.io\//i, '')
+        .replace(/^library\/(?=[^/]+$)/i, '');
 }
+/** A registry by its IPv6 address, the only name with other characters. */
+const ipv6 = /^\[[0-9a-f:.]+\](?=(?::\d+)?\/)/i;
+/** An image's ID, or enough of it that nothing else is likely to begin like that. */
+const idPattern = /^(?:sha256:)?([0-9a-f]{12,64})$/i;
 /**
- * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; any other
- * character that no reference has would be a pattern of another tool, and would protect nothing here.
+ * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; what can match no
+ * reference would protect nothing, such as a pattern of another tool, or one with a slip of the pen.
  */
 function problemOfGlob(glob) {
-    const bad = /[^A-Za-z0-9._:@/*?-]/.exec(glob);
+    if (idPattern.test(glob))
+        return undefined;
+    const plain = glob.replace(ipv6, 'registry');
+    const bad = /[^A-Za-z0-9._:@/*?-]/.exec(plain);
     if (bad !== null)
         return `it has ${JSON.stringify(bad[0])}`;
-    const { repository, tag, digest } = parseReference(glob);
-    if (repository === '' || tag === '' || digest === '')
-        return 'a part of it is empty';
+    const { repository, tag, digest } = parseReference(plain);
     const parts = repository.split('/');
-    if (parts.includes(''))
+    if (parts.includes('') || tag === '' || digest === '')
         return 'a part of it is empty';
     if (parts.some((part) => part.includes('**') && part !== '**'))
         return '** stands for whole parts between slashes';
-    return undefined;
+    return problemOfName(parts) ?? problemOfTag(tag) ?? problemOfDigest(digest);
+}
+function problemOfName([first = '', ...rest]) {
+    const [host = '', port] = splitAt(first, first.indexOf(':'));
+    if (port !== undefined && !/^[\d*?]+$/.test(port))
+        return 'no port has letters';
+    const odd = [rest.length > 0 ? host : first, ...rest].find((part) => /^[._-]|[._-]$|\.\.|:/.test(part));
+    return odd === undefined
+        ? undefined
+        : `no part of a name is like ${JSON.stringify(odd)}`;
+}
+function problemOfTag(tag = '') {
+    if (tag.includes(':'))
+        return 'it has a second colon';
+    if (/^[.-]/.test(tag))
+        return `no tag begins with ${JSON.stringify(tag[0])}`;
+    return tag.replace(/\*/g, '').length > 128
+        ? 'no tag is longer than 128 characters'
+        : undefined;
+}
+function problemOfDigest(digest = '*') {
+    return /^[a-z0-9._*?-]*(?::[0-9a-f*?]+)?$/i.test(digest) &&
+        /[:*?]/.test(digest)
+        ? undefined
+        : 'a digest is like sha256:4bc4…';
 }
 /**
  * Tells whether a reference matches the glob. One without a tag means every tag and digest, and so does the tag `*`:
- * who protects `node:*` does not mean to lose an image that is pinned by its digest.
+ * who protects `node:*` does not mean to lose an image that is pinned by its digest. The repository is in whatever
+ * case, as in `${{ github.repository }}`: registries only know the lower one.
  */
 function referenceMatcher(glob) {
     const pattern = parseReference(glob);
     // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
-    const onHub = /^(?:index\.)?docker\.io\//.test(glob);
-    const repository = pathMatcher(pattern.repository);
+    const onHub = /^(?:index\.)?docker\.io\//i.test(glob);
+    const repository = pathMatcher(pattern.repository.toLowerCase());
     const tag = partMatcher(pattern.tag ?? '*');
-    const digest = pattern.digest === undefined ? undefined : partMatcher(pattern.digest);
+    const digest = pattern.digest === undefined
+        ? undefined
+        : partMatcher(pattern.digest.toLowerCase());
     return (reference) => {
         const parts = parseReference(reference);
-        if (!repository(parts.repository))
+        if (!repository(parts.repository.toLowerCase()))
             return false;
         if (onHub && hasRegistry(parts.repository))
             return false;
@@ -31606,6 +31786,13 @@ function referenceMatcher(glob) {
             return parts.digest !== undefined && digest(parts.digest);
         return parts.tag === undefined ? tag('') : tag(parts.tag);
     };
+}
+/** Tells whether an image, by its ID and all its names, is what a glob or (the start of) an ID means. */
+function imageMatcher(pattern) {
+    const matches = referenceMatcher(pattern);
+    const start = idPattern.exec(pattern)?.[1]?.toLowerCase();
+    return (id, names) => names.some(matches) ||
+        (start !== undefined && id.replace(/^sha256:/, '').startsWith(start));
 }
 /** Docker's own rule: a first part with a dot or a port, or `localhost`, is a registry. */
 function hasRegistry(repository) {
@@ -31658,10 +31845,16 @@ function matches(pattern, sequence, { any, one }) {
         next += 1;
     return next === pattern.length;
 }
-/** Reads `key` or `key=value`; undefined where the key is empty. */
+/** Reads `key` or `key=value`, or says what is wrong: quotes and blanks that no shell took away match nothing. */
 function parseLabelPattern(text) {
     const [key = '', value] = splitAt(text, text.indexOf('='));
-    return key === '' ? undefined : { key, value };
+    if (key === '')
+        return { problem: 'it has no key' };
+    if (/\s/.test(key) || /^\s/.test(value ?? ''))
+        return { problem: 'a key has no blanks, and there is none beside =' };
+    return /["'`]/.test(key) || /^(["'`]).*\1$/.test(value ?? '')
+        ? { problem: 'it has quotes: leave them out' }
+        : { value: { key, value } };
 }
 /** Tells whether one of the labels is what the pattern names. */
 function labelMatcher(pattern) {
@@ -31712,6 +31905,8 @@ function problemOfPattern(pattern) {
     const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''));
     if (bad !== null)
         return `it has ${JSON.stringify(bad[0])}`;
+    if (/^[.-]/.test(pattern))
+        return `no tag begins with ${JSON.stringify(pattern[0])}`;
     return /\d\{|\}\d/.test(pattern)
         ? 'a digit stands beside {number}'
         : undefined;
@@ -32643,7 +32838,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 9259:
+/***/ 3529:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -34533,7 +34728,7 @@ function createContext(policy, inventory) {
     }));
     const globs = policy.protectedImages.map((glob) => ({
         text: glob,
-        matches: (0,match/* referenceMatcher */.yO)(glob)
+        matches: (0,match/* imageMatcher */.kD)(glob)
     }));
     return {
         policy,
@@ -34546,27 +34741,12 @@ function createContext(policy, inventory) {
             const found = labels.find(({ matches }) => matches(present));
             return found && `has the protected label ${found.text}`;
         },
-        protectedReference: (references) => {
-            const found = globs.find(({ matches }) => references.some(matches));
+        protectedImage: (image) => {
+            const names = namesOf(image);
+            const found = globs.find(({ matches }) => matches(image.id, names));
             return found && `protected by ${found.text}`;
         }
     };
-}
-function unmatchedPatterns({ containers, images, networks, volumes }, policy) {
-    const labelled = [...containers, ...images, ...networks, ...volumes];
-    const references = images.flatMap(namesOf);
-    return [
-        ...policy.protectedLabels
-            .filter((pattern) => {
-            const matches = (0,match/* labelMatcher */.LX)(pattern);
-            return !labelled.some(({ labels }) => matches(labels));
-        })
-            .map(describePattern)
-            .map((pattern) => ({ input: 'protected-labels', pattern })),
-        ...policy.protectedImages
-            .filter((glob) => !references.some((0,match/* referenceMatcher */.yO)(glob)))
-            .map((pattern) => ({ input: 'protected-images', pattern }))
-    ];
 }
 /** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
 function namesOf({ references, digests, aliases }) {
@@ -37025,7 +37205,6 @@ function containers_keepAnyway(container, stop, { policy, protectedBy, engine })
 
 
 
-
 /** Decides every image by its references; `staying` is what the staying containers need. */
 function decideImages(images, staying, context) {
     const newest = newestByRepository(images, context);
@@ -37099,14 +37278,14 @@ function evidenceOf({ id, references, taggedAt, pulled }, { evidence, now }) {
     ];
 }
 /** What keeps a whole image, with all its references. */
-function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedReference }) {
+function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedImage }) {
     const users = staying.images.get(image.id);
     if (users !== undefined)
         return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
     const label = protectedBy(image.labels);
     if (label !== undefined)
         return (0,policy_decision/* keep */.aC)('protected-label', label);
-    const glob = protectedReference(namesOf(image));
+    const glob = protectedImage(image);
     if (glob !== undefined)
         return (0,policy_decision/* keep */.aC)('protected-image', glob);
     if (policy.includeImages === false)
@@ -37258,7 +37437,85 @@ function networks_keepAnyway(network, { staying, all }, { policy, now, protected
         : (0,policy_decision/* keep */.aC)('not-included', 'include-networks is false');
 }
 
+// EXTERNAL MODULE: ./node_modules/fastest-levenshtein/mod.js
+var mod = __nccwpck_require__(1916);
+;// CONCATENATED MODULE: ./src/policy/unmatched.ts
+
+
+
+
+/** Finds the patterns that match nothing; `goes` tells of an ID (a volume's name) whether that is to be removed. */
+function findUnmatched(inventory, policy, goes) {
+    const { containers, images, networks, volumes } = inventory;
+    const labelled = [
+        ...[...containers, ...images, ...networks],
+        ...volumes.map((volume) => ({ ...volume, id: volume.name }))
+    ];
+    const unlabelled = policy.protectedLabels.filter((pattern) => {
+        const matches = (0,match/* labelMatcher */.LX)(pattern);
+        return !labelled.some(({ labels }) => matches(labels));
+    });
+    const unused = policy.protectedImages.filter((glob) => {
+        const matches = (0,match/* imageMatcher */.kD)(glob);
+        return !images.some((image) => matches(image.id, namesOf(image)));
+    });
+    const going = labelled.filter(({ id }) => goes(id));
+    const labels = going.flatMap(({ labels }) => Object.entries(labels));
+    const references = images
+        .filter(({ id }) => goes(id))
+        .flatMap((one) => one.references);
+    return [
+        ...unlabelled.map((pattern) => unmatched_describe('protected-labels', describePattern(pattern), [
+            ...labels.map(([key, value]) => pattern.value === undefined ? key : `${key}=${value}`)
+        ])),
+        ...unused.map((glob) => unmatched_describe('protected-images', glob, references, formsOf(glob))),
+        ...unmatchedTags(inventory, policy)
+    ];
+}
+function unmatchedTags(inventory, { scope }) {
+    if (scope.kind !== 'pull-request')
+        return [];
+    return scope.patterns
+        .filter((one) => (0,pullRequests/* findNumbers */.Yl)(inventory, scope.repository, [one]).length === 0)
+        .map((pattern) => ({ input: 'pull-request-patterns', pattern }));
+}
+/** So many characters of three may be others. */
+const nearEnough = 1 / 3;
+/** Beyond that many, whatever is near is one of many. */
+const mostCandidates = 2_000;
+function unmatched_describe(input, pattern, candidates, forms = (one) => [one]) {
+    const text = withoutWildcards(pattern);
+    const [nearest] = [...new Set(candidates)]
+        .slice(0, mostCandidates)
+        .map((name) => {
+        const far = forms(name).map((form) => (0,mod/* distance */.Io)(text, form) / Math.max(text.length, form.length, 1));
+        return { name, far: Math.min(...far) };
+    })
+        .filter(({ far }) => far <= nearEnough)
+        .sort((a, b) => a.far - b.far);
+    return { input, pattern, ...(nearest && { nearest: nearest.name }) };
+}
+/** How a reference may have been meant: with or without its tag, as the pattern is, and without its registry or owner. */
+function formsOf(glob) {
+    const tagged = (0,match/* parseReference */.F2)(glob).tag !== undefined;
+    return (reference) => {
+        const { repository, tag = '' } = (0,match/* parseReference */.F2)(reference);
+        const parts = repository.split('/');
+        return parts.flatMap((_, index) => {
+            const path = parts.slice(index).join('/');
+            return tagged ? [`${path}:${tag}`, `${path}:`] : [path];
+        });
+    };
+}
+function withoutWildcards(pattern) {
+    return pattern
+        .toLowerCase()
+        .replace(/[*?]+/g, '')
+        .replace(/^\/+|\/+$/g, '');
+}
+
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
+
 
 
 
@@ -37331,10 +37588,13 @@ function makePlan(inventory, policy) {
         ...others.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
         makeCacheItem(ofCache)
     ];
+    const going = new Set(items
+        .filter(({ decision }) => decision.action !== 'keep')
+        .map(({ id }) => id));
     return {
         scope: describeScope(policy.scope),
         items,
-        unmatched: unmatchedPatterns(inventory, policy)
+        unmatched: findUnmatched(inventory, policy, (id) => going.has(id))
     };
 }
 function sorted(items, key) {
@@ -38231,6 +38491,10 @@ const nothingDone = {
 async function cleanUp(step, looked, { policy, problems }) {
     const { options, texts, startedAt, world } = step;
     const { plan, sizes, inventory } = await world.log.group('Plan', () => run_decide(step, policy, looked));
+    const early = [...problems, ...warnEarly(inventory, plan)];
+    // Before anything is removed: whoever sees it in time can still cancel.
+    for (const warning of early)
+        world.log.warning(warning);
     const removal = options.dryRun
         ? undefined
         : await world.log.group('Remove', () => act(step, plan, { ...looked, inventory }));
@@ -38248,11 +38512,8 @@ async function cleanUp(step, looked, { policy, problems }) {
         ...{ disk, startedAt, finishedAt }
     });
     const failure = describeFailure(report, removal, world.signal);
-    const warnings = [
-        ...problems,
-        ...collectWarnings(looked, plan, report, texts)
-    ];
-    for (const warning of warnings)
+    const late = warnLate(report, texts);
+    for (const warning of late)
         world.log.warning(warning);
     const held = heldBytes(inventory, report.resources);
     return {
@@ -38260,7 +38521,8 @@ async function cleanUp(step, looked, { policy, problems }) {
         reportFile: options.reportFile,
         outputs: makeOutputs(report, options.reportFile),
         summary: (0,summary/* renderSummary */.Br)({
-            ...{ report, inputs: texts, disk, held, warnings },
+            ...{ report, inputs: texts, disk, held },
+            warnings: [...early, ...late],
             podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
             error: failure
         }),
@@ -38502,15 +38764,24 @@ function describeFailure({ resources, totals }, removal, signal) {
         `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
             `The first: ${first.kind} ${first.name}: ${first.detail}`);
 }
-function collectWarnings({ inventory }, { unmatched }, { resources }, texts) {
+function warnEarly({ unreadable }, { unmatched }) {
+    return [
+        ...unmatched
+            // A default is there for whoever wants to use it, and most do not.
+            .filter(({ input, pattern }) => !inputs/* defaults */.NT[input].split(', ').includes(pattern))
+            .map(({ input, pattern, nearest }) => {
+            const hint = nearest === undefined
+                ? 'Is it a typo?'
+                : `Did you mean ${nearest}, which is about to be removed?`;
+            return `${input}: nothing on this engine matches ${pattern}. ${hint}`;
+        }),
+        ...unreadable.map((name) => `The engine cannot tell of ${name}: it is left alone.`)
+    ];
+}
+function warnLate({ resources }, texts) {
     const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length;
     const cache = resources.find(({ kind }) => kind === 'build-cache');
     return [
-        ...unmatched
-            // The default is there for whoever wants to use it, and most do not.
-            .filter(({ input, pattern }) => pattern !== inputs/* defaults */.NT[input])
-            .map(({ input, pattern }) => `${input}: nothing on this engine matches ${pattern}. Is it a typo that protects nothing?`),
-        ...inventory.unreadable.map((name) => `The engine cannot tell of ${name}: it is left alone.`),
         ...(late > 0
             ? [
                 `The time was up (timeout: ${texts.timeout}): ${(0,report_text/* count */.U9)(late, 'planned removal')} not done.`

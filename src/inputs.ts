@@ -138,12 +138,9 @@ export const schema = z.object({
     }
   ),
   'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
-  'protected-labels': listInput('key or key=value', (item) => {
-    const value = parseLabelPattern(item)
-    return value ? { value } : { problem: 'it has no key' }
-  }),
+  'protected-labels': listInput('key or key=value', parseLabelPattern),
   'protected-images': listInput(
-    'reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**',
+    'image IDs, or reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**',
     (item) => {
       const problem = problemOfGlob(item)
       return problem === undefined ? { value: item } : { problem }

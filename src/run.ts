@@ -213,6 +213,9 @@ async function cleanUp(
   const { plan, sizes, inventory } = await world.log.group('Plan', () =>
     decide(step, policy, looked)
   )
+  const early = [...problems, ...warnEarly(inventory, plan)]
+  // Before anything is removed: whoever sees it in time can still cancel.
+  for (const warning of early) world.log.warning(warning)
   const removal = options.dryRun
     ? undefined
     : await world.log.group('Remove', () =>
@@ -232,18 +235,16 @@ async function cleanUp(
     ...{ disk, startedAt, finishedAt }
   })
   const failure = describeFailure(report, removal, world.signal)
-  const warnings = [
-    ...problems,
-    ...collectWarnings(looked, plan, report, texts)
-  ]
-  for (const warning of warnings) world.log.warning(warning)
+  const late = warnLate(report, texts)
+  for (const warning of late) world.log.warning(warning)
   const held = heldBytes(inventory, report.resources)
   return {
     report,
     reportFile: options.reportFile,
     outputs: makeOutputs(report, options.reportFile),
     summary: renderSummary({
-      ...{ report, inputs: texts, disk, held, warnings },
+      ...{ report, inputs: texts, disk, held },
+      warnings: [...early, ...late],
       podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
       error: failure
     }),
@@ -589,25 +590,30 @@ function describeFailure(
   )
 }
 
-function collectWarnings(
-  { inventory }: Looked,
-  { unmatched }: Plan,
-  { resources }: Report,
-  texts: InputTexts
-): string[] {
+function warnEarly({ unreadable }: Inventory, { unmatched }: Plan): string[] {
+  return [
+    ...unmatched
+      // A default is there for whoever wants to use it, and most do not.
+      .filter(
+        ({ input, pattern }) => !defaults[input].split(', ').includes(pattern)
+      )
+      .map(({ input, pattern, nearest }) => {
+        const hint =
+          nearest === undefined
+            ? 'Is it a typo?'
+            : `Did you mean ${nearest}, which is about to be removed?`
+        return `${input}: nothing on this engine matches ${pattern}. ${hint}`
+      }),
+    ...unreadable.map(
+      (name) => `The engine cannot tell of ${name}: it is left alone.`
+    )
+  ]
+}
+
+function warnLate({ resources }: Report, texts: InputTexts): string[] {
   const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length
   const cache = resources.find(({ kind }) => kind === 'build-cache')
   return [
-    ...unmatched
-      // The default is there for whoever wants to use it, and most do not.
-      .filter(({ input, pattern }) => pattern !== defaults[input])
-      .map(
-        ({ input, pattern }) =>
-          `${input}: nothing on this engine matches ${pattern}. Is it a typo that protects nothing?`
-      ),
-    ...inventory.unreadable.map(
-      (name) => `The engine cannot tell of ${name}: it is left alone.`
-    ),
     ...(late > 0
       ? [
           `The time was up (timeout: ${texts.timeout}): ${count(late, 'planned removal')} not done.`

@@ -422,7 +422,7 @@ function* pathsOf(value: unknown, path: string[] = []): Generator<string[]> {
 }
 
 const mayBeUnknown = new Set(
-  'parent createdAt startedAt finishedAt taggedAt configFrom execs ledger records written layers'.split(
+  'parent createdAt startedAt finishedAt taggedAt configFrom execs ledger records written layers services'.split(
     ' '
   )
 )

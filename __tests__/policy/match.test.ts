@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import {
+  imageMatcher,
   labelMatcher,
   parseLabelPattern,
   parseReference,
@@ -55,7 +56,15 @@ test.each([
   [`app:1@${digest}`, `app@${digest}`, true],
   ['app@*', 'app:1', false],
   ['a.b', 'axb:1', false],
-  ['**:latest', 'acme/web:latest', true]
+  ['**:latest', 'acme/web:latest', true],
+  ['ghcr.io/Acme/Web:*', 'ghcr.io/acme/web:1', true],
+  ['GHCR.io/acme/web:V1', 'ghcr.io/acme/web:v1', false],
+  ['Docker.io/Library/Node', 'node:20', true],
+  ['[::1]:5000/acme/*', '[::1]:5000/acme/web:1', true],
+  ['[2001:DB8::1]/web', '[2001:db8::1]/web:1', true],
+  ['[::1]:5000/acme/*', '[::2]:5000/acme/web:1', false],
+  [`App@${digest.toUpperCase().replace('SHA', 'sha')}`, `app@${digest}`, true],
+  ['app@sha256:aa*', `app@${digest}`, true]
 ])('%s on %s: %s', (glob, reference, matches) => {
   expect(problemOfGlob(glob)).toBeUndefined()
   expect(referenceMatcher(glob)(reference)).toBe(matches)
@@ -73,6 +82,21 @@ test.each([
   'acme**',
   '@(a|b)',
   'nöde',
+  'redis:.*',
+  'redis:-1',
+  'redis:latest:latest',
+  'redis:latest/',
+  'redis@sha256',
+  'redis@sha256:latest',
+  'redis@a@b',
+  'acme/.web',
+  'acme-/web',
+  'a..b',
+  'acme:web/app',
+  'acme/web:5000/app',
+  '[::1/acme',
+  'acme/[::1]:1',
+  `app:${'a'.repeat(129)}`,
   '+x',
   '$x'
 ])('a bad glob: %s', (glob) => {
@@ -93,7 +117,8 @@ test.each([
   ['expr=a=b', { expr: 'a=b' }, true],
   ['*', {}, false]
 ])('the label pattern %s on %j: %s', (text, labels, matches) => {
-  const pattern = parseLabelPattern(text)
+  const parsed = parseLabelPattern(text)
+  const pattern = 'value' in parsed ? parsed.value : undefined
   expect(
     pattern && labelMatcher(pattern)(labels as Record<string, string>)
   ).toBe(matches)
@@ -154,4 +179,32 @@ test('no pattern takes long, and none is too long', () => {
   expect(referenceMatcher('x'.repeat(100_000))('node:1')).toBe(false)
   const label = { key: `${stars}*b`, value: undefined }
   expect(labelMatcher(label)({ ['a'.repeat(100_000)]: '' })).toBe(false)
+})
+
+test.each([
+  [digest, true],
+  [digest.toUpperCase(), true],
+  ['a'.repeat(12), true],
+  ['sha256:' + 'a'.repeat(12), true],
+  ['A'.repeat(20), true],
+  ['a'.repeat(11), false],
+  ['b'.repeat(12), false]
+])('the ID %s', (pattern, matches) => {
+  expect(problemOfGlob(pattern)).toBeUndefined()
+  expect(imageMatcher(pattern)(digest, ['app:1'])).toBe(matches)
+  // Somebody may have called a repository that.
+  const name = `${pattern.toLowerCase()}:1`
+  expect(imageMatcher(pattern)('', [name])).toBe(!pattern.includes(':'))
+})
+
+test.each([
+  '=web',
+  '"keep"',
+  "'team=web'",
+  'team="web"',
+  'team = web',
+  'team= web',
+  'my team=web'
+])('a bad label pattern: %s', (text) => {
+  expect(parseLabelPattern(text)).toHaveProperty('problem')
 })

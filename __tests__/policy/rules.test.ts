@@ -12,6 +12,7 @@ import {
   network,
   now,
   policy,
+  pullRequests,
   volume
 } from '../builders.ts'
 
@@ -316,6 +317,48 @@ test('a pattern that matches nothing is named with its input', () => {
   expect(makePlan(held, wanted).unmatched).toEqual([
     { input: 'protected-labels', pattern: 'team=api' },
     { input: 'protected-images', pattern: 'ap' }
+  ])
+})
+
+test.each([
+  ['protected-images', 'ghcr.io/acme/wep:*', 'ghcr.io/acme/web:1'],
+  // Without the registry, or the owner.
+  ['protected-images', 'acme/web:1', 'ghcr.io/acme/web:1'],
+  ['protected-images', 'web', 'ghcr.io/acme/web:1'],
+  ['protected-images', 'redis', undefined],
+  // It stays anyway.
+  ['protected-images', 'kept:2', undefined],
+  ['protected-labels', 'stage=prd', 'stage=prod'],
+  ['protected-labels', 'stages', 'stage'],
+  ['protected-labels', 'owner', undefined]
+] as const)('%s: %s is near %s', (input, pattern, nearest) => {
+  const [key = '', value] = pattern.split('=')
+  const held = inventory({
+    images: [
+      image('i', {
+        references: ['ghcr.io/acme/web:1'],
+        labels: { stage: 'prod' }
+      }),
+      image('kept', { references: ['kept:1'], createdAt: now })
+    ]
+  })
+  const wanted = policy({
+    until: { duration: hour },
+    ...(input === 'protected-images'
+      ? { protectedImages: [pattern] }
+      : { protectedLabels: [{ key, value }] })
+  })
+  const near = nearest === undefined ? {} : { nearest }
+  expect(makePlan(held, wanted).unmatched).toEqual([
+    { input, pattern, ...near }
+  ])
+})
+
+test('a pattern of tags that no image of the repository has is named', () => {
+  const held = inventory({ images: [image('i', { references: ['web:pr-1'] })] })
+  const scope = pullRequests({ patterns: ['pr-{number}', 'PR-{number}'] })
+  expect(makePlan(held, policy({ scope })).unmatched).toEqual([
+    { input: 'pull-request-patterns', pattern: 'PR-{number}' }
   ])
 })
 

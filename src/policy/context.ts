@@ -1,8 +1,8 @@
 import { indexEvidence, type EvidenceIndex } from './evidence.ts'
 import type { Engine, Image, Inventory } from './inventory.ts'
 import {
+  imageMatcher,
   labelMatcher,
-  referenceMatcher,
   type LabelPattern,
   type Labels
 } from './match.ts'
@@ -20,8 +20,8 @@ export type Context = {
   parents: ReadonlySet<string | undefined>
   /** Says which protected label is among these, or undefined. */
   protectedBy: (labels: Labels) => string | undefined
-  /** Says which glob protects one of the references, or undefined. */
-  protectedReference: (references: readonly string[]) => string | undefined
+  /** Says which glob or ID protects an image, or undefined. */
+  protectedImage: (image: Image) => string | undefined
 }
 
 export function createContext(policy: Policy, inventory: Inventory): Context {
@@ -31,7 +31,7 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
   }))
   const globs = policy.protectedImages.map((glob) => ({
     text: glob,
-    matches: referenceMatcher(glob)
+    matches: imageMatcher(glob)
   }))
   return {
     policy,
@@ -44,37 +44,12 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
       const found = labels.find(({ matches }) => matches(present))
       return found && `has the protected label ${found.text}`
     },
-    protectedReference: (references) => {
-      const found = globs.find(({ matches }) => references.some(matches))
+    protectedImage: (image) => {
+      const names = namesOf(image)
+      const found = globs.find(({ matches }) => matches(image.id, names))
       return found && `protected by ${found.text}`
     }
   }
-}
-
-/** A pattern of an input that matched nothing on the engine: perhaps a typo that protects nothing. */
-export type Unmatched = {
-  input: 'protected-labels' | 'protected-images'
-  pattern: string
-}
-
-export function unmatchedPatterns(
-  { containers, images, networks, volumes }: Inventory,
-  policy: Policy
-): Unmatched[] {
-  const labelled = [...containers, ...images, ...networks, ...volumes]
-  const references = images.flatMap(namesOf)
-  return [
-    ...policy.protectedLabels
-      .filter((pattern) => {
-        const matches = labelMatcher(pattern)
-        return !labelled.some(({ labels }) => matches(labels))
-      })
-      .map(describePattern)
-      .map((pattern) => ({ input: 'protected-labels' as const, pattern })),
-    ...policy.protectedImages
-      .filter((glob) => !references.some(referenceMatcher(glob)))
-      .map((pattern) => ({ input: 'protected-images' as const, pattern }))
-  ]
 }
 
 /** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
@@ -89,6 +64,6 @@ export function namesOf({
     : references
 }
 
-function describePattern({ key, value }: LabelPattern): string {
+export function describePattern({ key, value }: LabelPattern): string {
   return value === undefined ? key : `${key}=${value}`
 }

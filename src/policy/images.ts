@@ -7,7 +7,7 @@ import {
   type Age,
   type Evidence
 } from './age.ts'
-import { namesOf, type Context } from './context.ts'
+import type { Context } from './context.ts'
 import {
   compareText,
   keep,
@@ -131,14 +131,14 @@ function evidenceOf(
 function keepAnyway(
   image: Image,
   staying: Needs,
-  { policy, now, protectedBy, protectedReference }: Context
+  { policy, now, protectedBy, protectedImage }: Context
 ): Decision | undefined {
   const users = staying.images.get(image.id)
   if (users !== undefined)
     return keep('in-use', `used by ${describeUsers(users, now)}`)
   const label = protectedBy(image.labels)
   if (label !== undefined) return keep('protected-label', label)
-  const glob = protectedReference(namesOf(image))
+  const glob = protectedImage(image)
   if (glob !== undefined) return keep('protected-image', glob)
   if (policy.includeImages === false)
     return keep('not-included', 'include-images is false')

@@ -40,47 +40,96 @@ function splitAt(text: string, index: number): string[] {
 
 function familiar(repository: string): string {
   return repository
-    .replace(/^(?:index\.)?docker\.io\//, '')
-    .replace(/^library\/(?=[^/]+$)/, '')
+    .replace(/^(?:index\.)?docker\.io\//i, '')
+    .replace(/^library\/(?=[^/]+$)/i, '')
 }
 
+/** A registry by its IPv6 address, the only name with other characters. */
+const ipv6 = /^\[[0-9a-f:.]+\](?=(?::\d+)?\/)/i
+
+/** An image's ID, or enough of it that nothing else is likely to begin like that. */
+const idPattern = /^(?:sha256:)?([0-9a-f]{12,64})$/i
+
 /**
- * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; any other
- * character that no reference has would be a pattern of another tool, and would protect nothing here.
+ * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; what can match no
+ * reference would protect nothing, such as a pattern of another tool, or one with a slip of the pen.
  */
 export function problemOfGlob(glob: string): string | undefined {
-  const bad = /[^A-Za-z0-9._:@/*?-]/.exec(glob)
+  if (idPattern.test(glob)) return undefined
+  const plain = glob.replace(ipv6, 'registry')
+  const bad = /[^A-Za-z0-9._:@/*?-]/.exec(plain)
   if (bad !== null) return `it has ${JSON.stringify(bad[0])}`
-  const { repository, tag, digest } = parseReference(glob)
-  if (repository === '' || tag === '' || digest === '')
-    return 'a part of it is empty'
+  const { repository, tag, digest } = parseReference(plain)
   const parts = repository.split('/')
-  if (parts.includes('')) return 'a part of it is empty'
+  if (parts.includes('') || tag === '' || digest === '')
+    return 'a part of it is empty'
   if (parts.some((part) => part.includes('**') && part !== '**'))
     return '** stands for whole parts between slashes'
-  return undefined
+  return problemOfName(parts) ?? problemOfTag(tag) ?? problemOfDigest(digest)
+}
+
+function problemOfName([first = '', ...rest]: readonly string[]):
+  string | undefined {
+  const [host = '', port] = splitAt(first, first.indexOf(':'))
+  if (port !== undefined && !/^[\d*?]+$/.test(port))
+    return 'no port has letters'
+  const odd = [rest.length > 0 ? host : first, ...rest].find((part) =>
+    /^[._-]|[._-]$|\.\.|:/.test(part)
+  )
+  return odd === undefined
+    ? undefined
+    : `no part of a name is like ${JSON.stringify(odd)}`
+}
+
+function problemOfTag(tag = ''): string | undefined {
+  if (tag.includes(':')) return 'it has a second colon'
+  if (/^[.-]/.test(tag)) return `no tag begins with ${JSON.stringify(tag[0])}`
+  return tag.replace(/\*/g, '').length > 128
+    ? 'no tag is longer than 128 characters'
+    : undefined
+}
+
+function problemOfDigest(digest = '*'): string | undefined {
+  return /^[a-z0-9._*?-]*(?::[0-9a-f*?]+)?$/i.test(digest) &&
+    /[:*?]/.test(digest)
+    ? undefined
+    : 'a digest is like sha256:4bc4…'
 }
 
 /**
  * Tells whether a reference matches the glob. One without a tag means every tag and digest, and so does the tag `*`:
- * who protects `node:*` does not mean to lose an image that is pinned by its digest.
+ * who protects `node:*` does not mean to lose an image that is pinned by its digest. The repository is in whatever
+ * case, as in `${{ github.repository }}`: registries only know the lower one.
  */
 export function referenceMatcher(glob: string): (reference: string) => boolean {
   const pattern = parseReference(glob)
   // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
-  const onHub = /^(?:index\.)?docker\.io\//.test(glob)
-  const repository = pathMatcher(pattern.repository)
+  const onHub = /^(?:index\.)?docker\.io\//i.test(glob)
+  const repository = pathMatcher(pattern.repository.toLowerCase())
   const tag = partMatcher(pattern.tag ?? '*')
   const digest =
-    pattern.digest === undefined ? undefined : partMatcher(pattern.digest)
+    pattern.digest === undefined
+      ? undefined
+      : partMatcher(pattern.digest.toLowerCase())
   return (reference) => {
     const parts = parseReference(reference)
-    if (!repository(parts.repository)) return false
+    if (!repository(parts.repository.toLowerCase())) return false
     if (onHub && hasRegistry(parts.repository)) return false
     if (digest !== undefined)
       return parts.digest !== undefined && digest(parts.digest)
     return parts.tag === undefined ? tag('') : tag(parts.tag)
   }
+}
+
+/** Tells whether an image, by its ID and all its names, is what a glob or (the start of) an ID means. */
+export function imageMatcher(
+  pattern: string
+): (id: string, names: readonly string[]) => boolean {
+  const matches = referenceMatcher(pattern)
+  const start = idPattern.exec(pattern)?.[1]?.toLowerCase()
+  return (id, names) =>
+    names.some(matches) ||
+    (start !== undefined && id.replace(/^sha256:/, '').startsWith(start))
 }
 
 /** Docker's own rule: a first part with a dot or a port, or `localhost`, is a registry. */
@@ -140,10 +189,17 @@ function matches(
   return next === pattern.length
 }
 
-/** Reads `key` or `key=value`; undefined where the key is empty. */
-export function parseLabelPattern(text: string): LabelPattern | undefined {
+/** Reads `key` or `key=value`, or says what is wrong: quotes and blanks that no shell took away match nothing. */
+export function parseLabelPattern(
+  text: string
+): { value: LabelPattern } | { problem: string } {
   const [key = '', value] = splitAt(text, text.indexOf('='))
-  return key === '' ? undefined : { key, value }
+  if (key === '') return { problem: 'it has no key' }
+  if (/\s/.test(key) || /^\s/.test(value ?? ''))
+    return { problem: 'a key has no blanks, and there is none beside =' }
+  return /["'`]/.test(key) || /^(["'`]).*\1$/.test(value ?? '')
+    ? { problem: 'it has quotes: leave them out' }
+    : { value: { key, value } }
 }
 
 /** Tells whether one of the labels is what the pattern names. */

@@ -4,7 +4,7 @@ import { decideLeftStates, findBuilders, isBuilder } from './builders.ts'
 import { freedByRemoval, type LayerSizes } from './bytes.ts'
 import { heldByCache, ownOfShared, type Held } from './cached.ts'
 import { decideContainers } from './containers.ts'
-import { createContext, unmatchedPatterns, type Unmatched } from './context.ts'
+import { createContext } from './context.ts'
 import { compareText, type Decided, type Decision } from './decision.ts'
 import { decideImages } from './images.ts'
 import type { CacheRecord, Image, Inventory } from './inventory.ts'
@@ -13,6 +13,7 @@ import { isSwarmTask, needsOf } from './needs.ts'
 import { decideNetworks } from './networks.ts'
 import type { Policy } from './policy.ts'
 import { describeScope } from './scope.ts'
+import { findUnmatched, type Unmatched } from './unmatched.ts'
 import { decideVolumes } from './volumes.ts'
 
 /** The kinds of resources, in the order in which they go: what goes frees what it needed. */
@@ -115,10 +116,15 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
     ),
     makeCacheItem(ofCache)
   ]
+  const going = new Set(
+    items
+      .filter(({ decision }) => decision.action !== 'keep')
+      .map(({ id }) => id)
+  )
   return {
     scope: describeScope(policy.scope),
     items,
-    unmatched: unmatchedPatterns(inventory, policy)
+    unmatched: findUnmatched(inventory, policy, (id) => going.has(id))
   }
 }
 

@@ -45,6 +45,8 @@ export function problemOfPattern(pattern: string): string | undefined {
   if (parts.length > 2) return 'it has {number} twice'
   const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''))
   if (bad !== null) return `it has ${JSON.stringify(bad[0])}`
+  if (/^[.-]/.test(pattern))
+    return `no tag begins with ${JSON.stringify(pattern[0])}`
   return /\d\{|\}\d/.test(pattern)
     ? 'a digit stands beside {number}'
     : undefined

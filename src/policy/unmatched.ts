@@ -1,0 +1,107 @@
+import { distance } from 'fastest-levenshtein'
+import { describePattern, namesOf } from './context.ts'
+import type { Inventory } from './inventory.ts'
+import { imageMatcher, labelMatcher, parseReference } from './match.ts'
+import type { Policy } from './policy.ts'
+import { findNumbers } from './pullRequests.ts'
+
+/** A pattern of an input that matched nothing on the engine: perhaps a slip of the pen that protects nothing. */
+export type Unmatched = {
+  input: 'protected-labels' | 'protected-images' | 'pull-request-patterns'
+  pattern: string
+  /** What is going to be removed and is called nearly the same, if something is. */
+  nearest?: string
+}
+
+/** Finds the patterns that match nothing; `goes` tells of an ID (a volume's name) whether that is to be removed. */
+export function findUnmatched(
+  inventory: Inventory,
+  policy: Policy,
+  goes: (id: string) => boolean
+): Unmatched[] {
+  const { containers, images, networks, volumes } = inventory
+  const labelled = [
+    ...[...containers, ...images, ...networks],
+    ...volumes.map((volume) => ({ ...volume, id: volume.name }))
+  ]
+  const unlabelled = policy.protectedLabels.filter((pattern) => {
+    const matches = labelMatcher(pattern)
+    return !labelled.some(({ labels }) => matches(labels))
+  })
+  const unused = policy.protectedImages.filter((glob) => {
+    const matches = imageMatcher(glob)
+    return !images.some((image) => matches(image.id, namesOf(image)))
+  })
+  const going = labelled.filter(({ id }) => goes(id))
+  const labels = going.flatMap(({ labels }) => Object.entries(labels))
+  const references = images
+    .filter(({ id }) => goes(id))
+    .flatMap((one) => one.references)
+  return [
+    ...unlabelled.map((pattern) =>
+      describe('protected-labels', describePattern(pattern), [
+        ...labels.map(([key, value]) =>
+          pattern.value === undefined ? key : `${key}=${value}`
+        )
+      ])
+    ),
+    ...unused.map((glob) =>
+      describe('protected-images', glob, references, formsOf(glob))
+    ),
+    ...unmatchedTags(inventory, policy)
+  ]
+}
+
+function unmatchedTags(inventory: Inventory, { scope }: Policy): Unmatched[] {
+  if (scope.kind !== 'pull-request') return []
+  return scope.patterns
+    .filter(
+      (one) => findNumbers(inventory, scope.repository, [one]).length === 0
+    )
+    .map((pattern) => ({ input: 'pull-request-patterns', pattern }))
+}
+
+/** So many characters of three may be others. */
+const nearEnough = 1 / 3
+/** Beyond that many, whatever is near is one of many. */
+const mostCandidates = 2_000
+
+function describe(
+  input: Unmatched['input'],
+  pattern: string,
+  candidates: readonly string[],
+  forms: (candidate: string) => readonly string[] = (one) => [one]
+): Unmatched {
+  const text = withoutWildcards(pattern)
+  const [nearest] = [...new Set(candidates)]
+    .slice(0, mostCandidates)
+    .map((name) => {
+      const far = forms(name).map(
+        (form) => distance(text, form) / Math.max(text.length, form.length, 1)
+      )
+      return { name, far: Math.min(...far) }
+    })
+    .filter(({ far }) => far <= nearEnough)
+    .sort((a, b) => a.far - b.far)
+  return { input, pattern, ...(nearest && { nearest: nearest.name }) }
+}
+
+/** How a reference may have been meant: with or without its tag, as the pattern is, and without its registry or owner. */
+function formsOf(glob: string): (reference: string) => string[] {
+  const tagged = parseReference(glob).tag !== undefined
+  return (reference) => {
+    const { repository, tag = '' } = parseReference(reference)
+    const parts = repository.split('/')
+    return parts.flatMap((_, index) => {
+      const path = parts.slice(index).join('/')
+      return tagged ? [`${path}:${tag}`, `${path}:`] : [path]
+    })
+  }
+}
+
+function withoutWildcards(pattern: string): string {
+  return pattern
+    .toLowerCase()
+    .replace(/[*?]+/g, '')
+    .replace(/^\/+|\/+$/g, '')
+}
