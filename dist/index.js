@@ -30937,7 +30937,7 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
             kill.abort();
         }, graceAfterCancel).unref();
     });
-    async function call(args, { limit = defaultLimit, grace = false, env: extra, elsewhere }) {
+    async function call(args, { limit = defaultLimit, grace, most, env: extra, elsewhere }) {
         const cancelSignal = grace ? kill.signal : signal;
         if (cancelSignal.aborted)
             throw new DockerError('cancelled', 'The run was cancelled.');
@@ -30952,7 +30952,8 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
             cancelSignal,
             killDescendants: true,
             forceKillAfterDelay: 1_000,
-            stripFinalNewline: true
+            stripFinalNewline: true,
+            ...(most !== undefined && { maxBuffer: most })
         });
         const { stdout, stderr, exitCode } = result;
         const name = describeCall(command, args);
@@ -30961,7 +30962,7 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
         if (result.isCanceled)
             throw new DockerError('cancelled', 'The run was cancelled.', stdout);
         if (result.isMaxBuffer)
-            throw new DockerError('failed', `${name} printed more than can be read.`);
+            throw new DockerError('too-large', `${name} printed more than can be read.`);
         if (exitCode === undefined)
             throw failureToStart(command, name, result);
         const broken = exitCode === 0 || elsewhere ? undefined : connectionError(stderr, env);
@@ -31605,6 +31606,7 @@ function describeProblems(problems, texts) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Am: () => (/* binding */ removeReasons),
 /* harmony export */   TF: () => (/* binding */ remove),
+/* harmony export */   V7: () => (/* binding */ keepUnreadable),
 /* harmony export */   XL: () => (/* binding */ keepReasons),
 /* harmony export */   Yf: () => (/* binding */ keepAsWell),
 /* harmony export */   aC: () => (/* binding */ keep),
@@ -31623,6 +31625,7 @@ const keepReasons = [
     'unknown-age',
     'named-volume',
     'runner-owned',
+    'unreadable',
     'built-in',
     'not-included',
     'out-of-scope',
@@ -31639,6 +31642,10 @@ const removeReasons = [
 function keep(reason, detail, input) {
     const kept = { action: 'keep', reason, detail };
     return input === undefined ? kept : { ...kept, input };
+}
+/** What cannot be inspected stays, whatever it is: nobody knows what speaks against its removal. */
+function keepUnreadable(kind, name) {
+    return keep('unreadable', `Docker cannot inspect it; to remove it: docker ${kind} rm ${name}`);
 }
 function remove(reason, detail) {
     return { action: 'remove', reason, detail };
@@ -31677,6 +31684,7 @@ function sum(numbers) {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   F2: () => (/* binding */ parseReference),
+/* harmony export */   Jg: () => (/* binding */ longestLabel),
 /* harmony export */   LX: () => (/* binding */ labelMatcher),
 /* harmony export */   XM: () => (/* binding */ pathOf),
 /* harmony export */   _M: () => (/* binding */ repositoryOf),
@@ -31856,11 +31864,19 @@ function parseLabelPattern(text) {
         ? { problem: 'it has quotes: leave them out' }
         : { value: { key, value } };
 }
-/** Tells whether one of the labels is what the pattern names. */
-function labelMatcher(pattern) {
-    const key = textMatcher(pattern.key);
-    const value = textMatcher(pattern.value ?? '*');
-    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && value(text));
+/** Characters of a label's value that are kept: tools write whole documents into labels. */
+const longestLabel = 1_024;
+/**
+ * Tells whether one of the labels is what the pattern names. Of a longer value, of which only the start is known, what
+ * may match does.
+ */
+function labelMatcher({ key: wantedKey, value: wanted = '*' }) {
+    const key = textMatcher(wantedKey);
+    const value = textMatcher(wanted);
+    const [start = ''] = wanted.split('*');
+    const mayMatch = (text) => (wanted !== start || wanted.length > longestLabel) &&
+        text.startsWith(start.slice(0, longestLabel));
+    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && (text.length > longestLabel ? mayMatch(text) : value(text)));
 }
 function textMatcher(pattern) {
     return (text) => matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got });
@@ -32180,11 +32196,15 @@ function headline({ report, disk }) {
     const limited = scope !== 'engine';
     const took = `in ${describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt))}`;
     if (totals.skipped)
-        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.`;
+        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.${describeUnreadable(report)}`;
     const what = describeGoing(report).join(', ') || 'nothing went';
     const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
     return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
-        `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`);
+        `${what} ${took}.${failed}${describeUnreadable(report)}${describeDisk(disk, dryRun)}`);
+}
+function describeUnreadable({ resources }) {
+    const { length } = resources.filter(({ reason }) => reason === 'unreadable');
+    return length > 0 ? ` ${length} could not be inspected.` : '';
 }
 function describeReclaimed(report) {
     const { totals, dryRun, resources } = report;
@@ -32863,7 +32883,10 @@ var units = __nccwpck_require__(1065);
 var cli = __nccwpck_require__(1670);
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
 var errors = __nccwpck_require__(7428);
+// EXTERNAL MODULE: ./src/policy/match.ts
+var match = __nccwpck_require__(6563);
 ;// CONCATENATED MODULE: ./src/docker/schemas.ts
+
 
 
 
@@ -32912,8 +32935,15 @@ function entries(schema) {
     });
 }
 const map = entries(schemas_text).transform((all) => Object.fromEntries(all));
+/** Of a long value just the start, as a text of its own: a slice would keep the whole answer in memory. */
+const labels = entries(schemas_text).transform((all) => Object.fromEntries(all.map(([key, value]) => [
+    key,
+    value.length <= match/* longestLabel */.Jg
+        ? value
+        : Buffer.from(value.slice(0, match/* longestLabel */.Jg + 1)).toString()
+])));
 const keys = entries(schemas/* unknown */.L5J()).transform((all) => all.map(([key]) => key));
-const labelsSchema = map;
+const labelsSchema = labels;
 const infoSchema = schemas/* object */.Ikc({
     ID: schemas_text,
     Name: schemas_text,
@@ -32938,7 +32968,7 @@ const containerSchema = schemas/* object */.Ikc({
     Image: schemas_text,
     State: schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
         .nullish(),
-    Config: schemas/* object */.Ikc({ Image: schemas_text, Labels: map }).nullish(),
+    Config: schemas/* object */.Ikc({ Image: schemas_text, Labels: labels }).nullish(),
     HostConfig: schemas/* object */.Ikc({
         NetworkMode: schemas_text,
         IpcMode: schemas_text,
@@ -33001,15 +33031,15 @@ const imageSchema = schemas/* object */.Ikc({
     Created: buildTime,
     Size: size,
     Metadata: schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
-    RootFS: schemas/* object */.Ikc({ Layers: texts }).nullish(),
-    Config: schemas/* object */.Ikc({ Labels: map }).nullish()
+    RootFS: schemas/* object */.Ikc({ Type: schemas_text, Layers: texts }).nullish(),
+    Config: schemas/* object */.Ikc({ Labels: labels }).nullish()
 });
 const networkSchema = schemas/* object */.Ikc({
     Id: schemas/* string */.YjP().min(1),
     Name: schemas/* string */.YjP().min(1),
     Scope: schemas_text,
     Created: time,
-    Labels: map,
+    Labels: labels,
     Ingress: flag,
     ConfigFrom: schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
     Containers: keys
@@ -33018,7 +33048,7 @@ const volumeSchema = schemas/* object */.Ikc({
     Name: schemas/* string */.YjP().min(1),
     Driver: schemas_text,
     CreatedAt: time,
-    Labels: map,
+    Labels: labels,
     Options: map,
     Mountpoint: schemas_text
 });
@@ -33226,8 +33256,6 @@ function makesLayer(createdBy) {
     return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
 }
 
-// EXTERNAL MODULE: ./src/policy/match.ts
-var match = __nccwpck_require__(6563);
 ;// CONCATENATED MODULE: ./src/docker/podman.ts
 
 
@@ -33325,32 +33353,60 @@ function saysAllAbsent(lines) {
 
 /** So few in a call that none of those side by side is left alone with the last ones for long. */
 const mostPerCall = 100;
+/** Characters of an answer about several things, which otherwise are asked for in halves; and about one alone. */
+const mostOfSeveral = 2_000_000;
+const mostOfOne = 32_000_000;
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
- * missing. Only what the engine says it does not have counts as gone.
+ * missing. Only what the engine says it does not have counts as gone; what is too large to be read alone is unreadable.
  */
 async function inspect(docker, type, names, schema, { flags = [], ...options } = {}) {
-    const chunks = [];
     const left = [...names];
-    while (left.length > 0)
-        chunks.push(left.splice(0, (0,cli/* countForOneCall */.n$)(left, mostPerCall)));
-    const inspected = await Promise.all(chunks.map(async (chunk) => {
-        const output = await docker([type, 'inspect', ...flags, '--', ...chunk], options);
-        if (output.stdout === '')
-            (0,cli/* succeed */.Py)(output, `${type} inspect`);
-        const found = readJson(output.stdout, schema.array(), `${type} inspect`);
-        const missing = findMissing(type, chunk, found);
-        const whole = found.length === chunk.length - missing.length;
-        if (!whole || (output.exitCode === 0 && missing.length > 0))
-            throw new cli/* DockerError */.Bi('failed', `docker ${type} inspect did not tell of what it was asked for, but of something else or of less.`);
-        return {
-            found,
-            unreadable: missing.filter((name) => !saysAbsent(output, type, name))
-        };
-    }));
+    const inspected = [];
+    let perCall = mostPerCall;
+    async function lane() {
+        while (left.length > 0) {
+            const some = left.splice(0, (0,cli/* countForOneCall */.n$)(left, perCall));
+            const one = some.length === 1;
+            const most = one ? mostOfOne : mostOfSeveral;
+            try {
+                inspected.push(await inspectSome(docker, type, some, schema, {
+                    ...options,
+                    flags,
+                    most
+                }));
+            }
+            catch (error) {
+                if (!(error instanceof cli/* DockerError */.Bi && error.kind === 'too-large'))
+                    throw error;
+                if (one)
+                    inspected.push({ found: [], unreadable: some });
+                else {
+                    left.unshift(...some);
+                    perCall = Math.min(perCall, Math.ceil(some.length / 2));
+                }
+            }
+        }
+    }
+    const lanes = Math.ceil(names.length / mostPerCall);
+    await Promise.all(Array.from({ length: lanes }, lane));
     return {
         found: inspected.flatMap(({ found }) => found),
         unreadable: inspected.flatMap(({ unreadable }) => unreadable)
+    };
+}
+async function inspectSome(docker, type, names, schema, { flags, ...options }) {
+    const output = await docker([type, 'inspect', ...flags, '--', ...names], options);
+    if (output.stdout === '')
+        (0,cli/* succeed */.Py)(output, `${type} inspect`);
+    const found = readJson(output.stdout, schema.array(), `${type} inspect`);
+    const missing = findMissing(type, names, found);
+    const whole = found.length === names.length - missing.length;
+    if (!whole || (output.exitCode === 0 && missing.length > 0))
+        throw new cli/* DockerError */.Bi('failed', `docker ${type} inspect did not tell of what it was asked for, but of something else or of less.`);
+    return {
+        found,
+        unreadable: missing.filter((name) => !saysAbsent(output, type, name))
     };
 }
 /** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */
@@ -33858,6 +33914,12 @@ function keepUntilWatched(why, since, { policy, now, evidence }) {
 
 
 
+const attribute = (name) => `"${name}":{{json (index .Actor.Attributes "${name}")}}`;
+/**
+ * What is asked of each event: one of a container has all labels of it, which can be megabytes, and of an exec the whole
+ * command (F41).
+ */
+const eventFormat = `{"Type":{{json .Type}},"Action":{{json (printf "%.99s" .Action)}},"Actor":{"ID":{{json .Actor.ID}},"Attributes":{${['image', 'name', 'container'].map(attribute).join(',')}}},"timeNano":{{.TimeNano}}}`;
 /**
  * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Throws a
  * DockerError where it does not tell: without them, what was pulled or loaded a moment ago would pass for old.
@@ -33867,7 +33929,7 @@ async function readEventLog(docker, engine) {
     const end = kind === 'podman' ? podmanLogEnd(now) : now;
     const until = (end / 1_000).toFixed(3);
     const args = ['events', '--since', '1', '--until', until];
-    const output = await docker([...args, '--format', '{{json .}}']);
+    const output = await docker([...args, '--format', eventFormat]);
     return readEvents((0,cli/* succeed */.Py)(output, 'events').stdout, engine);
 }
 /** Reads events, one a line. */
@@ -33880,7 +33942,8 @@ function readEvents(lines, { kind }) {
             action: raw.Action,
             id: raw.Actor.ID,
             image,
-            container
+            // Of an event of a container itself, that would be a label of it.
+            container: raw.Type === 'container' ? '' : container
         };
         return kind === 'podman' ? podmanEvent(event, name) : event;
     });
@@ -34152,11 +34215,6 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
         listVolumes(docker),
         readEventLog(docker, engine)
     ]);
-    const unreadable = Object.entries({
-        image: images.unreadable,
-        network: networks.unreadable,
-        volume: volumes.unreadable
-    }).flatMap(([kind, names]) => names.map((name) => `${kind} ${name}`));
     return {
         engine,
         containers,
@@ -34168,7 +34226,11 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
         events,
         ledger: undefined,
         remembers: false,
-        unreadable
+        unreadable: [
+            ...images.unreadable,
+            ...networks.unreadable.map((id) => ({ kind: 'network', id })),
+            ...volumes.unreadable.map((id) => ({ kind: 'volume', id }))
+        ]
     };
 }
 const listAllContainers = [
@@ -34249,7 +34311,8 @@ async function readFromListing(docker, id) {
     return readJsonLines(stdout, listedContainerSchema, 'container ls').map(([names, state, image, networks, mounts]) => ({
         id,
         name: names || id,
-        state: `${state}, and cannot be inspected`,
+        unreadable: true,
+        state,
         createdAt: undefined,
         startedAt: undefined,
         finishedAt: undefined,
@@ -34300,7 +34363,14 @@ async function listImages(docker, engine, facts) {
     const { found, unreadable } = await inspectImages(docker, engine, asked);
     const sizeOf = (id) => readSize(listed.get(id)?.at(-1)?.Size ?? '');
     const sized = found.map((one) => withBytes(one, sizeOf(one.id), engine));
-    return { found: [...known, ...sized], unreadable };
+    return {
+        found: [...known, ...sized],
+        unreadable: unreadable.map((id) => {
+            const { tags, digests } = namesInListing(listed.get(id) ?? []);
+            const references = tags.length > 0 ? tags : digests;
+            return { kind: 'image', id, references: [...new Set(references)] };
+        })
+    };
 }
 const asJson = ['--format', '{{json .}}'];
 /** The lines of a listing of images, by ID. */
@@ -34339,13 +34409,7 @@ function withBytes(image, all, engine) {
  * second look finds.
  */
 function isListed({ references, digests, bytes }, lines, engine) {
-    const none = '<none>';
-    const tags = lines
-        .filter(({ Tag }) => Tag !== none)
-        .map(({ Repository, Tag }) => `${Repository}:${Tag}`);
-    const shown = lines
-        .filter(({ Repository, Digest }) => ![Repository, Digest].includes(none))
-        .map(({ Repository, Digest }) => `${Repository}@${Digest}`);
+    const { tags, digests: shown } = namesInListing(lines);
     const tagged = references.filter(match/* isTag */.dz);
     const sameTags = (0,external_node_util_.isDeepStrictEqual)(new Set(tags), new Set(tagged));
     const known = new Set(digests);
@@ -34357,6 +34421,19 @@ function isListed({ references, digests, bytes }, lines, engine) {
             : shown.every((one) => known.has(one))) &&
         (!packedLayers || lines.every(({ Size }) => readSize(Size) === bytes)));
 }
+/** The tags of an image by its lines of a listing, and the digests, where that shows them. */
+function namesInListing(lines) {
+    const named = lines.filter(({ Repository }) => Repository !== none);
+    return {
+        tags: named
+            .filter(({ Tag }) => Tag !== none)
+            .map(({ Repository, Tag }) => `${Repository}:${Tag}`),
+        digests: named
+            .filter(({ Digest }) => Digest !== '' && Digest !== none)
+            .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
+    };
+}
+const none = '<none>';
 /** The inventory with what the engine tells now of some of its images. */
 async function askAgain(docker, inventory, images) {
     const { engine } = inventory;
@@ -34373,7 +34450,11 @@ async function askAgain(docker, inventory, images) {
         ],
         unreadable: [
             ...inventory.unreadable,
-            ...unreadable.map((name) => `image ${name}`)
+            ...unreadable.map((id) => ({
+                kind: 'image',
+                id,
+                references: asked.get(id)?.references ?? []
+            }))
         ]
     };
 }
@@ -34390,12 +34471,18 @@ async function inspectTwice(docker, type, names, schema) {
         unreadable: second.unreadable
     };
 }
-/** Inspects images by ID or reference. */
+/**
+ * Inspects images by ID or reference. One that is damaged has no root filesystem (the containerd store leaves out
+ * what it finds no blob of): its labels are not absent, but unknown.
+ */
 async function inspectImages(docker, engine, names) {
     const inspected = await inspectTwice(docker, 'image', names, imageSchema);
+    const isWhole = ({ Config, RootFS }) => Config && RootFS?.Type;
+    const whole = inspected.found.filter(isWhole);
+    const damaged = inspected.found.filter((raw) => !isWhole(raw));
     return {
-        ...inspected,
-        found: inspected.found.map((raw) => readImage(raw, engine))
+        found: whole.map((raw) => readImage(raw, engine)),
+        unreadable: [...inspected.unreadable, ...damaged.map(({ Id }) => Id)]
     };
 }
 function readImage(raw, engine) {
@@ -35110,9 +35197,11 @@ function ageOfBuilder(container, context) {
     const started = { at: container.startedAt, of: 'started' };
     return ageOf(undefined, [started, ...clients], { ...context, policy });
 }
-function builders_keepAnyway({ state, labels }, volume, { protectedBy }) {
+function builders_keepAnyway({ state, labels, name, unreadable }, volume, { protectedBy }) {
     if (!removable.has(state) && state !== 'running')
         return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
+    if (unreadable)
+        return (0,policy_decision/* keepUnreadable */.V7)('container', name);
     const label = protectedBy(labels);
     if (label !== undefined)
         return (0,policy_decision/* keep */.aC)('protected-label', label);
@@ -35197,10 +35286,12 @@ function recheckContainer(planned, { now, needs, containers }, stops = false) {
         return { changed: `it was used meanwhile: it is ${current.state} now` };
     return inUse(needs.containers.get(planned.id), now);
 }
+/** One that somebody tried to remove (this run, perhaps) is not in use: it is as it was, but for its state. */
 function isAsItWas(planned, current) {
-    return (current.state === planned.state &&
-        current.startedAt === planned.startedAt &&
-        current.finishedAt === planned.finishedAt);
+    const sameTimes = current.startedAt === planned.startedAt &&
+        current.finishedAt === planned.finishedAt;
+    const sameState = [planned.state, 'dead'].includes(current.state);
+    return (sameTimes && sameState) || isBeingRemoved(current);
 }
 /**
  * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself: it counts
@@ -35307,7 +35398,7 @@ function inUse(users, now) {
 ;// CONCATENATED MODULE: ./src/docker/refusal.ts
 
 /** Words of the engine about a use that no listing shows yet. */
-const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i;
+const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|paused container|is restarting|already in progress/i;
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
 function readRefusal(output, command) {
     const detail = (0,cli/* wordsOf */.Z9)(output, command);
@@ -36012,7 +36103,7 @@ var execa = __nccwpck_require__(2183);
 function watchEngine(engine, { command, env, signal, onBroken }) {
     const events = [];
     const since = (engine.now / 1_000).toFixed(6);
-    const stream = (0,execa/* execa */.Ho)(command, ['events', '--since', since, '--format', '{{json .}}'], {
+    const stream = (0,execa/* execa */.Ho)(command, ['events', '--since', since, '--format', eventFormat], {
         env,
         extendEnv: false,
         stdin: 'ignore',
@@ -37184,7 +37275,9 @@ function containers_stopFirst(decision, { state }) {
         : decision;
 }
 function containers_keepAnyway(container, stop, { policy, protectedBy, engine }) {
-    const { state, labels, startedAt } = container;
+    const { state, labels, startedAt, unreadable } = container;
+    if (unreadable)
+        return (0,policy_decision/* keepUnreadable */.V7)('container', container.name);
     if (!containers_removable.has(state) && !stop)
         return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
     const waits = isSwarmTask(container) && happened(startedAt) === undefined;
@@ -37586,6 +37679,7 @@ function makePlan(inventory, policy) {
             references: image.references
         })),
         ...others.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
+        ...inventory.unreadable.map(makeUnreadableItem),
         makeCacheItem(ofCache)
     ];
     const going = new Set(items
@@ -37612,6 +37706,14 @@ function makeItem(kind, { id, name }, all) {
         throw new Error(`no decision for ${kind} ${id}`);
     const bytes = decided.decision.action === 'remove' ? undefined : 0;
     return { kind, id, name, ...decided, bytes };
+}
+function makeUnreadableItem({ kind, id, references }) {
+    const name = references?.[0] ?? id;
+    return {
+        ...{ kind, id, name, age: 'unknown', bytes: 0 },
+        ...(references && { references }),
+        decision: (0,policy_decision/* keepUnreadable */.V7)(kind, name)
+    };
 }
 function makeCacheItem({ decision, least, most }) {
     const item = { id: buildCacheId, name: 'build cache', decision };
@@ -38159,7 +38261,7 @@ const imageRow = schemas/* tuple */.PVZ([
     schemas/* string */.YjP()
 ]);
 const namedRow = schemas/* tuple */.PVZ([schemas/* string */.YjP().min(1), schemas/* string */.YjP()]);
-const none = '<none>';
+const held_none = '<none>';
 /** What an engine holds by ID and by name alone: plain listings, that have it inspect nothing. */
 async function listHeld(docker) {
     const [containers, rows, networks, volumes] = await Promise.all([
@@ -38169,8 +38271,8 @@ async function listHeld(docker) {
         listIds(docker, ['volume', 'ls', '--format', '{{json .Name}}'])
     ]);
     const references = rows.flatMap(([, repository, tag, digest]) => [
-        ...(tag === none ? [] : [`${repository}:${tag}`]),
-        ...(digest === none ? [] : [`${repository}@${digest}`])
+        ...(tag === held_none ? [] : [`${repository}:${tag}`]),
+        ...(digest === held_none ? [] : [`${repository}@${digest}`])
     ]);
     return {
         containers: new Set(containers.keys()),
@@ -38491,7 +38593,7 @@ const nothingDone = {
 async function cleanUp(step, looked, { policy, problems }) {
     const { options, texts, startedAt, world } = step;
     const { plan, sizes, inventory } = await world.log.group('Plan', () => run_decide(step, policy, looked));
-    const early = [...problems, ...warnEarly(inventory, plan)];
+    const early = [...problems, ...warnEarly(plan)];
     // Before anything is removed: whoever sees it in time can still cancel.
     for (const warning of early)
         world.log.warning(warning);
@@ -38764,7 +38866,7 @@ function describeFailure({ resources, totals }, removal, signal) {
         `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
             `The first: ${first.kind} ${first.name}: ${first.detail}`);
 }
-function warnEarly({ unreadable }, { unmatched }) {
+function warnEarly({ items, unmatched }) {
     return [
         ...unmatched
             // A default is there for whoever wants to use it, and most do not.
@@ -38775,7 +38877,9 @@ function warnEarly({ unreadable }, { unmatched }) {
                 : `Did you mean ${nearest}, which is about to be removed?`;
             return `${input}: nothing on this engine matches ${pattern}. ${hint}`;
         }),
-        ...unreadable.map((name) => `The engine cannot tell of ${name}: it is left alone.`)
+        ...items
+            .filter(({ decision }) => decision.reason === 'unreadable')
+            .map(({ kind, name, decision }) => `${kind} ${name} is kept: ${decision.detail}`)
     ];
 }
 function warnLate({ resources }, texts) {

@@ -213,7 +213,7 @@ async function cleanUp(
   const { plan, sizes, inventory } = await world.log.group('Plan', () =>
     decide(step, policy, looked)
   )
-  const early = [...problems, ...warnEarly(inventory, plan)]
+  const early = [...problems, ...warnEarly(plan)]
   // Before anything is removed: whoever sees it in time can still cancel.
   for (const warning of early) world.log.warning(warning)
   const removal = options.dryRun
@@ -590,7 +590,7 @@ function describeFailure(
   )
 }
 
-function warnEarly({ unreadable }: Inventory, { unmatched }: Plan): string[] {
+function warnEarly({ items, unmatched }: Plan): string[] {
   return [
     ...unmatched
       // A default is there for whoever wants to use it, and most do not.
@@ -604,9 +604,12 @@ function warnEarly({ unreadable }: Inventory, { unmatched }: Plan): string[] {
             : `Did you mean ${nearest}, which is about to be removed?`
         return `${input}: nothing on this engine matches ${pattern}. ${hint}`
       }),
-    ...unreadable.map(
-      (name) => `The engine cannot tell of ${name}: it is left alone.`
-    )
+    ...items
+      .filter(({ decision }) => decision.reason === 'unreadable')
+      .map(
+        ({ kind, name, decision }) =>
+          `${kind} ${name} is kept: ${decision.detail}`
+      )
   ]
 }
 

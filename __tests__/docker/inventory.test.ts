@@ -7,6 +7,9 @@ import {
 } from '../../src/docker/inventory.ts'
 import { container, image, inventory, minute, now } from '../builders.ts'
 
+/** What inspect has of every image that is not damaged. */
+const whole = { Config: {}, RootFS: { Type: 'layers' } }
+
 const onStore = (store: string, parts: Parameters<typeof inventory>[0]) =>
   inventory({ ...parts, engine: { ...inventory().engine, store } })
 
@@ -16,7 +19,7 @@ test.each([
 ])(
   'an image that is asked for again on %s has the size that its store has',
   async (store, size) => {
-    const stdout = JSON.stringify([{ Id: 'i', Size: 30 }])
+    const stdout = JSON.stringify([{ ...whole, Id: 'i', Size: 30 }])
     const docker: Docker = () =>
       Promise.resolve({ exitCode: 0, stdout, stderr: '' })
     const known = image('i', { bytes: 90 })

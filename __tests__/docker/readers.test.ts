@@ -230,7 +230,9 @@ function honest(printed: (command: string) => string, changed: string) {
   )
   const sizes = new Map(listed)
   const ids = [...sizes.keys()]
-  const images = inspected('image', ids).map((raw) => {
+  const images = inspected('image', ids).flatMap((raw) => {
+    const config = get(raw, 'Config')
+    const whole = isObject(config) && text(raw, 'RootFS', 'Type') !== ''
     const real = (one: string) => !one.includes('<none>')
     const tags = texts(raw, 'RepoTags').filter(real)
     const digests = texts(raw, 'RepoDigests').filter(real)
@@ -241,7 +243,7 @@ function honest(printed: (command: string) => string, changed: string) {
     const bytes = size(raw, 'Size')
     const created = parseTime(text(raw, 'Created'))
     const tagged = time(raw, 'Metadata', 'LastTagTime')
-    return {
+    const image = {
       id,
       references: containerd
         ? [...new Set(tags)]
@@ -258,6 +260,8 @@ function honest(printed: (command: string) => string, changed: string) {
       byBuildKit: text(raw, 'Comment').startsWith('buildkit'),
       ...(containerd && { packedBytes: bytes })
     }
+    // A damaged one is no image without labels.
+    return whole ? [image] : []
   })
   const networks = inspected('network', listing('network')).map((raw) => ({
     id: name(raw, 'Id'),
@@ -283,7 +287,10 @@ function honest(printed: (command: string) => string, changed: string) {
     action: text(raw, 'Action'),
     id: text(raw, 'Actor', 'ID'),
     image: map(raw, 'Actor', 'Attributes')['image'] ?? '',
-    container: map(raw, 'Actor', 'Attributes')['container'] ?? ''
+    container:
+      text(raw, 'Type') === 'container'
+        ? ''
+        : (map(raw, 'Actor', 'Attributes')['container'] ?? '')
   }))
   const version: unknown = JSON.parse(printed('version'))
   const parts = list(version, 'Server', 'Components').map((one) =>
@@ -338,7 +345,7 @@ const oddValues = [
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
   NetworkMode IpcMode PidMode UTSMode UsernsMode VolumesFrom Binds Swarm LocalNodeState ControlAvailable Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw RepoTags RepoDigests
-  Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
+  Config RootFS Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
   CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
     /\s+/

@@ -15,6 +15,8 @@ export type CallOptions = {
   limit?: number
   /** A removal that is under way when the budget runs out gets a moment to end by itself. */
   grace?: boolean
+  /** Characters that the call may print. */
+  most?: number
   /** Variables to add. */
   env?: Record<string, string>
   /** The call may go elsewhere than to the engine: that it found nobody there is for the caller to read. */
@@ -27,6 +29,7 @@ export type DockerErrorKind =
   | 'no-permission'
   | 'no-answer'
   | 'cancelled'
+  | 'too-large'
   | 'failed'
 
 /** A call that did not end in an answer of the engine. The message says what to do about it. */
@@ -77,7 +80,7 @@ export function createDocker({
 
   async function call(
     args: readonly string[],
-    { limit = defaultLimit, grace = false, env: extra, elsewhere }: CallOptions
+    { limit = defaultLimit, grace, most, env: extra, elsewhere }: CallOptions
   ): Promise<Output> {
     const cancelSignal = grace ? kill.signal : signal
     if (cancelSignal.aborted)
@@ -93,7 +96,8 @@ export function createDocker({
       cancelSignal,
       killDescendants: true,
       forceKillAfterDelay: 1_000,
-      stripFinalNewline: true
+      stripFinalNewline: true,
+      ...(most !== undefined && { maxBuffer: most })
     })
     const { stdout, stderr, exitCode } = result
     const name = describeCall(command, args)
@@ -106,7 +110,10 @@ export function createDocker({
     if (result.isCanceled)
       throw new DockerError('cancelled', 'The run was cancelled.', stdout)
     if (result.isMaxBuffer)
-      throw new DockerError('failed', `${name} printed more than can be read.`)
+      throw new DockerError(
+        'too-large',
+        `${name} printed more than can be read.`
+      )
     if (exitCode === undefined) throw failureToStart(command, name, result)
     const broken =
       exitCode === 0 || elsewhere ? undefined : connectionError(stderr, env)

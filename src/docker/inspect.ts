@@ -18,9 +18,13 @@ export type Inspected<T> = { found: T[]; unreadable: string[] }
 /** So few in a call that none of those side by side is left alone with the last ones for long. */
 const mostPerCall = 100
 
+/** Characters of an answer about several things, which otherwise are asked for in halves; and about one alone. */
+const mostOfSeveral = 2_000_000
+const mostOfOne = 32_000_000
+
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
- * missing. Only what the engine says it does not have counts as gone.
+ * missing. Only what the engine says it does not have counts as gone; what is too large to be read alone is unreadable.
  */
 export async function inspect<T>(
   docker: Docker,
@@ -29,34 +33,64 @@ export async function inspect<T>(
   schema: z.ZodType<T & { Id?: string; Name?: string }>,
   { flags = [], ...options }: CallOptions & { flags?: readonly string[] } = {}
 ): Promise<Inspected<T>> {
-  const chunks: string[][] = []
   const left = [...names]
-  while (left.length > 0)
-    chunks.push(left.splice(0, countForOneCall(left, mostPerCall)))
-  const inspected = await Promise.all(
-    chunks.map(async (chunk) => {
-      const output = await docker(
-        [type, 'inspect', ...flags, '--', ...chunk],
-        options
-      )
-      if (output.stdout === '') succeed(output, `${type} inspect`)
-      const found = readJson(output.stdout, schema.array(), `${type} inspect`)
-      const missing = findMissing(type, chunk, found)
-      const whole = found.length === chunk.length - missing.length
-      if (!whole || (output.exitCode === 0 && missing.length > 0))
-        throw new DockerError(
-          'failed',
-          `docker ${type} inspect did not tell of what it was asked for, but of something else or of less.`
+  const inspected: Inspected<T>[] = []
+  let perCall = mostPerCall
+  async function lane(): Promise<void> {
+    while (left.length > 0) {
+      const some = left.splice(0, countForOneCall(left, perCall))
+      const one = some.length === 1
+      const most = one ? mostOfOne : mostOfSeveral
+      try {
+        inspected.push(
+          await inspectSome(docker, type, some, schema, {
+            ...options,
+            flags,
+            most
+          })
         )
-      return {
-        found,
-        unreadable: missing.filter((name) => !saysAbsent(output, type, name))
+      } catch (error) {
+        if (!(error instanceof DockerError && error.kind === 'too-large'))
+          throw error
+        if (one) inspected.push({ found: [], unreadable: some })
+        else {
+          left.unshift(...some)
+          perCall = Math.min(perCall, Math.ceil(some.length / 2))
+        }
       }
-    })
-  )
+    }
+  }
+  const lanes = Math.ceil(names.length / mostPerCall)
+  await Promise.all(Array.from({ length: lanes }, lane))
   return {
     found: inspected.flatMap(({ found }) => found),
     unreadable: inspected.flatMap(({ unreadable }) => unreadable)
+  }
+}
+
+async function inspectSome<T>(
+  docker: Docker,
+  type: Inspectable,
+  names: readonly string[],
+  schema: z.ZodType<T & { Id?: string; Name?: string }>,
+  { flags, ...options }: CallOptions & { flags: readonly string[] }
+): Promise<Inspected<T>> {
+  const output = await docker(
+    [type, 'inspect', ...flags, '--', ...names],
+    options
+  )
+  if (output.stdout === '') succeed(output, `${type} inspect`)
+  const found = readJson(output.stdout, schema.array(), `${type} inspect`)
+  const missing = findMissing(type, names, found)
+  const whole = found.length === names.length - missing.length
+  if (!whole || (output.exitCode === 0 && missing.length > 0))
+    throw new DockerError(
+      'failed',
+      `docker ${type} inspect did not tell of what it was asked for, but of something else or of less.`
+    )
+  return {
+    found,
+    unreadable: missing.filter((name) => !saysAbsent(output, type, name))
   }
 }
 

@@ -7,6 +7,7 @@ import type {
   Image,
   Inventory,
   Network,
+  Unreadable,
   Volume
 } from '../policy/inventory.ts'
 import { plausible } from '../policy/age.ts'
@@ -118,11 +119,6 @@ export async function lookAtAll(
       listVolumes(docker),
       readEventLog(docker, engine)
     ])
-  const unreadable = Object.entries({
-    image: images.unreadable,
-    network: networks.unreadable,
-    volume: volumes.unreadable
-  }).flatMap(([kind, names]) => names.map((name) => `${kind} ${name}`))
   return {
     engine,
     containers,
@@ -134,7 +130,11 @@ export async function lookAtAll(
     events,
     ledger: undefined,
     remembers: false,
-    unreadable
+    unreadable: [
+      ...images.unreadable,
+      ...networks.unreadable.map((id) => ({ kind: 'network' as const, id })),
+      ...volumes.unreadable.map((id) => ({ kind: 'volume' as const, id }))
+    ]
   }
 }
 
@@ -254,7 +254,8 @@ async function readFromListing(
     ([names, state, image, networks, mounts]) => ({
       id,
       name: names || id,
-      state: `${state}, and cannot be inspected`,
+      unreadable: true,
+      state,
       createdAt: undefined,
       startedAt: undefined,
       finishedAt: undefined,
@@ -298,7 +299,7 @@ async function listImages(
   docker: Docker,
   engine: Engine,
   facts: ReadonlyMap<string, ImageFacts>
-): Promise<Inspected<Image>> {
+): Promise<{ found: Image[]; unreadable: Unreadable[] }> {
   const { remembersImages } = traitsOf(engine)
   const options = remembersImages ? ['--all', '--digests'] : ['--all']
   const listed = readImageListing(
@@ -314,7 +315,14 @@ async function listImages(
   const { found, unreadable } = await inspectImages(docker, engine, asked)
   const sizeOf = (id: string) => readSize(listed.get(id)?.at(-1)?.Size ?? '')
   const sized = found.map((one) => withBytes(one, sizeOf(one.id), engine))
-  return { found: [...known, ...sized], unreadable }
+  return {
+    found: [...known, ...sized],
+    unreadable: unreadable.map((id) => {
+      const { tags, digests } = namesInListing(listed.get(id) ?? [])
+      const references = tags.length > 0 ? tags : digests
+      return { kind: 'image', id, references: [...new Set(references)] }
+    })
+  }
 }
 
 type ListedImage = z.output<typeof listedImageSchema>
@@ -379,13 +387,7 @@ function isListed(
   lines: readonly ListedImage[],
   engine: Engine
 ): boolean {
-  const none = '<none>'
-  const tags = lines
-    .filter(({ Tag }) => Tag !== none)
-    .map(({ Repository, Tag }) => `${Repository}:${Tag}`)
-  const shown = lines
-    .filter(({ Repository, Digest }) => ![Repository, Digest].includes(none))
-    .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
+  const { tags, digests: shown } = namesInListing(lines)
   const tagged = references.filter(isTag)
   const sameTags = isDeepStrictEqual(new Set(tags), new Set(tagged))
   const known = new Set(digests)
@@ -399,6 +401,21 @@ function isListed(
     (!packedLayers || lines.every(({ Size }) => readSize(Size) === bytes))
   )
 }
+
+/** The tags of an image by its lines of a listing, and the digests, where that shows them. */
+function namesInListing(lines: readonly ListedImage[]) {
+  const named = lines.filter(({ Repository }) => Repository !== none)
+  return {
+    tags: named
+      .filter(({ Tag }) => Tag !== none)
+      .map(({ Repository, Tag }) => `${Repository}:${Tag}`),
+    digests: named
+      .filter(({ Digest }) => Digest !== '' && Digest !== none)
+      .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
+  }
+}
+
+const none = '<none>'
 
 /** The inventory with what the engine tells now of some of its images. */
 export async function askAgain(
@@ -420,7 +437,11 @@ export async function askAgain(
     ],
     unreadable: [
       ...inventory.unreadable,
-      ...unreadable.map((name) => `image ${name}`)
+      ...unreadable.map((id) => ({
+        kind: 'image' as const,
+        id,
+        references: asked.get(id)?.references ?? []
+      }))
     ]
   }
 }
@@ -444,16 +465,23 @@ async function inspectTwice<T>(
   }
 }
 
-/** Inspects images by ID or reference. */
+/**
+ * Inspects images by ID or reference. One that is damaged has no root filesystem (the containerd store leaves out
+ * what it finds no blob of): its labels are not absent, but unknown.
+ */
 export async function inspectImages(
   docker: Docker,
   engine: Engine,
   names: readonly string[]
 ): Promise<Inspected<Image>> {
   const inspected = await inspectTwice(docker, 'image', names, imageSchema)
+  const isWhole = ({ Config, RootFS }: z.output<typeof imageSchema>) =>
+    Config && RootFS?.Type
+  const whole = inspected.found.filter(isWhole)
+  const damaged = inspected.found.filter((raw) => !isWhole(raw))
   return {
-    ...inspected,
-    found: inspected.found.map((raw) => readImage(raw, engine))
+    found: whole.map((raw) => readImage(raw, engine)),
+    unreadable: [...inspected.unreadable, ...damaged.map(({ Id }) => Id)]
   }
 }
 

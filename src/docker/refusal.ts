@@ -4,7 +4,7 @@ import type { Fate } from './removal.ts'
 
 /** Words of the engine about a use that no listing shows yet. */
 const used =
-  /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|is restarting|already in progress/i
+  /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|paused container|is restarting|already in progress/i
 
 /** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
 export function readRefusal(output: Output, command: string): Fate {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { longestLabel } from '../policy/match.ts'
 import { parseSize, parseTime } from '../units.ts'
 import { DockerError } from './cli.ts'
 
@@ -49,9 +50,20 @@ function entries<T>(schema: z.ZodType<T>) {
     })
 }
 const map = entries(text).transform((all) => Object.fromEntries(all))
+/** Of a long value just the start, as a text of its own: a slice would keep the whole answer in memory. */
+const labels = entries(text).transform((all) =>
+  Object.fromEntries(
+    all.map(([key, value]) => [
+      key,
+      value.length <= longestLabel
+        ? value
+        : Buffer.from(value.slice(0, longestLabel + 1)).toString()
+    ])
+  )
+)
 const keys = entries(z.unknown()).transform((all) => all.map(([key]) => key))
 
-export const labelsSchema = map
+export const labelsSchema = labels
 
 export const infoSchema = z.object({
   ID: text,
@@ -82,7 +94,7 @@ export const containerSchema = z.object({
   State: z
     .object({ Status: text, StartedAt: time, FinishedAt: time })
     .nullish(),
-  Config: z.object({ Image: text, Labels: map }).nullish(),
+  Config: z.object({ Image: text, Labels: labels }).nullish(),
   HostConfig: z
     .object({
       NetworkMode: text,
@@ -158,8 +170,8 @@ export const imageSchema = z.object({
   Created: buildTime,
   Size: size,
   Metadata: z.object({ LastTagTime: time }).nullish(),
-  RootFS: z.object({ Layers: texts }).nullish(),
-  Config: z.object({ Labels: map }).nullish()
+  RootFS: z.object({ Type: text, Layers: texts }).nullish(),
+  Config: z.object({ Labels: labels }).nullish()
 })
 
 export const networkSchema = z.object({
@@ -167,7 +179,7 @@ export const networkSchema = z.object({
   Name: z.string().min(1),
   Scope: text,
   Created: time,
-  Labels: map,
+  Labels: labels,
   Ingress: flag,
   ConfigFrom: z.object({ Network: text }).nullish(),
   Containers: keys
@@ -177,7 +189,7 @@ export const volumeSchema = z.object({
   Name: z.string().min(1),
   Driver: text,
   CreatedAt: time,
-  Labels: map,
+  Labels: labels,
   Options: map,
   Mountpoint: text
 })

@@ -1,6 +1,6 @@
 import { execa } from 'execa'
 import type { Engine, EngineEvent } from '../policy/inventory.ts'
-import { readEvents } from './events.ts'
+import { eventFormat, readEvents } from './events.ts'
 
 /** A stream of the engine's events, as they happen. */
 export type Watch = {
@@ -34,7 +34,7 @@ export function watchEngine(
   const since = (engine.now / 1_000).toFixed(6)
   const stream = execa(
     command,
-    ['events', '--since', since, '--format', '{{json .}}'],
+    ['events', '--since', since, '--format', eventFormat],
     {
       env,
       extendEnv: false,

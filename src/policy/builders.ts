@@ -2,6 +2,7 @@ import { ageOf, describeAge, happened, keepForAge, type Age } from './age.ts'
 import type { Context } from './context.ts'
 import {
   keep,
+  keepUnreadable,
   onlyKeep,
   remove,
   type Decided,
@@ -117,12 +118,13 @@ function ageOfBuilder(container: Container, context: Context): Age {
 }
 
 function keepAnyway(
-  { state, labels }: Container,
+  { state, labels, name, unreadable }: Container,
   volume: Volume | undefined,
   { protectedBy }: Context
 ): Decision | undefined {
   if (!removable.has(state) && state !== 'running')
     return keep('in-use', `it is ${state}`)
+  if (unreadable) return keepUnreadable('container', name)
   const label = protectedBy(labels)
   if (label !== undefined) return keep('protected-label', label)
   const ofState = volume && protectedBy(volume.labels)

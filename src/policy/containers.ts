@@ -4,6 +4,7 @@ import type { Context } from './context.ts'
 import {
   keep,
   keepAsWell,
+  keepUnreadable,
   onlyKeep,
   remove,
   type Decided,
@@ -148,7 +149,8 @@ function keepAnyway(
   stop: boolean,
   { policy, protectedBy, engine }: Context
 ): Decision | undefined {
-  const { state, labels, startedAt } = container
+  const { state, labels, startedAt, unreadable } = container
+  if (unreadable) return keepUnreadable('container', container.name)
   if (!removable.has(state) && !stop) return keep('in-use', `it is ${state}`)
   const waits = isSwarmTask(container) && happened(startedAt) === undefined
   if (engine.swarm !== 'none' && waits)

@@ -10,6 +10,7 @@ export const keepReasons = [
   'unknown-age',
   'named-volume',
   'runner-owned',
+  'unreadable',
   'built-in',
   'not-included',
   'out-of-scope',
@@ -68,6 +69,14 @@ export function keep(
 ): Decision {
   const kept = { action: 'keep', reason, detail } as const
   return input === undefined ? kept : { ...kept, input }
+}
+
+/** What cannot be inspected stays, whatever it is: nobody knows what speaks against its removal. */
+export function keepUnreadable(kind: string, name: string): Decision {
+  return keep(
+    'unreadable',
+    `Docker cannot inspect it; to remove it: docker ${kind} rm ${name}`
+  )
 }
 
 export function remove(reason: RemoveReason, detail: string): Decision {

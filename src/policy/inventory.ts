@@ -16,8 +16,14 @@ export type Inventory = {
   ledger: LedgerEntry[] | undefined
   /** Whether what this run sees is remembered for the next one. */
   remembers: boolean
-  /** What the engine lists but cannot tell of, such as `image sha256:…`: it is left alone. */
-  unreadable: string[]
+  unreadable: Unreadable[]
+}
+
+/** What the engine lists and cannot inspect; of a volume the name is the ID. */
+export type Unreadable = {
+  kind: 'image' | 'network' | 'volume'
+  id: string
+  references?: string[]
 }
 
 export type Engine = {
@@ -45,10 +51,9 @@ export type Container = {
   name: string
   /** A service of a swarm, which needs things as a container does. */
   service?: true
-  /**
-   * created, running, paused, restarting, removing, exited or dead; Podman's stopped for a moment after its end; other
-   * words where it cannot be inspected.
-   */
+  /** It cannot be inspected: only what the listing says is known. */
+  unreadable?: true
+  /** created, running, paused, restarting, removing, exited or dead; Podman's stopped for a moment after its end. */
   state: string
   createdAt: number | undefined
   startedAt: number | undefined

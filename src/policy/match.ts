@@ -202,14 +202,28 @@ export function parseLabelPattern(
     : { value: { key, value } }
 }
 
-/** Tells whether one of the labels is what the pattern names. */
-export function labelMatcher(
-  pattern: LabelPattern
-): (labels: Labels) => boolean {
-  const key = textMatcher(pattern.key)
-  const value = textMatcher(pattern.value ?? '*')
+/** Characters of a label's value that are kept: tools write whole documents into labels. */
+export const longestLabel = 1_024
+
+/**
+ * Tells whether one of the labels is what the pattern names. Of a longer value, of which only the start is known, what
+ * may match does.
+ */
+export function labelMatcher({
+  key: wantedKey,
+  value: wanted = '*'
+}: LabelPattern): (labels: Labels) => boolean {
+  const key = textMatcher(wantedKey)
+  const value = textMatcher(wanted)
+  const [start = ''] = wanted.split('*')
+  const mayMatch = (text: string) =>
+    (wanted !== start || wanted.length > longestLabel) &&
+    text.startsWith(start.slice(0, longestLabel))
   return (labels) =>
-    Object.entries(labels).some(([name, text]) => key(name) && value(text))
+    Object.entries(labels).some(
+      ([name, text]) =>
+        key(name) && (text.length > longestLabel ? mayMatch(text) : value(text))
+    )
 }
 
 function textMatcher(pattern: string): (text: string) => boolean {

@@ -5,9 +5,14 @@ import { freedByRemoval, type LayerSizes } from './bytes.ts'
 import { heldByCache, ownOfShared, type Held } from './cached.ts'
 import { decideContainers } from './containers.ts'
 import { createContext } from './context.ts'
-import { compareText, type Decided, type Decision } from './decision.ts'
+import {
+  compareText,
+  keepUnreadable,
+  type Decided,
+  type Decision
+} from './decision.ts'
 import { decideImages } from './images.ts'
-import type { CacheRecord, Image, Inventory } from './inventory.ts'
+import type { CacheRecord, Image, Inventory, Unreadable } from './inventory.ts'
 import { inLevels } from './levels.ts'
 import { isSwarmTask, needsOf } from './needs.ts'
 import { decideNetworks } from './networks.ts'
@@ -114,6 +119,7 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
     ...others.map(({ name }) =>
       makeItem('volume', { id: name, name }, ofVolumes)
     ),
+    ...inventory.unreadable.map(makeUnreadableItem),
     makeCacheItem(ofCache)
   ]
   const going = new Set(
@@ -148,6 +154,15 @@ function makeItem(
   if (decided === undefined) throw new Error(`no decision for ${kind} ${id}`)
   const bytes = decided.decision.action === 'remove' ? undefined : 0
   return { kind, id, name, ...decided, bytes }
+}
+
+function makeUnreadableItem({ kind, id, references }: Unreadable): PlanItem {
+  const name = references?.[0] ?? id
+  return {
+    ...{ kind, id, name, age: 'unknown', bytes: 0 },
+    ...(references && { references }),
+    decision: keepUnreadable(kind, name)
+  }
 }
 
 function makeCacheItem({ decision, least, most }: CachePlan): PlanItem {

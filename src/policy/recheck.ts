@@ -41,12 +41,13 @@ export function recheckContainer(
   return inUse(needs.containers.get(planned.id), now)
 }
 
+/** One that somebody tried to remove (this run, perhaps) is not in use: it is as it was, but for its state. */
 function isAsItWas(planned: Container, current: Container): boolean {
-  return (
-    current.state === planned.state &&
+  const sameTimes =
     current.startedAt === planned.startedAt &&
     current.finishedAt === planned.finishedAt
-  )
+  const sameState = [planned.state, 'dead'].includes(current.state)
+  return (sameTimes && sameState) || isBeingRemoved(current)
 }
 
 /**

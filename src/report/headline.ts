@@ -32,13 +32,18 @@ export function headline({
     Date.parse(report.finishedAt) - Date.parse(report.startedAt)
   )}`
   if (totals.skipped)
-    return `Nothing to do${limited ? ` for ${scope}` : ''}: ${count(resources.length, 'resource')} looked at ${took}.`
+    return `Nothing to do${limited ? ` for ${scope}` : ''}: ${count(resources.length, 'resource')} looked at ${took}.${describeUnreadable(report)}`
   const what = describeGoing(report).join(', ') || 'nothing went'
   const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : ''
   return (
     `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
-    `${what} ${took}.${failed}${describeDisk(disk, dryRun)}`
+    `${what} ${took}.${failed}${describeUnreadable(report)}${describeDisk(disk, dryRun)}`
   )
+}
+
+function describeUnreadable({ resources }: Report): string {
+  const { length } = resources.filter(({ reason }) => reason === 'unreadable')
+  return length > 0 ? ` ${length} could not be inspected.` : ''
 }
 
 function describeReclaimed(report: Report): string {

@@ -186,6 +186,23 @@ fact(
   }
 )
 
+/** Keeps a file of a container from being deleted. */
+async function whileUndeletable(
+  id: string,
+  body: () => Promise<void>
+): Promise<void> {
+  // The engine's disk is mounted in its own namespace.
+  const root = join('/proc', String(engine().pid), 'root', engine().folder)
+  const file = join(root, 'data/containers', id, 'stays')
+  await writeFile(file, '')
+  await execa('chattr', ['+i', file])
+  try {
+    await body()
+  } finally {
+    await execa('chattr', ['-i', file])
+  }
+}
+
 createFacts(tests, onlyOnDocker('dead containers'))(
   'F45',
   'a container that cannot be deleted is dead, with its old times, until it can',
@@ -197,12 +214,7 @@ createFacts(tests, onlyOnDocker('dead containers'))(
       'container',
       'dead'
     )
-    // The engine's disk is mounted in its own namespace.
-    const root = join('/proc', String(engine().pid), 'root', engine().folder)
-    const file = join(root, 'data/containers', Id, 'stays')
-    await writeFile(file, '')
-    await execa('chattr', ['+i', file])
-    try {
+    await whileUndeletable(Id, async () => {
       const output = await asked.answer('container', 'rm', '--', Id)
       expect(output.exitCode).toBe(1)
       expect(readRefusal(output, 'container rm').outcome).toBe('failed')
@@ -210,10 +222,29 @@ createFacts(tests, onlyOnDocker('dead containers'))(
       expect(
         (await inspectOne<Container>(asked.docker, 'container', Id)).State
       ).toMatchObject({ Status: 'dead', StartedAt, FinishedAt })
-    } finally {
-      await execa('chattr', ['-i', file])
-    }
+    })
     expect(await asked.docker('container', 'rm', '--', Id)).toBe(Id)
+    expect((await contents()).containers).toEqual([])
+  }
+)
+
+onlyOnDocker('dead containers')(
+  'a removal that failed is a failure of the same run, with the engine’s words',
+  async () => {
+    const id = (await create('stuck', 'busybox:1', 'true')).trim()
+    await create('other', 'busybox:1', 'true')
+    await whileUndeletable(id, async () => {
+      const done = await step(everything)
+
+      expect(done.exitCode).toBe(1)
+      expect(resource(done, 'stuck')).toMatchObject({
+        outcome: 'failed',
+        detail: expect.stringMatching(/operation not permitted/)
+      })
+      expect(resource(done, 'other').outcome).toBe('removed')
+      expect(done.summary).toContain('operation not permitted')
+    })
+    expect((await step(everything)).exitCode).toBe(0)
     expect((await contents()).containers).toEqual([])
   }
 )

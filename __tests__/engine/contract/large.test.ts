@@ -1,0 +1,56 @@
+import { expect, test } from '@jest/globals'
+import { useEngine } from '../harness/engine.ts'
+import { resource } from '../harness/report.ts'
+import { onlyOnDocker } from '../harness/target.ts'
+import { everything, oldImage } from '../harness/things.ts'
+
+// Labels into which tools write whole documents.
+
+const { api, load, step, contents } = useEngine()
+
+const document = 'x'.repeat(200_000)
+
+test('answers that are too large are asked for in halves, and labels still protect', async () => {
+  const names = Array.from({ length: 50 }, (_, index) => `app-${index}`)
+  await load(
+    names.map((name, index) => ({
+      ...oldImage(name),
+      labels: { metadata: index === 7 ? `kept${document}` : document }
+    }))
+  )
+
+  const done = await step({
+    ...everything,
+    'protected-labels': 'metadata=kept*'
+  })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'app-7:1').reason).toBe('protected-label')
+  expect((await contents()).references).toEqual(['app-7:1', 'busybox:1'])
+  expect(done.summary.length).toBeLessThan(100_000)
+})
+
+onlyOnDocker('log that forgets soon')(
+  'a log full of events of a container with a large label is read',
+  async () => {
+    await api().post('/containers/create?name=web', {
+      ...{ Image: 'busybox:1', Cmd: ['sleep', '600'] },
+      Labels: { metadata: 'x'.repeat(480_000) },
+      HostConfig: { NetworkMode: 'none' }
+    })
+    await api().post('/containers/web/start')
+    for (let count = 0; count < 90; count += 1) {
+      const exec = await api().post('/containers/web/exec', { Cmd: ['true'] })
+      const { Id } = JSON.parse(exec) as { Id: string }
+      await api().post(`/exec/${Id}/start`, { Detach: true })
+    }
+    await load([oldImage('app')])
+
+    const done = await step({ ...everything, until: '1h' })
+
+    expect(done.exitCode).toBe(0)
+    expect(resource(done, 'app:1').detail).toMatch(
+      /^(?:loaded|tagged) \d+ s ago/
+    )
+  }
+)
