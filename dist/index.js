@@ -30928,7 +30928,7 @@ const graceAfterCancel = 2_000;
  * children at its limit, at the `deadline` (milliseconds, as Date.now() counts) and when `signal` aborts.
  * Throws a DockerError where no engine answered; a refusal by the engine is an exit code, for the caller to read.
  */
-function createDocker({ command, env, concurrency, deadline, signal }) {
+function createDocker({ command, env, concurrency, deadline, signal, running = new Set() }) {
     const queue = (0,p_limit__WEBPACK_IMPORTED_MODULE_0__/* ["default"] */ .A)(concurrency);
     const kill = new AbortController();
     signal.addEventListener('abort', () => {
@@ -30970,7 +30970,17 @@ function createDocker({ command, env, concurrency, deadline, signal }) {
             throw new DockerError(broken.kind, broken.message, stdout);
         return { exitCode, stdout, stderr };
     }
-    return (args, options = {}) => queue(() => call(args, options));
+    return (args, options = {}) => queue(async () => {
+        const words = [command, ...args.slice(0, 2)];
+        const started = { command: words.join(' '), since: performance.now() };
+        running.add(started);
+        try {
+            return await call(args, options);
+        }
+        finally {
+            running.delete(started);
+        }
+    });
 }
 function describeTimeout(name, timeout, byBudget) {
     const when = byBudget
@@ -33497,9 +33507,11 @@ async function measureVolumes(docker) {
     }));
 }
 const sideBySide = 8;
-/** Everything that `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
+/** Not the containers, which come with all their labels (F41). */
+const diskUsageFormat = '{"Volumes":{{json .Volumes}},"BuildCache":{{json .BuildCache}}}';
+/** What `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
 function readDiskUsage(docker) {
-    const args = ['system', 'df', '--verbose', '--format', '{{json .}}'];
+    const args = ['system', 'df', '--verbose', '--format', diskUsageFormat];
     return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
 }
 /**
@@ -33965,19 +33977,19 @@ const imageLs = ['image', 'ls', '--no-trunc'];
  * while a container ends: they are asked again then, for a while. Throws a DockerError where they fail for all that, or
  * for another reason.
  */
-async function printListing(docker, args) {
-    let output = await docker(args);
+async function printListing(docker, args, options = {}) {
+    let output = await docker(args, options);
     for (const pause of pauses) {
         if (output.exitCode === 0 || !vanished.test(output.stderr))
             break;
         await (0,external_node_timers_promises_.setTimeout)(pause);
-        output = await docker(args);
+        output = await docker(args, options);
     }
     return (0,cli/* succeed */.Py)(output, args.slice(0, 2).join(' ')).stdout;
 }
 /** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
-async function listIds(docker, args) {
-    return readIds(await printListing(docker, args), args);
+async function listIds(docker, args, options = {}) {
+    return readIds(await printListing(docker, args, options), args);
 }
 function readIds(stdout, args) {
     const command = args.slice(0, 2).join(' ');
@@ -34199,9 +34211,10 @@ function readSwarm(swarm) {
 }
 /**
  * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
- * (see `findContext`); it can be costly, so it has a time limit, after which it is left out.
+ * (see `findContext`); it can be costly, so it has a time limit, after which it is left out. So have the volumes, in
+ * milliseconds, where nobody needs them.
  */
-async function lookAtAll(docker, engine, builder, facts = new Map()) {
+async function lookAtAll(docker, engine, builder, facts = new Map(), limitOfVolumes = Infinity) {
     // What may take long begins first.
     const [images, records, containers, services, networks, volumes, events] = await Promise.all([
         listImages(docker, engine, facts),
@@ -34212,7 +34225,7 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
         listContainers(docker, engine),
         listServices(docker, engine),
         listNetworks(docker, engine),
-        listVolumes(docker),
+        listVolumes(docker, limitOfVolumes),
         readEventLog(docker, engine)
     ]);
     return {
@@ -34221,7 +34234,8 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
         services,
         images: images.found,
         networks: networks.found,
-        volumes: volumes.found,
+        volumes: volumes?.found ?? [],
+        ...(volumes === undefined && { withoutVolumes: true }),
         buildCache: { records },
         events,
         ledger: undefined,
@@ -34229,7 +34243,10 @@ async function lookAtAll(docker, engine, builder, facts = new Map()) {
         unreadable: [
             ...images.unreadable,
             ...networks.unreadable.map((id) => ({ kind: 'network', id })),
-            ...volumes.unreadable.map((id) => ({ kind: 'volume', id }))
+            ...(volumes?.unreadable ?? []).map((id) => ({
+                kind: 'volume',
+                id
+            }))
         ]
     };
 }
@@ -34534,9 +34551,18 @@ async function inspectNetworks(docker, { kind }, ids) {
     }));
     return { ...inspected, found };
 }
-async function listVolumes(docker) {
+/** All volumes; undefined where that takes longer than `limit`: a volume plugin that is dead or hangs holds it (F44). */
+async function listVolumes(docker, limit) {
     const args = ['volume', 'ls', '--format', '{{json .Name}}'];
-    return inspectVolumes(docker, await listIds(docker, args));
+    try {
+        return await inspectVolumes(docker, await listIds(docker, args, { limit }));
+    }
+    catch (error) {
+        const late = error instanceof cli/* DockerError */.Bi && error.kind === 'no-answer';
+        if (late && limit !== Infinity)
+            return undefined;
+        throw error;
+    }
 }
 /** Inspects volumes by name. */
 async function inspectVolumes(docker, names) {
@@ -36956,7 +36982,11 @@ function updateLedger(inventory) {
             users: usersOfVolume(volume, needs)
         }))
     ];
-    return seen.map(({ id, users }) => {
+    const ids = new Set(seen.map(({ id }) => id));
+    const unseen = inventory.withoutVolumes
+        ? (ledger ?? []).filter(({ id }) => !ids.has(id))
+        : [];
+    const updated = seen.map(({ id, users }) => {
         const entry = known.get(id);
         const times = [
             entry?.usedAt,
@@ -36970,6 +37000,7 @@ function updateLedger(inventory) {
             ...(times.length > 0 && { usedAt: Math.max(...times) })
         };
     });
+    return [...updated, ...unseen];
 }
 
 ;// CONCATENATED MODULE: ./src/ledger.ts
@@ -38498,6 +38529,7 @@ async function whyNotAlone(engine, { endpoint }) {
 
 
 
+
 /**
  * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
  * where it could not come to a plan: nothing has been removed then.
@@ -38514,7 +38546,9 @@ async function run(world) {
     // Ends what is still under way: the watch, and where one call of several has failed, the others.
     const leave = new AbortController();
     const deadline = startedAt.getTime() + options.timeout;
+    const running = new Set();
     const docker = (0,cli/* createDocker */.hC)({
+        running,
         command: options.docker,
         env: world.env,
         concurrency: options.concurrency,
@@ -38524,6 +38558,7 @@ async function run(world) {
     try {
         const step = {
             ...{ docker, policy, options, texts, startedAt, deadline, world },
+            running,
             leave: leave.signal
         };
         // The runner reads the inputs of the post step anew: by then they may say something else.
@@ -38593,7 +38628,7 @@ const nothingDone = {
 async function cleanUp(step, looked, { policy, problems }) {
     const { options, texts, startedAt, world } = step;
     const { plan, sizes, inventory } = await world.log.group('Plan', () => run_decide(step, policy, looked));
-    const early = [...problems, ...warnEarly(plan)];
+    const early = [...problems, ...warnEarly(plan, inventory)];
     // Before anything is removed: whoever sees it in time can still cancel.
     for (const warning of early)
         world.log.warning(warning);
@@ -38635,7 +38670,10 @@ async function cleanUp(step, looked, { policy, problems }) {
 function lookAtBoth(docker, env) {
     return Promise.all([lookAtEngine(docker, env), findContext(docker)]);
 }
-async function look({ docker, options, world, leave }) {
+/** Milliseconds for the volumes, where no input lets one go. */
+const unneededVolumes = 5_000;
+async function look(step) {
+    const { docker, running, policy, options, world, leave } = step;
     const { env, log, show } = world;
     const lookedAt = Date.now();
     const [engine, context] = await lookAtBoth(docker, env);
@@ -38659,8 +38697,8 @@ async function look({ docker, options, world, leave }) {
     const facts = options.stateDir === ''
         ? new Map()
         : await readFacts(options.stateDir, key);
-    const listed = await withSignsOfLife(lookAtAll(docker, engine, context.name, facts), (elapsed) => {
-        log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: the engine is still listing`);
+    const listed = await withSignsOfLife(lookAtAll(...[docker, engine, context.name, facts], needsVolumes(policy) ? Infinity : unneededVolumes), (elapsed) => {
+        log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${describeWait(running)}`);
     });
     const listedAt = Date.now();
     const inventory = await remember(listed, key, options.stateDir, log);
@@ -38679,6 +38717,16 @@ async function look({ docker, options, world, leave }) {
         ...{ engine, key, facts, inventory, context, disk },
         ...{ lookedAt, listedAt, watch }
     };
+}
+/** Whether an input lets a volume go; a builder takes its state along. */
+function needsVolumes({ includeVolumes, includeBuilders }) {
+    return includeVolumes !== 'none' || includeBuilders !== 'none';
+}
+/** Says which call is waited for, the oldest first. */
+function describeWait(running) {
+    const now = performance.now();
+    const waits = [...running].map(({ command, since }) => `${command} (${(0,units/* formatDuration */.a3)(now - since)})`);
+    return `the engine is still listing: ${(0,policy_decision/* list */.p_)(waits)}`;
 }
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
 async function remember(listed, key, stateDir, log) {
@@ -38866,8 +38914,13 @@ function describeFailure({ resources, totals }, removal, signal) {
         `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
             `The first: ${first.kind} ${first.name}: ${first.detail}`);
 }
-function warnEarly({ items, unmatched }) {
+function warnEarly({ items, unmatched }, { withoutVolumes }) {
     return [
+        ...(withoutVolumes
+            ? [
+                `The volumes are not in this report: docker volume ls took longer than ${(0,units/* formatDuration */.a3)(unneededVolumes)} (a volume plugin that does not answer?). No input lets one go.`
+            ]
+            : []),
         ...unmatched
             // A default is there for whoever wants to use it, and most do not.
             .filter(({ input, pattern }) => !inputs/* defaults */.NT[input].split(', ').includes(pattern))

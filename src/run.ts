@@ -1,7 +1,13 @@
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { listBuildCache } from './docker/buildCache.ts'
-import { createDocker, orNothing, type Docker } from './docker/cli.ts'
+import {
+  createDocker,
+  orNothing,
+  type Docker,
+  type RunningCall
+} from './docker/cli.ts'
+import { list } from './policy/decision.ts'
 import { readDisk, type Disk } from './docker/disk.ts'
 import {
   askAgain,
@@ -109,7 +115,9 @@ export async function run(world: World): Promise<Ending> {
   // Ends what is still under way: the watch, and where one call of several has failed, the others.
   const leave = new AbortController()
   const deadline = startedAt.getTime() + options.timeout
+  const running = new Set<RunningCall>()
   const docker = createDocker({
+    running,
     command: options.docker,
     env: world.env,
     concurrency: options.concurrency,
@@ -119,6 +127,7 @@ export async function run(world: World): Promise<Ending> {
   try {
     const step = {
       ...{ docker, policy, options, texts, startedAt, deadline, world },
+      running,
       leave: leave.signal
     }
     // The runner reads the inputs of the post step anew: by then they may say something else.
@@ -139,6 +148,8 @@ export async function run(world: World): Promise<Ending> {
 /** What every part of the step needs. */
 type Step = {
   docker: Docker
+  /** The calls of it that are under way. */
+  running: ReadonlySet<RunningCall>
   policy: Policy
   options: Options
   texts: InputTexts
@@ -213,7 +224,7 @@ async function cleanUp(
   const { plan, sizes, inventory } = await world.log.group('Plan', () =>
     decide(step, policy, looked)
   )
-  const early = [...problems, ...warnEarly(plan)]
+  const early = [...problems, ...warnEarly(plan, inventory)]
   // Before anything is removed: whoever sees it in time can still cancel.
   for (const warning of early) world.log.warning(warning)
   const removal = options.dryRun
@@ -275,7 +286,11 @@ function lookAtBoth(
   return Promise.all([lookAtEngine(docker, env), findContext(docker)])
 }
 
-async function look({ docker, options, world, leave }: Step): Promise<Looked> {
+/** Milliseconds for the volumes, where no input lets one go. */
+const unneededVolumes = 5_000
+
+async function look(step: Step): Promise<Looked> {
+  const { docker, running, policy, options, world, leave } = step
   const { env, log, show } = world
   const lookedAt = Date.now()
   const [engine, context] = await lookAtBoth(docker, env)
@@ -303,9 +318,12 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
       ? new Map<string, ImageFacts>()
       : await readFacts(options.stateDir, key)
   const listed = await withSignsOfLife(
-    lookAtAll(docker, engine, context.name, facts),
+    lookAtAll(
+      ...[docker, engine, context.name, facts],
+      needsVolumes(policy) ? Infinity : unneededVolumes
+    ),
     (elapsed) => {
-      log.info(`… ${formatDuration(elapsed)}: the engine is still listing`)
+      log.info(`… ${formatDuration(elapsed)}: ${describeWait(running)}`)
     }
   )
   const listedAt = Date.now()
@@ -326,6 +344,20 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
     ...{ engine, key, facts, inventory, context, disk },
     ...{ lookedAt, listedAt, watch }
   }
+}
+
+/** Whether an input lets a volume go; a builder takes its state along. */
+function needsVolumes({ includeVolumes, includeBuilders }: Policy): boolean {
+  return includeVolumes !== 'none' || includeBuilders !== 'none'
+}
+
+/** Says which call is waited for, the oldest first. */
+function describeWait(running: ReadonlySet<RunningCall>): string {
+  const now = performance.now()
+  const waits = [...running].map(
+    ({ command, since }) => `${command} (${formatDuration(now - since)})`
+  )
+  return `the engine is still listing: ${list(waits)}`
 }
 
 /** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
@@ -590,8 +622,16 @@ function describeFailure(
   )
 }
 
-function warnEarly({ items, unmatched }: Plan): string[] {
+function warnEarly(
+  { items, unmatched }: Plan,
+  { withoutVolumes }: Inventory
+): string[] {
   return [
+    ...(withoutVolumes
+      ? [
+          `The volumes are not in this report: docker volume ls took longer than ${formatDuration(unneededVolumes)} (a volume plugin that does not answer?). No input lets one go.`
+        ]
+      : []),
     ...unmatched
       // A default is there for whoever wants to use it, and most do not.
       .filter(

@@ -23,6 +23,9 @@ export type CallOptions = {
   elsewhere?: boolean
 }
 
+/** A call that has begun: its command, and when (as performance.now() counts). */
+export type RunningCall = { command: string; since: number }
+
 export type DockerErrorKind =
   | 'no-cli'
   | 'no-engine'
@@ -61,13 +64,16 @@ export function createDocker({
   env,
   concurrency,
   deadline,
-  signal
+  signal,
+  running = new Set()
 }: {
   command: string
   env: Record<string, string | undefined>
   concurrency: number
   deadline: number
   signal: AbortSignal
+  /** Has what is under way, at any time. */
+  running?: Set<RunningCall>
 }): Docker {
   const queue = pLimit(concurrency)
   const kill = new AbortController()
@@ -122,7 +128,17 @@ export function createDocker({
     return { exitCode, stdout, stderr }
   }
 
-  return (args, options = {}) => queue(() => call(args, options))
+  return (args, options = {}) =>
+    queue(async () => {
+      const words = [command, ...args.slice(0, 2)]
+      const started = { command: words.join(' '), since: performance.now() }
+      running.add(started)
+      try {
+        return await call(args, options)
+      } finally {
+        running.delete(started)
+      }
+    })
 }
 
 function describeTimeout(

@@ -97,13 +97,15 @@ function readSwarm(swarm: z.output<typeof infoSchema>['Swarm']) {
 
 /**
  * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
- * (see `findContext`); it can be costly, so it has a time limit, after which it is left out.
+ * (see `findContext`); it can be costly, so it has a time limit, after which it is left out. So have the volumes, in
+ * milliseconds, where nobody needs them.
  */
 export async function lookAtAll(
   docker: Docker,
   engine: Engine,
   builder: string,
-  facts: ReadonlyMap<string, ImageFacts> = new Map()
+  facts: ReadonlyMap<string, ImageFacts> = new Map(),
+  limitOfVolumes = Infinity
 ): Promise<Inventory> {
   // What may take long begins first.
   const [images, records, containers, services, networks, volumes, events] =
@@ -116,7 +118,7 @@ export async function lookAtAll(
       listContainers(docker, engine),
       listServices(docker, engine),
       listNetworks(docker, engine),
-      listVolumes(docker),
+      listVolumes(docker, limitOfVolumes),
       readEventLog(docker, engine)
     ])
   return {
@@ -125,7 +127,8 @@ export async function lookAtAll(
     services,
     images: images.found,
     networks: networks.found,
-    volumes: volumes.found,
+    volumes: volumes?.found ?? [],
+    ...(volumes === undefined && { withoutVolumes: true }),
     buildCache: { records },
     events,
     ledger: undefined,
@@ -133,7 +136,10 @@ export async function lookAtAll(
     unreadable: [
       ...images.unreadable,
       ...networks.unreadable.map((id) => ({ kind: 'network' as const, id })),
-      ...volumes.unreadable.map((id) => ({ kind: 'volume' as const, id }))
+      ...(volumes?.unreadable ?? []).map((id) => ({
+        kind: 'volume' as const,
+        id
+      }))
     ]
   }
 }
@@ -544,9 +550,19 @@ export async function inspectNetworks(
   return { ...inspected, found }
 }
 
-async function listVolumes(docker: Docker): Promise<Inspected<Volume>> {
+/** All volumes; undefined where that takes longer than `limit`: a volume plugin that is dead or hangs holds it (F44). */
+async function listVolumes(
+  docker: Docker,
+  limit: number
+): Promise<Inspected<Volume> | undefined> {
   const args = ['volume', 'ls', '--format', '{{json .Name}}']
-  return inspectVolumes(docker, await listIds(docker, args))
+  try {
+    return await inspectVolumes(docker, await listIds(docker, args, { limit }))
+  } catch (error) {
+    const late = error instanceof DockerError && error.kind === 'no-answer'
+    if (late && limit !== Infinity) return undefined
+    throw error
+  }
 }
 
 /** Inspects volumes by name. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { succeed, type Docker } from './cli.ts'
+import { succeed, type CallOptions, type Docker } from './cli.ts'
 import { readJsonLines } from './schemas.ts'
 
 /** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
@@ -19,13 +19,14 @@ export const imageLs = ['image', 'ls', '--no-trunc'] as const
  */
 export async function printListing(
   docker: Docker,
-  args: readonly string[]
+  args: readonly string[],
+  options: CallOptions = {}
 ): Promise<string> {
-  let output = await docker(args)
+  let output = await docker(args, options)
   for (const pause of pauses) {
     if (output.exitCode === 0 || !vanished.test(output.stderr)) break
     await sleep(pause)
-    output = await docker(args)
+    output = await docker(args, options)
   }
   return succeed(output, args.slice(0, 2).join(' ')).stdout
 }
@@ -33,9 +34,10 @@ export async function printListing(
 /** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
 export async function listIds(
   docker: Docker,
-  args: readonly string[]
+  args: readonly string[],
+  options: CallOptions = {}
 ): Promise<string[]> {
-  return readIds(await printListing(docker, args), args)
+  return readIds(await printListing(docker, args, options), args)
 }
 
 export function readIds(stdout: string, args: readonly string[]): string[] {

@@ -48,9 +48,13 @@ const sideBySide = 8
 
 type DiskUsage = z.output<typeof diskUsageSchema>
 
-/** Everything that `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
+/** Not the containers, which come with all their labels (F41). */
+const diskUsageFormat =
+  '{"Volumes":{{json .Volumes}},"BuildCache":{{json .BuildCache}}}'
+
+/** What `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
 export function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
-  const args = ['system', 'df', '--verbose', '--format', '{{json .}}']
+  const args = ['system', 'df', '--verbose', '--format', diskUsageFormat]
   return orNothing(
     docker(args, { limit: costlyLimit }).then((output) =>
       readJson(

@@ -9,6 +9,8 @@ export type Inventory = {
   images: Image[]
   networks: Network[]
   volumes: Volume[]
+  /** The engine did not list its volumes in time, and nobody needs them. */
+  withoutVolumes?: true
   buildCache: BuildCache
   /** What the engine's event log still has, the oldest first. */
   events: EngineEvent[]

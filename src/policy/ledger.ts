@@ -47,7 +47,11 @@ export function updateLedger(inventory: Inventory): LedgerEntry[] {
       users: usersOfVolume(volume, needs)
     }))
   ]
-  return seen.map(({ id, users }) => {
+  const ids = new Set(seen.map(({ id }) => id))
+  const unseen = inventory.withoutVolumes
+    ? (ledger ?? []).filter(({ id }) => !ids.has(id))
+    : []
+  const updated = seen.map(({ id, users }) => {
     const entry = known.get(id)
     const times = [
       entry?.usedAt,
@@ -63,4 +67,5 @@ export function updateLedger(inventory: Inventory): LedgerEntry[] {
       ...(times.length > 0 && { usedAt: Math.max(...times) })
     }
   })
+  return [...updated, ...unseen]
 }
