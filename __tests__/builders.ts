@@ -263,6 +263,7 @@ export function facts(
     disk: { before: undefined, after: undefined },
     held: new Map(),
     warnings: [],
+    notes: [],
     podman: undefined,
     error: undefined,
     ...parts

@@ -94,6 +94,7 @@ function summarise({
     disk: { before, after },
     held: heldBytes(inventory, report.resources),
     warnings,
+    notes: [],
     podman: undefined,
     error
   })
@@ -258,7 +259,8 @@ const busySizes = {
     ),
     ['database', 870 * megabyte] as const
   ]),
-  builders: new Map<string, number>()
+  builders: new Map<string, number>(),
+  logs: { bytes: new Map<string, number>(), unread: false }
 }
 
 /** An engine with as many resources as that, most of them images. */

@@ -10,12 +10,14 @@ import {
   lookAtEngine,
   type Context
 } from './docker/inventory.ts'
+import { logsNote, measureLogs } from './docker/logs.ts'
 import { removeAll, type Removal, type Result } from './docker/removal.ts'
 import { podmanNote } from './docker/podman.ts'
 import {
   measureContainers,
   measureLayers,
-  measureVolumes
+  measureVolumes,
+  type Written
 } from './docker/sizes.ts'
 import { traitsOf } from './docker/traits.ts'
 import { watchEngine, type Watch } from './docker/watch.ts'
@@ -38,6 +40,7 @@ import {
   measurePlan,
   plannedItems,
   type Kind,
+  type LogSizes,
   type Plan,
   type Sizes
 } from './policy/plan.ts'
@@ -244,6 +247,7 @@ async function cleanUp(
     outputs: makeOutputs(report, options.reportFile),
     summary: renderSummary({
       ...{ report, inputs: texts, disk, held, warnings },
+      notes: sizes.logs.unread ? [logsNote] : [],
       podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
       error: failure
     }),
@@ -409,16 +413,20 @@ async function ask(
 async function decide(
   { docker, world }: Step,
   policy: Policy,
-  { inventory: listed, facts }: Looked
+  { inventory: listed, facts, context }: Looked
 ): Promise<{ plan: Plan; sizes: Sizes; inventory: Inventory }> {
   const { plan: unmeasured, inventory } = await planForCertain(
     docker,
     listed,
     policy
   )
-  const sizes = await measure(docker, inventory, unmeasured, facts)
+  const sizes = await measure(docker, inventory, unmeasured, {
+    facts,
+    endpoint: context.endpoint
+  })
   const plan = measurePlan(unmeasured, inventory, sizes)
   for (const line of planLines(plan)) world.log.info(line)
+  if (sizes.logs.unread) world.log.info(logsNote)
   return { plan, sizes, inventory }
 }
 
@@ -450,7 +458,7 @@ async function measure(
   docker: Docker,
   inventory: Inventory,
   plan: Plan,
-  facts: ReadonlyMap<string, ImageFacts>
+  { facts, endpoint }: Pick<Looked, 'facts'> & Pick<Context, 'endpoint'>
 ): Promise<Sizes> {
   const going = (kind: Kind) =>
     plannedItems(plan)
@@ -481,12 +489,27 @@ async function measure(
       : undefined,
     orNothing(measureLayers(docker, inventory.engine, images))
   ])
+  const written = ofContainers ?? new Map<string, Written>()
+  const logs = await measureLogs(inventory.engine, endpoint, written)
   const figures = {
-    containers: ofContainers ?? new Map<string, number>(),
+    containers: withLogs(written, logs),
+    logs,
     volumes: ofVolumes ?? new Map<string, number>(),
     layers: new Map([...known, ...(layers ?? [])])
   }
   return { ...figures, builders: sizesOfBuilders(builders, figures) }
+}
+
+function withLogs(
+  written: ReadonlyMap<string, Written>,
+  logs: LogSizes
+): Map<string, number> {
+  return new Map(
+    [...written].map(([id, { bytes }]) => [
+      id,
+      bytes + (logs.bytes.get(id) ?? 0)
+    ])
+  )
 }
 
 const signOfLife = 5_000

@@ -178,8 +178,6 @@ function honest(printed: (command: string) => string, changed: string) {
     )
     const restarts = get(raw, 'RestartCount') ?? 0
     need(typeof restarts === 'number' && Number.isFinite(restarts))
-    const written = get(raw, 'SizeRw') ?? 0
-    need(typeof written === 'number' && Number.isFinite(written))
     return {
       id: name(raw, 'Id'),
       name: text(raw, 'Name').replace(/^\//, '') || name(raw, 'Id'),
@@ -314,7 +312,7 @@ const oddValues = [
 /** What is read of what the commands print: these are changed more often than the rest. */
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
-  NetworkMode IpcMode PidMode Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw RepoTags RepoDigests
+  NetworkMode IpcMode PidMode Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw LogPath LogConfig RepoTags RepoDigests
   Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
   CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(

@@ -40,6 +40,7 @@ const reportFacts: ReportFacts = {
   plan: { scope: 'engine', items: [], unmatched: [] },
   sizes: {
     containers: new Map(),
+    logs: { bytes: new Map(), unread: false },
     volumes: new Map(),
     builders: new Map(),
     layers: new Map()

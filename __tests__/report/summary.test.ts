@@ -270,6 +270,13 @@ test('a dry run speaks of what would be', () => {
   expect(summary).toContain('pie title Would be freed, by repository')
 })
 
+test('notes stand below the answer', () => {
+  const notes = ['Logs | are not counted.']
+  expect(summarise(facts([], { notes }))).toContain(
+    '> [!NOTE]\n> `Logs \\| are not counted.`'
+  )
+})
+
 test('nothing to do: no picture, and why everything stays', () => {
   const report = makeTestReport(
     [resource({ action: 'keep', outcome: 'kept', reason: 'recent', bytes: 0 })],

@@ -66,6 +66,9 @@ const resourceSchema = z.object({
     .boolean()
     .optional()
     .describe('The figures of bytes may be somewhat off.'),
+  logBytes: bytes
+    .optional()
+    .describe('Containers that go: how much of bytes is the log.'),
   ownBytes: bytes
     .optional()
     .describe(
