@@ -229,6 +229,7 @@ export function makeTestReport(
     dryRun: false,
     scope: 'engine',
     engine: { name: 'runner', id: 'id', version: '28.5.2', store: 'overlay2' },
+    disks: [],
     startedAt: '2026-01-31T12:00:00.000Z',
     finishedAt: '2026-01-31T12:00:21.000Z',
     resources,
@@ -260,7 +261,6 @@ export function facts(
   return {
     report: makeTestReport(resources),
     inputs: defaults,
-    disk: { before: undefined, after: undefined },
     held: new Map(),
     warnings: [],
     notes: [],

@@ -2,7 +2,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { listBuildCache } from './docker/buildCache.ts'
 import { createDocker, orNothing, type Docker } from './docker/cli.ts'
-import { readDisk, type Disk } from './docker/disk.ts'
+import { findDisks, readSpace, type Disk } from './docker/disk.ts'
 import {
   askAgain,
   findContext,
@@ -227,12 +227,11 @@ async function cleanUp(
   if (options.stateDir !== '')
     await forget(options.stateDir, looked.key, inventory, removal)
   const { engine } = looked
-  const after = looked.disk && (await readDisk(engine, looked.context.endpoint))
-  const disk = { before: looked.disk, after }
+  const disks = await Promise.all(looked.disks.map(measureAgain))
   const finishedAt = new Date()
   const report = makeReport({
     ...{ engine, inventory, plan, sizes, removal },
-    ...{ disk, startedAt, finishedAt }
+    ...{ disks, startedAt, finishedAt }
   })
   const failure = describeFailure(report, removal, world.signal)
   const warnings = [
@@ -246,14 +245,19 @@ async function cleanUp(
     reportFile: options.reportFile,
     outputs: makeOutputs(report, options.reportFile),
     summary: renderSummary({
-      ...{ report, inputs: texts, disk, held, warnings },
+      ...{ report, inputs: texts, held, warnings },
       notes: sizes.logs.unread ? [logsNote] : [],
       podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
       error: failure
     }),
-    answer: headline({ report, disk }),
+    answer: headline(report),
     failure
   }
+}
+
+async function measureAgain(disk: Disk) {
+  const after = await readSpace(disk.path)
+  return { ...disk, ...(after && { after }) }
 }
 
 type Looked = {
@@ -263,7 +267,7 @@ type Looked = {
   facts: ReadonlyMap<string, ImageFacts>
   inventory: Inventory
   context: Context
-  disk: Disk | undefined
+  disks: Disk[]
   /** Milliseconds, as Date.now() counts, when the listing began. */
   lookedAt: number
   /** When it was there. */
@@ -324,9 +328,9 @@ async function look({ docker, options, world, leave }: Step): Promise<Looked> {
     `Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${held.join(', ')}`
   )
   if (engine.kind === 'podman') log.info(podmanNote(engine))
-  const disk = await readDisk(engine, context.endpoint)
+  const disks = await findDisks(engine, context.endpoint)
   return {
-    ...{ engine, key, facts, inventory, context, disk },
+    ...{ engine, key, facts, inventory, context, disks },
     ...{ lookedAt, listedAt, watch }
   }
 }

@@ -130,6 +130,7 @@ function honest(printed: (command: string) => string, changed: string) {
     ([key, value]) =>
       key === 'driver-type' && value === 'io.containerd.snapshotter.v1'
   )
+  const address = text(info, 'Containerd', 'Address')
   const contexts: unknown = JSON.parse(printed('context inspect'))
   const [context] = list({ contexts }, 'contexts').map((one) => {
     need(isObject(one))
@@ -286,6 +287,7 @@ function honest(printed: (command: string) => string, changed: string) {
       now: time(info, 'SystemTime') ?? 0,
       rootDir: text(info, 'DockerRootDir'),
       kernel: text(info, 'KernelVersion'),
+      ...(address && { containerdAddress: address }),
       takesParents: false
     },
     containers: sorted(containers),
@@ -315,7 +317,7 @@ const readKeys = new Set(
   NetworkMode IpcMode PidMode Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw LogPath LogConfig RepoTags RepoDigests
   Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
   CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
-  ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
+  ServerVersion KernelVersion Containerd Address Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
     /\s+/
   )
 )

@@ -80,6 +80,9 @@ export async function lookAtEngine(
     now: info.SystemTime ?? Date.now(),
     rootDir: info.DockerRootDir,
     kernel: info.KernelVersion,
+    ...(info.Containerd?.Address && {
+      containerdAddress: info.Containerd.Address
+    }),
     takesParents: podman && takesParents(version)
   }
 }

@@ -62,6 +62,7 @@ export const infoSchema = z.object({
   DockerRootDir: text,
   SystemTime: time,
   KernelVersion: text,
+  Containerd: z.object({ Address: text }).nullish(),
   ServerErrors: texts
 })
 

@@ -1,7 +1,8 @@
 import type { InputTexts } from '../inputs.ts'
-import { headline, type Disks } from './headline.ts'
+import { renderDisks } from './disks.ts'
+import { headline } from './headline.ts'
 import type { HeldBytes } from './held.ts'
-import { renderDisk, renderPie } from './pictures.ts'
+import { renderPie } from './pictures.ts'
 import type { Report } from './report.ts'
 import { renderRestore } from './restore.ts'
 import {
@@ -17,7 +18,6 @@ export type SummaryFacts = {
   report: Report
   /** The inputs as they were given. */
   inputs: InputTexts
-  disk: Disks
   held: HeldBytes
   warnings: readonly string[]
   /** Limits of this run's figures that are no reason for a warning. */
@@ -33,15 +33,15 @@ const longestSummary = 1_000_000
 
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
 export function renderSummary(facts: SummaryFacts): string {
-  const { report, inputs, disk, held, warnings, notes, podman, error } = facts
+  const { report, inputs, held, warnings, notes, podman, error } = facts
   const { engine } = report
   return fit([
-    `## ${headline(facts)}`,
+    `## ${headline(report)}`,
     error === undefined ? '' : renderError(error),
     renderWarnings(warnings),
     ...[podman ?? [], notes].flat().map(renderNote),
     renderFailures(report),
-    renderDisk(report, disk),
+    renderDisks(report),
     renderKinds(report),
     renderPie(report),
     renderLargest(report),
