@@ -233,6 +233,7 @@ export function makeTestReport(
     dryRun: false,
     scope: 'engine',
     engine: { name: 'runner', id: 'id', version: '28.5.2', store: 'overlay2' },
+    disks: [],
     startedAt: '2026-01-31T12:00:00.000Z',
     finishedAt: '2026-01-31T12:00:21.000Z',
     resources,
@@ -264,9 +265,9 @@ export function facts(
   return {
     report: makeTestReport(resources),
     inputs: defaults,
-    disk: { before: undefined, after: undefined },
     held: new Map(),
     warnings: [],
+    notes: [],
     podman: undefined,
     error: undefined,
     ...parts

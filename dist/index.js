@@ -30903,7 +30903,7 @@ module.exports = {
 /* harmony export */   hC: () => (/* binding */ createDocker),
 /* harmony export */   n$: () => (/* binding */ countForOneCall)
 /* harmony export */ });
-/* harmony import */ var execa__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2183);
+/* harmony import */ var execa__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8149);
 /* harmony import */ var p_limit__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(370);
 
 
@@ -31095,7 +31095,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(3529);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9824);
 
 
 
@@ -32173,20 +32173,123 @@ function pathOfUrl(url) {
 
 /***/ }),
 
-/***/ 4512:
+/***/ 1372:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Fl: () => (/* binding */ usedShare),
-/* harmony export */   Pl: () => (/* binding */ headline),
-/* harmony export */   T1: () => (/* binding */ formatShare),
-/* harmony export */   n2: () => (/* binding */ goes),
-/* harmony export */   qF: () => (/* binding */ nouns)
+/* harmony export */   B: () => (/* binding */ renderDisks),
+/* harmony export */   i: () => (/* binding */ describeDisks)
 /* harmony export */ });
 /* harmony import */ var _policy_decision_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6614);
 /* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
 /* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4285);
 /* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5655);
+
+
+
+
+/** The disks for the first line: how full they were, and are. */
+function describeDisks({ disks, dryRun }) {
+    if (disks.length === 0)
+        return '';
+    const described = disks.map(({ before, after }) => dryRun || after === undefined
+        ? `${bytesUsed(before)} used`
+        : `${bytesUsed(before)} → ${bytesUsed(after)}`);
+    return ` Disk ${described.join(', disk of the image store ')}.`;
+}
+/** Every disk before and after, or in a dry run as it is and as it might be. */
+function renderDisks(report) {
+    const { disks, totals } = report;
+    if (disks.length === 0 || totals.skipped)
+        return '';
+    const rows = disks.flatMap((disk) => renderDisk(disk, report));
+    const inodes = disks.some(({ before }) => before.totalInodes !== undefined);
+    const head = ['disk', 'used', ':', 'free:'];
+    return inodes
+        ? (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .table */ .tp)([...head, 'inodes used:', 'free:'], rows)
+        : (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .table */ .tp)(head, rows.map((cells) => cells.slice(0, head.length)));
+}
+function renderDisk(disk, report) {
+    const { path, holds, before } = disk;
+    const { dryRun, disks } = report;
+    const then = dryRun ? spaceAsPlanned(disk, report) : disk.after;
+    const name = disks.length > 1
+        ? `${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(path)} (${holds.join(', ').replace('-', ' ')}): `
+        : '';
+    return [
+        [`${name}${dryRun ? 'now' : 'before'}`, ...cellsOf(before)],
+        ...(then === undefined
+            ? []
+            : [[dryRun ? 'would be' : 'after', ...cellsOf(then, dryRun)]])
+    ];
+}
+function cellsOf(space, estimated = false) {
+    const { freeBytes, usedBytes, freeInodes } = space;
+    const mark = (text) => (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .estimate */ .jA)((0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .figure */ .vP)(text), estimated);
+    return [
+        (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .bar */ .M0)(usedBytes / Math.max(usedBytes + freeBytes, 1)),
+        mark(bytesUsed(space)),
+        mark((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(freeBytes)),
+        (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .figure */ .vP)(inodesUsed(space)),
+        freeInodes?.toLocaleString('en') ?? ''
+    ];
+}
+/** Without inodes: nobody knows beforehand how many will be freed. */
+function spaceAsPlanned({ holds, before }, { resources }) {
+    const planned = resources.filter(({ outcome }) => outcome === 'planned');
+    const freed = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_3__/* .sum */ .cz)(planned.map((resource) => bytesOn(holds, resource)));
+    return {
+        freeBytes: before.freeBytes + freed,
+        usedBytes: Math.max(before.usedBytes - freed, 0)
+    };
+}
+/** The bytes that a resource frees on a disk which holds that. */
+function bytesOn(holds, { kind, bytes, logBytes = 0 }) {
+    const others = (bytes ?? 0) - logBytes;
+    return ((holds.includes(contentOf[kind]) ? others : 0) +
+        (holds.includes('logs') ? logBytes : 0));
+}
+/** Where the bytes of each kind lie: most of a builder is its volume. */
+const contentOf = {
+    image: 'images',
+    container: 'containers',
+    network: 'volumes',
+    volume: 'volumes',
+    builder: 'volumes',
+    'build-cache': 'build-cache'
+};
+/** Use% of `df`. */
+function bytesUsed({ freeBytes, usedBytes }) {
+    return percentage(usedBytes, usedBytes + freeBytes);
+}
+/** IUse% of `df -i`. */
+function inodesUsed({ freeInodes = 0, totalInodes }) {
+    return totalInodes === undefined
+        ? ''
+        : percentage(totalInodes - freeInodes, totalInodes);
+}
+/** Rounded up, as `df` does: a full disk is never shown as almost full. */
+function percentage(part, whole) {
+    return `${whole === 0 ? 0 : Math.ceil((part * 100) / whole)} %`;
+}
+
+
+/***/ }),
+
+/***/ 4512:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Pl: () => (/* binding */ headline),
+/* harmony export */   n2: () => (/* binding */ goes),
+/* harmony export */   qF: () => (/* binding */ nouns)
+/* harmony export */ });
+/* harmony import */ var _policy_decision_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6614);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
+/* harmony import */ var _disks_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1372);
+/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4285);
+/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5655);
+
 
 
 
@@ -32201,16 +32304,16 @@ const nouns = {
     'build-cache': 'build cache'
 };
 /** The answer in one sentence, for the log and as the first line of the summary. */
-function headline({ report, disk }) {
+function headline(report) {
     const { totals, dryRun, resources, scope } = report;
     const limited = scope !== 'engine';
     const took = `in ${describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt))}`;
     if (totals.skipped)
-        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.${describeUnreadable(report)}`;
+        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.${describeUnreadable(report)}`;
     const what = describeGoing(report).join(', ') || 'nothing went';
     const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
     return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
-        `${what} ${took}.${failed}${describeUnreadable(report)}${describeDisk(disk, dryRun)}`);
+        `${what} ${took}.${failed}${describeUnreadable(report)}${(0,_disks_js__WEBPACK_IMPORTED_MODULE_1__/* .describeDisks */ .i)(report)}`);
 }
 function describeUnreadable({ resources }) {
     const { length } = resources.filter(({ reason }) => reason === 'unreadable');
@@ -32225,7 +32328,7 @@ function describeReclaimed(report) {
         return 'an unknown amount';
     const estimated = going.some((one) => one.estimated);
     const more = unknown ? ' or more' : upTo(report);
-    return `${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated)}${more}`;
+    return `${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_2__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated)}${more}`;
 }
 /** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
 function describeTime(milliseconds) {
@@ -32239,15 +32342,15 @@ function describeGoing({ resources, totals }) {
     const planned = resources
         .filter(({ outcome }) => outcome === 'planned')
         .map(({ removedReferences = [] }) => removedReferences.length);
-    const untagged = totals.untaggedReferences + (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_3__/* .sum */ .cz)(planned);
+    const untagged = totals.untaggedReferences + (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_4__/* .sum */ .cz)(planned);
     return [
         ...Object.entries(nouns).flatMap(([kind, noun]) => {
             const number = going.filter((one) => one.kind === kind).length;
             if (number === 0)
                 return [];
-            return kind === 'build-cache' ? [noun] : [(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(number, noun)];
+            return kind === 'build-cache' ? [noun] : [(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(number, noun)];
         }),
-        ...(untagged > 0 ? [(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(untagged, 'reference')] : [])
+        ...(untagged > 0 ? [(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(untagged, 'reference')] : [])
     ];
 }
 /** Whether it was removed, or would be. */
@@ -32257,22 +32360,8 @@ function goes({ action, outcome }) {
 /** In a dry run, what is possible beyond what is certain. */
 function upTo({ resources, totals }) {
     const planned = resources.filter(({ outcome }) => outcome === 'planned');
-    const most = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_3__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
+    const most = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_4__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
     return most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
-}
-function describeDisk({ before, after }, dryRun) {
-    if (before === undefined || after === undefined)
-        return '';
-    if (dryRun)
-        return ` Disk ${formatShare(usedShare(before))} used.`;
-    return ` Disk ${formatShare(usedShare(before))} → ${formatShare(usedShare(after))}.`;
-}
-/** As `df` has it: of what is used and what users may still use. */
-function usedShare({ free, used }) {
-    return used / Math.max(used + free, 1);
-}
-function formatShare(share) {
-    return `${Math.round(share * 100)} %`;
 }
 
 
@@ -32363,6 +32452,8 @@ __nccwpck_require__.d(__webpack_exports__, {
   Br: () => (/* binding */ renderSummary)
 });
 
+// EXTERNAL MODULE: ./src/report/disks.ts
+var disks = __nccwpck_require__(1372);
 // EXTERNAL MODULE: ./src/report/headline.ts
 var headline = __nccwpck_require__(4512);
 // EXTERNAL MODULE: ./src/policy/decision.ts
@@ -32371,40 +32462,11 @@ var decision = __nccwpck_require__(6614);
 var match = __nccwpck_require__(6563);
 // EXTERNAL MODULE: ./src/units.ts + 1 modules
 var units = __nccwpck_require__(1065);
-// EXTERNAL MODULE: ./src/report/markdown.ts
-var markdown = __nccwpck_require__(4285);
 ;// CONCATENATED MODULE: ./src/report/pictures.ts
 
 
 
 
-
-/** The disk before and after, or in a dry run as it is and as it might be. */
-function renderDisk({ dryRun, totals }, { before, after }) {
-    if (before === undefined || after === undefined || totals.skipped)
-        return '';
-    const then = dryRun
-        ? {
-            free: before.free + totals.plannedBytes,
-            used: Math.max(before.used - totals.plannedBytes, 0)
-        }
-        : after;
-    const mark = (text) => (0,markdown/* estimate */.jA)(text, dryRun);
-    return (0,markdown/* table */.tp)(['disk', 'used', ':', 'free:'], [
-        [
-            dryRun ? 'now' : 'before',
-            (0,markdown/* bar */.M0)((0,headline/* usedShare */.Fl)(before)),
-            (0,markdown/* figure */.vP)((0,headline/* formatShare */.T1)((0,headline/* usedShare */.Fl)(before))),
-            (0,markdown/* figure */.vP)((0,units/* formatSize */.Xq)(before.free))
-        ],
-        [
-            dryRun ? 'would be' : 'after',
-            (0,markdown/* bar */.M0)((0,headline/* usedShare */.Fl)(then)),
-            mark((0,markdown/* figure */.vP)((0,headline/* formatShare */.T1)((0,headline/* usedShare */.Fl)(then)))),
-            mark((0,markdown/* figure */.vP)((0,units/* formatSize */.Xq)(then.free)))
-        ]
-    ]);
-}
 /** Colours that can be told apart on white and on black, with black text on them. */
 const colours = [
     '#58a6ff',
@@ -32488,6 +32550,8 @@ function mermaidLabel(text) {
         : safe;
 }
 
+// EXTERNAL MODULE: ./src/report/markdown.ts
+var markdown = __nccwpck_require__(4285);
 // EXTERNAL MODULE: ./src/report/text.ts
 var report_text = __nccwpck_require__(5655);
 ;// CONCATENATED MODULE: ./src/report/restore.ts
@@ -32747,19 +32811,20 @@ function inputCells(resources, inputs) {
 
 
 
+
 /** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
 const longestSummary = 1_000_000;
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
 function renderSummary(facts) {
-    const { report, inputs, disk, held, warnings, podman, error } = facts;
+    const { report, inputs, held, warnings, notes, podman, error } = facts;
     const { engine } = report;
     return fit([
-        `## ${(0,headline/* headline */.Pl)(facts)}`,
+        `## ${(0,headline/* headline */.Pl)(report)}`,
         error === undefined ? '' : renderError(error),
         renderWarnings(warnings),
-        podman === undefined ? '' : `> [!NOTE]\n> ${(0,report_text/* code */.aY)(podman, 1_000)}`,
+        ...[podman ?? [], notes].flat().map(renderNote),
         renderFailures(report),
-        renderDisk(report, disk),
+        (0,disks/* renderDisks */.B)(report),
         renderKinds(report),
         renderPie(report),
         renderLargest(report),
@@ -32768,6 +32833,9 @@ function renderSummary(facts) {
         renderRestore(report, podman !== undefined || engine.store === 'containerd'),
         `Docker Reclaim on engine ${(0,report_text/* code */.aY)(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${(0,report_text/* code */.aY)(engine.version)}, image store ${(0,report_text/* code */.aY)(engine.store)}.`
     ]);
+}
+function renderNote(note) {
+    return `> [!NOTE]\n> ${(0,report_text/* code */.aY)(note, 1_000)}`;
 }
 function renderWarnings(warnings) {
     if (warnings.length === 0)
@@ -32868,7 +32936,7 @@ function count(number, noun) {
 
 /***/ }),
 
-/***/ 3529:
+/***/ 9824:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -32964,6 +33032,7 @@ const infoSchema = schemas/* object */.Ikc({
     SystemTime: time,
     KernelVersion: schemas_text,
     Swarm: schemas/* object */.Ikc({ LocalNodeState: schemas_text, ControlAvailable: flag }).nullish(),
+    Containerd: schemas/* object */.Ikc({ Address: schemas_text }).nullish(),
     ServerErrors: texts
 });
 const versionSchema = schemas/* object */.Ikc({
@@ -33003,6 +33072,14 @@ const containerSchema = schemas/* object */.Ikc({
             links: endpoint?.Links ?? []
         })))
     })
+        .nullish()
+});
+/** Sizes and logs, as `container inspect --size` has them. */
+const containerSizeSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    /** Only the driver `json-file` has it, once the container was started. */
+    LogPath: schemas_text,
+    HostConfig: schemas/* object */.Ikc({ LogConfig: schemas/* object */.Ikc({ Type: schemas_text }).nullish() })
         .nullish(),
     /** Below 0 where the engine could not measure it. */
     SizeRw: orElse(schemas/* number */.aig(), -1)
@@ -33266,6 +33343,10 @@ function makesLayer(createdBy) {
     return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
 }
 
+// EXTERNAL MODULE: external "node:v8"
+var external_node_v8_ = __nccwpck_require__(8877);
+;// CONCATENATED MODULE: external "node:vm"
+const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
 ;// CONCATENATED MODULE: ./src/docker/podman.ts
 
 
@@ -33361,10 +33442,12 @@ function saysAllAbsent(lines) {
 
 
 
+
+
 /** So few in a call that none of those side by side is left alone with the last ones for long. */
 const mostPerCall = 100;
 /** Characters of an answer about several things, which otherwise are asked for in halves; and about one alone. */
-const mostOfSeveral = 2_000_000;
+const mostOfSeveral = 1_000_000;
 const mostOfOne = 32_000_000;
 /**
  * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
@@ -33376,6 +33459,9 @@ async function inspect(docker, type, names, schema, { flags = [], ...options } =
     let perCall = mostPerCall;
     async function lane() {
         while (left.length > 0) {
+            // What once was too large is garbage by the megabyte, which nobody would collect before there is a lot of it.
+            if (perCall < mostPerCall)
+                collectGarbage();
             const some = left.splice(0, (0,cli/* countForOneCall */.n$)(left, perCall));
             const one = some.length === 1;
             const most = one ? mostOfOne : mostOfSeveral;
@@ -33418,6 +33504,12 @@ async function inspectSome(docker, type, names, schema, { flags, ...options }) {
         found,
         unreadable: missing.filter((name) => !saysAbsent(output, type, name))
     };
+}
+function collectGarbage() {
+    (0,external_node_v8_.setFlagsFromString)('--expose-gc');
+    const collect = (0,external_node_vm_namespaceObject.runInNewContext)('gc');
+    if (typeof collect === 'function')
+        collect();
 }
 /** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */
 function findMissing(type, names, found) {
@@ -33489,14 +33581,19 @@ function traitsOf({ kind, store }) {
 
 /** Milliseconds for a figure that costs the engine much, and that can be left out. */
 const costlyLimit = 20_000;
-/** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
+/** Measures what containers have written, by ID; costs the engine a walk through their files. */
 async function measureContainers(docker, ids) {
-    const { found } = await inspect(docker, 'container', ids, containerSchema, {
-        flags: ['--size'],
-        limit: costlyLimit
-    });
+    const options = { flags: ['--size'], limit: costlyLimit };
+    const { found } = await inspect(docker, 'container', ids, containerSizeSchema, options);
     const measured = found.filter(({ SizeRw }) => SizeRw >= 0);
-    return new Map(measured.map(({ Id, SizeRw }) => [Id, SizeRw]));
+    return new Map(measured.map(({ Id, SizeRw, LogPath, HostConfig }) => [
+        Id,
+        {
+            bytes: SizeRw,
+            logPath: LogPath,
+            logDriver: HostConfig?.LogConfig?.Type ?? ''
+        }
+    ]));
 }
 /** What volumes hold, in bytes by name, as far as the engine tells in time. */
 async function measureVolumes(docker) {
@@ -33755,31 +33852,84 @@ var external_node_fs_ = __nccwpck_require__(3024);
 
 
 
-/** Where containerd has the images of the containerd store, unless dockerd has started a containerd of its own. */
-const ofContainerd = '/var/lib/containerd';
+
+const onImageStore = ['images', 'containers', 'build-cache'];
+const onRootDir = ['volumes', 'logs'];
+const diskContents = [...onImageStore, ...onRootDir];
+/** Where a containerd that dockerd did not start has its configuration and, unless that says otherwise, its data. */
+const systemContainerd = {
+    config: '/etc/containerd/config.toml',
+    root: '/var/lib/containerd'
+};
 /**
- * Reads the disk that holds the engine's data. Undefined where that would be another disk than the engine's: it runs
- * on another host or in a virtual machine, or this process in a container; or its images may lie on another one.
+ * The disks that hold the engine's data, that of DockerRootDir first. None where they cannot be read: the engine runs
+ * on another host or in a virtual machine, or this process in a container.
  */
-async function readDisk(engine, endpoint, { platform, images = ofContainerd } = {}) {
+async function findDisks(engine, endpoint, { platform, containerd = systemContainerd } = {}) {
     const away = await whyNotHere(engine, endpoint, platform);
     if (away !== undefined || engine.rootDir === '')
+        return [];
+    const images = await findImageStore(engine, containerd);
+    const disks = await Promise.all((await partition(engine.rootDir, images)).map(async (disk) => {
+        const before = await readSpace(disk.path);
+        return before === undefined ? [] : [{ ...disk, before }];
+    }));
+    return disks.flat();
+}
+/** The space of the disk under a folder; undefined where it cannot be read. */
+async function readSpace(path) {
+    const space = await (0,promises_.statfs)(path).catch(() => undefined);
+    if (space === undefined)
         return undefined;
+    const { bavail, bfree, blocks, bsize, files, ffree } = space;
+    return {
+        freeBytes: bavail * bsize,
+        usedBytes: (blocks - bfree) * bsize,
+        ...(files > 0 && { freeInodes: ffree, totalInodes: files })
+    };
+}
+async function findImageStore({ store, rootDir, containerdAddress }, system) {
+    if (store !== 'containerd')
+        return rootDir;
+    // Docker before 27 does not say which containerd it uses.
+    if (containerdAddress === undefined)
+        return (0,external_node_fs_.existsSync)(system.root) ? system.root : rootDir;
+    return (await isOfDockerd(containerdAddress))
+        ? rootDir
+        : ((await readRoot(system.config)) ?? system.root);
+}
+/** Dockerd writes the configuration of a containerd that it starts beside its socket. */
+async function isOfDockerd(address) {
     try {
-        if (engine.store === 'containerd') {
-            const [own, others] = await Promise.all([
-                (0,promises_.stat)(engine.rootDir),
-                (0,promises_.stat)(images).catch(() => undefined)
-            ]);
-            if (others !== undefined && others.dev !== own.dev)
-                return undefined;
-        }
-        const { bavail, bfree, blocks, bsize } = await (0,promises_.statfs)(engine.rootDir);
-        return { free: bavail * bsize, used: (blocks - bfree) * bsize };
+        await (0,promises_.access)((0,external_node_path_.join)((0,external_node_path_.dirname)(address), 'containerd.toml'));
+        return true;
     }
-    catch {
-        return undefined;
+    catch (error) {
+        // Dockerd's folder is closed to all but root, that of the system's containerd is not.
+        return error instanceof Error && 'code' in error && error.code === 'EACCES';
     }
+}
+/** The folder that a configuration of containerd names for its data. */
+async function readRoot(config) {
+    const text = await (0,promises_.readFile)(config, 'utf8').catch(() => '');
+    const [topLevel = ''] = text.split(/^\s*\[/m);
+    return /^\s*root\s*=\s*(["'])(.+?)\1/m.exec(topLevel)?.[2];
+}
+/** One disk where both folders are on the same, else one for each. */
+async function partition(rootDir, images) {
+    const [own, other] = await Promise.all([rootDir, images].map(readDevice));
+    if (own === undefined)
+        return [];
+    if (own === other)
+        return [{ path: rootDir, holds: [...diskContents] }];
+    const disk = { path: rootDir, holds: [...onRootDir] };
+    return other === undefined
+        ? [disk]
+        : [disk, { path: images, holds: [...onImageStore] }];
+}
+async function readDevice(path) {
+    const found = await (0,promises_.stat)(path).catch(() => undefined);
+    return found?.dev;
 }
 /** Why the engine is not on the host that this process sees; undefined where it is. */
 async function whyNotHere({ name, kernel }, endpoint, platform = process.platform) {
@@ -34198,6 +34348,9 @@ async function lookAtEngine(docker, env) {
         now: info.SystemTime ?? Date.now(),
         rootDir: info.DockerRootDir,
         kernel: info.KernelVersion,
+        ...(info.Containerd?.Address && {
+            containerdAddress: info.Containerd.Address
+        }),
         takesParents: podman && takesParents(version),
         swarm: readSwarm(info.Swarm),
         logsBuilds: !podman && Number.parseInt(version, 10) >= 23
@@ -34587,6 +34740,56 @@ async function findContext(docker) {
         name: context?.Name || 'default',
         endpoint: context?.Endpoints?.docker?.Host ?? ''
     };
+}
+
+;// CONCATENATED MODULE: ./src/docker/logs.ts
+
+
+
+
+const logsNote = 'Container logs are not counted: their size can only be read by root on the engine’s host.';
+/** Measures the logs of containers, which are in no figure of the engine's and go with their containers. */
+async function measureLogs(engine, endpoint, containers) {
+    // Podman 5.4 has the log in the container's size, 4.3 has not: better too little than twice.
+    if (engine.kind === 'podman')
+        return { bytes: new Map(), unread: false };
+    const away = await whyNotHere(engine, endpoint);
+    const measured = await Promise.all([...containers].map(async ([id, written]) => {
+        const folder = folderOfLog(engine, id, written);
+        const bytes = away === undefined ? await sizeOfLogs(folder) : undefined;
+        return { id, bytes, unread: bytes === undefined && hasLog(written) };
+    }));
+    return {
+        bytes: new Map(measured.flatMap(({ id, bytes }) => bytes === undefined ? [] : [[id, bytes]])),
+        unread: measured.some(({ unread }) => unread)
+    };
+}
+/** The driver `local` does not say where its files are. */
+function hasLog({ logPath, logDriver }) {
+    return logPath !== '' || logDriver === 'local';
+}
+function folderOfLog({ rootDir }, id, { logPath }) {
+    return logPath === '' ? (0,external_node_path_.join)(rootDir, 'containers', id) : (0,external_node_path_.dirname)(logPath);
+}
+/** The files of `local` lie in a folder of their own; drivers that write elsewhere may leave a copy. */
+const localLogs = 'local-logs';
+const isLog = (name) => /\.log(\.\d+)?(\.gz)?$/.test(name);
+/** The size of the logs in a container's folder, with those that were rotated; undefined where it cannot be read. */
+async function sizeOfLogs(folder) {
+    try {
+        const names = await (0,promises_.readdir)(folder);
+        const local = names.includes(localLogs) ? (0,external_node_path_.join)(folder, localLogs) : '';
+        const more = local === '' ? [] : await (0,promises_.readdir)(local);
+        const files = [
+            ...names.filter(isLog).map((name) => (0,external_node_path_.join)(folder, name)),
+            ...more.filter(isLog).map((name) => (0,external_node_path_.join)(local, name))
+        ];
+        const found = await Promise.all(files.map((file) => (0,promises_.lstat)(file)));
+        return (0,policy_decision/* sum */.cz)(found.map(({ size }) => size));
+    }
+    catch {
+        return undefined;
+    }
 }
 
 ;// CONCATENATED MODULE: ./src/policy/runner.ts
@@ -36116,8 +36319,8 @@ function asDockerError(error) {
         : new cli/* DockerError */.Bi('failed', String(error));
 }
 
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 141 modules
-var execa = __nccwpck_require__(2183);
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 140 modules
+var execa = __nccwpck_require__(8149);
 ;// CONCATENATED MODULE: ./src/docker/watch.ts
 
 
@@ -37915,6 +38118,7 @@ function makeOutputs({ totals }, reportFile) {
 /** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
 function withMore({ inventory, sizes }, resources) {
     const digests = new Map(inventory.images.map((one) => [one.id, one.digests]));
+    const logs = sizes.logs.bytes;
     const ofImages = ownBytes(leftImages(inventory, resources));
     const cached = (inventory.buildCache.records ?? []).filter(({ shared }) => !shared);
     const own = {
@@ -37929,9 +38133,11 @@ function withMore({ inventory, sizes }, resources) {
     return resources.map((one) => {
         const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined;
         const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : [];
+        const log = one.kind === 'container' && one.bytes ? logs.get(one.id) : 0;
         return {
             ...one,
             ...(held !== undefined && { ownBytes: held }),
+            ...(log && { logBytes: log }),
             ...(one.kind === 'image' && known.length > 0 && { digests: known })
         };
     });
@@ -38017,6 +38223,7 @@ function inputThatHolds(kind, decision) {
 
 
 
+
 const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
 const bytes = schemas/* number */.aig().nonnegative();
 const resourceSchema = schemas/* object */.Ikc({
@@ -38045,6 +38252,9 @@ const resourceSchema = schemas/* object */.Ikc({
     estimated: schemas/* boolean */.zMY()
         .optional()
         .describe('The figures of bytes may be somewhat off.'),
+    logBytes: bytes
+        .optional()
+        .describe('Containers that go: how much of bytes is the log.'),
     ownBytes: bytes
         .optional()
         .describe('What stays: what its removal alone would free, where that is known, with what the build cache has of it.'),
@@ -38062,6 +38272,22 @@ const resourceSchema = schemas/* object */.Ikc({
         .optional()
         .describe('References that were taken off an image that is still there, or are to be in a dry run.')
 });
+const inodes = schemas/* int */.Whr().nonnegative();
+const spaceSchema = schemas/* object */.Ikc({
+    freeBytes: bytes.describe('Free for users other than root.'),
+    usedBytes: bytes,
+    freeInodes: inodes
+        .optional()
+        .describe('Absent where the filesystem counts no inodes (btrfs).'),
+    totalInodes: inodes.optional()
+});
+const diskSchema = schemas/* object */.Ikc({
+    path: schemas/* string */.YjP()
+        .describe('A folder on it: DockerRootDir or the image store.'),
+    holds: schemas/* array */.YOg(schemas/* enum */.k5n(diskContents)),
+    before: spaceSchema,
+    after: spaceSchema.optional()
+});
 const totalsSchema = schemas/* object */.Ikc({
     plannedBytes: bytes,
     reclaimedBytes: bytes,
@@ -38074,7 +38300,7 @@ const totalsSchema = schemas/* object */.Ikc({
     failed: schemas/* int */.Whr(),
     freeBytesBefore: bytes
         .nullable()
-        .describe('Free on the disk of the engine; null where it cannot be read.'),
+        .describe('Free on the disk of DockerRootDir; null where it cannot be read.'),
     freeBytesAfter: bytes.nullable(),
     skipped: schemas/* boolean */.zMY().describe('Nothing had to be done.')
 });
@@ -38091,6 +38317,8 @@ const reportSchema = schemas/* object */.Ikc({
         store: schemas/* string */.YjP()
             .describe('containerd, or the name of the storage driver.')
     }),
+    disks: schemas/* array */.YOg(diskSchema)
+        .describe('The disks that hold the engine’s data, that of DockerRootDir first; none where they cannot be read.'),
     startedAt: datetime(),
     finishedAt: datetime(),
     resources: schemas/* array */.YOg(resourceSchema),
@@ -38121,6 +38349,7 @@ function makeReport(facts) {
             version: engine.version,
             store: engine.store
         },
+        disks: facts.disks,
         startedAt: facts.startedAt.toISOString(),
         finishedAt: facts.finishedAt.toISOString(),
         resources,
@@ -38145,7 +38374,7 @@ function usedNow({ containers, images, networks, volumes }) {
         ...needs.containers.keys()
     ]);
 }
-function makeTotals({ plan, disk }, resources) {
+function makeTotals({ plan, disks: [disk] }, resources) {
     const removed = resources.filter(({ outcome }) => outcome === 'removed');
     const number = (kind) => removed.filter((one) => one.kind === kind).length;
     const untagged = resources
@@ -38161,8 +38390,8 @@ function makeTotals({ plan, disk }, resources) {
         removedVolumes: number('volume'),
         removedBuilders: number('builder'),
         failed: resources.filter(({ outcome }) => outcome === 'failed').length,
-        freeBytesBefore: disk.before?.free ?? null,
-        freeBytesAfter: disk.after?.free ?? null,
+        freeBytesBefore: disk?.before.freeBytes ?? null,
+        freeBytesAfter: disk?.after?.freeBytes ?? null,
         // Whether the build cache has anything to remove, only the builder knows for certain.
         skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
     };
@@ -38530,6 +38759,7 @@ async function whyNotAlone(engine, { endpoint }) {
 
 
 
+
 /**
  * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
  * where it could not come to a plan: nothing has been removed then.
@@ -38641,12 +38871,11 @@ async function cleanUp(step, looked, { policy, problems }) {
     if (options.stateDir !== '')
         await forget(options.stateDir, looked, inventory, removal);
     const { engine } = looked;
-    const after = looked.disk && (await readDisk(engine, looked.context.endpoint));
-    const disk = { before: looked.disk, after };
+    const disks = await Promise.all(looked.disks.map(measureAgain));
     const finishedAt = new Date();
     const report = makeReport({
         ...{ engine, inventory, plan, sizes, removal },
-        ...{ disk, startedAt, finishedAt }
+        ...{ disks, startedAt, finishedAt }
     });
     const failure = describeFailure(report, removal, world.signal);
     const late = warnLate(report, texts);
@@ -38658,14 +38887,19 @@ async function cleanUp(step, looked, { policy, problems }) {
         reportFile: options.reportFile,
         outputs: makeOutputs(report, options.reportFile),
         summary: (0,summary/* renderSummary */.Br)({
-            ...{ report, inputs: texts, disk, held },
+            ...{ report, inputs: texts, held },
             warnings: [...early, ...late],
+            notes: sizes.logs.unread ? [logsNote] : [],
             podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
             error: failure
         }),
-        answer: (0,headline/* headline */.Pl)({ report, disk }),
+        answer: (0,headline/* headline */.Pl)(report),
         failure
     };
+}
+async function measureAgain(disk) {
+    const after = await readSpace(disk.path);
+    return { ...disk, ...(after && { after }) };
 }
 function lookAtBoth(docker, env) {
     return Promise.all([lookAtEngine(docker, env), findContext(docker)]);
@@ -38712,9 +38946,9 @@ async function look(step) {
     log.info(`Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
     if (engine.kind === 'podman')
         log.info(podmanNote(engine));
-    const disk = await readDisk(engine, context.endpoint);
+    const disks = await findDisks(engine, context.endpoint);
     return {
-        ...{ engine, key, facts, inventory, context, disk },
+        ...{ engine, key, facts, inventory, context, disks },
         ...{ lookedAt, listedAt, watch }
     };
 }
@@ -38787,12 +39021,17 @@ async function ask({ policy, options, deadline, world }, inventory) {
         };
     });
 }
-async function run_decide({ docker, world }, policy, { inventory: listed, facts }) {
+async function run_decide({ docker, world }, policy, { inventory: listed, facts, context }) {
     const { plan: unmeasured, inventory } = await planForCertain(docker, listed, policy);
-    const sizes = await measure(docker, inventory, unmeasured, facts);
+    const sizes = await measure(docker, inventory, unmeasured, {
+        facts,
+        endpoint: context.endpoint
+    });
     const plan = measurePlan(unmeasured, inventory, sizes);
     for (const line of planLines(plan))
         world.log.info(line);
+    if (sizes.logs.unread)
+        world.log.info(logsNote);
     return { plan, sizes, inventory };
 }
 /**
@@ -38812,7 +39051,7 @@ async function planForCertain(docker, listed, policy) {
     }
 }
 /** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
-async function measure(docker, inventory, plan, facts) {
+async function measure(docker, inventory, plan, { facts, endpoint }) {
     const going = (kind) => plannedItems(plan)
         .filter((item) => item.kind === kind && item.decision.action === 'remove')
         .map(({ id }) => id);
@@ -38837,12 +39076,21 @@ async function measure(docker, inventory, plan, facts) {
             : undefined,
         (0,cli/* orNothing */.bR)(measureLayers(docker, inventory.engine, images))
     ]);
+    const written = ofContainers ?? new Map();
+    const logs = await measureLogs(inventory.engine, endpoint, written);
     const figures = {
-        containers: ofContainers ?? new Map(),
+        containers: withLogs(written, logs),
+        logs,
         volumes: ofVolumes ?? new Map(),
         layers: new Map([...known, ...(layers ?? [])])
     };
     return { ...figures, builders: sizesOfBuilders(builders, figures) };
+}
+function withLogs(written, logs) {
+    return new Map([...written].map(([id, { bytes }]) => [
+        id,
+        bytes + (logs.bytes.get(id) ?? 0)
+    ]));
 }
 const signOfLife = 5_000;
 /** Calls back every few seconds until the work is done. */
@@ -45165,6 +45413,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util/ty
 
 /***/ }),
 
+/***/ 8877:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:v8");
+
+/***/ }),
+
 /***/ 5919:
 /***/ ((module) => {
 
@@ -48204,7 +48459,7 @@ function getExecOutput(commandLine, args, options) {
 
 /***/ }),
 
-/***/ 2183:
+/***/ 8149:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -51211,8 +51466,8 @@ const handleNodeOption = (file, commandArguments, {
 	];
 };
 
-;// CONCATENATED MODULE: external "node:v8"
-const external_node_v8_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:v8");
+// EXTERNAL MODULE: external "node:v8"
+var external_node_v8_ = __nccwpck_require__(8877);
 ;// CONCATENATED MODULE: ./node_modules/execa/lib/ipc/ipc-input.js
 
 
@@ -51233,7 +51488,7 @@ const validateIpcInputOption = ({ipcInput, ipc, serialization}) => {
 
 const validateAdvancedInput = ipcInput => {
 	try {
-		(0,external_node_v8_namespaceObject.serialize)(ipcInput);
+		(0,external_node_v8_.serialize)(ipcInput);
 	} catch (error) {
 		throw new Error('The `ipcInput` option is not serializable with a structured clone.', {cause: error});
 	}

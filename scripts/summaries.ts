@@ -13,6 +13,7 @@ import {
   volume
 } from '../__tests__/builders.ts'
 import { hostileTexts } from '../__tests__/hostile.ts'
+import { diskContents } from '../src/docker/disk.ts'
 import type { Fate, Result } from '../src/docker/removal.ts'
 import { defaults, type InputTexts } from '../src/inputs.ts'
 import type { Image, Inventory } from '../src/policy/inventory.ts'
@@ -25,7 +26,7 @@ import {
 } from '../src/policy/plan.ts'
 import type { Policy } from '../src/policy/policy.ts'
 import { heldBytes } from '../src/report/held.ts'
-import { makeReport } from '../src/report/report.ts'
+import { makeReport, type Report } from '../src/report/report.ts'
 import { renderFailure, renderSummary } from '../src/report/summary.ts'
 
 // Summaries of runs that were never made, on engines that were made up: the decisions and figures are the action's own.
@@ -45,6 +46,8 @@ type Run = Engine & {
   fateOf?: (item: PlanItem, index: number) => Fate | undefined
   warnings?: string[]
   error?: string
+  /** Whether the images have a disk of their own. */
+  twoDisks?: boolean
 }
 
 function summarise({
@@ -56,7 +59,8 @@ function summarise({
   seconds = 21,
   fateOf = () => undefined,
   warnings = [],
-  error
+  error,
+  twoDisks = false
 }: Run): string {
   const asked = policy({
     keepLast: 3,
@@ -70,19 +74,16 @@ function summarise({
     item,
     ...(fateOf(item, index) ?? happened(item))
   }))
-  const report = makeReport({
+  const made = makeReport({
     ...{ engine: inventory.engine, inventory, plan, sizes },
     removal: dryRun
       ? undefined
       : { results, fatal: undefined, cacheAfter: inventory.buildCache.records },
-    disk: { before: undefined, after: undefined },
+    disks: [],
     startedAt: new Date(now),
     finishedAt: new Date(now + seconds * 1_000)
   })
-  const freed = report.totals.reclaimedBytes
-  const total = Math.max(60 * gigabyte, freed * 2)
-  const before = { free: total * 0.09, used: total * 0.91 }
-  const after = { free: before.free + freed, used: before.used - freed }
+  const report = { ...made, disks: makeDisks(made, twoDisks) }
   return renderSummary({
     report,
     inputs: {
@@ -91,12 +92,37 @@ function summarise({
       'include-volumes': 'all',
       ...inputs
     },
-    disk: { before, after },
     held: heldBytes(inventory, report.resources),
     warnings,
+    notes: [],
     podman: undefined,
     error
   })
+}
+
+type Disks = Report['disks']
+
+/** Disks that were almost full before the run. */
+function makeDisks({ totals }: Report, twoDisks: boolean): Disks {
+  const freed = totals.reclaimedBytes
+  const total = Math.max(60 * gigabyte, freed * 2)
+  const spaceWith = (more: number) => ({
+    freeBytes: total * 0.09 + more,
+    usedBytes: total * 0.91 - more,
+    freeInodes: 1_180_211 + Math.round(more / 20_000),
+    totalInodes: 3_932_160
+  })
+  const disk = { before: spaceWith(0), after: spaceWith(freed) }
+  const path = '/var/lib/docker'
+  if (!twoDisks) return [{ ...disk, path, holds: [...diskContents] }]
+  return [
+    { ...disk, path, holds: ['volumes', 'logs'] },
+    {
+      ...disk,
+      path: '/var/lib/containerd',
+      holds: ['images', 'containers', 'build-cache']
+    }
+  ]
 }
 
 function happened({ decision, kind, bytes = 0 }: PlanItem): Fate {
@@ -258,7 +284,8 @@ const busySizes = {
     ),
     ['database', 870 * megabyte] as const
   ]),
-  builders: new Map<string, number>()
+  builders: new Map<string, number>(),
+  logs: { bytes: new Map<string, number>(), unread: false }
 }
 
 /** An engine with as many resources as that, most of them images. */
@@ -358,7 +385,10 @@ export function makeSummaries(): Record<string, string> {
   const busy = busyRunner()
   return {
     'big-run': summarise(busy),
-    'dry-run': summarise({ ...busy, dryRun: true, seconds: 3.4 }),
+    'dry-run': summarise({
+      ...busy,
+      ...{ dryRun: true, twoDisks: true, seconds: 3.4 }
+    }),
     'nothing-to-do': summarise({ ...quietRunner(), seconds: 0.8 }),
     failures: summarise({
       ...busy,

@@ -8,7 +8,7 @@ import {
   type RunningCall
 } from './docker/cli.ts'
 import { list } from './policy/decision.ts'
-import { readDisk, type Disk } from './docker/disk.ts'
+import { findDisks, readSpace, type Disk } from './docker/disk.ts'
 import {
   askAgain,
   findContext,
@@ -16,12 +16,14 @@ import {
   lookAtEngine,
   type Context
 } from './docker/inventory.ts'
+import { logsNote, measureLogs } from './docker/logs.ts'
 import { removeAll, type Removal, type Result } from './docker/removal.ts'
 import { podmanNote } from './docker/podman.ts'
 import {
   measureContainers,
   measureLayers,
-  measureVolumes
+  measureVolumes,
+  type Written
 } from './docker/sizes.ts'
 import { traitsOf } from './docker/traits.ts'
 import { watchEngine, type Watch } from './docker/watch.ts'
@@ -44,6 +46,7 @@ import {
   measurePlan,
   plannedItems,
   type Kind,
+  type LogSizes,
   type Plan,
   type Sizes
 } from './policy/plan.ts'
@@ -238,12 +241,11 @@ async function cleanUp(
   if (options.stateDir !== '')
     await forget(options.stateDir, looked, inventory, removal)
   const { engine } = looked
-  const after = looked.disk && (await readDisk(engine, looked.context.endpoint))
-  const disk = { before: looked.disk, after }
+  const disks = await Promise.all(looked.disks.map(measureAgain))
   const finishedAt = new Date()
   const report = makeReport({
     ...{ engine, inventory, plan, sizes, removal },
-    ...{ disk, startedAt, finishedAt }
+    ...{ disks, startedAt, finishedAt }
   })
   const failure = describeFailure(report, removal, world.signal)
   const late = warnLate(report, texts)
@@ -254,14 +256,20 @@ async function cleanUp(
     reportFile: options.reportFile,
     outputs: makeOutputs(report, options.reportFile),
     summary: renderSummary({
-      ...{ report, inputs: texts, disk, held },
+      ...{ report, inputs: texts, held },
       warnings: [...early, ...late],
+      notes: sizes.logs.unread ? [logsNote] : [],
       podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
       error: failure
     }),
-    answer: headline({ report, disk }),
+    answer: headline(report),
     failure
   }
+}
+
+async function measureAgain(disk: Disk) {
+  const after = await readSpace(disk.path)
+  return { ...disk, ...(after && { after }) }
 }
 
 type Looked = {
@@ -271,7 +279,7 @@ type Looked = {
   facts: ReadonlyMap<string, ImageFacts>
   inventory: Inventory
   context: Context
-  disk: Disk | undefined
+  disks: Disk[]
   /** Milliseconds, as Date.now() counts, when the listing began. */
   lookedAt: number
   /** When it was there. */
@@ -339,9 +347,9 @@ async function look(step: Step): Promise<Looked> {
     `Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${held.join(', ')}`
   )
   if (engine.kind === 'podman') log.info(podmanNote(engine))
-  const disk = await readDisk(engine, context.endpoint)
+  const disks = await findDisks(engine, context.endpoint)
   return {
-    ...{ engine, key, facts, inventory, context, disk },
+    ...{ engine, key, facts, inventory, context, disks },
     ...{ lookedAt, listedAt, watch }
   }
 }
@@ -445,16 +453,20 @@ async function ask(
 async function decide(
   { docker, world }: Step,
   policy: Policy,
-  { inventory: listed, facts }: Looked
+  { inventory: listed, facts, context }: Looked
 ): Promise<{ plan: Plan; sizes: Sizes; inventory: Inventory }> {
   const { plan: unmeasured, inventory } = await planForCertain(
     docker,
     listed,
     policy
   )
-  const sizes = await measure(docker, inventory, unmeasured, facts)
+  const sizes = await measure(docker, inventory, unmeasured, {
+    facts,
+    endpoint: context.endpoint
+  })
   const plan = measurePlan(unmeasured, inventory, sizes)
   for (const line of planLines(plan)) world.log.info(line)
+  if (sizes.logs.unread) world.log.info(logsNote)
   return { plan, sizes, inventory }
 }
 
@@ -486,7 +498,7 @@ async function measure(
   docker: Docker,
   inventory: Inventory,
   plan: Plan,
-  facts: ReadonlyMap<string, ImageFacts>
+  { facts, endpoint }: Pick<Looked, 'facts'> & Pick<Context, 'endpoint'>
 ): Promise<Sizes> {
   const going = (kind: Kind) =>
     plannedItems(plan)
@@ -517,12 +529,27 @@ async function measure(
       : undefined,
     orNothing(measureLayers(docker, inventory.engine, images))
   ])
+  const written = ofContainers ?? new Map<string, Written>()
+  const logs = await measureLogs(inventory.engine, endpoint, written)
   const figures = {
-    containers: ofContainers ?? new Map<string, number>(),
+    containers: withLogs(written, logs),
+    logs,
     volumes: ofVolumes ?? new Map<string, number>(),
     layers: new Map([...known, ...(layers ?? [])])
   }
   return { ...figures, builders: sizesOfBuilders(builders, figures) }
+}
+
+function withLogs(
+  written: ReadonlyMap<string, Written>,
+  logs: LogSizes
+): Map<string, number> {
+  return new Map(
+    [...written].map(([id, { bytes }]) => [
+      id,
+      bytes + (logs.bytes.get(id) ?? 0)
+    ])
+  )
 }
 
 const signOfLife = 5_000

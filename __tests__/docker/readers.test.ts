@@ -130,6 +130,7 @@ function honest(printed: (command: string) => string, changed: string) {
     ([key, value]) =>
       key === 'driver-type' && value === 'io.containerd.snapshotter.v1'
   )
+  const address = text(info, 'Containerd', 'Address')
   const contexts: unknown = JSON.parse(printed('context inspect'))
   const [context] = list({ contexts }, 'contexts').map((one) => {
     need(isObject(one))
@@ -188,8 +189,6 @@ function honest(printed: (command: string) => string, changed: string) {
     const target = (one: string) => one.replace(/^\//, '').split(':')[0] ?? ''
     const restarts = get(raw, 'RestartCount') ?? 0
     need(typeof restarts === 'number' && Number.isFinite(restarts))
-    const written = get(raw, 'SizeRw') ?? 0
-    need(typeof written === 'number' && Number.isFinite(written))
     return {
       id: name(raw, 'Id'),
       name: text(raw, 'Name').replace(/^\//, '') || name(raw, 'Id'),
@@ -307,6 +306,7 @@ function honest(printed: (command: string) => string, changed: string) {
       now: time(info, 'SystemTime') ?? 0,
       rootDir: text(info, 'DockerRootDir'),
       kernel: text(info, 'KernelVersion'),
+      ...(address && { containerdAddress: address }),
       takesParents: false,
       swarm: swarmOf(info),
       logsBuilds: Number.parseInt(text(info, 'ServerVersion'), 10) >= 23
@@ -344,10 +344,10 @@ const oddValues = [
 /** What is read of what the commands print: these are changed more often than the rest. */
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
-  NetworkMode IpcMode PidMode UTSMode UsernsMode VolumesFrom Binds Swarm LocalNodeState ControlAvailable Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw RepoTags RepoDigests
+  NetworkMode IpcMode PidMode UTSMode UsernsMode VolumesFrom Binds Swarm LocalNodeState ControlAvailable Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw LogPath LogConfig RepoTags RepoDigests
   Config RootFS Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
   CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
-  ServerVersion KernelVersion Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
+  ServerVersion KernelVersion Containerd Address Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
     /\s+/
   )
 )

@@ -6,6 +6,7 @@ import { heldBytes } from '../../src/report/held.ts'
 import {
   makeReport,
   reportSchema,
+  type Report,
   type ReportFacts
 } from '../../src/report/report.ts'
 import {
@@ -40,12 +41,13 @@ const reportFacts: ReportFacts = {
   plan: { scope: 'engine', items: [], unmatched: [] },
   sizes: {
     containers: new Map(),
+    logs: { bytes: new Map(), unread: false },
     volumes: new Map(),
     builders: new Map(),
     layers: new Map()
   },
   removal: undefined,
-  disk: { before: undefined, after: { free: 5, used: 9 } },
+  disks: [],
   startedAt: new Date(0),
   finishedAt: new Date(1_000)
 }
@@ -152,12 +154,59 @@ test('a report fits its schema, with what cannot be read as null', () => {
   expect(reportSchema.parse(JSON.parse(JSON.stringify(made)))).toEqual(made)
   expect(made.totals).toMatchObject({
     freeBytesBefore: null,
-    freeBytesAfter: 5
+    freeBytesAfter: null
   })
   expect(made).toMatchObject({
+    disks: [],
     startedAt: '1970-01-01T00:00:00.000Z',
     finishedAt: '1970-01-01T00:00:01.000Z'
   })
+})
+
+test('the totals are those of the disk of DockerRootDir; every disk stands in the report', () => {
+  const inodes = { freeInodes: 3, totalInodes: 10 }
+  const disks: Report['disks'] = [
+    {
+      path: '/var/lib/docker',
+      holds: ['volumes', 'logs'],
+      before: { freeBytes: 4, usedBytes: 10, ...inodes },
+      after: { freeBytes: 5, usedBytes: 9, ...inodes }
+    },
+    {
+      path: '/var/lib/containerd',
+      holds: ['images', 'containers', 'build-cache'],
+      before: { freeBytes: 6, usedBytes: 1 }
+    }
+  ]
+  const made = makeReport({ ...reportFacts, disks })
+  expect(reportSchema.parse(JSON.parse(JSON.stringify(made)))).toEqual(made)
+  expect(made.disks).toEqual(disks)
+  expect(made.totals).toMatchObject({ freeBytesBefore: 4, freeBytesAfter: 5 })
+})
+
+test('a container that goes has the bytes of its log, and one that does not go has none', () => {
+  const going = { ...item('container', 'c'), bytes: 7 }
+  const staying = item('container', 'd', kept)
+  const { resources } = makeReport({
+    ...reportFacts,
+    sizes: {
+      ...reportFacts.sizes,
+      containers: new Map([
+        ['c', 7],
+        ['d', 7]
+      ]),
+      logs: {
+        bytes: new Map([
+          ['c', 5],
+          ['d', 5]
+        ]),
+        unread: false
+      }
+    },
+    plan: { scope: 'engine', items: [going, staying], unmatched: [] }
+  })
+  expect(resources).toMatchObject([{ bytes: 7, logBytes: 5 }, { ownBytes: 7 }])
+  expect(resources[1]?.logBytes).toBeUndefined()
 })
 
 test('what stays has the input that holds it', () => {

@@ -7,16 +7,25 @@ import {
   renderSummary,
   type SummaryFacts
 } from '../../src/report/summary.ts'
+import type { Report } from '../../src/report/report.ts'
 import { day, facts, makeTestReport, resource } from '../builders.ts'
 import { foreignMarkup, hostileTexts, oddCharacters } from '../hostile.ts'
 
 /** With plain spaces: those of figures do not break. */
 const summarise = (of: SummaryFacts) =>
   renderSummary(of).replaceAll('\u00a0', ' ')
-const disk = { before: { free: 9, used: 91 }, after: { free: 36, used: 64 } }
+const disks: Report['disks'] = [
+  {
+    path: '/var/lib/docker',
+    holds: ['images', 'containers', 'build-cache', 'volumes', 'logs'],
+    before: { freeBytes: 9_000_000, usedBytes: 91_000_000 },
+    after: { freeBytes: 36_000_000, usedBytes: 64_000_000 }
+  }
+]
 
 test('the first line is the answer', () => {
-  expect(headline(facts([resource(), resource()], { disk }))).toBe(
+  const report = { ...makeTestReport([resource(), resource()]), disks }
+  expect(headline(report)).toBe(
     'Reclaimed 2 MB: 2 images in 21 s. Disk 91 % → 64 %.'
   )
 })
@@ -33,9 +42,9 @@ test('the first line of a dry run says what is certain and what is possible', ()
   ]
   const report = {
     ...makeTestReport(planned, { plannedBytes: 1_000_000 }),
-    dryRun: true
+    ...{ disks, dryRun: true }
   }
-  expect(headline(facts([], { report, disk }))).toBe(
+  expect(headline(report)).toBe(
     'Would reclaim 1 MB (up to 3 MB): 1 image, 2 references in 21 s. Disk 91 % used.'
   )
 })
@@ -45,16 +54,14 @@ test('the first line counts failures and references, and what was not done count
     resource({ outcome: 'failed', bytes: 0 }),
     resource({ action: 'untag', outcome: 'kept', bytes: 0 })
   ])
-  expect(headline(facts([], { report }))).toBe(
+  expect(headline(report)).toBe(
     'Reclaimed 0 B: nothing went in 21 s. 1 failed.'
   )
   const untagged = makeTestReport(
     [resource({ action: 'untag', outcome: 'untagged', bytes: 0 })],
     { untaggedReferences: 1 }
   )
-  expect(headline(facts([], { report: untagged }))).toBe(
-    'Reclaimed 0 B: 1 reference in 21 s.'
-  )
+  expect(headline(untagged)).toBe('Reclaimed 0 B: 1 reference in 21 s.')
 })
 
 test('the first line of a long run has its time in minutes, and one of a run without work says so', () => {
@@ -62,7 +69,7 @@ test('the first line of a long run has its time in minutes, and one of a run wit
     ...makeTestReport([resource()]),
     finishedAt: '2026-01-31T12:07:00.000Z'
   }
-  expect(headline(facts([], { report }))).toContain('in 7 min.')
+  expect(headline(report)).toContain('in 7 min.')
   for (const [end, text] of [
     ['00.450', '0.5 s'],
     ['09.940', '9.9 s'],
@@ -70,18 +77,10 @@ test('the first line of a long run has its time in minutes, and one of a run wit
     ['59.999', '59 s']
   ] as const) {
     const finishedAt = `2026-01-31T12:00:${end}Z`
-    expect(
-      headline(facts([], { report: { ...report, finishedAt } }))
-    ).toContain(` in ${text}.`)
+    expect(headline({ ...report, finishedAt })).toContain(` in ${text}.`)
   }
   expect(
-    headline(
-      facts([], {
-        report: makeTestReport([resource({ action: 'keep' })], {
-          skipped: true
-        })
-      })
-    )
+    headline(makeTestReport([resource({ action: 'keep' })], { skipped: true }))
   ).toBe('Nothing to do: 1 resource looked at in 21 s.')
 })
 
@@ -105,7 +104,7 @@ test('what the run was limited to stands in the first line, and what is out of i
     ...makeTestReport([outside], { skipped: true }),
     scope
   }
-  expect(headline(facts([], { report: skipped }))).toBe(
+  expect(headline(skipped)).toBe(
     `Nothing to do for ${scope}: 1 resource looked at in 21 s.`
   )
 })
@@ -260,14 +259,21 @@ test('a dry run speaks of what would be', () => {
     resource({ action: 'keep', outcome: 'kept', reason: 'recent', ownBytes: 9 })
   ]
   const report = {
-    ...makeTestReport(planned, { plannedBytes: 5 }),
-    dryRun: true
+    ...makeTestReport(planned),
+    ...{ disks, dryRun: true }
   }
-  const summary = summarise(facts([], { report, disk }))
+  const summary = summarise(facts([], { report }))
   expect(summary).not.toMatch(/removed|freed \||went|stays\b|after/)
-  expect(summary).toContain('| would be | `██████████  ` | ≈ 86 % | ≈ 14 B |')
+  expect(summary).toContain('| would be | `███████████ ` | ≈ 89 % | ≈ 11 MB |')
   expect(summary).toContain('| image `app:1` | 1 MB, up to 3 MB |')
   expect(summary).toContain('pie title Would be freed, by repository')
+})
+
+test('notes stand below the answer', () => {
+  const notes = ['Logs | are not counted.']
+  expect(summarise(facts([], { notes }))).toContain(
+    '> [!NOTE]\n> `Logs \\| are not counted.`'
+  )
 })
 
 test('nothing to do: no picture, and why everything stays', () => {
@@ -275,7 +281,7 @@ test('nothing to do: no picture, and why everything stays', () => {
     [resource({ action: 'keep', outcome: 'kept', reason: 'recent', bytes: 0 })],
     { skipped: true }
   )
-  const summary = summarise(facts([], { report, disk }))
+  const summary = summarise(facts([], { report: { ...report, disks } }))
   expect(summary).not.toMatch(/█|mermaid|largest/)
   expect(summary).toContain('### Why everything stays')
 })

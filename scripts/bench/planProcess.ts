@@ -25,6 +25,7 @@ const sizes = {
   containers: new Map(),
   volumes: new Map(),
   builders: new Map(),
+  logs: { bytes: new Map(), unread: false },
   layers
 }
 

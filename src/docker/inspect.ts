@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { z } from 'zod'
 import {
   countForOneCall,
@@ -19,7 +21,7 @@ export type Inspected<T> = { found: T[]; unreadable: string[] }
 const mostPerCall = 100
 
 /** Characters of an answer about several things, which otherwise are asked for in halves; and about one alone. */
-const mostOfSeveral = 2_000_000
+const mostOfSeveral = 1_000_000
 const mostOfOne = 32_000_000
 
 /**
@@ -38,6 +40,8 @@ export async function inspect<T>(
   let perCall = mostPerCall
   async function lane(): Promise<void> {
     while (left.length > 0) {
+      // What once was too large is garbage by the megabyte, which nobody would collect before there is a lot of it.
+      if (perCall < mostPerCall) collectGarbage()
       const some = left.splice(0, countForOneCall(left, perCall))
       const one = some.length === 1
       const most = one ? mostOfOne : mostOfSeveral
@@ -92,6 +96,12 @@ async function inspectSome<T>(
     found,
     unreadable: missing.filter((name) => !saysAbsent(output, type, name))
   }
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect === 'function') collect()
 }
 
 /** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */

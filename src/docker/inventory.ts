@@ -83,6 +83,9 @@ export async function lookAtEngine(
     now: info.SystemTime ?? Date.now(),
     rootDir: info.DockerRootDir,
     kernel: info.KernelVersion,
+    ...(info.Containerd?.Address && {
+      containerdAddress: info.Containerd.Address
+    }),
     takesParents: podman && takesParents(version),
     swarm: readSwarm(info.Swarm),
     logsBuilds: !podman && Number.parseInt(version, 10) >= 23

@@ -75,6 +75,7 @@ export const infoSchema = z.object({
   SystemTime: time,
   KernelVersion: text,
   Swarm: z.object({ LocalNodeState: text, ControlAvailable: flag }).nullish(),
+  Containerd: z.object({ Address: text }).nullish(),
   ServerErrors: texts
 })
 
@@ -125,6 +126,16 @@ export const containerSchema = z.object({
         }))
       )
     })
+    .nullish()
+})
+
+/** Sizes and logs, as `container inspect --size` has them. */
+export const containerSizeSchema = z.object({
+  Id: z.string().min(1),
+  /** Only the driver `json-file` has it, once the container was started. */
+  LogPath: text,
+  HostConfig: z
+    .object({ LogConfig: z.object({ Type: text }).nullish() })
     .nullish(),
   /** Below 0 where the engine could not measure it. */
   SizeRw: orElse(z.number(), -1)

@@ -7,7 +7,7 @@ import { orNothing, succeed, type Docker } from './cli.ts'
 import { inspect } from './inspect.ts'
 import { traitsOf } from './traits.ts'
 import {
-  containerSchema,
+  containerSizeSchema,
   diskUsageSchema,
   historySchema,
   readJson,
@@ -18,17 +18,33 @@ import {
 /** Milliseconds for a figure that costs the engine much, and that can be left out. */
 export const costlyLimit = 20_000
 
-/** What the containers have written, in bytes by ID; costs the engine a walk through their files. */
+/** The bytes that a container has written, without its log, and where the engine says that the log is. */
+export type Written = { bytes: number; logPath: string; logDriver: string }
+
+/** Measures what containers have written, by ID; costs the engine a walk through their files. */
 export async function measureContainers(
   docker: Docker,
   ids: readonly string[]
-): Promise<Map<string, number>> {
-  const { found } = await inspect(docker, 'container', ids, containerSchema, {
-    flags: ['--size'],
-    limit: costlyLimit
-  })
+): Promise<Map<string, Written>> {
+  const options = { flags: ['--size'], limit: costlyLimit }
+  const { found } = await inspect(
+    docker,
+    'container',
+    ids,
+    containerSizeSchema,
+    options
+  )
   const measured = found.filter(({ SizeRw }) => SizeRw >= 0)
-  return new Map(measured.map(({ Id, SizeRw }) => [Id, SizeRw]))
+  return new Map(
+    measured.map(({ Id, SizeRw, LogPath, HostConfig }) => [
+      Id,
+      {
+        bytes: SizeRw,
+        logPath: LogPath,
+        logDriver: HostConfig?.LogConfig?.Type ?? ''
+      }
+    ])
+  )
 }
 
 /** What volumes hold, in bytes by name, as far as the engine tells in time. */

@@ -41,6 +41,8 @@ export type Engine = {
   /** The folder that holds all it has, as the engine sees it. */
   rootDir: string
   kernel: string
+  /** The socket of the containerd that it uses. */
+  containerdAddress?: string
   /** It takes untagged parents along with an image, whatever it was told. */
   takesParents: boolean
   swarm: 'none' | 'manager' | 'worker'

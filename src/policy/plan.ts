@@ -181,9 +181,14 @@ export function plannedItems(plan: Plan): PlanItem[] {
   return plan.items.filter(({ decision }) => decision.action !== 'keep')
 }
 
+/** Bytes by the ID of the container; unread: some container has a log of a size that cannot be read. */
+export type LogSizes = { bytes: ReadonlyMap<string, number>; unread: boolean }
+
 /** Figures that cost an extra call to the engine, in bytes by ID; what is missing is not known. */
 export type Sizes = {
+  /** With their logs. */
   containers: ReadonlyMap<string, number>
+  logs: LogSizes
   volumes: ReadonlyMap<string, number>
   builders: ReadonlyMap<string, number>
   layers: LayerSizes

@@ -1,6 +1,6 @@
-import type { Disk } from '../docker/disk.ts'
 import { sum } from '../policy/decision.ts'
 import { formatDuration, formatSize } from '../units.ts'
+import { describeDisks } from './disks.ts'
 import { estimate } from './markdown.ts'
 import type { Report, Resource } from './report.ts'
 import { count } from './text.ts'
@@ -15,17 +15,8 @@ export const nouns = {
   'build-cache': 'build cache'
 } satisfies Record<Resource['kind'], string>
 
-/** The disk of the engine before and after; undefined where it cannot be read. */
-export type Disks = { before: Disk | undefined; after: Disk | undefined }
-
 /** The answer in one sentence, for the log and as the first line of the summary. */
-export function headline({
-  report,
-  disk
-}: {
-  report: Report
-  disk: Disks
-}): string {
+export function headline(report: Report): string {
   const { totals, dryRun, resources, scope } = report
   const limited = scope !== 'engine'
   const took = `in ${describeTime(
@@ -37,7 +28,7 @@ export function headline({
   const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : ''
   return (
     `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
-    `${what} ${took}.${failed}${describeUnreadable(report)}${describeDisk(disk, dryRun)}`
+    `${what} ${took}.${failed}${describeUnreadable(report)}${describeDisks(report)}`
   )
 }
 
@@ -95,19 +86,4 @@ function upTo({ resources, totals }: Report): string {
     planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0)
   )
   return most > totals.plannedBytes ? ` (up to ${formatSize(most)})` : ''
-}
-
-function describeDisk({ before, after }: Disks, dryRun: boolean): string {
-  if (before === undefined || after === undefined) return ''
-  if (dryRun) return ` Disk ${formatShare(usedShare(before))} used.`
-  return ` Disk ${formatShare(usedShare(before))} → ${formatShare(usedShare(after))}.`
-}
-
-/** As `df` has it: of what is used and what users may still use. */
-export function usedShare({ free, used }: Disk): number {
-  return used / Math.max(used + free, 1)
-}
-
-export function formatShare(share: number): string {
-  return `${Math.round(share * 100)} %`
 }

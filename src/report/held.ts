@@ -10,6 +10,7 @@ export function withMore(
   resources: readonly Resource[]
 ): Resource[] {
   const digests = new Map(inventory.images.map((one) => [one.id, one.digests]))
+  const logs = sizes.logs.bytes
   const ofImages = ownBytes(leftImages(inventory, resources))
   const cached = (inventory.buildCache.records ?? []).filter(
     ({ shared }) => !shared
@@ -27,9 +28,11 @@ export function withMore(
   return resources.map((one) => {
     const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined
     const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : []
+    const log = one.kind === 'container' && one.bytes ? logs.get(one.id) : 0
     return {
       ...one,
       ...(held !== undefined && { ownBytes: held }),
+      ...(log && { logBytes: log }),
       ...(one.kind === 'image' && known.length > 0 && { digests: known })
     }
   })

@@ -1,41 +1,8 @@
 import { sum } from '../policy/decision.ts'
 import { repositoryOf } from '../policy/match.ts'
 import { formatSize } from '../units.ts'
-import { formatShare, goes, usedShare, type Disks } from './headline.ts'
-import { bar, estimate, figure, table } from './markdown.ts'
+import { goes } from './headline.ts'
 import type { Report, Resource } from './report.ts'
-
-/** The disk before and after, or in a dry run as it is and as it might be. */
-export function renderDisk(
-  { dryRun, totals }: Report,
-  { before, after }: Disks
-): string {
-  if (before === undefined || after === undefined || totals.skipped) return ''
-  const then = dryRun
-    ? {
-        free: before.free + totals.plannedBytes,
-        used: Math.max(before.used - totals.plannedBytes, 0)
-      }
-    : after
-  const mark = (text: string) => estimate(text, dryRun)
-  return table(
-    ['disk', 'used', ':', 'free:'],
-    [
-      [
-        dryRun ? 'now' : 'before',
-        bar(usedShare(before)),
-        figure(formatShare(usedShare(before))),
-        figure(formatSize(before.free))
-      ],
-      [
-        dryRun ? 'would be' : 'after',
-        bar(usedShare(then)),
-        mark(figure(formatShare(usedShare(then)))),
-        mark(figure(formatSize(then.free)))
-      ]
-    ]
-  )
-}
 
 /** Colours that can be told apart on white and on black, with black text on them. */
 const colours = [

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { schema as inputs } from '../inputs.ts'
-import type { Disk } from '../docker/disk.ts'
+import { diskContents } from '../docker/disk.ts'
 import type { Removal, Result } from '../docker/removal.ts'
 import { freedWithBases, recordsLeftBehind } from '../policy/cached.ts'
 import { keepReasons, removeReasons, sum } from '../policy/decision.ts'
@@ -66,6 +66,9 @@ const resourceSchema = z.object({
     .boolean()
     .optional()
     .describe('The figures of bytes may be somewhat off.'),
+  logBytes: bytes
+    .optional()
+    .describe('Containers that go: how much of bytes is the log.'),
   ownBytes: bytes
     .optional()
     .describe(
@@ -91,6 +94,26 @@ const resourceSchema = z.object({
     )
 })
 
+const inodes = z.int().nonnegative()
+
+const spaceSchema = z.object({
+  freeBytes: bytes.describe('Free for users other than root.'),
+  usedBytes: bytes,
+  freeInodes: inodes
+    .optional()
+    .describe('Absent where the filesystem counts no inodes (btrfs).'),
+  totalInodes: inodes.optional()
+})
+
+const diskSchema = z.object({
+  path: z
+    .string()
+    .describe('A folder on it: DockerRootDir or the image store.'),
+  holds: z.array(z.enum(diskContents)),
+  before: spaceSchema,
+  after: spaceSchema.optional()
+})
+
 const totalsSchema = z.object({
   plannedBytes: bytes,
   reclaimedBytes: bytes,
@@ -103,7 +126,9 @@ const totalsSchema = z.object({
   failed: z.int(),
   freeBytesBefore: bytes
     .nullable()
-    .describe('Free on the disk of the engine; null where it cannot be read.'),
+    .describe(
+      'Free on the disk of DockerRootDir; null where it cannot be read.'
+    ),
   freeBytesAfter: bytes.nullable(),
   skipped: z.boolean().describe('Nothing had to be done.')
 })
@@ -126,6 +151,11 @@ export const reportSchema = z
         .string()
         .describe('containerd, or the name of the storage driver.')
     }),
+    disks: z
+      .array(diskSchema)
+      .describe(
+        'The disks that hold the engine’s data, that of DockerRootDir first; none where they cannot be read.'
+      ),
     startedAt: z.iso.datetime(),
     finishedAt: z.iso.datetime(),
     resources: z.array(resourceSchema),
@@ -147,7 +177,7 @@ export type ReportFacts = {
   sizes: Sizes
   /** Undefined in a dry run. */
   removal: Removal | undefined
-  disk: { before: Disk | undefined; after: Disk | undefined }
+  disks: Report['disks']
   startedAt: Date
   finishedAt: Date
 }
@@ -178,6 +208,7 @@ export function makeReport(facts: ReportFacts): Report {
       version: engine.version,
       store: engine.store
     },
+    disks: facts.disks,
     startedAt: facts.startedAt.toISOString(),
     finishedAt: facts.finishedAt.toISOString(),
     resources,
@@ -210,7 +241,7 @@ function usedNow({
 }
 
 function makeTotals(
-  { plan, disk }: ReportFacts,
+  { plan, disks: [disk] }: ReportFacts,
   resources: readonly Resource[]
 ): Report['totals'] {
   const removed = resources.filter(({ outcome }) => outcome === 'removed')
@@ -229,8 +260,8 @@ function makeTotals(
     removedVolumes: number('volume'),
     removedBuilders: number('builder'),
     failed: resources.filter(({ outcome }) => outcome === 'failed').length,
-    freeBytesBefore: disk.before?.free ?? null,
-    freeBytesAfter: disk.after?.free ?? null,
+    freeBytesBefore: disk?.before.freeBytes ?? null,
+    freeBytesAfter: disk?.after?.freeBytes ?? null,
     // Whether the build cache has anything to remove, only the builder knows for certain.
     skipped: resources.every(
       ({ kind, action, outcome }) =>

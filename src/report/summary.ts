@@ -1,7 +1,8 @@
 import type { InputTexts } from '../inputs.ts'
-import { headline, type Disks } from './headline.ts'
+import { renderDisks } from './disks.ts'
+import { headline } from './headline.ts'
 import type { HeldBytes } from './held.ts'
-import { renderDisk, renderPie } from './pictures.ts'
+import { renderPie } from './pictures.ts'
 import type { Report } from './report.ts'
 import { renderRestore } from './restore.ts'
 import {
@@ -17,9 +18,10 @@ export type SummaryFacts = {
   report: Report
   /** The inputs as they were given. */
   inputs: InputTexts
-  disk: Disks
   held: HeldBytes
   warnings: readonly string[]
+  /** Limits of this run's figures that are no reason for a warning. */
+  notes: readonly string[]
   /** What is left alone because the engine is Podman; undefined where it is Docker. */
   podman: string | undefined
   /** Why the step fails, if it does. */
@@ -31,15 +33,15 @@ const longestSummary = 1_000_000
 
 /** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
 export function renderSummary(facts: SummaryFacts): string {
-  const { report, inputs, disk, held, warnings, podman, error } = facts
+  const { report, inputs, held, warnings, notes, podman, error } = facts
   const { engine } = report
   return fit([
-    `## ${headline(facts)}`,
+    `## ${headline(report)}`,
     error === undefined ? '' : renderError(error),
     renderWarnings(warnings),
-    podman === undefined ? '' : `> [!NOTE]\n> ${code(podman, 1_000)}`,
+    ...[podman ?? [], notes].flat().map(renderNote),
     renderFailures(report),
-    renderDisk(report, disk),
+    renderDisks(report),
     renderKinds(report),
     renderPie(report),
     renderLargest(report),
@@ -51,6 +53,10 @@ export function renderSummary(facts: SummaryFacts): string {
     ),
     `Docker Reclaim on engine ${code(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${code(engine.version)}, image store ${code(engine.store)}.`
   ])
+}
+
+function renderNote(note: string): string {
+  return `> [!NOTE]\n> ${code(note, 1_000)}`
 }
 
 function renderWarnings(warnings: readonly string[]): string {

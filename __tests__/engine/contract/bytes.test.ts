@@ -1,6 +1,10 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { expect } from '@jest/globals'
+import type { Step } from '../../../scripts/step.ts'
 import { startRegistry } from '../../../scripts/registry.ts'
-import { useEngine } from '../harness/engine.ts'
+import { logsNote } from '../../../src/docker/logs.ts'
+import { seeingDiskOf, useEngine } from '../harness/engine.ts'
 import {
   createMeasure,
   expectClose,
@@ -57,6 +61,64 @@ test('images on shared bases, images with several tags, and containers with data
 
   expectExact(figures)
   expect(figures.reclaimed).toBeGreaterThan(27_900_000)
+})
+
+/** Writes some MB to the log, and 1 MB to the container. */
+const talk = [
+  ...['busybox:1', 'sh', '-c'],
+  'head -c 1000000 /dev/urandom >/data; head -c 2000000 /dev/urandom | base64 -w 4000'
+]
+/** Options of `docker run` by the name of the container. */
+const loggers = (port: number) => ({
+  json: ['--log-driver=json-file'],
+  rotated: [
+    ...['--log-driver=json-file', '--log-opt=max-size=1m'],
+    '--log-opt=max-file=3'
+  ],
+  local: [
+    ...['--log-driver=local', '--log-opt=max-size=1m'],
+    '--log-opt=max-file=3'
+  ],
+  // The engine keeps a copy of what it sends.
+  sent: [
+    ...['--log-driver=gelf', '--log-opt=gelf-compression-type=none'],
+    `--log-opt=gelf-address=udp://127.0.0.1:${port}`
+  ],
+  silent: ['--log-driver=none']
+})
+
+test('the logs of containers, with every driver that keeps files', async () => {
+  const server = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(server, 'listening')
+  const all = loggers(server.address().port)
+  for (const [name, options] of Object.entries(all))
+    await docker(
+      ...['run', '--network', 'none', '--name', name, ...options, ...talk]
+    )
+  server.close()
+  const without = seeingDiskOf(engine())
+  const measure = createMeasure({
+    ...tests,
+    step: (inputs) => tests.step(inputs, {}, { without })
+  })
+  const blind = await tests.step({ ...everything, 'dry-run': 'true' })
+
+  const figures = await measure(everything)
+
+  const bytesOf = (step: Step, name: string) => resource(step, name).bytes ?? 0
+  const logOf = (name: string) => resource(figures.done, name).logBytes ?? 0
+  expectClose(figures.planned, figures.reclaimed)
+  expectOnDisk(figures)
+  expect(logOf('json')).toBeGreaterThan(2_700_000)
+  for (const name of ['rotated', 'local', 'sent'])
+    expect(logOf(name)).toBeGreaterThan(900_000)
+  expect(logOf('silent')).toBe(0)
+  expect(figures.done.stdout).not.toContain(logsNote)
+  // Without the engine's files in sight, what was written to the containers alone.
+  for (const name of Object.keys(all))
+    expectClose(bytesOf(blind, name), bytesOf(figures.done, name) - logOf(name))
+  expect(blind.stdout.split(logsNote)).toHaveLength(2)
+  expect(blind.summary).toContain(logsNote)
 })
 
 test('images from a registry', async () => {

@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises'
+import { rename, stat, statfs } from 'node:fs/promises'
 import { hostname, release } from 'node:os'
 import { join } from 'node:path'
-import { expect } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { createCli } from '../../../scripts/fixtures.ts'
 import {
   pruneArguments,
@@ -11,7 +11,7 @@ import {
 import { parseSize } from '../../../src/units.ts'
 import { createCache } from '../harness/cache.ts'
 import { makeDockerConfig } from '../harness/clis.ts'
-import { useEngine } from '../harness/engine.ts'
+import { seeingDiskOf, useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { containerd, onlyOnDocker, podman, root } from '../harness/target.ts'
 import { everything } from '../harness/things.ts'
@@ -167,6 +167,70 @@ fact(
 
     const done = await step({ 'dry-run': 'true', docker: command })
     expect(Number(done.outputs['free-bytes-before'])).toBeGreaterThan(0)
+  }
+)
+
+test('F29: the report has the disk of the engine, with its inodes', async () => {
+  const files = 'mkdir /files; for i in $(seq 500); do echo >/files/$i; done'
+  await real(
+    ...['run', '--network', 'none', '--name', 'files', 'busybox:1'],
+    ...['sh', '-c', `${files}; dd if=/dev/urandom of=/data bs=1000 count=3000`]
+  )
+  const without = seeingDiskOf(engine())
+  const { report } = await step(everything, {}, { without })
+  const path = join(engine().folder, 'data')
+  const root = join('/proc', String(engine().pid), 'root')
+  const { files: totalInodes } = await statfs(join(root, path))
+  expect(report?.disks).toMatchObject([
+    {
+      path,
+      holds: ['images', 'containers', 'build-cache', 'volumes', 'logs'],
+      ...{ before: { totalInodes }, after: { totalInodes } }
+    }
+  ])
+  const [{ before, after } = {}] = report?.disks ?? []
+  const gained = (key: 'freeBytes' | 'freeInodes') =>
+    (after?.[key] ?? NaN) - (before?.[key] ?? NaN)
+  expect(gained('freeBytes')).toBeGreaterThan(2_900_000)
+  expect(gained('freeInodes')).toBeGreaterThanOrEqual(500)
+})
+
+const onContainerd = containerd ? test : test.skip
+
+onContainerd(
+  'F38, F53: with a containerd of the system’s own the report and the summary have both disks',
+  async () => {
+    // Without the configuration beside its socket it is not one that dockerd has started.
+    const config = join(engine().folder, 'containerd.toml')
+    const hidden = `${config}.hidden`
+    const ofSystem =
+      'mount -t tmpfs -o size=9m tmpfs /var/lib && mkdir /var/lib/containerd && exec "$@"'
+    const without = [
+      ...seeingDiskOf(engine()),
+      ...['unshare', '--mount', 'sh', '-c', ofSystem, 'sh']
+    ]
+    await real('create', '--network', 'none', 'busybox:1')
+    await rename(config, hidden)
+    try {
+      const { report, summary } = await step(everything, {}, { without })
+      expect(report?.disks).toMatchObject([
+        { path: join(engine().folder, 'data'), holds: ['volumes', 'logs'] },
+        {
+          path: '/var/lib/containerd',
+          holds: ['images', 'containers', 'build-cache'],
+          after: { usedBytes: 0, freeBytes: expect.any(Number) }
+        }
+      ])
+      const [own, images] = report?.disks ?? []
+      expect(report?.totals.freeBytesBefore).toBe(own?.before.freeBytes)
+      expect(images?.before.freeBytes).toBeLessThan(10_000_000)
+      expect(summary).toMatch(
+        /^## .* Disk .* %, disk of the image store 0 % → 0 %\.$/m
+      )
+      expect(summary).toContain('`/var/lib/containerd` (images, containers')
+    } finally {
+      await rename(hidden, config)
+    }
   }
 )
 

@@ -93,6 +93,11 @@ async function leave({ host }: SharedEngine): Promise<void> {
   api.close()
 }
 
+/** A command that runs another one where an engine's disk is mounted: nobody else sees it. */
+export function seeingDiskOf({ pid }: Pick<SharedEngine, 'pid'>): string[] {
+  return ['nsenter', `--mount=/proc/${pid}/ns/mnt`]
+}
+
 /** An engine of this file's own, to be stopped, restarted or filled up. */
 export function useOwnEngine(
   options: { dataSize?: string } = {}

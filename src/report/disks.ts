@@ -1,0 +1,112 @@
+import { sum } from '../policy/decision.ts'
+import type { Kind } from '../policy/plan.ts'
+import { formatSize } from '../units.ts'
+import { bar, estimate, figure, table } from './markdown.ts'
+import type { Report, Resource } from './report.ts'
+import { code } from './text.ts'
+
+type Disk = Report['disks'][number]
+type Space = Disk['before']
+
+/** The disks for the first line: how full they were, and are. */
+export function describeDisks({ disks, dryRun }: Report): string {
+  if (disks.length === 0) return ''
+  const described = disks.map(({ before, after }) =>
+    dryRun || after === undefined
+      ? `${bytesUsed(before)} used`
+      : `${bytesUsed(before)} → ${bytesUsed(after)}`
+  )
+  return ` Disk ${described.join(', disk of the image store ')}.`
+}
+
+/** Every disk before and after, or in a dry run as it is and as it might be. */
+export function renderDisks(report: Report): string {
+  const { disks, totals } = report
+  if (disks.length === 0 || totals.skipped) return ''
+  const rows = disks.flatMap((disk) => renderDisk(disk, report))
+  const inodes = disks.some(({ before }) => before.totalInodes !== undefined)
+  const head = ['disk', 'used', ':', 'free:']
+  return inodes
+    ? table([...head, 'inodes used:', 'free:'], rows)
+    : table(
+        head,
+        rows.map((cells) => cells.slice(0, head.length))
+      )
+}
+
+function renderDisk(disk: Disk, report: Report): string[][] {
+  const { path, holds, before } = disk
+  const { dryRun, disks } = report
+  const then = dryRun ? spaceAsPlanned(disk, report) : disk.after
+  const name =
+    disks.length > 1
+      ? `${code(path)} (${holds.join(', ').replace('-', ' ')}): `
+      : ''
+  return [
+    [`${name}${dryRun ? 'now' : 'before'}`, ...cellsOf(before)],
+    ...(then === undefined
+      ? []
+      : [[dryRun ? 'would be' : 'after', ...cellsOf(then, dryRun)]])
+  ]
+}
+
+function cellsOf(space: Space, estimated = false): string[] {
+  const { freeBytes, usedBytes, freeInodes } = space
+  const mark = (text: string) => estimate(figure(text), estimated)
+  return [
+    bar(usedBytes / Math.max(usedBytes + freeBytes, 1)),
+    mark(bytesUsed(space)),
+    mark(formatSize(freeBytes)),
+    figure(inodesUsed(space)),
+    freeInodes?.toLocaleString('en') ?? ''
+  ]
+}
+
+/** Without inodes: nobody knows beforehand how many will be freed. */
+function spaceAsPlanned({ holds, before }: Disk, { resources }: Report): Space {
+  const planned = resources.filter(({ outcome }) => outcome === 'planned')
+  const freed = sum(planned.map((resource) => bytesOn(holds, resource)))
+  return {
+    freeBytes: before.freeBytes + freed,
+    usedBytes: Math.max(before.usedBytes - freed, 0)
+  }
+}
+
+/** The bytes that a resource frees on a disk which holds that. */
+function bytesOn(
+  holds: Disk['holds'],
+  { kind, bytes, logBytes = 0 }: Resource
+): number {
+  const others = (bytes ?? 0) - logBytes
+  return (
+    (holds.includes(contentOf[kind]) ? others : 0) +
+    (holds.includes('logs') ? logBytes : 0)
+  )
+}
+
+/** Where the bytes of each kind lie: most of a builder is its volume. */
+const contentOf = {
+  image: 'images',
+  container: 'containers',
+  network: 'volumes',
+  volume: 'volumes',
+  builder: 'volumes',
+  'build-cache': 'build-cache'
+} satisfies Record<Kind, Disk['holds'][number]>
+
+/** Use% of `df`. */
+function bytesUsed({ freeBytes, usedBytes }: Space): string {
+  return percentage(usedBytes, usedBytes + freeBytes)
+}
+
+/** IUse% of `df -i`. */
+function inodesUsed({ freeInodes = 0, totalInodes }: Space): string {
+  return totalInodes === undefined
+    ? ''
+    : percentage(totalInodes - freeInodes, totalInodes)
+}
+
+/** Rounded up, as `df` does: a full disk is never shown as almost full. */
+function percentage(part: number, whole: number): string {
+  return `${whole === 0 ? 0 : Math.ceil((part * 100) / whole)} %`
+}
