@@ -132,6 +132,7 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
     ledger: undefined,
     remembers: false,
     unreadable: [],
+    oldestJob: Infinity,
     ...parts
   }
 }

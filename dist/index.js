@@ -32032,7 +32032,7 @@ function createFinder(images, { repository, patterns }) {
     const [owner = '', repositoryName = ''] = repository.toLowerCase().split('/');
     const globs = patterns.map(splitPattern);
     const ofTag = numberFinder(globs);
-    const finderOf = (...names) => numberFinder(globs.map(withoutEnds).flatMap(({ before, after }) => names.map(slug).flatMap((one) => [
+    const finderOf = (...names) => numberFinder(globs.map(withoutEnds).flatMap(({ before, after }) => names.flatMap(slugs).flatMap((one) => [
         { before: `${one}-${before}`, after },
         { before, after: `${after}-${one}` }
     ])));
@@ -32099,7 +32099,10 @@ function createFinder(images, { repository, patterns }) {
             ...(0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(imageReference),
             ...pathOfUrl(labels[sourceLabel] ?? '').split('/')
         ];
-        return parts.map(slug).includes(slug(fullName)) ? () => [] : ofFullName;
+        const called = parts.flatMap(slugs);
+        return slugs(fullName).some((one) => called.includes(one))
+            ? () => []
+            : ofFullName;
     }
     /**
      * The compose project that made a container; empty for none. Compose labels the images that it builds with their
@@ -32139,6 +32142,11 @@ function withoutEnds({ before, after }) {
 /** A name as it stands in that of a compose project, whatever its parts are joined with. */
 function slug(name) {
     return name.toLowerCase().replace(/[^a-z0-9*?]/g, '-');
+}
+/** How a repository may be called there: Compose drops what it does not take (`Site.io` is `siteio`), others put a dash. */
+function slugs(name) {
+    const composed = name.toLowerCase().replace(/[^a-z0-9_-]/g, '');
+    return [...new Set([slug(name), slug(composed.replace(/^[_-]+/, ''))])];
 }
 /** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */
 function numberFinder(globs) {
@@ -33507,9 +33515,7 @@ async function inspectSome(docker, type, names, schema, { flags, ...options }) {
 }
 function collectGarbage() {
     (0,external_node_v8_.setFlagsFromString)('--expose-gc');
-    const collect = (0,external_node_vm_namespaceObject.runInNewContext)('gc');
-    if (typeof collect === 'function')
-        collect();
+    (0,external_node_vm_namespaceObject.runInNewContext)('gc()');
 }
 /** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */
 function findMissing(type, names, found) {
@@ -34392,6 +34398,7 @@ async function lookAtAll(docker, engine, builder, facts = new Map(), limitOfVolu
         buildCache: { records },
         events,
         ledger: undefined,
+        oldestJob: undefined,
         remembers: false,
         unreadable: [
             ...images.unreadable,
@@ -34796,17 +34803,21 @@ async function sizeOfLogs(folder) {
 
 
 const runner_day = 86_400_000;
+/** A job on a self-hosted runner may take as long. */
+const longestJob = 5 * runner_day;
 /**
  * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
  * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
- * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
+ * `until` and `age-from` say: until a day after its last use, and as long as a job lives that began before; where
+ * nobody can see the jobs, five days. Unknown counts as fresh.
  */
-function keepForRunner(owned, createdAt, evidence, { policy, now }) {
+function keepForRunner(owned, createdAt, evidence, { policy, now, oldestJob }) {
     if (!owned)
         return undefined;
+    const fresh = oldestJob === undefined ? longestJob : Math.max(runner_day, now - oldestJob);
     const lastUsed = { ...policy, ageFrom: 'last-used' };
     const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
-    return age !== 'unknown' && age.idle >= runner_day
+    return age !== 'unknown' && age.idle >= fresh
         ? undefined
         : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
 }
@@ -35050,6 +35061,7 @@ function createContext(policy, inventory) {
         policy,
         now: inventory.engine.now,
         engine: inventory.engine,
+        oldestJob: inventory.oldestJob,
         scope: rulesOf(policy.scope, inventory),
         evidence: indexEvidence(inventory),
         parents: new Set(inventory.images.map(({ parent }) => parent)),
@@ -38562,10 +38574,26 @@ async function listImageRows(docker) {
 
 
 
+
 /** The runner starts one such process for each job. */
 const worker = /^Runner\.Worker(?:\.dll|\.exe)?$/;
 /** The namespace of processes that a machine starts with: its number is part of the kernel. In others some are missing. */
 const firstNamespace = 'pid:[4026531836]';
+/** Linux has told programs of so many a second for ever. */
+const ticksPerSecond = 100;
+/**
+ * When the oldest job began that runs on this host, as Date.now() counts; Infinity where none does, undefined where
+ * the processes cannot be seen.
+ */
+async function findOldestJob(proc = '/proc') {
+    const processes = await listProcesses(proc);
+    if (typeof processes === 'string')
+        return undefined;
+    const ages = processes
+        .filter(({ isWorker }) => isWorker)
+        .map(({ ticks }) => (0,external_node_os_.uptime)() - ticks / ticksPerSecond);
+    return ages.length > 0 ? Date.now() - Math.max(...ages) * 1_000 : Infinity;
+}
 /**
  * Why other jobs may be at work on this host, by the list of its processes: there is a worker of another runner, or the
  * list cannot be trusted to show it. Undefined where only this process's own worker is there, the one above it.
@@ -38624,12 +38652,14 @@ async function readProcess(proc, id) {
         const stat = await read('stat');
         const end = stat.lastIndexOf(')');
         const name = stat.slice(stat.indexOf('(') + 1, end);
-        const [state = '', parent = ''] = stat.slice(end + 2).split(' ');
+        const fields = stat.slice(end + 2).split(' ');
+        const [state = '', parent = ''] = fields;
         if (state === 'Z' || state === 'X')
             return [];
         const words = [name, ...(await read('cmdline')).split('\0')];
         const isWorker = words.some((word) => worker.test((0,external_node_path_.basename)(word)));
-        return [{ id: Number(id), parent: Number(parent), isWorker }];
+        const ticks = Number(fields[19]);
+        return [{ id: Number(id), parent: Number(parent), isWorker, ticks }];
     }
     catch (error) {
         const code = codeOf(error);
@@ -38728,6 +38758,7 @@ async function whyNotAlone(engine, { endpoint }) {
 }
 
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 
@@ -38935,7 +38966,9 @@ async function look(step) {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${describeWait(running)}`);
     });
     const listedAt = Date.now();
-    const inventory = await remember(listed, key, options.stateDir, log);
+    const away = await whyNotHere(engine, context.endpoint);
+    const oldestJob = away === undefined ? await findOldestJob() : undefined;
+    const inventory = await remember(...[{ ...listed, oldestJob }, key, options.stateDir, log]);
     const { containers, images, networks, volumes } = inventory;
     const held = [
         (0,report_text/* count */.U9)(containers.length, 'container'),

@@ -8,7 +8,7 @@ import {
   type RunningCall
 } from './docker/cli.ts'
 import { list } from './policy/decision.ts'
-import { findDisks, readSpace, type Disk } from './docker/disk.ts'
+import { findDisks, readSpace, whyNotHere, type Disk } from './docker/disk.ts'
 import {
   askAgain,
   findContext,
@@ -68,6 +68,7 @@ import { renderNothing, renderSummary } from './report/summary.ts'
 import { count } from './report/text.ts'
 import { readEvent } from './scope/event.ts'
 import { findBefore, readSnapshot, takeSnapshot } from './scope/job.ts'
+import { findOldestJob } from './scope/workers.ts'
 import { formatDuration } from './units.ts'
 
 /** What a run needs of the world around it. */
@@ -335,7 +336,11 @@ async function look(step: Step): Promise<Looked> {
     }
   )
   const listedAt = Date.now()
-  const inventory = await remember(listed, key, options.stateDir, log)
+  const away = await whyNotHere(engine, context.endpoint)
+  const oldestJob = away === undefined ? await findOldestJob() : undefined
+  const inventory = await remember(
+    ...([{ ...listed, oldestJob }, key, options.stateDir, log] as const)
+  )
   const { containers, images, networks, volumes } = inventory
   const held = [
     count(containers.length, 'container'),

@@ -291,7 +291,8 @@ export const inventories: fc.Arbitrary<Inventory> = fc.record({
     }
   ),
   remembers: fc.boolean(),
-  unreadable: fc.constant([])
+  unreadable: fc.constant([]),
+  oldestJob: fc.constantFrom(Infinity, undefined, now - 3 * day)
 })
 
 const globs = [

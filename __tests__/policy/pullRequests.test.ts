@@ -252,6 +252,24 @@ test.each([
   expect(ofContainer(parts, [image('i')])).toMatchObject(belongs ? goes : stays)
 })
 
+test.each([
+  // Compose drops what it does not take.
+  ['siteio-pr-1', true],
+  ['site-io-pr-1', true],
+  ['acme-siteio-pr-1', true],
+  ['acme_site-io_pr-1', true],
+  ['site-pr-1', false],
+  ['io-pr-1', false]
+])('the project %s is of acme/.Site.io: %s', (name, belongs) => {
+  const held = {
+    containers: [container('c', { image: 'i', labels: { [project]: name } })],
+    images: [image('i')]
+  }
+  expect(decide('c', held, { repository: 'acme/.Site.io' })).toMatchObject(
+    belongs ? goes : stays
+  )
+})
+
 test('a project that a container has of its image is not its own: neither it goes for that, nor what it uses', () => {
   const labels = { [project]: 'web-pr-1' }
   const number = 'com.docker.compose.container-number'

@@ -529,6 +529,27 @@ test.each([
   }
 )
 
+test('what the runner made stays for a day, and as long as the oldest job that runs may need it', () => {
+  const of = (idle: number, oldestJob?: number) =>
+    decisionOf('n', {
+      oldestJob,
+      networks: [
+        network('n', {
+          name: 'github_network_1',
+          createdAt: ago(idle)
+        })
+      ]
+    })?.reason
+  expect(of(23 * hour, Infinity)).toBe('runner-owned')
+  expect(of(day, Infinity)).toBe('expired')
+  expect(of(3 * day, ago(3 * day + hour))).toBe('runner-owned')
+  expect(of(3 * day, ago(3 * day))).toBe('expired')
+  expect(of(23 * hour, ago(minute))).toBe('runner-owned')
+  // Where nobody can see the jobs.
+  expect(of(5 * day - minute, undefined)).toBe('runner-owned')
+  expect(of(5 * day, undefined)).toBe('expired')
+})
+
 test('what the runner pulled at an unknown time is fresh', () => {
   const images = [image('o', { references: [ownedImage], pulled: true })]
   expect(decisionOf('o', { images }, { until: { duration: 0 } })).toMatchObject(

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, uptime } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { execa } from 'execa'
-import { findOtherJobs } from '../../src/scope/workers.ts'
+import { findOldestJob, findOtherJobs } from '../../src/scope/workers.ts'
 
 let proc: string
 beforeEach(async () => {
@@ -22,6 +22,8 @@ type Process = {
   words: string[]
   name?: string
   state?: string
+  /** Seconds since it began. */
+  age?: number
 }
 
 async function write(...processes: Process[]): Promise<void> {
@@ -30,14 +32,15 @@ async function write(...processes: Process[]): Promise<void> {
     parent,
     words,
     name = words[0] ?? '',
-    state = 'S'
+    state = 'S',
+    age = 0
   } of processes) {
     const folder = join(proc, String(id))
     await mkdir(folder)
     const short = name.split('/').at(-1)?.slice(0, 15)
     await writeFile(
       join(folder, 'stat'),
-      `${id} (${short}) ${state} ${parent} 1 1`
+      `${id} (${short}) ${state} ${parent}${' 0'.repeat(17)} ${Math.round((uptime() - age) * 100)}`
     )
     const line = words.map((word) => `${word}\0`).join('')
     await writeFile(join(folder, 'cmdline'), line)
@@ -128,7 +131,7 @@ test('in a namespace of its own, or without /proc, nobody can tell', async () =>
   expect(await find()).toMatch(/nobody can tell .* only a part/)
   const real = ['--pid', '--fork', '--mount-proc', '--map-root-user', '--user']
   const file = join(import.meta.dirname, '../../src/scope/workers.ts')
-  const script = `import { findOtherJobs } from '${file}'; console.log(await findOtherJobs())`
+  const script = `import { findOldestJob, findOtherJobs } from '${file}'; console.log(await findOtherJobs())`
   const { stdout } = await execa('unshare', [
     ...real,
     process.execPath,
@@ -137,4 +140,22 @@ test('in a namespace of its own, or without /proc, nobody can tell', async () =>
     script
   ])
   expect(stdout).toMatch(/nobody can tell .* only a part/)
+})
+
+test('the oldest job is that of the worker which began first', async () => {
+  await write(...own.map((one) => ({ ...one, age: 100 })))
+  await write(
+    { id: 40, parent: 1, words: worker, age: 5_000 },
+    // What has ended is no job, and a listener waits for one.
+    { id: 41, parent: 1, words: worker, age: 9_000, state: 'Z' },
+    { id: 42, parent: 1, words: [listener, 'run'], age: 9_000 }
+  )
+  const began = (await findOldestJob(proc)) ?? 0
+  expect((Date.now() - began) / 1_000).toBeCloseTo(5_000, -1)
+})
+
+test('without a worker there is no job; where processes cannot be seen, nobody knows', async () => {
+  await write({ id: 1, parent: 0, words: ['/sbin/init'] })
+  expect(await findOldestJob(proc)).toBe(Infinity)
+  expect(await findOldestJob(join(proc, 'gone'))).toBeUndefined()
 })

@@ -100,8 +100,7 @@ async function inspectSome<T>(
 
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  if (typeof collect === 'function') collect()
+  runInNewContext('gc()')
 }
 
 /** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */

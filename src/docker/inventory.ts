@@ -135,6 +135,7 @@ export async function lookAtAll(
     buildCache: { records },
     events,
     ledger: undefined,
+    oldestJob: undefined,
     remembers: false,
     unreadable: [
       ...images.unreadable,

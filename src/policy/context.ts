@@ -14,6 +14,8 @@ export type Context = {
   policy: Policy
   now: number
   engine: Engine
+  /** When the oldest job began that still runs; Infinity for none, undefined where nobody can see. */
+  oldestJob: number | undefined
   scope: ScopeRules
   evidence: EvidenceIndex
   /** The IDs of images that others were built on. */
@@ -37,6 +39,7 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
     policy,
     now: inventory.engine.now,
     engine: inventory.engine,
+    oldestJob: inventory.oldestJob,
     scope: rulesOf(policy.scope, inventory),
     evidence: indexEvidence(inventory),
     parents: new Set(inventory.images.map(({ parent }) => parent)),

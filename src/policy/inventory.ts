@@ -19,6 +19,8 @@ export type Inventory = {
   /** Whether what this run sees is remembered for the next one. */
   remembers: boolean
   unreadable: Unreadable[]
+  /** When the oldest of the runner's jobs began that still run; Infinity for none, undefined where nobody can see. */
+  oldestJob: number | undefined
 }
 
 /** What the engine lists and cannot inspect; of a volume the name is the ID. */

@@ -200,7 +200,7 @@ function createFinder(
   const finderOf = (...names: string[]) =>
     numberFinder(
       globs.map(withoutEnds).flatMap(({ before, after }) =>
-        names.map(slug).flatMap((one) => [
+        names.flatMap(slugs).flatMap((one) => [
           { before: `${one}-${before}`, after },
           { before, after: `${after}-${one}` }
         ])
@@ -284,7 +284,10 @@ function createFinder(
       ...pathOf(imageReference),
       ...pathOfUrl(labels[sourceLabel] ?? '').split('/')
     ]
-    return parts.map(slug).includes(slug(fullName)) ? () => [] : ofFullName
+    const called = parts.flatMap(slugs)
+    return slugs(fullName).some((one) => called.includes(one))
+      ? () => []
+      : ofFullName
   }
 
   /**
@@ -335,6 +338,13 @@ function withoutEnds({ before, after }: NumberGlob): NumberGlob {
 /** A name as it stands in that of a compose project, whatever its parts are joined with. */
 function slug(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9*?]/g, '-')
+}
+
+/** How a repository may be called there: Compose drops what it does not take (`Site.io` is `siteio`), others put a dash. */
+function slugs(name: string): string[] {
+  const composed = name.toLowerCase().replace(/[^a-z0-9_-]/g, '')
+  const called = [name, composed].map((one) => slug(one).replace(/^-+/, ''))
+  return [...new Set(called)]
 }
 
 /** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */

@@ -5,21 +5,27 @@ import type { Container, Image, Network } from './inventory.ts'
 
 const day = 86_400_000
 
+/** A job on a self-hosted runner may take as long. */
+const longestJob = 5 * day
+
 /**
  * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
  * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
- * `until` and `age-from` say: until a day after its last use; unknown counts as fresh.
+ * `until` and `age-from` say: until a day after its last use, and as long as a job lives that began before; where
+ * nobody can see the jobs, five days. Unknown counts as fresh.
  */
 export function keepForRunner(
   owned: boolean,
   createdAt: number | undefined,
   evidence: readonly Evidence[],
-  { policy, now }: Context
+  { policy, now, oldestJob }: Context
 ): Decision | undefined {
   if (!owned) return undefined
+  const fresh =
+    oldestJob === undefined ? longestJob : Math.max(day, now - oldestJob)
   const lastUsed = { ...policy, ageFrom: 'last-used' as const }
   const age = ageOf(createdAt, evidence, { policy: lastUsed, now })
-  return age !== 'unknown' && age.idle >= day
+  return age !== 'unknown' && age.idle >= fresh
     ? undefined
     : keep('runner-owned', `made by the runner for a job; ${describeAge(age)}`)
 }

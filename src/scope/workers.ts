@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
+import { uptime } from 'node:os'
 import { basename, join } from 'node:path'
 import { codeOf } from '../files.ts'
 
@@ -8,7 +9,26 @@ const worker = /^Runner\.Worker(?:\.dll|\.exe)?$/
 /** The namespace of processes that a machine starts with: its number is part of the kernel. In others some are missing. */
 const firstNamespace = 'pid:[4026531836]'
 
-type Process = { id: number; parent: number; isWorker: boolean }
+/** `ticks`: when it began, in ticks since the machine did. */
+type Process = { id: number; parent: number; isWorker: boolean; ticks: number }
+
+/** Linux has told programs of so many a second for ever. */
+const ticksPerSecond = 100
+
+/**
+ * When the oldest job began that runs on this host, as Date.now() counts; Infinity where none does, undefined where
+ * the processes cannot be seen.
+ */
+export async function findOldestJob(
+  proc = '/proc'
+): Promise<number | undefined> {
+  const processes = await listProcesses(proc)
+  if (typeof processes === 'string') return undefined
+  const ages = processes
+    .filter(({ isWorker }) => isWorker)
+    .map(({ ticks }) => uptime() - ticks / ticksPerSecond)
+  return ages.length > 0 ? Date.now() - Math.max(...ages) * 1_000 : Infinity
+}
 
 /**
  * Why other jobs may be at work on this host, by the list of its processes: there is a worker of another runner, or the
@@ -72,11 +92,13 @@ async function readProcess(proc: string, id: string): Promise<Process[]> {
     const stat = await read('stat')
     const end = stat.lastIndexOf(')')
     const name = stat.slice(stat.indexOf('(') + 1, end)
-    const [state = '', parent = ''] = stat.slice(end + 2).split(' ')
+    const fields = stat.slice(end + 2).split(' ')
+    const [state = '', parent = ''] = fields
     if (state === 'Z' || state === 'X') return []
     const words = [name, ...(await read('cmdline')).split('\0')]
     const isWorker = words.some((word) => worker.test(basename(word)))
-    return [{ id: Number(id), parent: Number(parent), isWorker }]
+    const ticks = Number(fields[19])
+    return [{ id: Number(id), parent: Number(parent), isWorker, ticks }]
   } catch (error) {
     const code = codeOf(error)
     if (code === 'ENOENT' || code === 'ESRCH') return []

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { without } from '../harness/contents.ts'
 import { useEngine } from '../harness/engine.ts'
-import { createPullRequests } from '../harness/pullRequests.ts'
+import { createPullRequests, project } from '../harness/pullRequests.ts'
 import { resource } from '../harness/report.ts'
 import { podman } from '../harness/target.ts'
 
@@ -31,4 +31,14 @@ test('what a closed pull request runs is stopped and removed, with its image, ne
   })
   for (const one of [image, resource(done, `${own}-app`)])
     expect(one).toMatchObject({ outcome: 'removed', reason: 'pull-request' })
+})
+
+test('a project belongs by the name that Compose gives the folder of its repository', async () => {
+  for (const name of ['siteio-pr-1', 'site-io-pr-1', 'site-pr-1'])
+    await tests.create(name, ...project(name), 'busybox:1', 'true')
+
+  const done = await close('acme/Site.io', 1)
+
+  expect(done.exitCode).toBe(0)
+  expect((await contents()).containers).toEqual(['site-pr-1'])
 })
