@@ -337,7 +337,7 @@ function withoutEnds({ before, after }: NumberGlob): NumberGlob {
 
 /** A name as it stands in that of a compose project, whatever its parts are joined with. */
 function slug(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9*?]/g, '-')
+  return name.toLowerCase().replace(/[^a-z0-9*?]+/g, '-')
 }
 
 /** How a repository may be called there: Compose drops what it does not take (`Site.io` is `siteio`), others put a dash. */
