@@ -256,7 +256,6 @@ export async function pruneBuildCache({
           detail: 'as many records as the builder found'
         }
   }
-  if (/already running/i.test(words)) return changed('another prune is running')
   if (await hasPruneFilters(configFolder))
     return changed(
       `pruneFilters in Docker's config.json contradict the input until: ${words}`
