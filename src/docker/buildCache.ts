@@ -99,7 +99,8 @@ function makeRecord({
     inUse: inUse === 'true',
     shared: shared === 'true',
     base: isBase(type, description),
-    internal: type === 'internal' || type === 'frontend'
+    internal: type === 'internal' || type === 'frontend',
+    cacheMount: type === 'exec.cachemount'
   }
 }
 

@@ -142,14 +142,20 @@ function makeItem(
   return { kind, id, name, ...decided, bytes }
 }
 
-function makeCacheItem({ decision, least, most }: CachePlan): PlanItem {
+function makeCacheItem({
+  decision,
+  least,
+  most,
+  estimated
+}: CachePlan): PlanItem {
   const item = { id: buildCacheId, name: 'build cache', decision }
   return {
     kind: 'build-cache',
     ...item,
     age: 'unknown',
     bytes: least,
-    bytesAtMost: most
+    bytesAtMost: most,
+    ...(estimated && { estimated })
   }
 }
 

@@ -19,6 +19,13 @@ import { empty, readContents, readStates, type Contents } from './contents.ts'
 import { createStandIn, type StandIn } from './standIn.ts'
 import { podman, root, store } from './target.ts'
 
+type BuildOptions = {
+  tag?: string
+  buildKit?: boolean
+  /** Files beside the Dockerfile. */
+  files?: Record<string, string | Buffer>
+}
+
 /** What a shared engine offers: whoever stops or restarts one starts its own. */
 export type SharedEngine = Pick<
   ThrowawayEngine,
@@ -32,10 +39,7 @@ export type TestEngine<E extends SharedEngine = SharedEngine> = StandIn & {
   api: () => Api
   load: (images: readonly ImageFixture[]) => Promise<void>
   /** Builds with the classic builder or with BuildKit; returns the image's ID. */
-  build: (
-    dockerfile: string,
-    options?: { tag?: string; buildKit?: boolean }
-  ) => Promise<string>
+  build: (dockerfile: string, options?: BuildOptions) => Promise<string>
   /** Runs a container in the background, without a network. */
   run: (name: string, ...args: string[]) => Promise<string>
   /** Creates a container without a network. */
@@ -160,11 +164,13 @@ function useStarted<E extends SharedEngine & { stop: () => Promise<void> }>(
 async function build(
   engine: SharedEngine,
   dockerfile: string,
-  { tag, buildKit = false }: { tag?: string; buildKit?: boolean } = {}
+  { tag, buildKit = false, files = {} }: BuildOptions = {}
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'build-'))
   try {
     await writeFile(join(folder, 'Dockerfile'), dockerfile)
+    for (const [name, content] of Object.entries(files))
+      await writeFile(join(folder, name), content)
     // The CLI of another system looks for its plugins in this one.
     const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
     const cli = createCli(engine, {
