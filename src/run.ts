@@ -39,6 +39,7 @@ import { readLedger, writeLedger } from './ledger.ts'
 import type { EngineKey } from './stateFile.ts'
 import { findBuilders, sizesOfBuilders } from './policy/builders.ts'
 import { imagesToMeasure } from './policy/bytes.ts'
+import { imagesToSplit, withPacked } from './policy/cached.ts'
 import type { Engine, Inventory } from './policy/inventory.ts'
 import { entriesThatHold, updateLedger } from './policy/ledger.ts'
 import {
@@ -460,15 +461,17 @@ async function decide(
   policy: Policy,
   { inventory: listed, facts, context }: Looked
 ): Promise<{ plan: Plan; sizes: Sizes; inventory: Inventory }> {
-  const { plan: unmeasured, inventory } = await planForCertain(
+  const { plan: unmeasured, inventory: certain } = await planForCertain(
     docker,
     listed,
     policy
   )
-  const sizes = await measure(docker, inventory, unmeasured, {
+  const { sizes, packed } = await measure(docker, certain, unmeasured, {
     facts,
     endpoint: context.endpoint
   })
+  const images = withPacked(certain.images, packed)
+  const inventory = { ...certain, images }
   const plan = measurePlan(unmeasured, inventory, sizes)
   for (const line of planLines(plan)) world.log.info(line)
   if (sizes.logs.unread) world.log.info(logsNote)
@@ -499,12 +502,12 @@ async function planForCertain(
 }
 
 /** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
-async function measure(
+export async function measure(
   docker: Docker,
   inventory: Inventory,
   plan: Plan,
   { facts, endpoint }: Pick<Looked, 'facts'> & Pick<Context, 'endpoint'>
-): Promise<Sizes> {
+): Promise<{ sizes: Sizes; packed: ReadonlyMap<string, number> }> {
   const going = (kind: Kind) =>
     plannedItems(plan)
       .filter((item) => item.kind === kind && item.decision.action === 'remove')
@@ -523,11 +526,14 @@ async function measure(
       return sizes ? [[id, sizes] as const] : []
     })
   )
-  const apart = new Set(
-    imagesToMeasure(inventory.images, going('image'), known)
-  )
-  const images = inventory.images.filter(({ id }) => apart.has(id))
-  const [ofContainers, ofVolumes, layers] = await Promise.all([
+  const removed = going('image')
+  const { records } = inventory.buildCache
+  const asked = new Set([
+    ...imagesToMeasure(inventory.images, removed, known),
+    ...imagesToSplit(inventory.images, removed, records)
+  ])
+  const images = inventory.images.filter(({ id }) => asked.has(id))
+  const [ofContainers, ofVolumes, ofImages] = await Promise.all([
     orNothing(measureContainers(docker, containers)),
     withBuilders || going('volume').length > 0
       ? measureVolumes(docker)
@@ -540,9 +546,12 @@ async function measure(
     containers: withLogs(written, logs),
     logs,
     volumes: ofVolumes ?? new Map<string, number>(),
-    layers: new Map([...known, ...(layers ?? [])])
+    layers: new Map([...known, ...(ofImages?.layers ?? [])])
   }
-  return { ...figures, builders: sizesOfBuilders(builders, figures) }
+  return {
+    sizes: { ...figures, builders: sizesOfBuilders(builders, figures) },
+    packed: ofImages?.packed ?? new Map<string, number>()
+  }
 }
 
 function withLogs(

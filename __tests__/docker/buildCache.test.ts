@@ -41,6 +41,35 @@ test('the arguments of the prune', () => {
   ])
 })
 
+test.each([
+  ['buildx', '      --reserved-space bytes   Amount of disk space', 5],
+  ['none', '      --keep-storage bytes   Amount of disk space', 5],
+  ['one that has no help', '', 5],
+  ['any', '      --reserved-space bytes   Amount of disk space', 0]
+])(
+  'with %s, the flag for what stays is asked for where something is to stay',
+  async (_, stdout, keep) => {
+    const calls: string[] = []
+    const docker: Docker = (args) => {
+      calls.push(args.join(' '))
+      return Promise.resolve({ exitCode: 0, stdout, stderr: '' })
+    }
+    await pruneBuildCache({
+      ...{ docker, builder: 'default', until: 0, keep },
+      ...{ lookedAt: Date.now(), configFolder: '' }
+    })
+    const flag = stdout.includes('reserved') ? 'reserved-space' : 'keep-storage'
+    expect(calls.map((call) => call.replace(/until=\S+/, 'until'))).toEqual(
+      keep === 0
+        ? ['builder prune --force --filter until']
+        : [
+            'builder prune --help',
+            `builder prune --force --filter until --${flag} 5`
+          ]
+    )
+  }
+)
+
 test('a cache that takes too long to list is left out', async () => {
   const limits: unknown[] = []
   const docker: Docker = (_, options) => {

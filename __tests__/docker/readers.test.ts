@@ -35,7 +35,7 @@ async function readAll(docker: Docker) {
       )
     ),
     volumes: await measureVolumes(docker),
-    layers: await orNothing(measureLayers(docker, engine, inventory.images))
+    histories: await orNothing(measureLayers(docker, engine, inventory.images))
   }
 }
 
@@ -236,12 +236,11 @@ function honest(printed: (command: string) => string, changed: string) {
     const tags = texts(raw, 'RepoTags').filter(real)
     const digests = texts(raw, 'RepoDigests').filter(real)
     const id = name(raw, 'Id')
-    const unpacked = containerd
-      ? parseSize((sizes.get(id) ?? '').trim())
-      : undefined
     const bytes = size(raw, 'Size')
     const created = parseTime(text(raw, 'Created'))
     const tagged = time(raw, 'Metadata', 'LastTagTime')
+    const shown = parseSize((sizes.get(id) ?? '').trim()) ?? 0
+    const withUnpacked = containerd && shown > bytes * 1.01
     const image = {
       id,
       references: containerd
@@ -253,7 +252,7 @@ function honest(printed: (command: string) => string, changed: string) {
       createdAt: created,
       taggedAt: tagged === created ? undefined : tagged,
       labels: map(raw, 'Config', 'Labels'),
-      bytes: unpacked ?? bytes,
+      bytes: withUnpacked ? shown : bytes,
       layers: texts(raw, 'RootFS', 'Layers'),
       pulled: !containerd && digests.length > 0,
       byBuildKit: text(raw, 'Comment').startsWith('buildkit'),
@@ -429,7 +428,7 @@ function* pathsOf(value: unknown, path: string[] = []): Generator<string[]> {
 }
 
 const mayBeUnknown = new Set(
-  'parent createdAt startedAt finishedAt taggedAt configFrom execs ledger records written layers services'.split(
+  'parent createdAt startedAt finishedAt taggedAt configFrom execs ledger records written histories services oldestJob'.split(
     ' '
   )
 )
@@ -479,16 +478,20 @@ test.each(names)('what %s printed is read as it stands', async (name) => {
       )
     )
   )
-  const { inventory, written, volumes, layers } = read
+  const { inventory, written, volumes, histories } = read
   expect(inventory.containers.length).toBeGreaterThan(2)
   expect(inventory.images.length).toBe(4)
   expect(inventory.events.length).toBeGreaterThan(10)
   expect(inventory.buildCache.records?.length).toBeGreaterThan(2)
-  expect([written?.size, volumes.size, layers?.size]).toEqual([1, 2, 4])
+  expect([written?.size, volumes.size, histories?.layers.size]).toEqual([
+    1, 2, 4
+  ])
 })
 
 test.each([
   // There the size depends on what is unpacked.
+  ['29.8-containerd.json', [{ bytes: 1 }]],
+  ['29.8-overlay2.json', []],
   ['28.5-containerd.json', [{ bytes: 1 }]],
   ['28.5-overlay2.json', []],
   ['20.10-overlay2.json', []]

@@ -4,9 +4,12 @@ import type { Freed } from '../../src/policy/bytes.ts'
 import {
   freedWithBases,
   heldByCache,
+  imagesToSplit,
   ownOfShared,
-  recordsLeftBehind
+  recordsLeftBehind,
+  withPacked
 } from '../../src/policy/cached.ts'
+import { freedByImages } from '../../src/policy/plan.ts'
 import { cacheRecord, image } from '../builders.ts'
 
 const built = image('built', { bytes: 100, byBuildKit: true })
@@ -55,6 +58,58 @@ test('on the containerd store a record has the packed layer, and that of a base 
   expect([...bases.byImage]).toEqual([['built', 40]])
   expect(ownOfShared(packed, [record(100), record(20, true)])).toBe(50)
   expect(ownOfShared([built], [record(100)])).toBe(0)
+})
+
+// Docker 29: inspect counts both.
+const whole = (id: string, bytes: number, byBuildKit = false) =>
+  image(id, { bytes, packedBytes: bytes, byBuildKit, layers: [id] })
+
+test('an image frees its unpacked layers for certain while the cache keeps the packed ones', () => {
+  const listed = [whole('built', 48_010_640, true)]
+  const images = withPacked(listed, new Map([['built', 24_004_112]]))
+  const records = [record(48_010_800)]
+  const free = (all: typeof images) =>
+    freedByImages({ images: all }, ['built'], new Map(), records).figures
+  expect(free(images).get('built')).toEqual({
+    bytes: 24_006_448,
+    bytesAtMost: 48_010_640,
+    estimated: true
+  })
+  expect(ownOfShared(images, records)).toBe(24_006_608)
+  // Without its history nothing is certain.
+  expect(free(listed).get('built')).toMatchObject({ bytes: 0 })
+})
+
+test('what is packed of an image that goes is looked up where it is not known and the cache may keep it', () => {
+  const images = [
+    image('split', { bytes: 90, packedBytes: 30, byBuildKit: true }),
+    image('driver', { bytes: 90, byBuildKit: true }),
+    whole('built', 90, true),
+    whole('plain', 90)
+  ]
+  const ids = images.map(({ id }) => id)
+  const shared = [record(1)]
+  expect(imagesToSplit(images, ids, shared)).toEqual(['built'])
+  expect(imagesToSplit(images, ['plain'], shared)).toEqual(['plain'])
+  expect(imagesToSplit(images, ['split', 'driver'], shared)).toEqual([])
+  expect(imagesToSplit(images, ids, [cacheRecord()])).toEqual([])
+  expect(imagesToSplit(images, ids, undefined)).toEqual([])
+
+  const packed = withPacked(images, new Map(ids.map((id) => [id, 40])))
+  expect(packed.map(({ packedBytes }) => packedBytes)).toEqual([
+    30,
+    undefined,
+    40,
+    40
+  ])
+})
+
+test('an image that is not unpacked says nothing about how much of the others is packed', () => {
+  const images = [
+    image('built', { bytes: 100, packedBytes: 50, byBuildKit: true }),
+    whole('plain', 60)
+  ]
+  expect(heldByCache(both, images, [record(100)]).byImage.get('built')).toBe(50)
 })
 
 test('where the engine does not list its cache, it may hold everything', () => {

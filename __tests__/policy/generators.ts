@@ -219,7 +219,8 @@ const cacheRecord = fc.record({
     .map((least) => ({ least, most: least + minute })),
   inUse: fc.boolean(),
   shared: fc.boolean(),
-  internal: fc.boolean()
+  internal: fc.boolean(),
+  cacheMount: fc.boolean()
 })
 
 const event = fc.record({

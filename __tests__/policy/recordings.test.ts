@@ -1,11 +1,13 @@
 import { expect, test } from '@jest/globals'
 import { lookAtAll, lookAtEngine } from '../../src/docker/inventory.ts'
-import { makePlan } from '../../src/policy/plan.ts'
+import { withPacked } from '../../src/policy/cached.ts'
+import { makePlan, measurePlan } from '../../src/policy/plan.ts'
 import type { Policy } from '../../src/policy/policy.ts'
+import { measure } from '../../src/run.ts'
 import { day, policy } from '../builders.ts'
 import { recordings, replay } from '../docker/replay.ts'
 
-// What is decided on the engines that the tests of the rules do not run on.
+// What is decided on the engines that the tests of the rules do not run on, and the bytes that it frees.
 
 const policies: Record<string, Partial<Policy>> = {
   'by default': {
@@ -27,10 +29,18 @@ test.each(
 )('$name, $which: the plan', async ({ recording, wanted }) => {
   const docker = replay(recording)
   const engine = await lookAtEngine(docker, {})
-  const inventory = await lookAtAll(docker, engine, 'default')
-  const { items } = makePlan(inventory, policy(wanted))
-  const lines = items.map(({ kind, name, decision }) =>
-    [kind, name, decision.action, decision.reason].join(' ')
-  )
+  const listed = await lookAtAll(docker, engine, 'default')
+  const plan = makePlan(listed, policy(wanted))
+  const { sizes, packed } = await measure(docker, listed, plan, {
+    facts: new Map(),
+    endpoint: ''
+  })
+  const images = withPacked(listed.images, packed)
+  const { items } = measurePlan(plan, { ...listed, images }, sizes)
+  const lines = items.map(({ kind, name, decision, bytes, bytesAtMost }) => {
+    const { action, reason } = decision
+    const range = [bytes ?? 'unknown', bytesAtMost ?? bytes ?? 'unknown']
+    return [kind, name, action, reason, ...new Set(range)].join(' ')
+  })
   expect(lines.sort()).toMatchSnapshot()
 })

@@ -370,6 +370,13 @@ test.each([
     0,
     100
   ],
+  [
+    'hardly idle for long enough',
+    cacheRecord({ idle: { least: hour + 999, most: day } }),
+    0,
+    100
+  ],
+  ['a cache mount', cacheRecord({ cacheMount: true }), 0, 100],
   ['in use', cacheRecord({ inUse: true }), undefined, undefined],
   ['internal', cacheRecord({ internal: true }), undefined, undefined],
   [
@@ -421,6 +428,28 @@ test('a record that another one was built on goes for certain only if that one d
   expect(items.at(-1)).toMatchObject({ bytes: 7, bytesAtMost: 207 })
 })
 
+test('what a cache mount was built on goes for certain only if the mount does', () => {
+  const records = [
+    cacheRecord({ id: 'parent' }),
+    cacheRecord({ id: 'mount', parents: ['parent'], cacheMount: true })
+  ]
+  const { items } = makePlan(inventory({ buildCache: { records } }), policy())
+  expect(items.at(-1)).toMatchObject({ bytes: 0, bytesAtMost: 200 })
+})
+
+test('what a record of a base image frees is an estimate, unless that image has it', () => {
+  const cache = (shared: boolean) =>
+    makePlan(
+      inventory({
+        images: [image('i')],
+        buildCache: { records: [cacheRecord({ base: true, shared })] }
+      }),
+      policy()
+    ).items.at(-1)
+  expect(cache(false)?.estimated).toBe(true)
+  expect(cache(true)?.estimated).toBeUndefined()
+})
+
 test('build-cache-keep is taken off what can go', () => {
   const records = [
     cacheRecord(),
@@ -440,7 +469,8 @@ test('build-cache-keep is taken off what can go', () => {
   expect(cache(250)).toMatchObject({
     decision: removed,
     bytes: 50,
-    bytesAtMost: 50
+    // The builder goes on until no more than that is left: here by one record of 100.
+    bytesAtMost: 150
   })
   expect(cache(300)).toMatchObject({
     decision: { action: 'keep', reason: 'recent', input: 'build-cache-keep' }

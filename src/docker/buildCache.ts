@@ -99,7 +99,8 @@ function makeRecord({
     inUse: inUse === 'true',
     shared: shared === 'true',
     base: isBase(type, description),
-    internal: type === 'internal' || type === 'frontend'
+    internal: type === 'internal' || type === 'frontend',
+    cacheMount: type === 'exec.cachemount'
   }
 }
 
@@ -173,18 +174,37 @@ function readLogTime(text: string): number | undefined {
   return parseTime(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`)
 }
 
+type KeepFlag = '--keep-storage' | '--reserved-space'
+
+/** Which flag says how much of the cache stays: buildx has given it a new name, and the CLI without it knows the old one. */
+export async function findKeepFlag(
+  docker: Docker,
+  builder: string
+): Promise<KeepFlag> {
+  const args = [...builderPrune, '--help']
+  const help = await orNothing(docker(args, builderOptions(builder)))
+  return help?.stdout.includes('--reserved-space')
+    ? '--reserved-space'
+    : '--keep-storage'
+}
+
+const builderPrune = ['builder', 'prune'] as const
+
 /**
  * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
  * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
  */
-export function pruneArguments(until: number, keep: number): string[] {
+export function pruneArguments(
+  until: number,
+  keep: number,
+  keepFlag: KeepFlag = '--keep-storage'
+): string[] {
   return [
-    'builder',
-    'prune',
+    ...builderPrune,
     '--force',
     '--filter',
     `until=${(until / 1_000).toFixed(3)}s`,
-    ...(keep > 0 ? ['--keep-storage', String(keep)] : [])
+    ...(keep > 0 ? [keepFlag, String(keep)] : [])
   ]
 }
 
@@ -215,9 +235,10 @@ export async function pruneBuildCache({
     return changed(
       `the builder ${builder} of buildx has the name of the context and is not the engine's own`
     )
+  const flag = keep > 0 ? await findKeepFlag(docker, builder) : undefined
   // What was used since the listing is not in the plan.
   const idle = until + Date.now() - lookedAt
-  const output = await docker(pruneArguments(idle, keep), {
+  const output = await docker(pruneArguments(idle, keep, flag), {
     limit: Infinity,
     ...builderOptions(builder)
   })
@@ -236,7 +257,6 @@ export async function pruneBuildCache({
           detail: 'as many records as the builder found'
         }
   }
-  if (/already running/i.test(words)) return changed('another prune is running')
   if (await hasPruneFilters(configFolder))
     return changed(
       `pruneFilters in Docker's config.json contradict the input until: ${words}`

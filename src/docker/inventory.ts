@@ -377,14 +377,24 @@ export async function findUnchanged(
   )
 }
 
-/** Where layers are packed, inspect counts these alone, and the listing, which says `all`, the unpacked ones as well. */
+/**
+ * Where layers are packed, the listing counts the unpacked ones as well. So does inspect from Docker 29 on; before, it
+ * counts the packed ones alone, and says less than the listing of every image that is unpacked.
+ */
 function withBytes(
   image: Image,
-  all: number | undefined,
+  listed: number | undefined,
   engine: Engine
 ): Image {
   if (!traitsOf(engine).packedLayers) return image
-  return { ...image, bytes: all ?? image.bytes, packedBytes: image.bytes }
+  const { bytes } = image
+  const more = listed !== undefined && listed > bytes && !isAbout(listed, bytes)
+  return { ...image, bytes: more ? listed : bytes, packedBytes: bytes }
+}
+
+/** Whether a listing shows a size: it rounds to three digits. */
+function isAbout(listed: number | undefined, bytes: number): boolean {
+  return listed !== undefined && Math.abs(listed - bytes) <= bytes / 100
 }
 
 /**
@@ -408,7 +418,7 @@ function isListed(
     (digestsAreFromRegistries
       ? isDeepStrictEqual(known, new Set(shown))
       : shown.every((one) => known.has(one))) &&
-    (!packedLayers || lines.every(({ Size }) => readSize(Size) === bytes))
+    (!packedLayers || lines.every(({ Size }) => isAbout(readSize(Size), bytes)))
   )
 }
 
@@ -443,7 +453,11 @@ export async function askAgain(
     ...inventory,
     images: [
       ...others,
-      ...found.map((one) => withBytes(one, asked.get(one.id)?.bytes, engine))
+      ...found.map((one) => {
+        const { bytes, packedBytes } = asked.get(one.id) ?? {}
+        const sized = withBytes(one, bytes, engine)
+        return packedBytes === undefined ? sized : { ...sized, packedBytes }
+      })
     ],
     unreadable: [
       ...inventory.unreadable,

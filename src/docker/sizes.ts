@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import type { z } from 'zod'
-import { layerSizesOf } from '../policy/bytes.ts'
+import { layerSizesOf, type HistoryEntry } from '../policy/bytes.ts'
 import { sum } from '../policy/decision.ts'
 import type { Engine, Image } from '../policy/inventory.ts'
 import { orNothing, succeed, type Docker } from './cli.ts'
@@ -82,44 +82,57 @@ export function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
   )
 }
 
-/**
- * The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID; of as many as the engine
- * tells in time.
- */
+/** What the histories of some images say, in bytes by the image's ID. */
+export type Measured = {
+  /** The sizes of the layers, the lowest first. */
+  layers: Map<string, number[]>
+  /** How much of an image is packed layers, where the store has them and it is unpacked as well. */
+  packed: Map<string, number>
+}
+
+/** Reads the histories of some images; of as many as the engine tells in time. */
 export async function measureLayers(
   docker: Docker,
   engine: Engine,
   images: readonly Image[]
-): Promise<Map<string, number[]>> {
+): Promise<Measured> {
+  const { packedLayers } = traitsOf(engine)
   const end = Date.now() + costlyLimit
+  const measured: Measured = { layers: new Map(), packed: new Map() }
   // Not all at once, or each would wait for its turn in the time that it has.
-  const measured = await pLimit(sideBySide).map(images, async (image) => {
-    if (Date.now() >= end) return []
-    const sizes = await orNothing(readLayers(docker, engine, image, end))
-    return sizes === undefined ? [] : [[image.id, sizes] as const]
+  await pLimit(sideBySide).map(images, async (image) => {
+    if (Date.now() >= end) return
+    const history = await orNothing(readHistory(docker, image, end))
+    if (history === undefined) return
+    const { id, bytes } = image
+    const unpacked = sum(history.map((entry) => entry.bytes))
+    const sizes = layerSizesOf(history, image.layers.length)
+    // The history tells the unpacked layers alone: the packed ones are taken to be in the same proportion.
+    const scale = packedLayers && unpacked > 0 ? bytes / unpacked : 1
+    if (sizes !== undefined)
+      measured.layers.set(
+        id,
+        sizes.map((size) => Math.round(size * scale))
+      )
+    // Of an image that is not unpacked, it may still have lower layers that others have unpacked.
+    if (packedLayers && (sizes?.at(-1) ?? 0) > 0)
+      measured.packed.set(id, Math.max(bytes - unpacked, 0))
   })
-  return new Map(measured.flat())
+  return measured
 }
 
-async function readLayers(
+async function readHistory(
   docker: Docker,
-  engine: Engine,
-  { id, layers, bytes }: Image,
+  { id }: Image,
   end: number
-): Promise<number[] | undefined> {
+): Promise<HistoryEntry[]> {
   const options = ['--no-trunc', '--human=false', '--format', '{{json .}}']
   const limit = Math.max(end - Date.now(), 1)
   const { stdout } = succeed(
     await docker(['image', 'history', ...options, id], { limit }),
     'image history'
   )
-  const history = readJsonLines(stdout, historySchema, 'image history').map(
+  return readJsonLines(stdout, historySchema, 'image history').map(
     ({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size })
   )
-  const sizes = layerSizesOf(history, layers.length)
-  if (sizes === undefined || !traitsOf(engine).packedLayers) return sizes
-  // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-  const unpacked = sum(sizes)
-  const scale = unpacked > 0 ? bytes / unpacked : 1
-  return sizes.map((size) => Math.round(size * scale))
 }

@@ -9,6 +9,8 @@ export type CachePlan = {
   decision: Decision
   least: number | undefined
   most: number
+  /** Records of base images may go: what they hold beyond their own sizes, nothing says. */
+  estimated?: boolean
 }
 
 /**
@@ -39,7 +41,9 @@ export function decideBuildCache(
   )
   const possible = pool.filter(({ idle }) => idle.most >= until)
   const certain = withoutParents(
-    own.filter(({ idle }) => idle.least >= until),
+    own.filter(
+      ({ idle, cacheMount }) => !cacheMount && idle.least >= until + margin
+    ),
     records
   )
   if (possible.length === 0)
@@ -62,16 +66,29 @@ export function decideBuildCache(
       )
     )
   const number = `${possible.length} of ${records.length} records`
+  // What an image shares counts with that image.
+  const counted = possible.filter(({ shared }) => !shared)
+  const all = records.filter(({ shared }) => imagesGo || !shared)
   return {
     decision: remove('expired', `up to ${number}, ${describe(until)}`),
     least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
-    // What an image shares counts with that image.
-    most: Math.min(
-      total(possible.filter(({ shared }) => !shared)),
-      Math.max(total(pool) - kept, 0)
-    )
+    most: kept > 0 ? mostBeyond(kept, counted, all) : total(counted),
+    ...(counted.some(({ base }) => base) && { estimated: true })
   }
 }
+
+/** What of some records goes at most for a size that stays: the last one may be larger than what was left to go. */
+function mostBeyond(
+  kept: number,
+  possible: readonly CacheRecord[],
+  all: readonly CacheRecord[]
+): number {
+  const largest = possible.reduce((most, { bytes }) => Math.max(most, bytes), 0)
+  return Math.min(total(possible), Math.max(total(all) - kept, 0) + largest)
+}
+
+/** Milliseconds: without buildx, a prune counts in whole seconds and passes over what was used in the current one. */
+const margin = 1_000
 
 /** What of some records the builder can take: none that one of the others was built on. */
 function withoutParents(

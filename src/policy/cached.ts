@@ -101,9 +101,43 @@ export function ownOfShared(
   return share === undefined ? 0 : Math.round(total(built) * (1 - share))
 }
 
-/** How much of images is packed layers; undefined where the store has none. */
+/** How much of images is packed layers, by those of which that is known; undefined where the store has none. */
 function packedShare(images: readonly Image[]): number | undefined {
-  const packed = sum(images.map(({ packedBytes = 0 }) => packedBytes))
-  const all = sum(images.map(({ bytes }) => bytes))
-  return packed > 0 ? Math.min(packed / Math.max(all, 1), 1) : undefined
+  const split = images.filter((image) => !isUnsplit(image))
+  const packed = sum(split.map(({ packedBytes = 0 }) => packedBytes))
+  return packed > 0 ? packed / sum(split.map(({ bytes }) => bytes)) : undefined
+}
+
+/** Whether an image counts as packed as a whole. */
+function isUnsplit({ bytes, packedBytes = 0 }: Image): boolean {
+  return packedBytes > 0 && packedBytes >= bytes
+}
+
+/**
+ * The images that go whose history has to be read to know how much of them is packed, as records of the build cache may
+ * keep that. Those that BuildKit built are the ones in question; without any, the others stand for what it built on.
+ */
+export function imagesToSplit(
+  images: readonly Image[],
+  removed: readonly string[],
+  records: readonly CacheRecord[] | undefined
+): string[] {
+  if (!records?.some(({ shared }) => shared)) return []
+  const going = new Set(removed)
+  const unsplit = images.filter((one) => going.has(one.id) && isUnsplit(one))
+  const built = unsplit.filter(({ byBuildKit }) => byBuildKit)
+  return (built.length > 0 ? built : unsplit).map(({ id }) => id)
+}
+
+/** Images with how much of them is packed, in bytes by ID, where that was not known. */
+export function withPacked(
+  images: readonly Image[],
+  packed: ReadonlyMap<string, number>
+): Image[] {
+  return images.map((image) => {
+    const packedBytes = packed.get(image.id)
+    return packedBytes !== undefined && isUnsplit(image)
+      ? { ...image, packedBytes }
+      : image
+  })
 }

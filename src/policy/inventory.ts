@@ -97,7 +97,10 @@ export type Image = {
   labels: Labels
   /** What it takes with all its layers, also those that others have. */
   bytes: number
-  /** How much of that are packed layers; only the containerd store has them beside the unpacked ones. */
+  /**
+   * How much of that are packed layers; only the containerd store has them beside the unpacked ones. All of it where
+   * the image is not unpacked, or nothing says how much is (see `imagesToSplit`).
+   */
   packedBytes?: number
   /** The layers' content IDs, the lowest first. */
   layers: string[]
@@ -173,4 +176,6 @@ export type CacheRecord = {
   base: boolean
   /** Docker's prune passes these over unless it is told `--all`. */
   internal: boolean
+  /** Its first listing after a build counts as a use: the prune that follows may pass it over. */
+  cacheMount: boolean
 }

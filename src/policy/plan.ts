@@ -165,14 +165,20 @@ function makeUnreadableItem({ kind, id, references }: Unreadable): PlanItem {
   }
 }
 
-function makeCacheItem({ decision, least, most }: CachePlan): PlanItem {
+function makeCacheItem({
+  decision,
+  least,
+  most,
+  estimated
+}: CachePlan): PlanItem {
   const item = { id: buildCacheId, name: 'build cache', decision }
   return {
     kind: 'build-cache',
     ...item,
     age: 'unknown',
     bytes: least,
-    bytesAtMost: most
+    bytesAtMost: most,
+    ...(estimated && { estimated })
   }
 }
 

@@ -275,6 +275,8 @@ type FreedBytes = {
   images: Map<string, ImageFigures>
   /** Bytes that went with records of the cache, beyond what the builder tells. */
   withBases: number
+  /** Records of base images went: what they held beyond their own sizes is not known exactly, or not at all. */
+  basesWent: boolean
 }
 
 /** Counts in the order in which the images went: a layer goes with the last that had it, or stays with the cache. */
@@ -290,9 +292,14 @@ function freedInAll({ inventory, sizes, removal }: ReportFacts): FreedBytes {
   const left =
     sharing && cacheAfter ? recordsLeftBehind(sharing, cacheAfter) : sharing
   const { figures, held } = freedByImages(inventory, ids, sizes.layers, left)
-  const pruned = results.flatMap(({ removedRecords = [] }) => removedRecords)
-  const withBases = freedWithBases(held, left ?? [], new Set(pruned))
-  return { images: figures, withBases }
+  const pruned = new Set(
+    results.flatMap(({ removedRecords = [] }) => removedRecords)
+  )
+  return {
+    images: figures,
+    withBases: freedWithBases(held, left ?? [], pruned),
+    basesWent: records?.some(({ id, base }) => base && pruned.has(id)) ?? false
+  }
 }
 
 function common(item: PlanItem) {
@@ -356,7 +363,7 @@ function makeDone(
 function freedBy(
   { kind, id, bytes }: PlanItem,
   result: Result | undefined,
-  { images, withBases }: FreedBytes
+  { images, withBases, basesWent }: FreedBytes
 ): Pick<Resource, 'bytes' | 'estimated'> {
   if (kind === 'image') {
     const figure = images.get(id)
@@ -371,6 +378,6 @@ function freedBy(
     ? { bytes: null }
     : {
         bytes: Math.round(told + withBases),
-        ...(withBases > 0 && { estimated: true })
+        ...(basesWent && { estimated: true })
       }
 }

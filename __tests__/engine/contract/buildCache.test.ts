@@ -1,14 +1,23 @@
+import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
-import { cacheOnly, createCache, nextSecond } from '../harness/cache.ts'
+import { cacheOnly, createCache, nextSecond, random } from '../harness/cache.ts'
 import { findOtherClis, makeDockerConfig } from '../harness/clis.ts'
 import { useEngine } from '../harness/engine.ts'
+import {
+  createMeasure,
+  expectClose,
+  expectInRange
+} from '../harness/figures.ts'
 import { resource } from '../harness/report.ts'
 import { onlyOnDocker, podman } from '../harness/target.ts'
+import { oldImage } from '../harness/things.ts'
 
 const tests = useEngine()
-const { step, folder, build, contents } = tests
-const { fillCache, cached } = createCache(tests)
+const { docker, load, step, folder, build, contents } = tests
+const { buildInCache, fillCache, cached, cachedTypes } = createCache(tests)
+const measure = createMeasure(tests)
 
 /** A current CLI with buildx, as runners have it. */
 async function withBuildx(): Promise<Record<string, string>> {
@@ -32,6 +41,8 @@ for (const [name, makeEnvironment] of Object.entries({
       // On the containerd store a record takes twice its size.
       await fillCache('old', 10)
       await fillCache('new', 2)
+      // What was used a moment ago goes, but not for certain.
+      await sleep(2_000)
 
       const [early, plan] = await Promise.all([
         step({ ...cacheOnly, until: '1h' }, env),
@@ -55,6 +66,66 @@ for (const [name, makeEnvironment] of Object.entries({
       expect(await cached()).toEqual([])
     }
   )
+
+/** Makes records of every type that needs no registry, some of them built on others. */
+async function fillEveryType(): Promise<void> {
+  const mount = '--mount=type=cache,target=/cache'
+  await buildInCache(
+    [
+      ...['FROM busybox:1 AS first', random('first', 3), random('second', 3)],
+      ...['FROM busybox:1', 'COPY context /', 'COPY --from=first /first /'],
+      ...[random('cache/own', 7, mount), random('last', 2)],
+      random('cache/owned', 7, `${mount},id=owned,uid=1000`)
+    ],
+    { context: randomBytes(4_000_000) }
+  )
+}
+
+onlyOnDocker('build cache')('builds make records of every type', async () => {
+  await fillEveryType()
+  expect(await cachedTypes()).toEqual([
+    'exec.cachemount',
+    'regular',
+    'source.local'
+  ])
+})
+
+// Nobody lists the records before the step: that alone renews the last use of a cache mount.
+for (const [title, wait, inputs] of [
+  ['until: 0s', 2_500, { until: '0s' }],
+  ['until: 2s', 5_000, { until: '2s' }],
+  ['build-cache-keep', 2_500, { until: '0s', 'build-cache-keep': '6MB' }]
+] as const)
+  onlyOnDocker('build cache')(
+    `records of every type free what was planned, and what is reported, with ${title}`,
+    async () => {
+      await fillEveryType()
+      await sleep(wait)
+      const figures = await measure({ ...cacheOnly, ...inputs })
+      expectInRange(figures)
+      expect(figures.planned).toBeGreaterThan(11_900_000)
+    }
+  )
+
+onlyOnDocker('build cache')(
+  'the figure of a record of a base image that is gone is an estimate: it frees what it has, or more',
+  async () => {
+    await load([oldImage('base', 5_000_000)])
+    await buildInCache(['FROM base:1', 'COPY context /'], {
+      context: randomBytes(2_000_000)
+    })
+    await docker('image', 'rm', 'base:1')
+    await sleep(2_500)
+    const { planned, reclaimed, disk, done } = await measure({
+      ...cacheOnly,
+      until: '0s'
+    })
+    expectClose(planned, reclaimed)
+    expect(disk).toBeGreaterThan(6_900_000)
+    expect(disk).toBeGreaterThan(reclaimed - 500_000)
+    expect(resource(done, 'build-cache').estimated).toBe(true)
+  }
+)
 
 // Its builds leave images, whose untagged parents the image rules decide.
 if (podman)

@@ -4,6 +4,7 @@ import { expect } from '@jest/globals'
 import type { Step } from '../../../scripts/step.ts'
 import { startRegistry } from '../../../scripts/registry.ts'
 import { logsNote } from '../../../src/docker/logs.ts'
+import { random } from '../harness/cache.ts'
 import { seeingDiskOf, useEngine } from '../harness/engine.ts'
 import {
   createMeasure,
@@ -21,10 +22,6 @@ const { docker, api, engine, load, build } = tests
 const measure = createMeasure(tests)
 const test = onlyOnDocker('sizes of images in system df')
 const everything = { ...withoutCache, 'include-build-cache': 'true' }
-
-/** A line of a Dockerfile that makes a layer which does not shrink when it is packed. */
-const random = (file: string, megabytes: number) =>
-  `RUN dd if=/dev/urandom of=/${file} bs=1000000 count=${megabytes}`
 
 const buildWithBuildKit = (name: string, ...lines: string[]) =>
   build(lines.join('\n'), { tag: `${name}:1`, buildKit: true })

@@ -3,7 +3,9 @@ import { hostname, release } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { createCli } from '../../../scripts/fixtures.ts'
+import { createDocker } from '../../../src/docker/cli.ts'
 import {
+  findKeepFlag,
   pruneArguments,
   readPruned,
   readTotal
@@ -20,7 +22,7 @@ import { createFacts, inspectOne, printing, readLines } from './fact.ts'
 // Sizes, the disk that they are on, and the build cache.
 
 const tests = useEngine()
-const { docker: real, engine, load, step, folder } = tests
+const { docker: real, engine, environment, load, step, folder } = tests
 const { fillCache } = createCache(tests)
 const fact = createFacts(tests)
 
@@ -245,12 +247,20 @@ createFacts(tests, onlyOnDocker('build cache'))(
     for (const options of [{}, { plugin }]) {
       await fillCache('layer', 1)
       const path = join(folder(), `config-${Object.keys(options).length}`)
-      const config = await makeDockerConfig(path, options)
+      const env = { DOCKER_CONFIG: await makeDockerConfig(path, options) }
+      const flag = await findKeepFlag(
+        createDocker({
+          ...{ command, env: { ...(await environment()), ...env } },
+          ...{ concurrency: 1, deadline: Infinity },
+          signal: new AbortController().signal
+        }),
+        'default'
+      )
       const prune = (until: number, keep: number) =>
         createCli(
           { ...engine(), docker: command },
-          { DOCKER_CONFIG: config }
-        )(...pruneArguments(until, keep))
+          env
+        )(...pruneArguments(until, keep, flag))
       for (const [until, keep] of [
         [3_600_000, 0],
         [1, 100_000_000]

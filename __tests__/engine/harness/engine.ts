@@ -19,6 +19,15 @@ import { empty, readContents, readStates, type Contents } from './contents.ts'
 import { createStandIn, type StandIn } from './standIn.ts'
 import { podman, root, store } from './target.ts'
 
+type BuildOptions = {
+  tag?: string
+  buildKit?: boolean
+  /** Files beside the Dockerfile. */
+  files?: Record<string, string | Buffer>
+  /** More arguments of the command. */
+  args?: readonly string[]
+}
+
 /** What a shared engine offers: whoever stops or restarts one starts its own. */
 export type SharedEngine = Pick<
   ThrowawayEngine,
@@ -50,13 +59,6 @@ export type TestEngine<E extends SharedEngine = SharedEngine> = StandIn & {
   folder: () => string
   /** What a process needs to find this engine and its CLI. */
   environment: () => Promise<{ DOCKER_HOST: string; PATH: string }>
-}
-
-export type BuildOptions = {
-  tag?: string
-  buildKit?: boolean
-  /** More arguments of the command. */
-  args?: readonly string[]
 }
 
 /** The engines that the test run started, one for each of jest's workers. */
@@ -169,11 +171,13 @@ function useStarted<E extends SharedEngine & { stop: () => Promise<void> }>(
 async function build(
   engine: SharedEngine,
   dockerfile: string,
-  { tag, buildKit = false, args: more = [] }: BuildOptions = {}
+  { tag, buildKit = false, files = {}, args: more = [] }: BuildOptions = {}
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'build-'))
   try {
     await writeFile(join(folder, 'Dockerfile'), dockerfile)
+    for (const [name, content] of Object.entries(files))
+      await writeFile(join(folder, name), content)
     // The CLI of another system looks for its plugins in this one.
     const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
     const cli = createCli(engine, {
