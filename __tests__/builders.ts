@@ -103,7 +103,7 @@ export function cacheRecord(parts: Partial<CacheRecord> = {}): CacheRecord {
     shared: false,
     base: false,
     internal: false,
-    cacheMount: false,
+    rewritable: false,
     ...parts
   }
 }

@@ -144,7 +144,8 @@ test('the records of buildx du', () => {
       idle: { least: 1.5 * hour, most: 3 * hour },
       inUse: false,
       shared: true,
-      internal: false
+      internal: false,
+      rewritable: false
     },
     {
       id: 'def',
@@ -154,12 +155,27 @@ test('the records of buildx du', () => {
       idle: { least: 0, most: Infinity },
       inUse: true,
       shared: false,
-      internal: true
+      internal: true,
+      rewritable: false
     }
   ])
   expect(readCacheRecords('')).toEqual([])
   expect(readCacheRecords(totals('0B'))).toEqual([])
 })
+
+test.each([
+  ['exec.cachemount', 'cached mount /cache from exec /bin/sh', true],
+  ['regular', 'shared git repo for git://host/repo', true],
+  ['source.git.checkout', 'git snapshot for git://host/repo#1', false],
+  ['source.local', 'local source for context', false],
+  ['regular', 'mount / from exec /bin/sh -c shared git repo', false]
+])(
+  'a record of type %s, %s: rewritable %p',
+  (Type, Description, rewritable) => {
+    const text = [block('abc', '5MB', { Type, Description }), totals('5MB')]
+    expect(readCacheRecords(text.join('\n\n'))).toMatchObject([{ rewritable }])
+  }
+)
 
 test.each([
   ['newer', { Parents: '\n - def\n - ghi' }],

@@ -220,7 +220,7 @@ const cacheRecord = fc.record({
   inUse: fc.boolean(),
   shared: fc.boolean(),
   internal: fc.boolean(),
-  cacheMount: fc.boolean()
+  rewritable: fc.boolean()
 })
 
 const event = fc.record({

@@ -376,7 +376,7 @@ test.each([
     0,
     100
   ],
-  ['a cache mount', cacheRecord({ cacheMount: true }), 0, 100],
+  ['rewritable', cacheRecord({ rewritable: true }), 0, 100],
   ['in use', cacheRecord({ inUse: true }), undefined, undefined],
   ['internal', cacheRecord({ internal: true }), undefined, undefined],
   [
@@ -431,7 +431,7 @@ test('a record that another one was built on goes for certain only if that one d
 test('what a cache mount was built on goes for certain only if the mount does', () => {
   const records = [
     cacheRecord({ id: 'parent' }),
-    cacheRecord({ id: 'mount', parents: ['parent'], cacheMount: true })
+    cacheRecord({ id: 'mount', parents: ['parent'], rewritable: true })
   ]
   const { items } = makePlan(inventory({ buildCache: { records } }), policy())
   expect(items.at(-1)).toMatchObject({ bytes: 0, bytesAtMost: 200 })

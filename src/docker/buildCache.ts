@@ -100,7 +100,7 @@ function makeRecord({
     shared: shared === 'true',
     base: isBase(type, description),
     internal: type === 'internal' || type === 'frontend',
-    cacheMount: type === 'exec.cachemount'
+    rewritable: isRewritable(type, description)
   }
 }
 
@@ -165,6 +165,11 @@ function fieldReader(block: string): (name: string) => string {
 /** Records of what a build made say what made them; those of an image that it began with say where that came from, or nothing. */
 function isBase(type: string, description: string): boolean {
   return type === 'regular' && /^(?:$|from local|pulled from)/.test(description)
+}
+
+/** Cache mounts, and the clones that BuildKit checks contexts out of. */
+function isRewritable(type: string, description: string): boolean {
+  return type === 'exec.cachemount' || /^shared git repo\b/.test(description)
 }
 
 /** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */

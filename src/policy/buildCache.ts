@@ -42,7 +42,7 @@ export function decideBuildCache(
   const possible = pool.filter(({ idle }) => idle.most >= until)
   const certain = withoutParents(
     own.filter(
-      ({ idle, cacheMount }) => !cacheMount && idle.least >= until + margin
+      ({ idle, rewritable }) => !rewritable && idle.least >= until + margin
     ),
     records
   )

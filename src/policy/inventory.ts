@@ -176,6 +176,6 @@ export type CacheRecord = {
   base: boolean
   /** Docker's prune passes these over unless it is told `--all`. */
   internal: boolean
-  /** Its first listing after a build counts as a use: the prune that follows may pass it over. */
-  cacheMount: boolean
+  /** Builds write to it again: its first listing after one counts as a use, and the prune that follows passes it over. */
+  rewritable: boolean
 }
