@@ -32141,12 +32141,13 @@ function withoutEnds({ before, after }) {
 }
 /** A name as it stands in that of a compose project, whatever its parts are joined with. */
 function slug(name) {
-    return name.toLowerCase().replace(/[^a-z0-9*?]/g, '-');
+    return name.toLowerCase().replace(/[^a-z0-9*?]+/g, '-');
 }
 /** How a repository may be called there: Compose drops what it does not take (`Site.io` is `siteio`), others put a dash. */
 function slugs(name) {
     const composed = name.toLowerCase().replace(/[^a-z0-9_-]/g, '');
-    return [...new Set([slug(name), slug(composed.replace(/^[_-]+/, ''))])];
+    const called = [name, composed].map((one) => slug(one).replace(/^-+/, ''));
+    return [...new Set(called)];
 }
 /** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */
 function numberFinder(globs) {
@@ -32953,6 +32954,8 @@ __nccwpck_require__.d(__webpack_exports__, {
   e: () => (/* binding */ run)
 });
 
+// UNUSED EXPORTS: measure
+
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: external "node:path"
@@ -33617,33 +33620,36 @@ function readDiskUsage(docker) {
     const args = ['system', 'df', '--verbose', '--format', diskUsageFormat];
     return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
 }
-/**
- * The sizes of the layers of some images, the lowest layer first, in bytes by the image's ID; of as many as the engine
- * tells in time.
- */
+/** Reads the histories of some images; of as many as the engine tells in time. */
 async function measureLayers(docker, engine, images) {
+    const { packedLayers } = traitsOf(engine);
     const end = Date.now() + costlyLimit;
+    const measured = { layers: new Map(), packed: new Map() };
     // Not all at once, or each would wait for its turn in the time that it has.
-    const measured = await (0,p_limit/* default */.A)(sideBySide).map(images, async (image) => {
+    await (0,p_limit/* default */.A)(sideBySide).map(images, async (image) => {
         if (Date.now() >= end)
-            return [];
-        const sizes = await (0,cli/* orNothing */.bR)(readLayers(docker, engine, image, end));
-        return sizes === undefined ? [] : [[image.id, sizes]];
+            return;
+        const history = await (0,cli/* orNothing */.bR)(readHistory(docker, image, end));
+        if (history === undefined)
+            return;
+        const { id, bytes } = image;
+        const unpacked = (0,policy_decision/* sum */.cz)(history.map((entry) => entry.bytes));
+        const sizes = layerSizesOf(history, image.layers.length);
+        // The history tells the unpacked layers alone: the packed ones are taken to be in the same proportion.
+        const scale = packedLayers && unpacked > 0 ? bytes / unpacked : 1;
+        if (sizes !== undefined)
+            measured.layers.set(id, sizes.map((size) => Math.round(size * scale)));
+        // Of an image that is not unpacked, it may still have lower layers that others have unpacked.
+        if (packedLayers && (sizes?.at(-1) ?? 0) > 0)
+            measured.packed.set(id, Math.max(bytes - unpacked, 0));
     });
-    return new Map(measured.flat());
+    return measured;
 }
-async function readLayers(docker, engine, { id, layers, bytes }, end) {
+async function readHistory(docker, { id }, end) {
     const options = ['--no-trunc', '--human=false', '--format', '{{json .}}'];
     const limit = Math.max(end - Date.now(), 1);
     const { stdout } = (0,cli/* succeed */.Py)(await docker(['image', 'history', ...options, id], { limit }), 'image history');
-    const history = readJsonLines(stdout, historySchema, 'image history').map(({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size }));
-    const sizes = layerSizesOf(history, layers.length);
-    if (sizes === undefined || !traitsOf(engine).packedLayers)
-        return sizes;
-    // The history tells the unpacked layers alone there: the packed ones are taken to be in the same proportion.
-    const unpacked = (0,policy_decision/* sum */.cz)(sizes);
-    const scale = unpacked > 0 ? bytes / unpacked : 1;
-    return sizes.map((size) => Math.round(size * scale));
+    return readJsonLines(stdout, historySchema, 'image history').map(({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size }));
 }
 
 ;// CONCATENATED MODULE: ./src/docker/buildCache.ts
@@ -33719,7 +33725,8 @@ function makeRecord({ id, size, inUse, shared, type, description, parents, idle 
         inUse: inUse === 'true',
         shared: shared === 'true',
         base: isBase(type, description),
-        internal: type === 'internal' || type === 'frontend'
+        internal: type === 'internal' || type === 'frontend',
+        rewritable: isRewritable(type, description)
     };
 }
 /** What some of the records say is worth nothing without the others. */
@@ -33776,23 +33783,35 @@ function fieldReader(block) {
 function isBase(type, description) {
     return type === 'regular' && /^(?:$|from local|pulled from)/.test(description);
 }
+/** Cache mounts, and the clones that BuildKit checks contexts out of. */
+function isRewritable(type, description) {
+    return type === 'exec.cachemount' || /^shared git repo\b/.test(description);
+}
 /** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
 function readLogTime(text) {
     const [, date = '', time = '', zone = ''] = /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
     return (0,units/* parseTime */.pe)(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
 }
+/** Which flag says how much of the cache stays: buildx has given it a new name, and the CLI without it knows the old one. */
+async function findKeepFlag(docker, builder) {
+    const args = [...builderPrune, '--help'];
+    const help = await (0,cli/* orNothing */.bR)(docker(args, builderOptions(builder)));
+    return help?.stdout.includes('--reserved-space')
+        ? '--reserved-space'
+        : '--keep-storage';
+}
+const builderPrune = ['builder', 'prune'];
 /**
  * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
  * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
  */
-function pruneArguments(until, keep) {
+function pruneArguments(until, keep, keepFlag = '--keep-storage') {
     return [
-        'builder',
-        'prune',
+        ...builderPrune,
         '--force',
         '--filter',
         `until=${(until / 1_000).toFixed(3)}s`,
-        ...(keep > 0 ? ['--keep-storage', String(keep)] : [])
+        ...(keep > 0 ? [keepFlag, String(keep)] : [])
     ];
 }
 /** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
@@ -33800,11 +33819,8 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
     if (await isAnothers(docker, builder))
         return changed(`the builder ${builder} of buildx has the name of the context and is not the engine's own`);
     // What was used since the listing is not in the plan.
-    const idle = until + Date.now() - lookedAt;
-    const output = await docker(pruneArguments(idle, keep), {
-        limit: Infinity,
-        ...builderOptions(builder)
-    });
+    const idle = () => until + Date.now() - lookedAt;
+    const output = await prune(docker, builder, idle, keep);
     const words = (0,cli/* wordsOf */.Z9)(output, 'builder prune');
     if (output.exitCode === 0) {
         const freed = readTotal(output.stdout);
@@ -33820,11 +33836,24 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
                 detail: 'as many records as the builder found'
             };
     }
-    if (/already running/i.test(words))
-        return changed('another prune is running');
     if (await hasPruneFilters(configFolder))
         return changed(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
     return { outcome: 'failed', detail: words };
+}
+/** Prunes with buildx; where that is broken, or missing although DOCKER_BUILDKIT asks for it, by the CLI's own means. */
+async function prune(docker, builder, idle, keep) {
+    const flag = keep > 0 ? await findKeepFlag(docker, builder) : undefined;
+    const output = await docker(pruneArguments(idle(), keep, flag), {
+        limit: Infinity,
+        ...builderOptions(builder)
+    });
+    if (output.exitCode === 0)
+        return output;
+    const own = await docker(pruneArguments(idle(), keep), {
+        limit: Infinity,
+        env: { DOCKER_BUILDKIT: '0' }
+    });
+    return own.exitCode === 0 ? own : output;
 }
 function changed(detail) {
     return { outcome: 'kept', reason: 'changed', detail };
@@ -34574,11 +34603,20 @@ async function findUnchanged(docker, engine, images) {
     const listed = readImageListing(stdout);
     return images.filter((image) => isListed(image, listed.get(image.id) ?? [], engine));
 }
-/** Where layers are packed, inspect counts these alone, and the listing, which says `all`, the unpacked ones as well. */
-function withBytes(image, all, engine) {
+/**
+ * Where layers are packed, the listing counts the unpacked ones as well. So does inspect from Docker 29 on; before, it
+ * counts the packed ones alone, and says less than the listing of every image that is unpacked.
+ */
+function withBytes(image, listed, engine) {
     if (!traitsOf(engine).packedLayers)
         return image;
-    return { ...image, bytes: all ?? image.bytes, packedBytes: image.bytes };
+    const { bytes } = image;
+    const more = listed !== undefined && listed > bytes && !isAbout(listed, bytes);
+    return { ...image, bytes: more ? listed : bytes, packedBytes: bytes };
+}
+/** Whether a listing shows a size: it rounds to three digits. */
+function isAbout(listed, bytes) {
+    return listed !== undefined && Math.abs(listed - bytes) <= bytes / 100;
 }
 /**
  * Tells whether the listing shows an image as it was: with the same tags and digests. Where it does not show every
@@ -34596,7 +34634,7 @@ function isListed({ references, digests, bytes }, lines, engine) {
         (digestsAreFromRegistries
             ? (0,external_node_util_.isDeepStrictEqual)(known, new Set(shown))
             : shown.every((one) => known.has(one))) &&
-        (!packedLayers || lines.every(({ Size }) => readSize(Size) === bytes)));
+        (!packedLayers || lines.every(({ Size }) => isAbout(readSize(Size), bytes))));
 }
 /** The tags of an image by its lines of a listing, and the digests, where that shows them. */
 function namesInListing(lines) {
@@ -34623,7 +34661,11 @@ async function askAgain(docker, inventory, images) {
         ...inventory,
         images: [
             ...others,
-            ...found.map((one) => withBytes(one, asked.get(one.id)?.bytes, engine))
+            ...found.map((one) => {
+                const { bytes, packedBytes } = asked.get(one.id) ?? {};
+                const sized = withBytes(one, bytes, engine);
+                return packedBytes === undefined ? sized : { ...sized, packedBytes };
+            })
         ],
         unreadable: [
             ...inventory.unreadable,
@@ -37300,7 +37342,7 @@ function decideBuildCache({ records }, imagesGo, { policy, now, scope }) {
     const own = records.filter(({ inUse, internal, shared }) => !inUse && !internal && !shared);
     const pool = records.filter(({ inUse, internal, shared }) => !inUse && !internal && (imagesGo || !shared));
     const possible = pool.filter(({ idle }) => idle.most >= until);
-    const certain = withoutParents(own.filter(({ idle }) => idle.least >= until), records);
+    const certain = withoutParents(own.filter(({ idle, rewritable }) => !rewritable && idle.least >= until + margin), records);
     if (possible.length === 0)
         return stays((0,policy_decision/* keep */.aC)('recent', records.length === 0
             ? 'it is empty'
@@ -37309,13 +37351,23 @@ function decideBuildCache({ records }, imagesGo, { policy, now, scope }) {
     if (kept > 0 && total(pool) <= kept)
         return stays((0,policy_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`, 'build-cache-keep'));
     const number = `${possible.length} of ${records.length} records`;
+    // What an image shares counts with that image.
+    const counted = possible.filter(({ shared }) => !shared);
+    const all = records.filter(({ shared }) => imagesGo || !shared);
     return {
         decision: (0,policy_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
         least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
-        // What an image shares counts with that image.
-        most: Math.min(total(possible.filter(({ shared }) => !shared)), Math.max(total(pool) - kept, 0))
+        most: kept > 0 ? mostBeyond(kept, counted, all) : total(counted),
+        ...(counted.some(({ base }) => base) && { estimated: true })
     };
 }
+/** What of some records goes at most for a size that stays: the last one may be larger than what was left to go. */
+function mostBeyond(kept, possible, all) {
+    const largest = possible.reduce((most, { bytes }) => Math.max(most, bytes), 0);
+    return Math.min(total(possible), Math.max(total(all) - kept, 0) + largest);
+}
+/** Milliseconds: without buildx, a prune counts in whole seconds and passes over what was used in the current one. */
+const margin = 1_000;
 /** What of some records the builder can take: none that one of the others was built on. */
 function withoutParents(going, records) {
     const byId = new Map(records.map((record) => [record.id, record]));
@@ -37413,11 +37465,36 @@ function ownOfShared(images, records) {
     const built = records.filter(({ base, shared }) => shared && !base);
     return share === undefined ? 0 : Math.round(total(built) * (1 - share));
 }
-/** How much of images is packed layers; undefined where the store has none. */
+/** How much of images is packed layers, by those of which that is known; undefined where the store has none. */
 function packedShare(images) {
-    const packed = (0,policy_decision/* sum */.cz)(images.map(({ packedBytes = 0 }) => packedBytes));
-    const all = (0,policy_decision/* sum */.cz)(images.map(({ bytes }) => bytes));
-    return packed > 0 ? Math.min(packed / Math.max(all, 1), 1) : undefined;
+    const split = images.filter((image) => !isUnsplit(image));
+    const packed = (0,policy_decision/* sum */.cz)(split.map(({ packedBytes = 0 }) => packedBytes));
+    return packed > 0 ? packed / (0,policy_decision/* sum */.cz)(split.map(({ bytes }) => bytes)) : undefined;
+}
+/** Whether an image counts as packed as a whole. */
+function isUnsplit({ bytes, packedBytes = 0 }) {
+    return packedBytes > 0 && packedBytes >= bytes;
+}
+/**
+ * The images that go whose history has to be read to know how much of them is packed, as records of the build cache may
+ * keep that. Those that BuildKit built are the ones in question; without any, the others stand for what it built on.
+ */
+function imagesToSplit(images, removed, records) {
+    if (!records?.some(({ shared }) => shared))
+        return [];
+    const going = new Set(removed);
+    const unsplit = images.filter((one) => going.has(one.id) && isUnsplit(one));
+    const built = unsplit.filter(({ byBuildKit }) => byBuildKit);
+    return (built.length > 0 ? built : unsplit).map(({ id }) => id);
+}
+/** Images with how much of them is packed, in bytes by ID, where that was not known. */
+function withPacked(images, packed) {
+    return images.map((image) => {
+        const packedBytes = packed.get(image.id);
+        return packedBytes !== undefined && isUnsplit(image)
+            ? { ...image, packedBytes }
+            : image;
+    });
 }
 
 ;// CONCATENATED MODULE: ./src/policy/containers.ts
@@ -37961,14 +38038,15 @@ function makeUnreadableItem({ kind, id, references }) {
         decision: (0,policy_decision/* keepUnreadable */.V7)(kind, name)
     };
 }
-function makeCacheItem({ decision, least, most }) {
+function makeCacheItem({ decision, least, most, estimated }) {
     const item = { id: buildCacheId, name: 'build cache', decision };
     return {
         kind: 'build-cache',
         ...item,
         age: 'unknown',
         bytes: least,
-        bytesAtMost: most
+        bytesAtMost: most,
+        ...(estimated && { estimated })
     };
 }
 /** What of the plan is to go, or is to lose references. */
@@ -38417,9 +38495,12 @@ function freedInAll({ inventory, sizes, removal }) {
     const sharing = records?.filter(({ shared }) => shared);
     const left = sharing && cacheAfter ? recordsLeftBehind(sharing, cacheAfter) : sharing;
     const { figures, held } = freedByImages(inventory, ids, sizes.layers, left);
-    const pruned = results.flatMap(({ removedRecords = [] }) => removedRecords);
-    const withBases = freedWithBases(held, left ?? [], new Set(pruned));
-    return { images: figures, withBases };
+    const pruned = new Set(results.flatMap(({ removedRecords = [] }) => removedRecords));
+    return {
+        images: figures,
+        withBases: freedWithBases(held, left ?? [], pruned),
+        basesWent: records?.some(({ id, base }) => base && pruned.has(id)) ?? false
+    };
 }
 function common(item) {
     const { kind, id, name, references, volume, decision, age } = item;
@@ -38466,7 +38547,7 @@ function makeDone(item, result, freed) {
         ...(removedReferences && { removedReferences })
     };
 }
-function freedBy({ kind, id, bytes }, result, { images, withBases }) {
+function freedBy({ kind, id, bytes }, result, { images, withBases, basesWent }) {
     if (kind === 'image') {
         const figure = images.get(id);
         return {
@@ -38481,7 +38562,7 @@ function freedBy({ kind, id, bytes }, result, { images, withBases }) {
         ? { bytes: null }
         : {
             bytes: Math.round(told + withBases),
-            ...(withBases > 0 && { estimated: true })
+            ...(basesWent && { estimated: true })
         };
 }
 
@@ -38791,6 +38872,7 @@ async function whyNotAlone(engine, { endpoint }) {
 
 
 
+
 /**
  * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
  * where it could not come to a plan: nothing has been removed then.
@@ -39055,11 +39137,13 @@ async function ask({ policy, options, deadline, world }, inventory) {
     });
 }
 async function run_decide({ docker, world }, policy, { inventory: listed, facts, context }) {
-    const { plan: unmeasured, inventory } = await planForCertain(docker, listed, policy);
-    const sizes = await measure(docker, inventory, unmeasured, {
+    const { plan: unmeasured, inventory: certain } = await planForCertain(docker, listed, policy);
+    const { sizes, packed } = await measure(docker, certain, unmeasured, {
         facts,
         endpoint: context.endpoint
     });
+    const images = withPacked(certain.images, packed);
+    const inventory = { ...certain, images };
     const plan = measurePlan(unmeasured, inventory, sizes);
     for (const line of planLines(plan))
         world.log.info(line);
@@ -39100,9 +39184,14 @@ async function measure(docker, inventory, plan, { facts, endpoint }) {
         const sizes = facts.get(id)?.layerSizes;
         return sizes ? [[id, sizes]] : [];
     }));
-    const apart = new Set(imagesToMeasure(inventory.images, going('image'), known));
-    const images = inventory.images.filter(({ id }) => apart.has(id));
-    const [ofContainers, ofVolumes, layers] = await Promise.all([
+    const removed = going('image');
+    const { records } = inventory.buildCache;
+    const asked = new Set([
+        ...imagesToMeasure(inventory.images, removed, known),
+        ...imagesToSplit(inventory.images, removed, records)
+    ]);
+    const images = inventory.images.filter(({ id }) => asked.has(id));
+    const [ofContainers, ofVolumes, ofImages] = await Promise.all([
         (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
         withBuilders || going('volume').length > 0
             ? measureVolumes(docker)
@@ -39115,9 +39204,12 @@ async function measure(docker, inventory, plan, { facts, endpoint }) {
         containers: withLogs(written, logs),
         logs,
         volumes: ofVolumes ?? new Map(),
-        layers: new Map([...known, ...(layers ?? [])])
+        layers: new Map([...known, ...(ofImages?.layers ?? [])])
     };
-    return { ...figures, builders: sizesOfBuilders(builders, figures) };
+    return {
+        sizes: { ...figures, builders: sizesOfBuilders(builders, figures) },
+        packed: ofImages?.packed ?? new Map()
+    };
 }
 function withLogs(written, logs) {
     return new Map([...written].map(([id, { bytes }]) => [

@@ -4,7 +4,13 @@ import { z } from 'zod'
 import { sum } from '../policy/decision.ts'
 import type { CacheRecord, Engine } from '../policy/inventory.ts'
 import { parseHumanAge, parseTime } from '../units.ts'
-import { orNothing, wordsOf, type CallOptions, type Docker } from './cli.ts'
+import {
+  orNothing,
+  wordsOf,
+  type CallOptions,
+  type Docker,
+  type Output
+} from './cli.ts'
 import type { Fate } from './removal.ts'
 import { readSize } from './schemas.ts'
 import { costlyLimit, readDiskUsage } from './sizes.ts'
@@ -240,13 +246,9 @@ export async function pruneBuildCache({
     return changed(
       `the builder ${builder} of buildx has the name of the context and is not the engine's own`
     )
-  const flag = keep > 0 ? await findKeepFlag(docker, builder) : undefined
   // What was used since the listing is not in the plan.
-  const idle = until + Date.now() - lookedAt
-  const output = await docker(pruneArguments(idle, keep, flag), {
-    limit: Infinity,
-    ...builderOptions(builder)
-  })
+  const idle = () => until + Date.now() - lookedAt
+  const output = await prune(docker, builder, idle, keep)
   const words = wordsOf(output, 'builder prune')
   if (output.exitCode === 0) {
     const freed = readTotal(output.stdout)
@@ -267,6 +269,26 @@ export async function pruneBuildCache({
       `pruneFilters in Docker's config.json contradict the input until: ${words}`
     )
   return { outcome: 'failed', detail: words }
+}
+
+/** Prunes with buildx; where that is broken, or missing although DOCKER_BUILDKIT asks for it, by the CLI's own means. */
+async function prune(
+  docker: Docker,
+  builder: string,
+  idle: () => number,
+  keep: number
+): Promise<Output> {
+  const flag = keep > 0 ? await findKeepFlag(docker, builder) : undefined
+  const output = await docker(pruneArguments(idle(), keep, flag), {
+    limit: Infinity,
+    ...builderOptions(builder)
+  })
+  if (output.exitCode === 0) return output
+  const own = await docker(pruneArguments(idle(), keep), {
+    limit: Infinity,
+    env: { DOCKER_BUILDKIT: '0' }
+  })
+  return own.exitCode === 0 ? own : output
 }
 
 function changed(detail: string): Fate {

@@ -140,3 +140,26 @@ if (podman)
     })
     expect(await contents()).toEqual(before)
   })
+
+onlyOnDocker('build cache')(
+  'build cache goes although buildx is missing where it is asked for, or broken',
+  async () => {
+    const environments = [
+      {
+        DOCKER_CONFIG: await makeDockerConfig(join(folder(), 'none'), {}),
+        DOCKER_BUILDKIT: '1'
+      },
+      { ...(await withBuildx()), BUILDX_CONFIG: '/dev/null/buildx' }
+    ]
+    for (const env of environments) {
+      await fillCache('old', 1)
+      await nextSecond()
+
+      const done = await step({ ...cacheOnly, until: '0s' }, env)
+
+      expect(done.exitCode).toBe(0)
+      expect(resource(done, 'build-cache').outcome).toBe('removed')
+      expect(await cached()).toEqual([])
+    }
+  }
+)
