@@ -34019,6 +34019,7 @@ function happened(instant) {
 function plausible(instant, now) {
     return isAhead(instant, now) ? undefined : happened(instant);
 }
+/** Whether an instant is later than the engine's clock, and than what clocks differ by. */
 function isAhead(instant, now) {
     return instant !== undefined && instant > now + tolerance;
 }
@@ -34185,7 +34186,8 @@ function readIds(stdout, args) {
 /**
  * Every way in which `container inspect` names something else, with the fact that it rests on. Each is a need: the
  * engine refuses next to none of these removals (F10), and the container then fails to start. The image itself is in
- * `Image` (F12); what labels say of compose and of pods, the policy reads.
+ * `Image` (F12); what labels say of compose and of pods, the policy reads. What others name: services of a swarm as
+ * containers do (services.ts), a network its configuration, an image its parent, a volume the folder that it lies in.
  */
 const ways = [
     ['NetworkMode', 'F10', 'joins', (raw) => joined(raw, 'NetworkMode')],
@@ -35968,6 +35970,8 @@ function createAct(options) {
     const everSaid = new Set();
     let fatal;
     let cacheAfter;
+    /** What the engine is told to remove: Podman refuses a network in use only where it is named. */
+    const target = ({ kind, id, name }) => kind === 'network' && inventory.engine.kind === 'podman' ? name : id;
     const isGone = (id) => ['removed', 'gone'].includes(fates.get(id) ?? '');
     /** Looks again; what the state of some `containers` is now matters as well. */
     const look = (kind, ids, containers = []) => {
@@ -36146,10 +36150,10 @@ function createAct(options) {
             for (const word of words)
                 everSaid.add(word);
             for (const item of items)
-                if (words.has(said(item.id)))
+                if (words.has(said(target(item))))
                     settle(item, { outcome: 'removed' });
         };
-        const ids = items.map(({ id }) => id);
+        const ids = items.map(target);
         const output = await attempt(items, 
         // As long as the step has: large files take their time, and whoever is cut off does not know what became of it.
         () => docker([...args, '--', ...ids], { limit: Infinity }), read);
@@ -36203,7 +36207,9 @@ function createAct(options) {
             const change = recheck[kind](id, seen);
             if (change === 'gone')
                 settle(item, {
-                    outcome: everSaid.has(commands[kind].said(id)) ? 'removed' : 'gone'
+                    outcome: everSaid.has(commands[kind].said(target(item)))
+                        ? 'removed'
+                        : 'gone'
                 });
             else if (change !== undefined)
                 settle(item, kept(change.changed));
@@ -37738,7 +37744,8 @@ function decideReferences({ id, references }, scoped, age, newest, context) {
 }
 /**
  * The newest images of each repository, `keep-last` of them. Images count, not tags. One of unknown age stays by
- * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last.
+ * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last. One that is dated
+ * ahead stays among them by its arrival, and takes no place: its builder's clock is wrong.
  */
 function newestByRepository(images, context) {
     const { policy, now } = context;
@@ -37750,14 +37757,28 @@ function newestByRepository(images, context) {
         const arrival = age === 'unknown' ? 0 : now - age.idle;
         const date = plausible(createdAt, now) ?? plausible(taggedAt, now) ?? arrival;
         const names = new Set(references.map(match/* repositoryOf */._M));
-        return { id, names, arrival, date, counts: anyAge || age !== 'unknown' };
+        const counts = anyAge || age !== 'unknown';
+        return {
+            id,
+            names,
+            arrival,
+            date,
+            counts,
+            ahead: isAhead(createdAt, now)
+        };
     })
         .filter(({ counts }) => counts)
         // By the date of the build where it is one, else of the arrival; the ID makes the order the same every time.
         .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,policy_decision/* compareText */.n6)(a.id, b.id))
-        .flatMap(({ id, names }) => [...names].map((name) => ({ name, id })));
+        .flatMap(({ names, ...one }) => [...names].map((name) => ({ name, ...one })));
     return new Map([...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
-        const newest = members.slice(0, policy.keepLast);
+        let left = policy.keepLast;
+        const newest = members.filter(({ ahead }) => {
+            const stays = left > 0;
+            if (stays && !ahead)
+                left -= 1;
+            return stays;
+        });
         return [name, new Set(newest.map(({ id }) => id))];
     }));
 }

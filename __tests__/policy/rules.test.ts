@@ -874,6 +874,17 @@ test('a date to come takes no place among the newest, and does not keep an image
     images.map(({ id }) => decisionOf(id, { images }, { keepLast })?.reason)
   expect(of(1)).toEqual(['expired', 'keep-last', 'expired'])
   expect(of(0)).toEqual(['expired', 'expired', 'expired'])
+  // By its arrival it is among the newest.
+  const arrived = [
+    image('1', { ...images[0], taggedAt: ago(day) }),
+    ...images.slice(1)
+  ]
+  const reasons = (keepLast: number) =>
+    ['1', '2', '3'].map(
+      (id) => decisionOf(id, { images: arrived }, { keepLast })?.reason
+    )
+  expect(reasons(1)).toEqual(['keep-last', 'keep-last', 'expired'])
+  expect(reasons(0)).toEqual(['expired', 'expired', 'expired'])
 })
 
 test('what was dated before the engine’s clock was set back is of unknown age, until earlier runs have watched it', () => {

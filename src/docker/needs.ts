@@ -8,7 +8,8 @@ type Needed = 'joins' | 'mountedImages' | 'networks' | 'volumes' | 'binds'
 /**
  * Every way in which `container inspect` names something else, with the fact that it rests on. Each is a need: the
  * engine refuses next to none of these removals (F10), and the container then fails to start. The image itself is in
- * `Image` (F12); what labels say of compose and of pods, the policy reads.
+ * `Image` (F12); what labels say of compose and of pods, the policy reads. What others name: services of a swarm as
+ * containers do (services.ts), a network its configuration, an image its parent, a volume the folder that it lies in.
  */
 export const ways: readonly (readonly [
   field: string,

@@ -179,6 +179,10 @@ function createAct(options: RemovalOptions) {
   let fatal: DockerError | undefined
   let cacheAfter: CacheRecord[] | undefined
 
+  /** What the engine is told to remove: Podman refuses a network in use only where it is named. */
+  const target = ({ kind, id, name }: PlanItem) =>
+    kind === 'network' && inventory.engine.kind === 'podman' ? name : id
+
   const isGone = (id: string) =>
     ['removed', 'gone'].includes(fates.get(id) ?? '')
 
@@ -389,9 +393,9 @@ function createAct(options: RemovalOptions) {
       const words = new Set(stdout.split('\n').map(readWord))
       for (const word of words) everSaid.add(word)
       for (const item of items)
-        if (words.has(said(item.id))) settle(item, { outcome: 'removed' })
+        if (words.has(said(target(item)))) settle(item, { outcome: 'removed' })
     }
-    const ids = items.map(({ id }) => id)
+    const ids = items.map(target)
     const output = await attempt(
       items,
       // As long as the step has: large files take their time, and whoever is cut off does not know what became of it.
@@ -454,7 +458,9 @@ function createAct(options: RemovalOptions) {
       const change = recheck[kind](id, seen)
       if (change === 'gone')
         settle(item, {
-          outcome: everSaid.has(commands[kind].said(id)) ? 'removed' : 'gone'
+          outcome: everSaid.has(commands[kind].said(target(item)))
+            ? 'removed'
+            : 'gone'
         })
       else if (change !== undefined) settle(item, kept(change.changed))
       return change === undefined

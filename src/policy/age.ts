@@ -29,7 +29,8 @@ export function plausible(
   return isAhead(instant, now) ? undefined : happened(instant)
 }
 
-function isAhead(instant: number | undefined, now: number): boolean {
+/** Whether an instant is later than the engine's clock, and than what clocks differ by. */
+export function isAhead(instant: number | undefined, now: number): boolean {
   return instant !== undefined && instant > now + tolerance
 }
 

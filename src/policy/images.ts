@@ -2,6 +2,7 @@ import {
   ageOrWatch,
   describeAge,
   happened,
+  isAhead,
   keepForAge,
   plausible,
   type Age,
@@ -187,7 +188,8 @@ function decideReferences(
 
 /**
  * The newest images of each repository, `keep-last` of them. Images count, not tags. One of unknown age stays by
- * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last.
+ * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last. One that is dated
+ * ahead stays among them by its arrival, and takes no place: its builder's clock is wrong.
  */
 function newestByRepository(
   images: readonly Image[],
@@ -203,7 +205,15 @@ function newestByRepository(
       const date =
         plausible(createdAt, now) ?? plausible(taggedAt, now) ?? arrival
       const names = new Set(references.map(repositoryOf))
-      return { id, names, arrival, date, counts: anyAge || age !== 'unknown' }
+      const counts = anyAge || age !== 'unknown'
+      return {
+        id,
+        names,
+        arrival,
+        date,
+        counts,
+        ahead: isAhead(createdAt, now)
+      }
     })
     .filter(({ counts }) => counts)
     // By the date of the build where it is one, else of the arrival; the ID makes the order the same every time.
@@ -211,10 +221,17 @@ function newestByRepository(
       (a, b) =>
         b.date - a.date || b.arrival - a.arrival || compareText(a.id, b.id)
     )
-    .flatMap(({ id, names }) => [...names].map((name) => ({ name, id })))
+    .flatMap(({ names, ...one }) =>
+      [...names].map((name) => ({ name, ...one }))
+    )
   return new Map(
     [...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
-      const newest = members.slice(0, policy.keepLast)
+      let left = policy.keepLast
+      const newest = members.filter(({ ahead }) => {
+        const stays = left > 0
+        if (stays && !ahead) left -= 1
+        return stays
+      })
       return [name, new Set(newest.map(({ id }) => id))]
     })
   )

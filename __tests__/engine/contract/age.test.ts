@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { execa } from 'execa'
 import { happened } from '../../../src/policy/age.ts'
 import { parseTime } from '../../../src/units.ts'
@@ -15,7 +15,8 @@ import { createFacts, inspectOne, printing, readLines } from './fact.ts'
 // Times of images, containers, networks and volumes.
 
 const tests = useEngine()
-const { docker: real, engine, load, build, create, run, step, folder } = tests
+const { docker: real, engine, load, build, create, run, step } = tests
+const { contents, folder } = tests
 const { publish, pull } = useRegistry(tests)
 const fact = createFacts(tests)
 
@@ -26,6 +27,58 @@ type Container = {
 }
 
 const never = '0001-01-01T00:00:00Z'
+
+test('an image that is dated ahead takes no place of keep-last, and stays for no other reason', async () => {
+  const dates = { ahead: '2099-01-01', new: '2026-05-01', old: '2024-05-01' }
+  await load(
+    Object.entries(dates).map(([tag, date]) => ({
+      ...oldImage(tag),
+      references: [`app:${tag}`],
+      created: `${date}T12:00:00Z`
+    }))
+  )
+
+  const one = await step({ ...everything, 'keep-last': '1' })
+  expect(resource(one, 'app:new').reason).toBe('keep-last')
+  expect(resource(one, 'app:old').outcome).toBe('removed')
+  const none = await step({ ...everything, 'keep-last': '0' })
+  expect(none.exitCode).toBe(0)
+  expect((await contents()).references).toEqual(['busybox:1'])
+})
+
+/** Has the engine's clock say an hour less than it is, as after it was set back. */
+const anHourEarlier = `
+case "$1" in
+info)
+  out=$("$docker" "$@") || exit
+  now=$(printf %s "$out" | sed 's/.*"SystemTime":"\\([^"]*\\)".*/\\1/')
+  earlier=$(date --utc --date "$now 1 hour ago" +%Y-%m-%dT%H:%M:%S.%NZ)
+  printf '%s\\n' "$out" | sed "s/\\"SystemTime\\":\\"[^\\"]*\\"/\\"SystemTime\\":\\"$earlier\\"/"
+  exit ;;
+esac`
+
+test('what is dated ahead since the engine’s clock was set back is of unknown age, and stays', async () => {
+  await load([oldImage('app')])
+  await create('ran', 'busybox:1', 'true')
+  await real('start', 'ran')
+  await real('wait', 'ran')
+  await real('network', 'create', 'net')
+  await real('volume', 'create', 'data')
+  const before = await contents()
+  const inputs = { ...everything, 'include-volumes': 'all', until: '1s' }
+  const remembering = { ...inputs, 'state-dir': folder() }
+  // What this run remembers lies ahead for the next one.
+  await step({ ...remembering, 'dry-run': 'true' })
+
+  const done = await step({
+    ...remembering,
+    docker: await tests.dockerThat(anHourEarlier)
+  })
+
+  expect(done.exitCode).toBe(0)
+  expect(await contents()).toEqual(before)
+  expect(resource(done, 'ran').reason).toBe('unknown-age')
+})
 
 /** A time of this test; the engine shares the clock of this machine. */
 function expectRecent(time: string | undefined): void {

