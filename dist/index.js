@@ -31875,7 +31875,7 @@ function parseLabelPattern(text) {
         : { value: { key, value } };
 }
 /** Characters of a label's value that are kept: tools write whole documents into labels. */
-const longestLabel = 1_024;
+const longestLabel = 4_096;
 /**
  * Tells whether one of the labels is what the pattern names. Of a longer value, of which only the start is known, what
  * may match does.

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import {
   imageMatcher,
   labelMatcher,
+  longestLabel,
   parseLabelPattern,
   parseReference,
   problemOfGlob,
@@ -208,3 +209,22 @@ test.each([
 ])('a bad label pattern: %s', (text) => {
   expect(parseLabelPattern(text)).toHaveProperty('problem')
 })
+
+test.each([
+  ['doc', true],
+  ['doc=*', true],
+  ['doc=start*', true],
+  ['doc=start*end', true],
+  ['doc=other*', false],
+  // Nobody knows how the rest goes on, but it is longer than this.
+  ['doc=start', false],
+  ['other=start*', false]
+])(
+  'of a label of which only the start is kept, %s matches: %s',
+  (text, matches) => {
+    const parsed = parseLabelPattern(text)
+    if (!('value' in parsed)) throw new Error(parsed.problem)
+    const labels = { doc: 'start'.padEnd(longestLabel + 1, 'x') }
+    expect(labelMatcher(parsed.value)(labels)).toBe(matches)
+  }
+)

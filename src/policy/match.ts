@@ -203,7 +203,7 @@ export function parseLabelPattern(
 }
 
 /** Characters of a label's value that are kept: tools write whole documents into labels. */
-export const longestLabel = 1_024
+export const longestLabel = 4_096
 
 /**
  * Tells whether one of the labels is what the pattern names. Of a longer value, of which only the start is known, what
