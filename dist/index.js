@@ -34404,7 +34404,7 @@ function readSwarm(swarm) {
  * (see `findContext`); it can be costly, so it has a time limit, after which it is left out. So have the volumes, in
  * milliseconds, where nobody needs them.
  */
-async function lookAtAll(docker, engine, builder, facts = new Map(), limitOfVolumes = Infinity) {
+async function lookAtAll(docker, engine, builder, facts = new Map(), limitOfVolumes) {
     // What may take long begins first.
     const [images, records, containers, services, networks, volumes, events] = await Promise.all([
         listImages(docker, engine, facts),
@@ -34758,12 +34758,13 @@ async function inspectNetworks(docker, { kind }, ids) {
 /** All volumes; undefined where that takes longer than `limit`: a volume plugin that is dead or hangs holds it (F44). */
 async function listVolumes(docker, limit) {
     const args = ['volume', 'ls', '--format', '{{json .Name}}'];
+    const options = limit === undefined ? {} : { limit };
     try {
-        return await inspectVolumes(docker, await listIds(docker, args, { limit }));
+        return await inspectVolumes(docker, await listIds(docker, args, options));
     }
     catch (error) {
         const late = error instanceof cli/* DockerError */.Bi && error.kind === 'no-answer';
-        if (late && limit !== Infinity)
+        if (late && limit !== undefined)
             return undefined;
         throw error;
     }
@@ -39065,7 +39066,7 @@ async function look(step) {
     const facts = options.stateDir === ''
         ? new Map()
         : await readFacts(options.stateDir, key);
-    const listed = await withSignsOfLife(lookAtAll(...[docker, engine, context.name, facts], needsVolumes(policy) ? Infinity : unneededVolumes), (elapsed) => {
+    const listed = await withSignsOfLife(lookAtAll(...[docker, engine, context.name, facts], needsVolumes(policy) ? undefined : unneededVolumes), (elapsed) => {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${describeWait(running)}`);
     });
     const listedAt = Date.now();

@@ -330,7 +330,7 @@ async function look(step: Step): Promise<Looked> {
   const listed = await withSignsOfLife(
     lookAtAll(
       ...[docker, engine, context.name, facts],
-      needsVolumes(policy) ? Infinity : unneededVolumes
+      needsVolumes(policy) ? undefined : unneededVolumes
     ),
     (elapsed) => {
       log.info(`… ${formatDuration(elapsed)}: ${describeWait(running)}`)

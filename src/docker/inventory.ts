@@ -108,7 +108,7 @@ export async function lookAtAll(
   engine: Engine,
   builder: string,
   facts: ReadonlyMap<string, ImageFacts> = new Map(),
-  limitOfVolumes = Infinity
+  limitOfVolumes?: number
 ): Promise<Inventory> {
   // What may take long begins first.
   const [images, records, containers, services, networks, volumes, events] =
@@ -571,14 +571,15 @@ export async function inspectNetworks(
 /** All volumes; undefined where that takes longer than `limit`: a volume plugin that is dead or hangs holds it (F44). */
 async function listVolumes(
   docker: Docker,
-  limit: number
+  limit: number | undefined
 ): Promise<Inspected<Volume> | undefined> {
   const args = ['volume', 'ls', '--format', '{{json .Name}}']
+  const options = limit === undefined ? {} : { limit }
   try {
-    return await inspectVolumes(docker, await listIds(docker, args, { limit }))
+    return await inspectVolumes(docker, await listIds(docker, args, options))
   } catch (error) {
     const late = error instanceof DockerError && error.kind === 'no-answer'
-    if (late && limit !== Infinity) return undefined
+    if (late && limit !== undefined) return undefined
     throw error
   }
 }
