@@ -246,7 +246,7 @@ test('what cannot be inspected is left alone, and said to be, with all that it n
   for (const name of ['stuck', 'broken:1'])
     expect(resource(done, name).reason).toBe('unreadable')
   expect(done.stdout).toMatch(
-    /^::warning::image broken:1 is kept: Docker cannot inspect it; to remove it: docker image rm broken:1$/m
+    /^::warning::image (\S*broken:1) is kept: Docker cannot inspect it; to remove it: docker image rm \1$/m
   )
   expect(resource(done, 'other:1').outcome).toBe('removed')
   await docker('start', 'stuck').catch((error: unknown) => {
