@@ -242,3 +242,22 @@ test('what was written before the engine’s clock was set back counts from now 
   const { entries } = await readLedger(folder, key, now)
   expect(entries).toEqual([{ ...ahead, since: now, usedAt: now }, agrees])
 })
+
+test('where the volumes were not listed, what is known of them stays, and what has gone does not', () => {
+  const ledger = [entry('data'), entry('sha256:gone'), entry('sha256:here')]
+  const held = inventory({ ledger, images: [image('sha256:here')] })
+  const ids = (withoutVolumes: object) =>
+    updateLedger({ ...held, ...withoutVolumes }).map(({ id }) => id)
+  expect(ids({ withoutVolumes: true })).toEqual(['sha256:here', 'data'])
+  expect(ids({})).toEqual(['sha256:here'])
+})
+
+test('what a service names is in use, whether or not it has a task', () => {
+  const service = container('s', { service: true, volumes: ['data'] })
+  const held = inventory({
+    services: [service],
+    ledger: [entry('data')],
+    volumes: [volume('data')]
+  })
+  expect(updateLedger(held)).toEqual([entry('data', { usedAt: now })])
+})

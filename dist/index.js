@@ -31759,11 +31759,11 @@ function problemOfGlob(glob) {
 function problemOfName([first = '', ...rest]) {
     const [host = '', port] = splitAt(first, first.indexOf(':'));
     if (port !== undefined && !/^[\d*?]+$/.test(port))
-        return 'no port has letters';
+        return 'a port must be a number';
     const odd = [rest.length > 0 ? host : first, ...rest].find((part) => /^[._-]|[._-]$|\.\.|:/.test(part));
     return odd === undefined
         ? undefined
-        : `no part of a name is like ${JSON.stringify(odd)}`;
+        : `${JSON.stringify(odd)} is not a valid part of a repository name`;
 }
 function problemOfTag(tag = '') {
     if (tag.includes(':'))
@@ -31778,7 +31778,7 @@ function problemOfDigest(digest = '*') {
     return /^[a-z0-9._*?-]*(?::[0-9a-f*?]+)?$/i.test(digest) &&
         /[:*?]/.test(digest)
         ? undefined
-        : 'a digest is like sha256:4bc4…';
+        : 'a digest must look like sha256:4bc4…';
 }
 /**
  * Tells whether a reference matches the glob. One without a tag means every tag and digest, and so does the tag `*`:
@@ -31869,9 +31869,9 @@ function parseLabelPattern(text) {
     if (key === '')
         return { problem: 'it has no key' };
     if (/\s/.test(key) || /^\s/.test(value ?? ''))
-        return { problem: 'a key has no blanks, and there is none beside =' };
+        return { problem: 'remove the spaces in the key and around =' };
     return /["'`]/.test(key) || /^(["'`]).*\1$/.test(value ?? '')
-        ? { problem: 'it has quotes: leave them out' }
+        ? { problem: 'remove the quotes' }
         : { value: { key, value } };
 }
 /** Characters of a label's value that are kept: tools write whole documents into labels. */
@@ -33477,11 +33477,10 @@ async function inspect(docker, type, names, schema, { flags = [], ...options } =
             const one = some.length === 1;
             const most = one ? mostOfOne : mostOfSeveral;
             try {
-                inspected.push(await inspectSome(docker, type, some, schema, {
-                    ...options,
-                    flags,
-                    most
-                }));
+                const { characters, ...answer } = await inspectSome(docker, type, some, schema, { ...options, flags, most });
+                inspected.push(answer);
+                if (characters < mostOfSeveral / 4)
+                    perCall = Math.min(perCall * 2, mostPerCall);
             }
             catch (error) {
                 if (!(error instanceof cli/* DockerError */.Bi && error.kind === 'too-large'))
@@ -33510,10 +33509,11 @@ async function inspectSome(docker, type, names, schema, { flags, ...options }) {
     const missing = findMissing(type, names, found);
     const whole = found.length === names.length - missing.length;
     if (!whole || (output.exitCode === 0 && missing.length > 0))
-        throw new cli/* DockerError */.Bi('failed', `docker ${type} inspect did not tell of what it was asked for, but of something else or of less.`);
+        throw new cli/* DockerError */.Bi('failed', `docker ${type} inspect returned other items than requested, or fewer.`);
     return {
         found,
-        unreadable: missing.filter((name) => !saysAbsent(output, type, name))
+        unreadable: missing.filter((name) => !saysAbsent(output, type, name)),
+        characters: output.stdout.length
     };
 }
 function collectGarbage() {
@@ -34070,7 +34070,7 @@ function endsOf(containers) {
 }
 function describeAge(age) {
     return age === 'unknown'
-        ? 'nothing tells its age'
+        ? 'last use unknown'
         : `${age.of} ${(0,units/* formatDuration */.a3)(age.idle)} ago`;
 }
 /** Networks, volumes and containers that never started may be seconds away from their first use. */
@@ -34104,6 +34104,9 @@ function keepUntilWatched(why, since, { policy, now, evidence }) {
     if ('time' in policy.until)
         return (0,policy_decision/* keep */.aC)('unknown-age', `${why}; with a date for until, what is first seen after it never goes`);
     const eligibleFrom = since + untilDuration(policy, now);
+    // A use that is dated ahead holds it for now.
+    if (eligibleFrom <= now)
+        return (0,policy_decision/* keep */.aC)('unknown-age', why);
     const detail = `${why}; if it stays unused, it can go from ${(0,units/* formatMinute */.Yi)(eligibleFrom)} on`;
     return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom };
 }
@@ -34698,7 +34701,7 @@ async function inspectTwice(docker, type, names, schema) {
  */
 async function inspectImages(docker, engine, names) {
     const inspected = await inspectTwice(docker, 'image', names, imageSchema);
-    const isWhole = ({ Config, RootFS }) => Config && RootFS?.Type;
+    const isWhole = ({ RootFS }) => RootFS?.Type;
     const whole = inspected.found.filter(isWhole);
     const damaged = inspected.found.filter((raw) => !isWhole(raw));
     return {
@@ -35242,7 +35245,9 @@ function containerFinder(containers) {
         ...containers.map(({ id, name }) => [name, id]),
         ...containers.map(({ id }) => [id, id])
     ]);
-    const services = Map.groupBy(containers, ({ labels }) => serviceKey(labels, labels[`${compose}.service`]));
+    // What "compose run" leaves is of no use to others.
+    const ofServices = containers.filter(({ labels }) => labels[`${compose}.oneoff`] !== 'True');
+    const services = Map.groupBy(ofServices, ({ labels }) => serviceKey(labels, labels[`${compose}.service`]));
     const startingWith = (start) => /^[0-9a-f]+$/.test(start)
         ? [...ids.values()].filter((id) => id.startsWith(start))
         : [];
@@ -35294,7 +35299,8 @@ function usersOfVolume(volume, needs) {
 function isIn(folder, { name, mountpoint }) {
     const path = comparable(folder);
     return ((mountpoint !== '' && path.startsWith(comparable(mountpoint))) ||
-        path.includes(`/volumes/${name}/_data/`));
+        path.includes(`/volumes/${name}/_data/`) ||
+        path.endsWith(`/volumes/${name}/`));
 }
 /** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
 function comparable(folder) {
@@ -35774,7 +35780,7 @@ async function lookAgain(docker, inventory, watch, kind, ids, others) {
     const nothing = { found: [], unreadable: [] };
     const [containers, services, networks, images, volumes] = await Promise.all([
         listContainersAgain(docker, inventory, others),
-        listServices(docker, engine),
+        inventory.services && listServices(docker, engine),
         kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
         kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
         kind === 'volume' ? inspectVolumes(docker, ids) : nothing
@@ -35783,7 +35789,8 @@ async function lookAgain(docker, inventory, watch, kind, ids, others) {
     const uses = usesInLog({ ...inventory, events: watch.events() });
     return {
         now: engine.now,
-        needs: needsOf([...containers, ...(services ?? [])], {
+        // What the plan knew of them holds, where their manager cannot be asked any more.
+        needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
             containers,
             images: allImages
         }),
@@ -37232,8 +37239,9 @@ function entriesThatHold(entries, volumes) {
  */
 function updateLedger(inventory) {
     const { engine, containers, images, networks, volumes, ledger } = inventory;
+    const users = [...containers, ...(inventory.services ?? [])];
     const known = new Map(ledger?.map((entry) => [entry.id, entry]));
-    const needs = needsOf(containers, { containers, images });
+    const needs = needsOf(users, { containers, images });
     const uses = usesInLog(inventory);
     const seen = [
         ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
@@ -37248,13 +37256,15 @@ function updateLedger(inventory) {
     ];
     const ids = new Set(seen.map(({ id }) => id));
     const unseen = inventory.withoutVolumes
-        ? (ledger ?? []).filter(({ id }) => !ids.has(id))
+        ? (ledger ?? []).filter(({ id }) => !ids.has(id) && !isImage(id))
         : [];
     const updated = seen.map(({ id, users }) => {
         const entry = known.get(id);
         const times = [
             entry?.usedAt,
-            ...users.map((user) => isRunning(user) ? engine.now : plausible(user.finishedAt, engine.now)),
+            ...users.map((user) => isRunning(user) || user.service
+                ? engine.now
+                : plausible(user.finishedAt, engine.now)),
             ...uses(id).map(({ at }) => plausible(at, engine.now))
         ].filter((at) => at !== undefined);
         return {
@@ -37265,6 +37275,9 @@ function updateLedger(inventory) {
         };
     });
     return [...updated, ...unseen];
+}
+function isImage(id) {
+    return id.startsWith('sha256:');
 }
 
 ;// CONCATENATED MODULE: ./src/ledger.ts
@@ -37663,10 +37676,11 @@ function ageOfImage(image, context) {
     const known = evidenceOf(image, context);
     const age = ageOrWatch(createdAt, known, watchedSince, context);
     const { logBegan } = evidence;
-    if (byDate || logBegan === undefined || !isSilent(image, context))
+    const dated = known.some(({ at }) => happened(at) !== undefined);
+    if (byDate || dated || logBegan === undefined || !isSilent(image, context))
         return age;
     const idle = now - logBegan;
-    const longer = age === 'unknown' || (age.of === 'first seen' && age.idle < idle);
+    const longer = age === 'unknown' || age.idle < idle;
     return longer && idle > 0 && idle >= untilDuration(policy, now)
         ? { idle, of: 'in no event of the log, which began' }
         : age;
@@ -38993,7 +39007,7 @@ const nothingDone = {
 async function cleanUp(step, looked, { policy, problems }) {
     const { options, texts, startedAt, world } = step;
     const { plan, sizes, inventory } = await world.log.group('Plan', () => run_decide(step, policy, looked));
-    const early = [...problems, ...warnEarly(plan, inventory)];
+    const early = [...problems, ...warnEarly(plan, inventory, options.dryRun)];
     // Before anything is removed: whoever sees it in time can still cancel.
     for (const warning of early)
         world.log.warning(warning);
@@ -39309,11 +39323,11 @@ function describeFailure({ resources, totals }, removal, signal) {
         `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
             `The first: ${first.kind} ${first.name}: ${first.detail}`);
 }
-function warnEarly({ items, unmatched }, { withoutVolumes }) {
+function warnEarly({ items, unmatched }, { withoutVolumes }, dryRun) {
     return [
         ...(withoutVolumes
             ? [
-                `The volumes are not in this report: docker volume ls took longer than ${(0,units/* formatDuration */.a3)(unneededVolumes)} (a volume plugin that does not answer?). No input lets one go.`
+                `The volumes are not in this report: docker volume ls took longer than ${(0,units/* formatDuration */.a3)(unneededVolumes)} (is a volume plugin not answering?). None would have been removed: include-volumes is false.`
             ]
             : []),
         ...unmatched
@@ -39322,7 +39336,7 @@ function warnEarly({ items, unmatched }, { withoutVolumes }) {
             .map(({ input, pattern, nearest }) => {
             const hint = nearest === undefined
                 ? 'Is it a typo?'
-                : `Did you mean ${nearest}, which is about to be removed?`;
+                : `Did you mean ${nearest}, which ${dryRun ? 'would' : 'is about to'} be removed?`;
             return `${input}: nothing on this engine matches ${pattern}. ${hint}`;
         }),
         ...items

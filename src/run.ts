@@ -229,7 +229,7 @@ async function cleanUp(
   const { plan, sizes, inventory } = await world.log.group('Plan', () =>
     decide(step, policy, looked)
   )
-  const early = [...problems, ...warnEarly(plan, inventory)]
+  const early = [...problems, ...warnEarly(plan, inventory, options.dryRun)]
   // Before anything is removed: whoever sees it in time can still cancel.
   for (const warning of early) world.log.warning(warning)
   const removal = options.dryRun
@@ -665,12 +665,13 @@ function describeFailure(
 
 function warnEarly(
   { items, unmatched }: Plan,
-  { withoutVolumes }: Inventory
+  { withoutVolumes }: Inventory,
+  dryRun: boolean
 ): string[] {
   return [
     ...(withoutVolumes
       ? [
-          `The volumes are not in this report: docker volume ls took longer than ${formatDuration(unneededVolumes)} (a volume plugin that does not answer?). No input lets one go.`
+          `The volumes are not in this report: docker volume ls took longer than ${formatDuration(unneededVolumes)} (is a volume plugin not answering?). None would have been removed: include-volumes is false.`
         ]
       : []),
     ...unmatched
@@ -682,7 +683,7 @@ function warnEarly(
         const hint =
           nearest === undefined
             ? 'Is it a typo?'
-            : `Did you mean ${nearest}, which is about to be removed?`
+            : `Did you mean ${nearest}, which ${dryRun ? 'would' : 'is about to'} be removed?`
         return `${input}: nothing on this engine matches ${pattern}. ${hint}`
       }),
     ...items

@@ -102,7 +102,7 @@ test.each([
   async (_, stdout, names, stderr = '') => {
     await expect(
       inspect(answering(stdout, stderr), 'image', names, imageSchema)
-    ).rejects.toThrow(/docker image inspect did not tell/)
+    ).rejects.toThrow(/docker image inspect returned other/)
   }
 )
 
@@ -140,4 +140,35 @@ test('many names and long ones take several calls', async () => {
   )
   await inspect(docker, 'volume', long, volumeSchema)
   expect(sizes).toEqual([62, 62, 62, 14])
+})
+
+test('one answer that is too large is asked for in halves, and does not make single calls of all the rest', async () => {
+  let calls = 0
+  const docker: Docker = (args) => {
+    calls += 1
+    const names = args.slice(args.indexOf('--') + 1)
+    if (names.includes('n-50') && names.length > 1)
+      return Promise.reject(new DockerError('too-large', 'too large'))
+    const stdout = JSON.stringify(names.map((Id) => ({ Id })))
+    return Promise.resolve({ stdout, stderr: '', exitCode: 0 })
+  }
+  const names = Array.from({ length: 1_000 }, (_, index) => `n-${index}`)
+  const { found, unreadable } = await inspect(
+    docker,
+    'image',
+    names,
+    imageSchema
+  )
+  expect(found).toHaveLength(1_000)
+  expect(unreadable).toEqual([])
+  expect(calls).toBeLessThan(40)
+})
+
+test('what alone is too large is unreadable', async () => {
+  const docker: Docker = () =>
+    Promise.reject(new DockerError('too-large', 'too large'))
+  expect(await inspect(docker, 'image', ['a', 'b'], imageSchema)).toEqual({
+    found: [],
+    unreadable: ['a', 'b']
+  })
 })

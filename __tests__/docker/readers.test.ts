@@ -230,8 +230,7 @@ function honest(printed: (command: string) => string, changed: string) {
   const sizes = new Map(listed)
   const ids = [...sizes.keys()]
   const images = inspected('image', ids).flatMap((raw) => {
-    const config = get(raw, 'Config')
-    const whole = isObject(config) && text(raw, 'RootFS', 'Type') !== ''
+    const whole = text(raw, 'RootFS', 'Type') !== ''
     const real = (one: string) => !one.includes('<none>')
     const tags = texts(raw, 'RepoTags').filter(real)
     const digests = texts(raw, 'RepoDigests').filter(real)

@@ -925,6 +925,69 @@ test('an event that is yet to come is no sign of an age, nor of when the log beg
   expect(of(now + 2 * day, other)).toBe('unknown-age')
 })
 
+test('a log that reaches back far says nothing against a date that is known', () => {
+  const event = { type: 'image', image: '' }
+  const events = [
+    { ...event, type: 'plugin', action: 'enable', id: 'x', at: ago(10 * day) },
+    // It has no name.
+    { ...event, action: 'load', id: 'i', at: ago(10 * minute) }
+  ]
+  const parts = { references: ['app:1'], taggedAt: undefined }
+  const ledger = [{ id: 'i', since: ago(5 * minute), arrived: true }]
+  const of = (dates: object) =>
+    decisionOf('i', {
+      images: [image('i', { ...parts, ...dates })],
+      events,
+      ledger
+    })
+  expect(of({})).toMatchObject({
+    reason: 'recent',
+    detail: 'first seen 5 min ago'
+  })
+  // Nor against a use that may have been a moment ago.
+  expect(of({ taggedAt: now + hour })?.reason).toBe('unknown-age')
+})
+
+test('what a service needs is seen in use, and a container that somebody ran once is needed by none', () => {
+  const compose = (service: string, more: Record<string, string> = {}) => ({
+    'com.docker.compose.project': 'shop',
+    'com.docker.compose.service': service,
+    ...more
+  })
+  const containers = [
+    container('web', {
+      state: 'running',
+      labels: compose('web', {
+        'com.docker.compose.depends_on': 'db:service_started:true'
+      })
+    }),
+    container('db', { labels: compose('db') }),
+    container('once', {
+      labels: compose('db', { 'com.docker.compose.oneoff': 'True' })
+    })
+  ]
+  const of = (id: string) => decisionOf(id, { containers })?.reason
+  expect(['db', 'once'].map(of)).toEqual(['in-use', 'expired'])
+})
+
+test('a bind of the folder of a volume, or of what is in it, is a use', () => {
+  const of = (source: string) =>
+    decisionOf('data', {
+      containers: [container('c', { state: 'running', binds: [source] })],
+      volumes: [volume('data')],
+      ledger: [{ id: 'data', since: ago(day), arrived: false }]
+    })?.reason
+  const all = '/mnt/docker/volumes'
+  for (const source of [
+    `${all}/data`,
+    `${all}/data/_data`,
+    `${all}/data/_data/x`
+  ])
+    expect(of(source)).toBe('in-use')
+  for (const source of [all, `${all}/database`, `${all}/other/_data`])
+    expect(of(source)).toBe('expired')
+})
+
 test('where no build is in the log, a tag without a date may be of a build a moment ago', () => {
   const images = [image('i', { references: ['app:1'], taggedAt: undefined })]
   const event = { type: 'plugin', action: 'enable', id: 'x', image: '' }

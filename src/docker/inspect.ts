@@ -46,13 +46,16 @@ export async function inspect<T>(
       const one = some.length === 1
       const most = one ? mostOfOne : mostOfSeveral
       try {
-        inspected.push(
-          await inspectSome(docker, type, some, schema, {
-            ...options,
-            flags,
-            most
-          })
+        const { characters, ...answer } = await inspectSome(
+          docker,
+          type,
+          some,
+          schema,
+          { ...options, flags, most }
         )
+        inspected.push(answer)
+        if (characters < mostOfSeveral / 4)
+          perCall = Math.min(perCall * 2, mostPerCall)
       } catch (error) {
         if (!(error instanceof DockerError && error.kind === 'too-large'))
           throw error
@@ -78,7 +81,7 @@ async function inspectSome<T>(
   names: readonly string[],
   schema: z.ZodType<T & { Id?: string; Name?: string }>,
   { flags, ...options }: CallOptions & { flags: readonly string[] }
-): Promise<Inspected<T>> {
+): Promise<Inspected<T> & { characters: number }> {
   const output = await docker(
     [type, 'inspect', ...flags, '--', ...names],
     options
@@ -90,11 +93,12 @@ async function inspectSome<T>(
   if (!whole || (output.exitCode === 0 && missing.length > 0))
     throw new DockerError(
       'failed',
-      `docker ${type} inspect did not tell of what it was asked for, but of something else or of less.`
+      `docker ${type} inspect returned other items than requested, or fewer.`
     )
   return {
     found,
-    unreadable: missing.filter((name) => !saysAbsent(output, type, name))
+    unreadable: missing.filter((name) => !saysAbsent(output, type, name)),
+    characters: output.stdout.length
   }
 }
 

@@ -499,8 +499,7 @@ export async function inspectImages(
   names: readonly string[]
 ): Promise<Inspected<Image>> {
   const inspected = await inspectTwice(docker, 'image', names, imageSchema)
-  const isWhole = ({ Config, RootFS }: z.output<typeof imageSchema>) =>
-    Config && RootFS?.Type
+  const isWhole = ({ RootFS }: z.output<typeof imageSchema>) => RootFS?.Type
   const whole = inspected.found.filter(isWhole)
   const damaged = inspected.found.filter((raw) => !isWhole(raw))
   return {

@@ -32,7 +32,7 @@ export async function lookAgain(
   const nothing = { found: [], unreadable: [] }
   const [containers, services, networks, images, volumes] = await Promise.all([
     listContainersAgain(docker, inventory, others),
-    listServices(docker, engine),
+    inventory.services && listServices(docker, engine),
     kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
     kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
     kind === 'volume' ? inspectVolumes(docker, ids) : nothing
@@ -45,7 +45,8 @@ export async function lookAgain(
   const uses = usesInLog({ ...inventory, events: watch.events() })
   return {
     now: engine.now,
-    needs: needsOf([...containers, ...(services ?? [])], {
+    // What the plan knew of them holds, where their manager cannot be asked any more.
+    needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
       containers,
       images: allImages
     }),

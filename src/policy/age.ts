@@ -94,7 +94,7 @@ export function endsOf(
 
 export function describeAge(age: Age): string {
   return age === 'unknown'
-    ? 'nothing tells its age'
+    ? 'last use unknown'
     : `${age.of} ${formatDuration(age.idle)} ago`
 }
 
@@ -154,6 +154,8 @@ export function keepUntilWatched(
       `${why}; with a date for until, what is first seen after it never goes`
     )
   const eligibleFrom = since + untilDuration(policy, now)
+  // A use that is dated ahead holds it for now.
+  if (eligibleFrom <= now) return keep('unknown-age', why)
   const detail = `${why}; if it stays unused, it can go from ${formatMinute(eligibleFrom)} on`
   return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom }
 }

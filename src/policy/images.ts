@@ -81,10 +81,11 @@ function ageOfImage(image: Image, context: Context): Age {
   const known = evidenceOf(image, context)
   const age = ageOrWatch(createdAt, known, watchedSince, context)
   const { logBegan } = evidence
-  if (byDate || logBegan === undefined || !isSilent(image, context)) return age
+  const dated = known.some(({ at }) => happened(at) !== undefined)
+  if (byDate || dated || logBegan === undefined || !isSilent(image, context))
+    return age
   const idle = now - logBegan
-  const longer =
-    age === 'unknown' || (age.of === 'first seen' && age.idle < idle)
+  const longer = age === 'unknown' || age.idle < idle
   return longer && idle > 0 && idle >= untilDuration(policy, now)
     ? { idle, of: 'in no event of the log, which began' }
     : age

@@ -33,8 +33,9 @@ export function entriesThatHold(
  */
 export function updateLedger(inventory: Inventory): LedgerEntry[] {
   const { engine, containers, images, networks, volumes, ledger } = inventory
+  const users = [...containers, ...(inventory.services ?? [])]
   const known = new Map(ledger?.map((entry) => [entry.id, entry]))
-  const needs = needsOf(containers, { containers, images })
+  const needs = needsOf(users, { containers, images })
   const uses = usesInLog(inventory)
   const seen = [
     ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
@@ -49,14 +50,16 @@ export function updateLedger(inventory: Inventory): LedgerEntry[] {
   ]
   const ids = new Set(seen.map(({ id }) => id))
   const unseen = inventory.withoutVolumes
-    ? (ledger ?? []).filter(({ id }) => !ids.has(id))
+    ? (ledger ?? []).filter(({ id }) => !ids.has(id) && !isImage(id))
     : []
   const updated = seen.map(({ id, users }) => {
     const entry = known.get(id)
     const times = [
       entry?.usedAt,
       ...users.map((user) =>
-        isRunning(user) ? engine.now : plausible(user.finishedAt, engine.now)
+        isRunning(user) || user.service
+          ? engine.now
+          : plausible(user.finishedAt, engine.now)
       ),
       ...uses(id).map(({ at }) => plausible(at, engine.now))
     ].filter((at) => at !== undefined)
@@ -68,4 +71,8 @@ export function updateLedger(inventory: Inventory): LedgerEntry[] {
     }
   })
   return [...updated, ...unseen]
+}
+
+function isImage(id: string): boolean {
+  return id.startsWith('sha256:')
 }

@@ -72,13 +72,13 @@ function problemOfName([first = '', ...rest]: readonly string[]):
   string | undefined {
   const [host = '', port] = splitAt(first, first.indexOf(':'))
   if (port !== undefined && !/^[\d*?]+$/.test(port))
-    return 'no port has letters'
+    return 'a port must be a number'
   const odd = [rest.length > 0 ? host : first, ...rest].find((part) =>
     /^[._-]|[._-]$|\.\.|:/.test(part)
   )
   return odd === undefined
     ? undefined
-    : `no part of a name is like ${JSON.stringify(odd)}`
+    : `${JSON.stringify(odd)} is not a valid part of a repository name`
 }
 
 function problemOfTag(tag = ''): string | undefined {
@@ -93,7 +93,7 @@ function problemOfDigest(digest = '*'): string | undefined {
   return /^[a-z0-9._*?-]*(?::[0-9a-f*?]+)?$/i.test(digest) &&
     /[:*?]/.test(digest)
     ? undefined
-    : 'a digest is like sha256:4bc4…'
+    : 'a digest must look like sha256:4bc4…'
 }
 
 /**
@@ -196,9 +196,9 @@ export function parseLabelPattern(
   const [key = '', value] = splitAt(text, text.indexOf('='))
   if (key === '') return { problem: 'it has no key' }
   if (/\s/.test(key) || /^\s/.test(value ?? ''))
-    return { problem: 'a key has no blanks, and there is none beside =' }
+    return { problem: 'remove the spaces in the key and around =' }
   return /["'`]/.test(key) || /^(["'`]).*\1$/.test(value ?? '')
-    ? { problem: 'it has quotes: leave them out' }
+    ? { problem: 'remove the quotes' }
     : { value: { key, value } }
 }
 

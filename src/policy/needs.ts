@@ -148,7 +148,11 @@ export function containerFinder(
     ...containers.map(({ id, name }) => [name, id] as const),
     ...containers.map(({ id }) => [id, id] as const)
   ])
-  const services = Map.groupBy(containers, ({ labels }) =>
+  // What "compose run" leaves is of no use to others.
+  const ofServices = containers.filter(
+    ({ labels }) => labels[`${compose}.oneoff`] !== 'True'
+  )
+  const services = Map.groupBy(ofServices, ({ labels }) =>
     serviceKey(labels, labels[`${compose}.service`])
   )
   const startingWith = (start: string) =>
@@ -208,7 +212,8 @@ export function isIn(folder: string, { name, mountpoint }: Volume): boolean {
   const path = comparable(folder)
   return (
     (mountpoint !== '' && path.startsWith(comparable(mountpoint))) ||
-    path.includes(`/volumes/${name}/_data/`)
+    path.includes(`/volumes/${name}/_data/`) ||
+    path.endsWith(`/volumes/${name}/`)
   )
 }
 
