@@ -1,5 +1,5 @@
-import { defaults } from '../src/inputs.ts'
-import { keep, remove, type Decision } from '../src/policy/decision.ts'
+import { defaults } from '../src/inputs/schema.ts'
+import { keep, remove, type Decision } from '../src/model/decision.ts'
 import type {
   CacheRecord,
   Container,
@@ -7,11 +7,11 @@ import type {
   Inventory,
   Network,
   Volume
-} from '../src/policy/inventory.ts'
-import type { Held } from '../src/policy/job.ts'
+} from '../src/model/inventory.ts'
+import type { Held } from '../src/policy/scope/job.ts'
 import { makePlan, type Kind, type PlanItem } from '../src/policy/plan.ts'
-import type { Policy } from '../src/policy/policy.ts'
-import type { PullRequests } from '../src/policy/pullRequests.ts'
+import type { Policy } from '../src/model/policy.ts'
+import type { PullRequests } from '../src/policy/scope/pullRequests.ts'
 import type { Report, Resource } from '../src/report/report.ts'
 import type { SummaryFacts } from '../src/report/summary.ts'
 

@@ -31077,8292 +31077,7 @@ async function orNothing(figure) {
 
 /***/ }),
 
-/***/ 9407:
-/***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
-
-__nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var node_child_process__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1421);
-/* harmony import */ var node_child_process__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_child_process__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3053);
-/* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_2__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_3__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3360);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2876);
-/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1670);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8422);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
-/* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9824);
-
-
-
-
-
-
-
-
-
-
-
-const log = {
-    info: (text) => {
-        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLine */ .BP)(text));
-    },
-    warning: (text) => {
-        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLine */ .BP)(text));
-    },
-    group: _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .group */ .Os
-};
-// A log that nobody reads any more (`| head`), or that a full disk has no room for, leaves nothing half done.
-process.stdout.on('error', () => undefined);
-/** Every process that was started: `exec` hands out none of its own, so Node has to tell. */
-const children = [];
-(0,node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__.subscribe)('child_process', (message) => {
-    if (typeof message !== 'object' || message === null)
-        return;
-    if ('process' in message && message.process instanceof node_child_process__WEBPACK_IMPORTED_MODULE_0__.ChildProcess)
-        children.push(message.process);
-});
-/** Keeps a word for the post step; returns what went wrong, if something did: a full disk is no reason to stop. */
-function saveState(name, value) {
-    try {
-        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .saveState */ .LZ(name, value);
-        return '';
-    }
-    catch (error) {
-        return describe(error);
-    }
-}
-/** Only for the log: whether Docker works, the listing tells. */
-function show(command, args) {
-    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_5__/* .exec */ .m)(`"${command}"`, args).catch(() => undefined);
-}
-/** Main, or the post step, which the runner starts at the end of the job with what main has saved. */
-async function main() {
-    const snapshotFile = _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .getState */ .Gu('snapshot');
-    // Only after scope job there is something left to do.
-    if (_actions_core__WEBPACK_IMPORTED_MODULE_4__/* .getState */ .Gu('main') !== '' && snapshotFile === '')
-        return;
-    // Outside a workflow there is no post step, and core would print a command that the runner no longer knows.
-    const save = process.env['GITHUB_STATE'] ? saveState : undefined;
-    try {
-        const full = save?.('main', 'begun');
-        await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_9__/* .run */ .e)({
-            getInput: (name) => process.env[(0,_inputs_js__WEBPACK_IMPORTED_MODULE_7__/* .variableOf */ .Qn)(name)]?.trim(),
-            env: process.env,
-            log,
-            show,
-            signal: cancellation(),
-            saveState: save,
-            snapshotFile: snapshotFile || undefined
-        }));
-        // There may be room now.
-        const problem = full && save?.('main', 'begun');
-        if (problem)
-            log.warning(`The state of the step could not be written, its post step may do the same once more: ${problem}`);
-    }
-    catch (error) {
-        const message = describe(error);
-        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_8__/* .renderFailure */ .zt)(message));
-        fail(message);
-    }
-}
-/** Aborts on the signals that the runner sends when a job is cancelled. */
-function cancellation() {
-    const controller = new AbortController();
-    for (const name of ['SIGINT', 'SIGTERM'])
-        process.on(name, () => {
-            controller.abort();
-        });
-    return controller.signal;
-}
-async function finish({ report, reportFile, outputs, summary, answer, failure }) {
-    const problem = report && (await writeReport(report, reportFile));
-    if (summary !== '')
-        await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .code */ .aY)(problem)}\n` : summary);
-    writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
-    // Last of all, also where the summary stands in the log.
-    if (answer !== '')
-        log.info(answer);
-    if (failure !== undefined)
-        fail(failure);
-}
-/** Writes the report, or prints it where that fails; returns what went wrong, if something did. */
-async function writeReport(report, file) {
-    try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_3__.dirname)(file), { recursive: true });
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.writeFile)(file, `${JSON.stringify(report, null, 2)}\n`);
-        return '';
-    }
-    catch (error) {
-        const problem = `The report could not be written: ${describe(error)}`;
-        log.warning(problem);
-        const { resources, ...rest } = report;
-        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .startGroup */ .Oh('Report');
-        for (const part of [rest, ...resources])
-            log.info(JSON.stringify(part));
-        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .endGroup */ .N4();
-        return problem;
-    }
-}
-async function writeSummary(summary) {
-    if (process.env['GITHUB_STEP_SUMMARY']) {
-        try {
-            await _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .summary */ .z.addRaw(summary).write();
-            return;
-        }
-        catch (error) {
-            log.warning(`The job summary could not be written: ${describe(error)}`);
-        }
-    }
-    for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLines */ .OG)(summary))
-        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .info */ .pq(line);
-}
-function writeOutputs(outputs) {
-    // Without the file, core would print a command that the runner no longer knows.
-    if (process.env['GITHUB_OUTPUT']) {
-        try {
-            for (const [name, value] of Object.entries(outputs))
-                _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .setOutput */ .uH(name, value);
-            return;
-        }
-        catch (error) {
-            log.warning(`The outputs could not be written: ${describe(error)}`);
-        }
-    }
-    for (const [name, value] of Object.entries(outputs))
-        log.info(`${name}=${value}`);
-}
-function fail(message) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLines */ .OG)(message).join('\n'));
-}
-/**
- * Ends a command that is only shown and hangs: it has no time limit, and some CLIs ask the engine even for their own
- * version. All others end by themselves, with a moment for those that were told to end.
- */
-function endWhatIsShown() {
-    for (const child of children)
-        if (child.exitCode === null && child.spawnargs.at(-1) === '--version')
-            child.kill('SIGKILL');
-    setTimeout(() => process.exit(), 2_000).unref();
-}
-/** What a person can act on; of a fault of our own, the stack as well. */
-function describe(error) {
-    if (error instanceof _inputs_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .dz || error instanceof _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__/* .DockerError */ .Bi)
-        return error.message;
-    if (!(error instanceof Error))
-        return String(error);
-    return 'code' in error ? error.message : (error.stack ?? error.message);
-}
-await main();
-endWhatIsShown();
-
-__webpack_async_result__();
-} catch(e) { __webpack_async_result__(e); } }, 1);
-
-/***/ }),
-
-/***/ 8422:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Ko: () => (/* binding */ readInputs),
-/* harmony export */   NT: () => (/* binding */ defaults),
-/* harmony export */   Qn: () => (/* binding */ variableOf),
-/* harmony export */   dz: () => (/* binding */ InputError),
-/* harmony export */   wQ: () => (/* binding */ schema)
-/* harmony export */ });
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8161);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7597);
-/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8532);
-/* harmony import */ var _policy_match_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6563);
-/* harmony import */ var _policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3317);
-/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1065);
-
-
-
-
-
-
-/** The default of every input, as in action.yml. */
-const defaults = {
-    'keep-last': '3',
-    until: '24h',
-    'age-from': 'last-used',
-    'protected-labels': 'keep',
-    'protected-images': '',
-    'include-containers': 'true',
-    'include-images': 'true',
-    'include-networks': 'true',
-    'include-volumes': 'false',
-    'include-builders': 'false',
-    'include-build-cache': 'true',
-    'build-cache-keep': '',
-    scope: 'engine',
-    'pull-request': '',
-    'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
-    'github-token': '${{ github.token }}',
-    'dry-run': 'false',
-    timeout: '15m',
-    concurrency: '4',
-    docker: 'docker',
-    'state-dir': '$RUNNER_TOOL_CACHE/docker-reclaim',
-    'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
-};
-/** Reads one input: what it takes, and how its text becomes a value or undefined. */
-function input(takes, parse) {
-    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
-        const value = parse(text);
-        if (value !== undefined)
-            return value;
-        context.addIssue({ code: 'custom', message: `it takes ${takes}` });
-        return zod__WEBPACK_IMPORTED_MODULE_4__/* .NEVER */ .tm;
-    });
-}
-/** Reads one item a line, or with commas between them; says which items are bad and why. */
-function listInput(takes, parse) {
-    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
-        const items = text.split(/[\n,]/).map((item) => item.trim());
-        const bad = [];
-        const values = items.filter(Boolean).flatMap((item) => {
-            const parsed = parse(item);
-            if ('value' in parsed)
-                return [parsed.value];
-            bad.push(`${quote(item)} (${parsed.problem})`);
-            return [];
-        });
-        const shown = bad.slice(0, mostItems);
-        if (bad.length > mostItems)
-            shown.push(`${bad.length - mostItems} more`);
-        if (bad.length > 0)
-            context.addIssue({
-                code: 'custom',
-                message: `it takes ${takes}, not ${shown.join(', ')}`
-            });
-        return values;
-    });
-}
-/** Bad items of a list that are shown. */
-const mostItems = 10;
-/** A value for a message: the start of it, where it is long. */
-function quote(text) {
-    return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
-}
-function choiceInput(choices) {
-    return input(orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
-        ? choices[text.toLowerCase()]
-        : undefined);
-}
-function orList(words) {
-    return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
-}
-const yesOrNo = { true: true, false: false };
-function wholeNumber(least, most) {
-    return (text) => {
-        const value = /^\d+$/.test(text) ? Number(text) : NaN;
-        return value >= least && value <= most ? value : undefined;
-    };
-}
-const longestTimeout = 24 * 86_400_000;
-/** Every input, under its public name: type and check. */
-const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
-    'keep-last': input('a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
-    until: input('a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time', (text) => {
-        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
-        if (duration !== undefined)
-            return { duration };
-        const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(text);
-        return time === undefined ? undefined : { time };
-    }),
-    'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
-    'protected-labels': listInput('key or key=value', _policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .parseLabelPattern */ .gp),
-    'protected-images': listInput('image IDs, or reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
-        const problem = (0,_policy_match_js__WEBPACK_IMPORTED_MODULE_5__/* .problemOfGlob */ .lb)(item);
-        return problem === undefined ? { value: item } : { problem };
-    }),
-    'include-containers': choiceInput(yesOrNo),
-    'include-images': choiceInput({ ...yesOrNo, dangling: 'dangling' }),
-    'include-networks': choiceInput(yesOrNo),
-    'include-volumes': choiceInput({
-        false: 'none',
-        anonymous: 'anonymous',
-        true: 'anonymous',
-        all: 'all'
-    }),
-    'include-builders': choiceInput({
-        false: 'none',
-        stopped: 'stopped',
-        all: 'all'
-    }),
-    'include-build-cache': choiceInput(yesOrNo),
-    'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseSize */ .DB)(text)),
-    scope: choiceInput({
-        engine: 'engine',
-        'pull-request': 'pull-request',
-        'closed-pull-requests': 'closed-pull-requests',
-        job: 'job'
-    }),
-    'pull-request': input('the number of a pull request, such as 12', (text) => text === '' ? 0 : wholeNumber(1, _policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .largestNumber */ .kY)(text)),
-    'pull-request-patterns': listInput('globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', (item) => {
-        const problem = (0,_policy_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .problemOfPattern */ .Px)(item);
-        return problem === undefined ? { value: item } : { problem };
-    }),
-    'github-token': zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP(),
-    'dry-run': choiceInput(yesOrNo),
-    timeout: input('a duration above 0s, at most 24d', (text) => {
-        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
-        return duration && duration >= 1 && duration <= longestTimeout
-            ? duration
-            : undefined;
-    }),
-    concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
-    docker: input('the name or path of a Docker CLI', asPath),
-    'state-dir': input('the path of a folder, or nothing', asPath),
-    'report-file': input('the path of a file', asPath)
-});
-function asPath(text) {
-    return text.includes('\0') ? undefined : text;
-}
-/** Inputs that the step cannot go on with, in one message; nothing has been removed when it is thrown. */
-class InputError extends Error {
-    name = 'InputError';
-}
-/**
- * Reads all inputs; an empty one counts as not given, but for `state-dir` and `github-token`. Throws an InputError that
- * names every bad one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of
- * `until` can be.
- */
-function readInputs(getInput, { now, env, event = { problem: 'there is no event' } }) {
-    const texts = { ...defaults };
-    for (const name of inputNames)
-        texts[name] = getInput(name) || defaults[name];
-    for (const name of ['state-dir', 'github-token'])
-        texts[name] = getInput(name) ?? defaults[name];
-    const result = schema.safeParse(texts);
-    const problems = (result.error?.issues ?? []).map(({ path, message }) => [String(path[0]), message]);
-    const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
-    if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
-        problems.push(['until', 'it takes a time in the past 292 years']);
-    problems.push(...problemsOfScope(texts, env, event));
-    problems.push(...problemsOfNames(env));
-    const folders = {
-        RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env),
-        RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
-    };
-    const paths = {
-        stateDir: expand(texts['state-dir'], folders),
-        reportFile: expand(texts['report-file'], folders)
-    };
-    for (const [name, path] of [
-        ['state-dir', paths.stateDir],
-        ['report-file', paths.reportFile]
-    ])
-        if (/^[$~]/.test(path))
-            problems.push([
-                name,
-                'it takes a path; no shell reads it, and at its start $RUNNER_TOOL_CACHE and $RUNNER_TEMP alone are known'
-            ]);
-    if (paths.stateDir !== '' && isWithin(paths.stateDir, paths.reportFile))
-        problems.push([
-            'report-file',
-            `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
-        ]);
-    if (!result.success || problems.length > 0)
-        throw new InputError(describeProblems(problems, texts));
-    const inputs = result.data;
-    const scope = makeScope(inputs, env, event);
-    // The runner gives the defaults of action.yml as if somebody had written them.
-    const off = (name) => scope.kind !== 'engine' && texts[name] === defaults[name];
-    return {
-        policy: {
-            scope,
-            keepLast: off('keep-last') ? 0 : inputs['keep-last'],
-            until: off('until') ? { duration: 0 } : inputs.until,
-            ageFrom: inputs['age-from'],
-            protectedLabels: inputs['protected-labels'],
-            protectedImages: inputs['protected-images'],
-            includeContainers: inputs['include-containers'],
-            includeImages: inputs['include-images'],
-            includeNetworks: inputs['include-networks'],
-            includeVolumes: inputs['include-volumes'],
-            includeBuilders: inputs['include-builders'],
-            includeBuildCache: inputs['include-build-cache'],
-            buildCacheKeep: inputs['build-cache-keep']
-        },
-        options: {
-            dryRun: inputs['dry-run'],
-            timeout: inputs.timeout,
-            concurrency: inputs.concurrency,
-            docker: inputs.docker,
-            ...paths,
-            github: githubOf(inputs, env)
-        },
-        texts
-    };
-}
-/**
- * Variables that only mean to be an input: the runner passes on what somebody wrote in whatever way, with no more than
- * a warning, and `dry_run` would remove everything.
- */
-function problemsOfNames(env) {
-    const plain = (name) => name.toUpperCase().replaceAll(/[-_ ]/g, '');
-    const known = new Map(inputNames.map((name) => [plain(`INPUT_${name}`), name]));
-    return Object.keys(env).flatMap((variable) => {
-        const name = env[variable] ? known.get(plain(variable)) : undefined;
-        return name === undefined || variable === variableOf(name)
-            ? []
-            : [[variable, `the input is ${name}, its variable ${variableOf(name)}`]];
-    });
-}
-/** The environment variable in which the runner passes an input on. */
-function variableOf(name) {
-    return `INPUT_${name.toUpperCase()}`;
-}
-/** What the inputs of the scopes lack, or have too much. */
-function problemsOfScope(texts, env, event) {
-    const scope = texts.scope.toLowerCase();
-    const given = texts['pull-request'] !== '';
-    const problems = [];
-    if (given && scope !== 'pull-request')
-        problems.push(['pull-request', 'it takes scope: pull-request']);
-    if (!given && scope === 'pull-request' && 'problem' in event)
-        problems.push([
-            'pull-request',
-            `it takes the number of a pull request, as none is known: ${event.problem}`
-        ]);
-    if (scope !== 'pull-request' && scope !== 'closed-pull-requests')
-        return problems;
-    if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
-        problems.push(['pull-request-patterns', 'it takes one pattern at least']);
-    if (!/^[\w.-]+\/[\w.-]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
-        problems.push([
-            'scope',
-            'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
-        ]);
-    // Outside a workflow nobody puts a token in for the default; a secret that is not set is empty.
-    if (scope === 'closed-pull-requests' &&
-        ['', defaults['github-token']].includes(texts['github-token']))
-        problems.push([
-            'github-token',
-            'it takes a token with the permission pull-requests: read (a secret that is not set is empty)'
-        ]);
-    return problems;
-}
-function makeScope(inputs, env, event) {
-    if (inputs.scope === 'engine')
-        return { kind: 'engine' };
-    if (inputs.scope === 'job')
-        return { kind: 'job', before: undefined };
-    const ofEvent = 'number' in event ? event.number : 0;
-    const number = inputs['pull-request'] || ofEvent;
-    return {
-        kind: 'pull-request',
-        repository: env['GITHUB_REPOSITORY'] ?? '',
-        numbers: inputs.scope === 'pull-request'
-            ? // Whoever runs this has done with it.
-                new Map([[number, 'closed']])
-            : new Map(),
-        patterns: inputs['pull-request-patterns']
-    };
-}
-/** GitHub Enterprise has an address of its own. */
-function githubOf(inputs, env) {
-    if (inputs.scope !== 'closed-pull-requests')
-        return undefined;
-    const url = env['GITHUB_GRAPHQL_URL'] || 'https://api.github.com/graphql';
-    return { token: inputs['github-token'], url };
-}
-/** Puts in the folder that a path begins with, by its variable, as the defaults of action.yml have it. */
-function expand(path, folders) {
-    return path.replace(/^\$(?:(\w+)|\{(\w+)\})(?=[/\\]|$)/, (text, name, braced) => folders[name ?? braced ?? ''] ?? text);
-}
-function isWithin(path, folder) {
-    const way = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.relative)(folder, path);
-    return !/^\.\.(?:[\\/]|$)/.test(way) && !(0,node_path__WEBPACK_IMPORTED_MODULE_1__.isAbsolute)(way);
-}
-/** Where the user's programs keep what they remember. */
-function userState(env) {
-    const home = env['HOME'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.homedir)();
-    return (env['XDG_STATE_HOME'] || env['LOCALAPPDATA'] || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.local/state'));
-}
-const inputNames = Object.keys(defaults).filter((name) => name in defaults);
-function describeProblems(problems, texts) {
-    const lines = problems.map(([name, problem]) => {
-        const text = texts[name];
-        // What is no input may be meant for a secret one.
-        const got = text === undefined ? '' : `got ${quote(text)}; `;
-        return `${name}: ${got}${problem}.`;
-    });
-    const count = new Set(problems.map(([name]) => name)).size;
-    const what = count === 1 ? 'An input is' : `${count} inputs are`;
-    return [
-        `${what} not valid. Nothing was looked at or removed.`,
-        ...lines
-    ].join('\n');
-}
-
-
-/***/ }),
-
-/***/ 6614:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Am: () => (/* binding */ removeReasons),
-/* harmony export */   TF: () => (/* binding */ remove),
-/* harmony export */   V7: () => (/* binding */ keepUnreadable),
-/* harmony export */   XL: () => (/* binding */ keepReasons),
-/* harmony export */   Yf: () => (/* binding */ keepAsWell),
-/* harmony export */   aC: () => (/* binding */ keep),
-/* harmony export */   cz: () => (/* binding */ sum),
-/* harmony export */   n6: () => (/* binding */ compareText),
-/* harmony export */   p_: () => (/* binding */ list),
-/* harmony export */   uv: () => (/* binding */ onlyKeep)
-/* harmony export */ });
-/** Why a resource stays. */
-const keepReasons = [
-    'in-use',
-    'protected-label',
-    'protected-image',
-    'keep-last',
-    'recent',
-    'unknown-age',
-    'named-volume',
-    'runner-owned',
-    'unreadable',
-    'built-in',
-    'not-included',
-    'out-of-scope',
-    'pull-request-open',
-    'pull-request-unknown'
-];
-/** Why a resource goes. */
-const removeReasons = [
-    'expired',
-    'dangling',
-    'pull-request',
-    'job'
-];
-function keep(reason, detail, input) {
-    const kept = { action: 'keep', reason, detail };
-    return input === undefined ? kept : { ...kept, input };
-}
-/** What cannot be inspected stays, whatever it is: nobody knows what speaks against its removal. */
-function keepUnreadable(kind, name) {
-    return keep('unreadable', `Docker cannot inspect it; to remove it: docker ${kind} rm ${name}`);
-}
-function remove(reason, detail) {
-    return { action: 'remove', reason, detail };
-}
-/** What a scope says, if it says that something stays. */
-function onlyKeep(decision) {
-    return decision?.action === 'keep' ? decision : undefined;
-}
-/** Keeps one more, for what depends on it; false where it stays already, or is not known. */
-function keepAsWell(decided, id, detail) {
-    const known = decided.get(id);
-    if (known === undefined || known.decision.action === 'keep')
-        return false;
-    decided.set(id, { ...known, decision: keep('in-use', detail) });
-    return true;
-}
-/** Joins the first few of a list for a sentence: `a, b and 3 more`. */
-function list(names, most = 3) {
-    const shown = names.slice(0, most);
-    const more = names.length - shown.length;
-    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-/** Orders text by its characters' codes, the same on every machine. */
-function compareText(a, b) {
-    return a < b ? -1 : Number(a > b);
-}
-function sum(numbers) {
-    return numbers.reduce((total, number) => total + number, 0);
-}
-
-
-/***/ }),
-
-/***/ 6563:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   F2: () => (/* binding */ parseReference),
-/* harmony export */   Jg: () => (/* binding */ longestLabel),
-/* harmony export */   LX: () => (/* binding */ labelMatcher),
-/* harmony export */   XM: () => (/* binding */ pathOf),
-/* harmony export */   _M: () => (/* binding */ repositoryOf),
-/* harmony export */   dz: () => (/* binding */ isTag),
-/* harmony export */   gp: () => (/* binding */ parseLabelPattern),
-/* harmony export */   kD: () => (/* binding */ imageMatcher),
-/* harmony export */   kW: () => (/* binding */ partMatcher),
-/* harmony export */   lb: () => (/* binding */ problemOfGlob)
-/* harmony export */ });
-/* unused harmony export referenceMatcher */
-/** Splits `repository:tag` or `repository@digest`; a port in the registry's name is no tag. */
-function parseReference(reference) {
-    const [name = '', digest] = splitAt(reference, reference.indexOf('@'));
-    const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
-    const [repository = '', tag] = splitAt(name, colon);
-    return { repository: familiar(repository), tag, digest };
-}
-/** Tells whether a reference is a tag: any other is a digest. */
-function isTag(reference) {
-    return !reference.includes('@');
-}
-/** A reference without tag and digest, in Docker's familiar form. */
-function repositoryOf(reference) {
-    return parseReference(reference).repository;
-}
-/** The parts of a reference's path, without the registry. */
-function pathOf(reference) {
-    const { repository } = parseReference(reference);
-    return repository.split('/').slice(Number(hasRegistry(repository)));
-}
-function splitAt(text, index) {
-    return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
-}
-function familiar(repository) {
-    return repository
-        .replace(/^(?:index\.)?docker\.io\//i, '')
-        .replace(/^library\/(?=[^/]+$)/i, '');
-}
-/** A registry by its IPv6 address, the only name with other characters. */
-const ipv6 = /^\[[0-9a-f:.]+\](?=(?::\d+)?\/)/i;
-/** An image's ID, or enough of it that nothing else is likely to begin like that. */
-const idPattern = /^(?:sha256:)?([0-9a-f]{12,64})$/i;
-/**
- * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; what can match no
- * reference would protect nothing, such as a pattern of another tool, or one with a slip of the pen.
- */
-function problemOfGlob(glob) {
-    if (idPattern.test(glob))
-        return undefined;
-    const plain = glob.replace(ipv6, 'registry');
-    const bad = /[^A-Za-z0-9._:@/*?-]/.exec(plain);
-    if (bad !== null)
-        return `it has ${JSON.stringify(bad[0])}`;
-    const { repository, tag, digest } = parseReference(plain);
-    const parts = repository.split('/');
-    if (parts.includes('') || tag === '' || digest === '')
-        return 'a part of it is empty';
-    if (parts.some((part) => part.includes('**') && part !== '**'))
-        return '** stands for whole parts between slashes';
-    return problemOfName(parts) ?? problemOfTag(tag) ?? problemOfDigest(digest);
-}
-function problemOfName([first = '', ...rest]) {
-    const [host = '', port] = splitAt(first, first.indexOf(':'));
-    if (port !== undefined && !/^[\d*?]+$/.test(port))
-        return 'a port must be a number';
-    const odd = [rest.length > 0 ? host : first, ...rest].find((part) => /^[._-]|[._-]$|\.\.|:/.test(part));
-    return odd === undefined
-        ? undefined
-        : `${JSON.stringify(odd)} is not a valid part of a repository name`;
-}
-function problemOfTag(tag = '') {
-    if (tag.includes(':'))
-        return 'it has a second colon';
-    if (/^[.-]/.test(tag))
-        return `no tag begins with ${JSON.stringify(tag[0])}`;
-    return tag.replace(/\*/g, '').length > 128
-        ? 'no tag is longer than 128 characters'
-        : undefined;
-}
-function problemOfDigest(digest = '*') {
-    return /^[a-z0-9._*?-]*(?::[0-9a-f*?]+)?$/i.test(digest) &&
-        /[:*?]/.test(digest)
-        ? undefined
-        : 'a digest must look like sha256:4bc4…';
-}
-/**
- * Tells whether a reference matches the glob. One without a tag means every tag and digest, and so does the tag `*`:
- * who protects `node:*` does not mean to lose an image that is pinned by its digest. The repository is in whatever
- * case, as in `${{ github.repository }}`: registries only know the lower one.
- */
-function referenceMatcher(glob) {
-    const pattern = parseReference(glob);
-    // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
-    const onHub = /^(?:index\.)?docker\.io\//i.test(glob);
-    const repository = pathMatcher(pattern.repository.toLowerCase());
-    const tag = partMatcher(pattern.tag ?? '*');
-    const digest = pattern.digest === undefined
-        ? undefined
-        : partMatcher(pattern.digest.toLowerCase());
-    return (reference) => {
-        const parts = parseReference(reference);
-        if (!repository(parts.repository.toLowerCase()))
-            return false;
-        if (onHub && hasRegistry(parts.repository))
-            return false;
-        if (digest !== undefined)
-            return parts.digest !== undefined && digest(parts.digest);
-        return parts.tag === undefined ? tag('') : tag(parts.tag);
-    };
-}
-/** Tells whether an image, by its ID and all its names, is what a glob or (the start of) an ID means. */
-function imageMatcher(pattern) {
-    const matches = referenceMatcher(pattern);
-    const start = idPattern.exec(pattern)?.[1]?.toLowerCase();
-    return (id, names) => names.some(matches) ||
-        (start !== undefined && id.replace(/^sha256:/, '').startsWith(start));
-}
-/** Docker's own rule: a first part with a dot or a port, or `localhost`, is a registry. */
-function hasRegistry(repository) {
-    const [first = '', ...rest] = repository.split('/');
-    return rest.length > 0 && /[.:]|^localhost$/.test(first);
-}
-/** Matches a path part by part: `**` stands for any number of whole parts, but for one at least at the end. */
-function pathMatcher(glob) {
-    const parts = glob.split('/');
-    const pattern = parts.at(-1) === '**' ? [...parts, '*'] : parts;
-    return (path) => matches(pattern, path.split('/'), {
-        any: '**',
-        one: (wanted, part) => partMatcher(wanted)(part)
-    });
-}
-/** Matches a part of a path, or a tag. */
-function partMatcher(glob) {
-    return (part) => matches(glob, part, {
-        any: '*',
-        one: (wanted, character) => wanted === '?' || wanted === character
-    });
-}
-/**
- * Matches a sequence with a pattern in which `any` stands for any number of elements. Goes back to the latest `any`
- * alone, where a regular expression would try all of them: with several it would take minutes.
- */
-function matches(pattern, sequence, { any, one }) {
-    let next = 0;
-    let at = 0;
-    let retry;
-    while (at < sequence.length) {
-        const wanted = pattern[next];
-        const got = sequence[at] ?? '';
-        if (wanted === any) {
-            next += 1;
-            retry = { next, at };
-        }
-        else if (wanted !== undefined && one(wanted, got)) {
-            next += 1;
-            at += 1;
-        }
-        else if (retry === undefined)
-            return false;
-        else {
-            retry = { next: retry.next, at: retry.at + 1 };
-            ({ next, at } = retry);
-        }
-    }
-    while (pattern[next] === any)
-        next += 1;
-    return next === pattern.length;
-}
-/** Reads `key` or `key=value`, or says what is wrong: quotes and blanks that no shell took away match nothing. */
-function parseLabelPattern(text) {
-    const [key = '', value] = splitAt(text, text.indexOf('='));
-    if (key === '')
-        return { problem: 'it has no key' };
-    if (/\s/.test(key) || /^\s/.test(value ?? ''))
-        return { problem: 'remove the spaces in the key and around =' };
-    return /["'`]/.test(key) || /^(["'`]).*\1$/.test(value ?? '')
-        ? { problem: 'remove the quotes' }
-        : { value: { key, value } };
-}
-/** Characters of a label's value that are kept: tools write whole documents into labels. */
-const longestLabel = 4_096;
-/**
- * Tells whether one of the labels is what the pattern names. Of a longer value, of which only the start is known, what
- * may match does.
- */
-function labelMatcher({ key: wantedKey, value: wanted = '*' }) {
-    const key = textMatcher(wantedKey);
-    const value = textMatcher(wanted);
-    const [start = ''] = wanted.split('*');
-    const mayMatch = (text) => (wanted !== start || wanted.length > longestLabel) &&
-        text.startsWith(start.slice(0, longestLabel));
-    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && (text.length > longestLabel ? mayMatch(text) : value(text)));
-}
-function textMatcher(pattern) {
-    return (text) => matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got });
-}
-
-
-/***/ }),
-
-/***/ 3317:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   DX: () => (/* binding */ describePullRequests),
-/* harmony export */   Px: () => (/* binding */ problemOfPattern),
-/* harmony export */   Yl: () => (/* binding */ findNumbers),
-/* harmony export */   kY: () => (/* binding */ largestNumber),
-/* harmony export */   yP: () => (/* binding */ pullRequestRules)
-/* harmony export */ });
-/* harmony import */ var _decision_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6614);
-/* harmony import */ var _match_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6563);
-
-
-/** The largest number that GitHub can be asked for. */
-const largestNumber = 2 ** 31 - 1;
-/** No tag is longer. */
-const longestTag = 128;
-const sourceLabel = 'org.opencontainers.image.source';
-const versionLabel = 'org.opencontainers.image.version';
-const projectLabel = 'com.docker.compose.project';
-/** What compose writes on each container that it makes, and on no image. */
-const ownMarks = [
-    'com.docker.compose.container-number',
-    'com.docker.compose.oneoff'
-];
-/** What is wrong with a pattern of tags, or undefined. */
-function problemOfPattern(pattern) {
-    const parts = pattern.split('{number}');
-    if (parts.length < 2)
-        return 'it has no {number}';
-    if (parts.length > 2)
-        return 'it has {number} twice';
-    const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''));
-    if (bad !== null)
-        return `it has ${JSON.stringify(bad[0])}`;
-    if (/^[.-]/.test(pattern))
-        return `no tag begins with ${JSON.stringify(pattern[0])}`;
-    return /\d\{|\}\d/.test(pattern)
-        ? 'a digit stands beside {number}'
-        : undefined;
-}
-/** The pull requests in words: `pull request 12 of acme/web`, `the closed ones of 3 pull requests of acme/web`. */
-function describePullRequests({ repository, numbers }) {
-    const [first, ...more] = numbers.keys();
-    if (first === undefined)
-        return `closed pull requests of ${repository}`;
-    return more.length === 0
-        ? `pull request ${first} of ${repository}`
-        : `the closed ones of ${numbers.size} pull requests of ${repository}`;
-}
-/** Every number of a pull request of the repository that something on the engine belongs to, in order. */
-function findNumbers({ containers, images, networks, volumes }, repository, patterns) {
-    const find = createFinder(images, { repository, patterns });
-    const found = [
-        ...images.flatMap((image) => image.references.length === 0
-            ? find.ofImage(image)
-            : image.references.flatMap((one) => find.ofReference(image, one))),
-        ...containers.flatMap(find.ofContainer),
-        ...[...networks, ...volumes].flatMap(({ labels }) => find.ofProject(labels))
-    ];
-    return [...new Set(found)].sort((a, b) => a - b);
-}
-const ofNone = () => (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', 'nothing tells which pull request it is of');
-/** What belongs to several pull requests goes only when all of them are closed. */
-function pullRequestRules(scope, { images }) {
-    const find = createFinder(images, scope);
-    const ofThing = ({ labels }, users) => judge([
-        ...find.ofProject(labels),
-        // What another compose project made is that one's, whoever uses it.
-        ...users
-            .filter((user) => [undefined, find.projectOf(user)].includes(labels[projectLabel]))
-            .flatMap(find.ofContainer)
-    ], scope);
-    return {
-        container: (container) => judge(find.ofContainer(container), scope),
-        network: ofThing,
-        volume: ofThing,
-        image: (image) => image.references.length === 0
-            ? judge(find.ofImage(image), scope)
-            : judgeReferences(image.references.map((reference) => ({
-                reference,
-                numbers: find.ofReference(image, reference)
-            })), scope),
-        builder: ofNone,
-        buildCache: ofNone
-    };
-}
-function judge(found, scope) {
-    const numbers = [...new Set(found)].sort((a, b) => a - b);
-    const whoseStateIs = (state) => numbers.filter((number) => scope.numbers.get(number) === state);
-    const open = whoseStateIs('open');
-    if (open.length > 0)
-        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('pull-request-open', `it belongs to ${name(open)}: open`);
-    const unknown = whoseStateIs('unknown');
-    if (unknown.length > 0)
-        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('pull-request-unknown', `it belongs to ${name(unknown)}: whether closed, nobody could tell`);
-    const others = whoseStateIs(undefined);
-    if (others.length > 0)
-        return (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', `it belongs to ${name(others)}`);
-    return numbers.length === 0
-        ? (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', `it does not belong to ${describePullRequests(scope)}`)
-        : (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .remove */ .TF)('pull-request', `it belongs to ${name(numbers)}`);
-}
-function name(numbers) {
-    return `pull request${numbers.length > 1 ? 's' : ''} ${(0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .list */ .p_)(numbers.map(String))}`;
-}
-/** An image goes with all its references, or loses those that go. */
-function judgeReferences(references, scope) {
-    const judged = references.map((one) => ({
-        ...one,
-        decision: judge(one.numbers, scope)
-    }));
-    const going = judged.filter(({ decision }) => decision.action === 'remove');
-    if (going.length === 0) {
-        // What names a pull request says more than what does not.
-        const kept = judged.map(({ decision }) => decision);
-        return (kept.find(({ reason }) => reason !== 'out-of-scope') ??
-            kept[0] ??
-            judge([], scope));
-    }
-    const { detail } = judge(going.flatMap(({ numbers }) => numbers), scope);
-    return going.length === references.length
-        ? (0,_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .remove */ .TF)('pull-request', detail)
-        : {
-            action: 'untag',
-            reason: 'pull-request',
-            detail,
-            removedReferences: going.map(({ reference }) => reference)
-        };
-}
-/** Finds the numbers of the pull requests of a repository that things belong to. */
-function createFinder(images, { repository, patterns }) {
-    const byId = new Map(images.map((image) => [image.id, image]));
-    const [owner = '', repositoryName = ''] = repository.toLowerCase().split('/');
-    const globs = patterns.map(splitPattern);
-    const ofTag = numberFinder(globs);
-    const finderOf = (...names) => numberFinder(globs.map(withoutEnds).flatMap(({ before, after }) => names.flatMap(slugs).flatMap((one) => [
-        { before: `${one}-${before}`, after },
-        { before, after: `${after}-${one}` }
-    ])));
-    const fullName = `${owner}-${repositoryName}`;
-    const ofFullName = finderOf(fullName);
-    const ofName = finderOf(repositoryName, fullName);
-    /** By what the label says, or else by whole parts of the path: another owner's `web` is not `acme/web`. */
-    function isOurs(reference, labels) {
-        const source = labels[sourceLabel];
-        if (source)
-            return pathOfUrl(source) === repository.toLowerCase();
-        const parts = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(reference);
-        // Below a registry, or where the owner is called the same, the first part of several is somebody's name.
-        const alone = parts.length === 1 ||
-            (owner !== repositoryName && parts.join('/') === (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .repositoryOf */ ._M)(reference));
-        return ((parts[0] === repositoryName && alone) ||
-            parts.some((part, index) => part === owner && parts[index + 1] === repositoryName));
-    }
-    /** A tag by itself, a digest with all tags of its repository. Labels may be inherited: they count where no tag is. */
-    function ofReference({ references, labels }, reference) {
-        if (!isOurs(reference, labels))
-            return [];
-        const { tag, repository } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(reference);
-        if (tag !== undefined)
-            return ofTag(tag);
-        const tags = references.map(_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2).filter((one) => one.tag);
-        if (tags.length === 0)
-            return ofTag(labels[versionLabel] ?? '');
-        return ofAll(tags
-            .filter((one) => one.repository === repository)
-            .map((one) => ofTag(one.tag ?? '')));
-    }
-    /** A whole image: only if all its references belong. */
-    function ofImage(image) {
-        return image.references.length > 0
-            ? ofAll(image.references.map((one) => ofReference(image, one)))
-            : ofReference(image, '');
-    }
-    function ofContainer(container) {
-        const { image, imageReference, labels } = container;
-        const { tag, digest } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
-        const known = byId.get(image);
-        // Started by an ID or a digest, it says as much as the image does. A name by itself means `latest`.
-        const byImage = isId(imageReference) || (tag === undefined && digest !== undefined)
-            ? known && ofImage(known)
-            : ofReference({ references: [imageReference], labels }, tag === undefined ? `${imageReference}:latest` : imageReference);
-        const project = projectOf(container);
-        const found = [...(byImage ?? []), ...finderFor(container)(slug(project))];
-        // Of an image that is not listed nobody knows whether the project is inherited: it counts as one more at the most.
-        return found.length > 0 && !byId.has(image)
-            ? [...found, ...ofProject(labels)]
-            : found;
-    }
-    /**
-     * Finds the numbers in the name of a container's project. A number on another repository's image is that one's, but
-     * where the project has our owner in its name, and that is not what the other one is called.
-     */
-    function finderFor({ imageReference, labels }) {
-        const { tag } = (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
-        const others = !isOurs(imageReference, labels) && ofTag(tag ?? '').length > 0;
-        if (!others)
-            return ofName;
-        const parts = [
-            ...(0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(imageReference),
-            ...pathOfUrl(labels[sourceLabel] ?? '').split('/')
-        ];
-        const called = parts.flatMap(slugs);
-        return slugs(fullName).some((one) => called.includes(one))
-            ? () => []
-            : ofFullName;
-    }
-    /**
-     * The compose project that made a container; empty for none. Compose labels the images that it builds with their
-     * project as well, and what is started from these by other means inherits that. Of an image that is not listed only
-     * the marks of containers tell.
-     */
-    function projectOf({ image, labels }) {
-        const known = byId.get(image);
-        const inherited = known?.labels ?? {};
-        const marks = known ? [projectLabel, ...ownMarks] : ownMarks;
-        const own = marks.some((mark) => labels[mark] !== inherited[mark]);
-        return own ? (labels[projectLabel] ?? '') : '';
-    }
-    function ofProject(labels) {
-        return ofName(slug(labels[projectLabel] ?? ''));
-    }
-    return { ofReference, ofImage, ofContainer, ofProject, projectOf };
-}
-/** The numbers of all, if each has one. */
-function ofAll(lists) {
-    return lists.every(({ length }) => length > 0) ? lists.flat() : [];
-}
-function isId(reference) {
-    return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(reference);
-}
-function splitPattern(pattern) {
-    const [before = '', after = ''] = pattern.split('{number}');
-    return { before, after };
-}
-/** What of a pattern stands for the pull request alone, as it may stand in the name of a project. */
-function withoutEnds({ before, after }) {
-    return {
-        before: slug(before.replace(/^\*+[._-]?/, '')),
-        after: slug(after.replace(/[._-]?\*+$/, ''))
-    };
-}
-/** A name as it stands in that of a compose project, whatever its parts are joined with. */
-function slug(name) {
-    return name.toLowerCase().replace(/[^a-z0-9*?]+/g, '-');
-}
-/** How a repository may be called there: Compose drops what it does not take (`Site.io` is `siteio`), others put a dash. */
-function slugs(name) {
-    const composed = name.toLowerCase().replace(/[^a-z0-9_-]/g, '');
-    const called = [name, composed].map((one) => slug(one).replace(/^-+/, ''));
-    return [...new Set(called)];
-}
-/** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */
-function numberFinder(globs) {
-    const matchers = globs.map(({ before, after }) => ({
-        before: (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .partMatcher */ .kW)(before),
-        after: (0,_match_js__WEBPACK_IMPORTED_MODULE_1__/* .partMatcher */ .kW)(after)
-    }));
-    return (text) => {
-        if (text.length > longestTag)
-            return [];
-        return [...text.matchAll(/\d+/g)].flatMap(({ 0: digits, index }) => {
-            const before = text.slice(0, index);
-            const after = text.slice(index + digits.length);
-            const found = matchers.some((one) => one.before(before) && one.after(after));
-            const number = Number(digits);
-            return found && !digits.startsWith('0') && number <= largestNumber
-                ? [number]
-                : [];
-        });
-    };
-}
-/** `acme/web` of `https://github.com/acme/web.git` or `git@github.com:acme/web`, in lower case. */
-function pathOfUrl(url) {
-    const [address = ''] = url.trim().toLowerCase().split(/[?#]/);
-    const path = address
-        .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*\//, '')
-        .replace(/^(?:[^/@]+@)?[^/:@]+:/, '');
-    const parts = path.split('/').filter(Boolean);
-    return parts.join('/').replace(/\.git$/, '');
-}
-
-
-/***/ }),
-
-/***/ 1372:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B: () => (/* binding */ renderDisks),
-/* harmony export */   i: () => (/* binding */ describeDisks)
-/* harmony export */ });
-/* harmony import */ var _policy_decision_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6614);
-/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
-/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4285);
-/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5655);
-
-
-
-
-/** The disks for the first line: how full they were, and are. */
-function describeDisks({ disks, dryRun }) {
-    if (disks.length === 0)
-        return '';
-    const described = disks.map(({ before, after }) => dryRun || after === undefined
-        ? `${bytesUsed(before)} used`
-        : `${bytesUsed(before)} → ${bytesUsed(after)}`);
-    return ` Disk ${described.join(', disk of the image store ')}.`;
-}
-/** Every disk before and after, or in a dry run as it is and as it might be. */
-function renderDisks(report) {
-    const { disks, totals } = report;
-    if (disks.length === 0 || totals.skipped)
-        return '';
-    const rows = disks.flatMap((disk) => renderDisk(disk, report));
-    const inodes = disks.some(({ before }) => before.totalInodes !== undefined);
-    const head = ['disk', 'used', ':', 'free:'];
-    return inodes
-        ? (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .table */ .tp)([...head, 'inodes used:', 'free:'], rows)
-        : (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .table */ .tp)(head, rows.map((cells) => cells.slice(0, head.length)));
-}
-function renderDisk(disk, report) {
-    const { path, holds, before } = disk;
-    const { dryRun, disks } = report;
-    const then = dryRun ? spaceAsPlanned(disk, report) : disk.after;
-    const name = disks.length > 1
-        ? `${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(path)} (${holds.join(', ').replace('-', ' ')}): `
-        : '';
-    return [
-        [`${name}${dryRun ? 'now' : 'before'}`, ...cellsOf(before)],
-        ...(then === undefined
-            ? []
-            : [[dryRun ? 'would be' : 'after', ...cellsOf(then, dryRun)]])
-    ];
-}
-function cellsOf(space, estimated = false) {
-    const { freeBytes, usedBytes, freeInodes } = space;
-    const mark = (text) => (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .estimate */ .jA)((0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .figure */ .vP)(text), estimated);
-    return [
-        (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .bar */ .M0)(usedBytes / Math.max(usedBytes + freeBytes, 1)),
-        mark(bytesUsed(space)),
-        mark((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(freeBytes)),
-        (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .figure */ .vP)(inodesUsed(space)),
-        freeInodes?.toLocaleString('en') ?? ''
-    ];
-}
-/** Without inodes: nobody knows beforehand how many will be freed. */
-function spaceAsPlanned({ holds, before }, { resources }) {
-    const planned = resources.filter(({ outcome }) => outcome === 'planned');
-    const freed = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_3__/* .sum */ .cz)(planned.map((resource) => bytesOn(holds, resource)));
-    return {
-        freeBytes: before.freeBytes + freed,
-        usedBytes: Math.max(before.usedBytes - freed, 0)
-    };
-}
-/** The bytes that a resource frees on a disk which holds that. */
-function bytesOn(holds, { kind, bytes, logBytes = 0 }) {
-    const others = (bytes ?? 0) - logBytes;
-    return ((holds.includes(contentOf[kind]) ? others : 0) +
-        (holds.includes('logs') ? logBytes : 0));
-}
-/** Where the bytes of each kind lie: most of a builder is its volume. */
-const contentOf = {
-    image: 'images',
-    container: 'containers',
-    network: 'volumes',
-    volume: 'volumes',
-    builder: 'volumes',
-    'build-cache': 'build-cache'
-};
-/** Use% of `df`. */
-function bytesUsed({ freeBytes, usedBytes }) {
-    return percentage(usedBytes, usedBytes + freeBytes);
-}
-/** IUse% of `df -i`. */
-function inodesUsed({ freeInodes = 0, totalInodes }) {
-    return totalInodes === undefined
-        ? ''
-        : percentage(totalInodes - freeInodes, totalInodes);
-}
-/** Rounded up, as `df` does: a full disk is never shown as almost full. */
-function percentage(part, whole) {
-    return `${whole === 0 ? 0 : Math.ceil((part * 100) / whole)} %`;
-}
-
-
-/***/ }),
-
-/***/ 4512:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Pl: () => (/* binding */ headline),
-/* harmony export */   n2: () => (/* binding */ goes),
-/* harmony export */   qF: () => (/* binding */ nouns)
-/* harmony export */ });
-/* harmony import */ var _policy_decision_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6614);
-/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
-/* harmony import */ var _disks_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1372);
-/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4285);
-/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5655);
-
-
-
-
-
-/** The kinds of resources in words, in the order in which a reader wants them. */
-const nouns = {
-    image: 'image',
-    container: 'container',
-    network: 'network',
-    volume: 'volume',
-    builder: 'builder',
-    'build-cache': 'build cache'
-};
-/** The answer in one sentence, for the log and as the first line of the summary. */
-function headline(report) {
-    const { totals, dryRun, resources, scope } = report;
-    const limited = scope !== 'engine';
-    const took = `in ${describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt))}`;
-    if (totals.skipped)
-        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.${describeUnreadable(report)}`;
-    const what = describeGoing(report).join(', ') || 'nothing went';
-    const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
-    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
-        `${what} ${took}.${failed}${describeUnreadable(report)}${(0,_disks_js__WEBPACK_IMPORTED_MODULE_1__/* .describeDisks */ .i)(report)}`);
-}
-function describeUnreadable({ resources }) {
-    const { length } = resources.filter(({ reason }) => reason === 'unreadable');
-    return length > 0 ? ` ${length} could not be inspected.` : '';
-}
-function describeReclaimed(report) {
-    const { totals, dryRun, resources } = report;
-    const going = resources.filter(goes);
-    const bytes = dryRun ? totals.plannedBytes : totals.reclaimedBytes;
-    const unknown = going.some((one) => one.bytes === null && one.bytesAtMost === undefined);
-    if (bytes === 0 && unknown)
-        return 'an unknown amount';
-    const estimated = going.some((one) => one.estimated);
-    const more = unknown ? ' or more' : upTo(report);
-    return `${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_2__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated)}${more}`;
-}
-/** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
-function describeTime(milliseconds) {
-    return milliseconds < 9_950
-        ? `${(milliseconds / 1_000).toFixed(1)} s`
-        : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds);
-}
-/** What went or would go, counted by kind: `1 image`, `2 containers`. */
-function describeGoing({ resources, totals }) {
-    const going = resources.filter(goes);
-    const planned = resources
-        .filter(({ outcome }) => outcome === 'planned')
-        .map(({ removedReferences = [] }) => removedReferences.length);
-    const untagged = totals.untaggedReferences + (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_4__/* .sum */ .cz)(planned);
-    return [
-        ...Object.entries(nouns).flatMap(([kind, noun]) => {
-            const number = going.filter((one) => one.kind === kind).length;
-            if (number === 0)
-                return [];
-            return kind === 'build-cache' ? [noun] : [(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(number, noun)];
-        }),
-        ...(untagged > 0 ? [(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(untagged, 'reference')] : [])
-    ];
-}
-/** Whether it was removed, or would be. */
-function goes({ action, outcome }) {
-    return outcome === 'removed' || (outcome === 'planned' && action === 'remove');
-}
-/** In a dry run, what is possible beyond what is certain. */
-function upTo({ resources, totals }) {
-    const planned = resources.filter(({ outcome }) => outcome === 'planned');
-    const most = (0,_policy_decision_js__WEBPACK_IMPORTED_MODULE_4__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
-    return most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
-}
-
-
-/***/ }),
-
-/***/ 4285:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   M0: () => (/* binding */ bar),
-/* harmony export */   TM: () => (/* binding */ folded),
-/* harmony export */   Vx: () => (/* binding */ describeSum),
-/* harmony export */   cg: () => (/* binding */ tableThatFits),
-/* harmony export */   jA: () => (/* binding */ estimate),
-/* harmony export */   nI: () => (/* binding */ describeBytes),
-/* harmony export */   tp: () => (/* binding */ table),
-/* harmony export */   vP: () => (/* binding */ figure)
-/* harmony export */ });
-/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
-
-/** A table; columns whose head ends in `:` stand to the right, as numbers do. */
-function table(head, rows) {
-    const line = (cells) => `| ${cells.join(' | ')} |`;
-    const names = head.map((name) => name.replace(/:$/, ''));
-    const rule = head.map((name) => (name.endsWith(':') ? '---:' : ':---'));
-    return [line(names), line(rule), ...rows.map(line)].join('\n');
-}
-/** As many rows as fit into so many bytes, with a line that says how many more there are. */
-function tableThatFits(head, rows, most) {
-    let size = 0;
-    const tooMany = rows.findIndex((row) => {
-        size += Buffer.byteLength(row.join(' | ')) + 5;
-        return size > most;
-    });
-    if (tooMany < 0)
-        return table(head, rows);
-    const more = rows.length - tooMany;
-    return `${table(head, rows.slice(0, tooMany))}\n\n… and ${more} more: the report file has them all.`;
-}
-/** Folded away until somebody wants it. */
-function folded(title, body) {
-    return `<details><summary>${title}</summary>\n\n${body}\n\n</details>`;
-}
-const barLength = 12;
-/** A share as a bar of text, which every renderer of Markdown shows: `██████      `. */
-function bar(share) {
-    const full = Math.round(Math.min(Math.max(share, 0), 1) * barLength);
-    // Something is more than nothing. Spaces that do not break are never collapsed.
-    const filled = share > 0 ? Math.max(full, 1) : 0;
-    return `\`${'█'.repeat(filled)}${'\u00a0'.repeat(barLength - filled)}\``;
-}
-/** A figure for a cell: it never breaks between the number and its unit. */
-function figure(text) {
-    return text.replaceAll(' ', '\u00a0');
-}
-/** What a resource freed, or would free. */
-function describeBytes({ bytes, bytesAtMost, estimated }) {
-    if (bytes === null)
-        return 'unknown';
-    const certain = figure(estimate((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated));
-    return bytesAtMost === undefined
-        ? certain
-        : `${certain}, up to ${figure((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytesAtMost))}`;
-}
-/** A sum for a cell; where a part of it is unknown, it is that at the least. */
-function describeSum(bytes, { unknown, estimated }) {
-    if (bytes === 0 && unknown)
-        return 'unknown';
-    const sized = figure(estimate((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated));
-    return `${sized}${unknown ? ' or more' : ''}`;
-}
-/** Marks a figure that is an estimate. */
-function estimate(text, estimated) {
-    return estimated ? `≈ ${text}` : text;
-}
-
-
-/***/ }),
-
-/***/ 9189:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  zt: () => (/* binding */ renderFailure),
-  KJ: () => (/* binding */ renderNothing),
-  Br: () => (/* binding */ renderSummary)
-});
-
-// EXTERNAL MODULE: ./src/report/disks.ts
-var disks = __nccwpck_require__(1372);
-// EXTERNAL MODULE: ./src/report/headline.ts
-var headline = __nccwpck_require__(4512);
-// EXTERNAL MODULE: ./src/policy/decision.ts
-var decision = __nccwpck_require__(6614);
-// EXTERNAL MODULE: ./src/policy/match.ts
-var match = __nccwpck_require__(6563);
-// EXTERNAL MODULE: ./src/units.ts + 1 modules
-var units = __nccwpck_require__(1065);
-;// CONCATENATED MODULE: ./src/report/pictures.ts
-
-
-
-
-/** Colours that can be told apart on white and on black, with black text on them. */
-const colours = [
-    '#58a6ff',
-    '#3fb950',
-    '#e3b341',
-    '#ff8a80',
-    '#bc8cff',
-    '#39c5cf',
-    '#f0883e',
-    '#8b949e'
-];
-/** A pie of what was freed, by repository and kind. */
-function renderPie({ dryRun, resources }) {
-    const freed = resources.filter((one) => (0,headline/* goes */.n2)(one) && (one.bytes ?? 0) > 0);
-    const groups = [...Map.groupBy(freed, (one) => mermaidLabel(groupOf(one)))]
-        .map(([name, members]) => ({
-        name,
-        bytes: (0,decision/* sum */.cz)(members.map(({ bytes }) => bytes ?? 0))
-    }))
-        .sort((a, b) => b.bytes - a.bytes);
-    const shown = groups.length > colours.length ? colours.length - 1 : Infinity;
-    const rest = groups.slice(shown);
-    const total = (of) => (0,decision/* sum */.cz)(of.map(({ bytes }) => bytes));
-    // Where there is nothing to compare, or nothing stands out, a picture says nothing.
-    if (groups.length < 2 || total(rest) > total(groups) * 0.75)
-        return '';
-    const slices = [
-        ...groups.slice(0, shown),
-        ...(rest.length > 0
-            ? [
-                {
-                    name: `${rest.length} others`,
-                    bytes: total(rest)
-                }
-            ]
-            : [])
-    ];
-    return [
-        '```mermaid',
-        `%%{init: ${JSON.stringify({ themeVariables: pieTheme(slices.length) })}}%%`,
-        `pie title ${dryRun ? 'Would be freed' : 'Freed'}, by repository`,
-        ...slices.map(({ name, bytes }) => `  "${name}: ${(0,units/* formatSize */.Xq)(bytes)}" : ${Math.round(bytes)}`),
-        '```'
-    ].join('\n');
-}
-function pieTheme(slices) {
-    const named = colours
-        .slice(0, slices)
-        .map((colour, index) => [`pie${index + 1}`, colour]);
-    return {
-        ...Object.fromEntries(named),
-        pieOpacity: '1',
-        pieStrokeWidth: '0px',
-        pieOuterStrokeWidth: '0px',
-        pieTitleTextSize: '20px',
-        pieSectionTextColor: '#000',
-        pieLegendTextSize: '18px'
-    };
-}
-/** What it counts with: an image with its repository, all else with its kind. */
-function groupOf({ kind, references = [] }) {
-    if (kind === 'build-cache')
-        return 'build cache';
-    if (kind !== 'image')
-        return `${kind}s`;
-    const [first] = references;
-    return first === undefined ? 'images without a name' : (0,match/* repositoryOf */._M)(first);
-}
-const longestLabel = 30;
-/**
- * Other people's text as a label of Mermaid. It has no escape that holds everywhere, so that only what names of
- * repositories are made of is let through. Of a long one the end says more.
- */
-function mermaidLabel(text) {
-    const safe = text
-        .slice(-1_000)
-        .replace(/[^\w./:@+ -]/g, '_')
-        .trim() || '_';
-    return safe.length > longestLabel
-        ? `...${safe.slice(3 - longestLabel)}`
-        : safe;
-}
-
-// EXTERNAL MODULE: ./src/report/markdown.ts
-var markdown = __nccwpck_require__(4285);
-// EXTERNAL MODULE: ./src/report/text.ts
-var report_text = __nccwpck_require__(5655);
-;// CONCATENATED MODULE: ./src/report/restore.ts
-
-
-
-
-const longestScript = 60_000;
-/** How to get a removed image back: by its digest, where a registry has it. */
-function renderRestore({ resources, dryRun }, digestsAreMadeUp) {
-    const images = resources.filter((one) => one.kind === 'image' && (0,headline/* goes */.n2)(one));
-    const lines = images.flatMap(pullLine);
-    const others = images.length - lines.length;
-    if (lines.length === 0)
-        return '';
-    let size = 0;
-    const shown = lines.filter((line) => (size += line.length) <= longestScript);
-    const more = lines.length - shown.length;
-    // There every image has a digest, whether it was ever pushed or not.
-    const pushed = digestsAreMadeUp ? ', if it was pushed' : '';
-    const notes = [
-        `An image comes back with its digest${pushed}:`,
-        ['```sh', ...shown, '```'].join('\n'),
-        more > 0 ? `… and ${more} more: the report file has their digests.` : '',
-        others > 0
-            ? `${(0,report_text/* count */.U9)(others, 'image')} had no digest of a registry: only a new build brings ${others === 1 ? 'it' : 'them'} back.`
-            : ''
-    ];
-    const title = dryRun
-        ? 'How an image would come back'
-        : 'How to get a removed image back';
-    return (0,markdown/* folded */.TM)(title, notes.filter(Boolean).join('\n\n'));
-}
-/** For somebody's shell: what is no reference of Docker's is left out. */
-function pullLine({ digests = [], references = [] }) {
-    const real = (text) => /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text);
-    const digest = digests.find((one) => real(one) && !(0,match/* isTag */.dz)(one) && !one.startsWith('localhost/'));
-    if (digest === undefined)
-        return [];
-    const tags = references.filter((one) => real(one) && (0,match/* isTag */.dz)(one));
-    const note = tags.length > 0 ? ` # ${tags.slice(0, 3).join(', ')}` : '';
-    return [`docker pull ${digest}${note}`];
-}
-
-;// CONCATENATED MODULE: ./src/report/cells.ts
-
-
-
-// How resources stand in the tables of the summary.
-/** How many rows stand there without being unfolded. */
-const shownRows = 5;
-/** Kind and name in one, where there is little room. */
-function whatCell(resource) {
-    const noun = headline/* nouns */.qF[resource.kind];
-    return resource.kind === 'build-cache'
-        ? noun
-        : `${noun} ${nameCell(resource, 60)}`;
-}
-function nameCell(resource, longest = 120) {
-    return (0,report_text/* code */.aY)(shortened(nameOf(resource)), longest);
-}
-/** What a reader knows it by: all references of an image that goes or stays, or those that it loses. */
-function nameOf({ name, references, removedReferences, outcome }) {
-    if (['planned', 'untagged'].includes(outcome) && removedReferences)
-        return removedReferences.join(', ');
-    const tags = references?.filter(match/* isTag */.dz) ?? [];
-    return tags.length > 0 ? tags.join(', ') : name;
-}
-function whyCell({ reason, detail }, longest = 300) {
-    return (0,report_text/* code */.aY)(`${reason}: ${detail}`, longest);
-}
-/** IDs as Docker shows them to people. */
-function shortened(text) {
-    return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1');
-}
-
-;// CONCATENATED MODULE: ./src/report/sections.ts
-
-
-
-
-
-/** How many bytes of the summary a list may take. */
-const longestList = 400_000;
-/** What became of each kind. */
-function renderKinds({ resources, dryRun }) {
-    const words = dryRun ? plannedColumns : doneColumns;
-    const filled = new Set(resources.map(columnOf));
-    const shown = Object.entries(words).filter(([column]) => alwaysShown.includes(column) || filled.has(column));
-    const all = (0,decision/* sum */.cz)(resources.map(({ bytes }) => bytes ?? 0));
-    const rows = Object.entries(headline/* nouns */.qF).flatMap(([kind, noun]) => {
-        const ofKind = resources.filter((one) => one.kind === kind);
-        if (ofKind.length === 0)
-            return [];
-        const number = (column) => ofKind.filter((one) => columnOf(one) === column).length;
-        const bytes = (0,decision/* sum */.cz)(ofKind.map((one) => one.bytes ?? 0));
-        return [
-            [
-                kind === 'build-cache' ? noun : `${noun}s`,
-                ...shown.map(([column]) => number(column)),
-                (0,markdown/* describeSum */.Vx)(bytes, {
-                    unknown: ofKind.some((one) => one.bytes === null),
-                    estimated: ofKind.some((one) => one.estimated)
-                }),
-                ...(all > 0 ? [(0,markdown/* bar */.M0)(bytes / all)] : [])
-            ]
-        ];
-    });
-    const heads = shown.map(([, word]) => `${word}:`);
-    const freed = dryRun ? 'would free:' : 'freed:';
-    return (0,markdown/* table */.tp)(['', ...heads, freed, ...(all > 0 ? [''] : [])], rows);
-}
-const doneColumns = {
-    removed: 'removed',
-    untagged: 'untagged',
-    kept: 'kept',
-    gone: 'gone already',
-    failed: 'failed'
-};
-const plannedColumns = {
-    removed: 'would go',
-    untagged: 'would be untagged',
-    kept: 'would stay'
-};
-const alwaysShown = ['removed', 'kept', 'failed'];
-/** Every resource is in exactly one column. */
-function columnOf({ action, outcome }) {
-    if (outcome !== 'planned')
-        return outcome;
-    return action === 'untag' ? 'untagged' : 'removed';
-}
-/** Failures with the engine's words. */
-function renderFailures({ resources }) {
-    const failed = resources.filter(({ outcome }) => outcome === 'failed');
-    if (failed.length === 0)
-        return '';
-    const list = (0,markdown/* tableThatFits */.cg)(['kind', 'name', 'the engine’s words'], failed.map((one) => [
-        headline/* nouns */.qF[one.kind],
-        nameCell(one),
-        (0,report_text/* code */.aY)(one.detail, 300)
-    ]), 100_000);
-    return failed.length <= 2 * shownRows
-        ? `### Failed\n\n${list}`
-        : `### Failed\n\n${(0,markdown/* folded */.TM)(`Removals that failed: ${failed.length}`, list)}`;
-}
-function renderLargest({ resources, dryRun }) {
-    const largest = bySize(resources.filter((one) => (0,headline/* goes */.n2)(one) && (one.bytes ?? 0) > 0)).slice(0, shownRows);
-    if (largest.length === 0)
-        return '';
-    const most = largest[0]?.bytes ?? 1;
-    const rows = largest.map((one) => [
-        whatCell(one),
-        (0,markdown/* describeBytes */.nI)(one),
-        (0,markdown/* bar */.M0)((one.bytes ?? 0) / most),
-        (0,report_text/* code */.aY)(one.detail, 80)
-    ]);
-    const title = dryRun ? 'The largest that would go' : 'The largest that went';
-    return `### ${title}\n\n${(0,markdown/* table */.tp)(['', 'bytes:', '', 'why'], rows)}`;
-}
-function bySize(resources) {
-    return [...resources].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
-}
-/** Everything, folded away. */
-function renderEverything({ resources, dryRun }) {
-    const went = bySize(resources.filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept'));
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
-    return [
-        renderList(dryRun ? 'Everything that would go' : 'Everything that went', ['bytes:', 'kind', 'name', 'why'], went.map((one) => [(0,markdown/* describeBytes */.nI)(one), ...cells(one)])),
-        renderList(dryRun ? 'Everything that would stay' : 'Everything that stays', ['kind', 'name', 'why'], kept.map(cells))
-    ];
-}
-function renderList(title, head, rows) {
-    if (rows.length === 0)
-        return '';
-    return (0,markdown/* folded */.TM)(`${title}: ${rows.length}`, (0,markdown/* tableThatFits */.cg)(head, rows, longestList));
-}
-function cells(resource) {
-    return [headline/* nouns */.qF[resource.kind], nameCell(resource), whyCell(resource)];
-}
-
-;// CONCATENATED MODULE: ./src/report/stays.ts
-
-
-
-
-/** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
-function renderStays({ resources, dryRun }, inputs, held) {
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
-    if (kept.length === 0)
-        return '';
-    const rows = [...Map.groupBy(kept, ({ reason }) => reason)]
-        .map(([reason, group]) => ({
-        reason,
-        group,
-        ...(held.get(reason) ?? { bytes: 0, unknown: false })
-    }))
-        .sort((a, b) => b.bytes - a.bytes || b.group.length - a.group.length)
-        .map(({ reason, group, bytes, unknown }) => [
-        [reason, ...inputCells(group, inputs)].join(' '),
-        group.length,
-        (0,markdown/* describeSum */.Vx)(bytes, { unknown }),
-        describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
-    ]);
-    const head = ['reason', 'resources:', 'hold:', 'longest idle:'];
-    const what = kept.length === resources.length ? 'everything' : 'the rest';
-    const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`;
-    return [
-        `### ${title}\n\n${(0,markdown/* table */.tp)(head, rows)}`,
-        describeEligible(kept),
-        renderLargestKept(kept, dryRun)
-    ]
-        .filter(Boolean)
-        .join('\n\n');
-}
-/** From when on what is of unknown age can go: a first run on an engine knows little. */
-function describeEligible(kept) {
-    const dates = kept
-        .flatMap(({ eligibleFrom = [] }) => eligibleFrom)
-        .map((date) => (0,units/* formatMinute */.Yi)(Date.parse(date)))
-        .sort();
-    const [first, last] = [dates[0], dates.at(-1)];
-    if (first === undefined)
-        return '';
-    const all = first === last ? '' : `, the last of them from ${last}`;
-    return `Last use unknown: ${(0,report_text/* count */.U9)(dates.length, 'resource')}. If they stay unused, they can go from ${first} on${all}.`;
-}
-function renderLargestKept(kept, dryRun) {
-    const largest = kept
-        // What is out of the scope is no candidate, however large.
-        .filter(({ ownBytes = 0, reason }) => ownBytes > 0 && reason !== 'out-of-scope')
-        .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
-        .slice(0, shownRows);
-    if (largest.length === 0)
-        return '';
-    const rows = largest.map((one) => [
-        whatCell(one),
-        (0,markdown/* figure */.vP)((0,units/* formatSize */.Xq)(one.ownBytes ?? 0)),
-        whyCell(one, 100)
-    ]);
-    const title = dryRun ? 'would stay' : 'stay';
-    return (0,markdown/* table */.tp)([`the largest that ${title}`, 'alone:', 'why'], rows);
-}
-function describeIdle(milliseconds) {
-    return milliseconds < 0 ? 'unknown' : (0,markdown/* figure */.vP)((0,units/* formatDuration */.a3)(milliseconds));
-}
-/** The inputs that hold some of what stays, as they were given. */
-function inputCells(resources, inputs) {
-    const names = [...new Set(resources.flatMap(({ heldBy }) => heldBy ?? []))];
-    const given = names.map((name) => (0,report_text/* code */.aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
-    return given.length > 0 ? [`(${given.join(', ')})`] : [];
-}
-
-;// CONCATENATED MODULE: ./src/report/summary.ts
-
-
-
-
-
-
-
-/** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
-const longestSummary = 1_000_000;
-/** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
-function renderSummary(facts) {
-    const { report, inputs, held, warnings, notes, podman, error } = facts;
-    const { engine } = report;
-    return fit([
-        `## ${(0,headline/* headline */.Pl)(report)}`,
-        error === undefined ? '' : renderError(error),
-        renderWarnings(warnings),
-        ...[podman ?? [], notes].flat().map(renderNote),
-        renderFailures(report),
-        (0,disks/* renderDisks */.B)(report),
-        renderKinds(report),
-        renderPie(report),
-        renderLargest(report),
-        renderStays(report, inputs, held),
-        ...renderEverything(report),
-        renderRestore(report, podman !== undefined || engine.store === 'containerd'),
-        `Docker Reclaim on engine ${(0,report_text/* code */.aY)(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${(0,report_text/* code */.aY)(engine.version)}, image store ${(0,report_text/* code */.aY)(engine.store)}.`
-    ]);
-}
-function renderNote(note) {
-    return `> [!NOTE]\n> ${(0,report_text/* code */.aY)(note, 1_000)}`;
-}
-function renderWarnings(warnings) {
-    if (warnings.length === 0)
-        return '';
-    const shown = warnings.slice(0, 50).map((one) => `> - ${(0,report_text/* code */.aY)(one, 500)}`);
-    const more = warnings.length - shown.length;
-    if (more > 0)
-        shown.push(`> - … and ${more} more`);
-    return ['> [!WARNING]', ...shown].join('\n');
-}
-/** A summary for a run that had to leave everything as it is. */
-function renderNothing(why) {
-    return fit([
-        '## Nothing was removed.',
-        renderWarnings([why]),
-        'Docker Reclaim.'
-    ]);
-}
-/** A summary for a run that could not even look. */
-function renderFailure(error) {
-    return fit(['## Nothing was removed.', renderError(error), 'Docker Reclaim.']);
-}
-function renderError(error) {
-    const lines = error.split('\n').filter((line) => line.trim() !== '');
-    const shown = lines.slice(0, 50).map((line) => `> ${(0,report_text/* code */.aY)(line, 2_000)}`);
-    return `> [!CAUTION]\n${shown.join('\\\n')}`;
-}
-/** Joins as many sections as GitHub takes, and says so where one had to be left out. */
-function fit(sections) {
-    const note = '… this summary was cut: the report file has everything.';
-    let left = longestSummary - note.length - 2;
-    const filled = sections.filter((section) => section !== '');
-    const fitting = filled.filter((section) => {
-        const size = Buffer.byteLength(section) + 2;
-        const fits = size <= left;
-        if (fits)
-            left -= size;
-        return fits;
-    });
-    if (fitting.length < filled.length)
-        fitting.push(note);
-    return `${fitting.join('\n\n')}\n`;
-}
-
-
-/***/ }),
-
-/***/ 5655:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   BP: () => (/* binding */ logLine),
-/* harmony export */   OG: () => (/* binding */ logLines),
-/* harmony export */   U9: () => (/* binding */ count),
-/* harmony export */   aY: () => (/* binding */ code)
-/* harmony export */ });
-/* unused harmony export neutralise */
-/**
- * Makes other people's text (names, labels, an engine's words) safe for one line of the log: control characters, line
- * breaks and characters that hide or reorder others become visible, and nothing is left that the runner takes for a
- * command (`##[…]` anywhere in a line; `::` at its start is up to `logLine`).
- */
-function neutralise(text) {
-    return text
-        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
-        .replaceAll('##[', '##\\u{5b}');
-}
-/** One line for the log that the runner does not take for a command. */
-function logLine(text) {
-    return neutralise(text).replace(/^(\s*):/, '$1\\u{3a}');
-}
-/** The lines of a text of several, each made safe. */
-function logLines(text) {
-    return text.split(/\r?\n/).map(logLine);
-}
-/**
- * Other people's text as a code span of Markdown, in which nothing is markup; its fence is longer than any run of
- * backticks inside. Fits into a cell of a table as well. Long text is cut.
- */
-function code(text, longest = 200) {
-    const shown = text.length > longest
-        ? `${text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, '')}…`
-        : text;
-    const safe = neutralise(shown)
-        // A backslash before a bar would take away the meaning of the one that is put there.
-        .replaceAll('\\|', '\\\u200b|')
-        .replaceAll('|', '\\|');
-    const runs = safe.match(/`+/g) ?? [];
-    const fence = '`'.repeat(Math.max(0, ...runs.map(({ length }) => length)) + 1);
-    const pad = safe.startsWith('`') || safe.endsWith('`') || safe.trim() === '' ? ' ' : '';
-    return `${fence}${pad}${safe}${pad}${fence}`;
-}
-/** `1 image`, `2 images`. */
-function count(number, noun) {
-    return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-
-/***/ }),
-
-/***/ 9824:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  e: () => (/* binding */ run)
-});
-
-// UNUSED EXPORTS: measure
-
-// EXTERNAL MODULE: external "node:os"
-var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 9 modules
-var schemas = __nccwpck_require__(7597);
-// EXTERNAL MODULE: ./src/policy/decision.ts
-var policy_decision = __nccwpck_require__(6614);
-// EXTERNAL MODULE: ./src/units.ts + 1 modules
-var units = __nccwpck_require__(1065);
-// EXTERNAL MODULE: ./src/docker/cli.ts
-var cli = __nccwpck_require__(1670);
-// EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
-var errors = __nccwpck_require__(7428);
-// EXTERNAL MODULE: ./src/policy/match.ts
-var match = __nccwpck_require__(6563);
-;// CONCATENATED MODULE: ./src/docker/schemas.ts
-
-
-
-
-// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional. One that is
-// there and is something else than it should be is no "none": what it holds could be what speaks against a removal.
-function orElse(schema, fallback) {
-    return schema.nullish().transform((value) => value ?? fallback);
-}
-const schemas_text = orElse(schemas/* string */.YjP(), '');
-const texts = orElse(schemas/* array */.YOg(schemas/* string */.YjP()), []);
-const flag = orElse(schemas/* boolean */.zMY(), false);
-const size = orElse(schemas/* number */.aig().nonnegative(), 0);
-const time = schemas/* string */.YjP()
-    .nullish()
-    .transform((value, context) => {
-    const instant = value ? (0,units/* parseTime */.pe)(value) : undefined;
-    if (value && instant === undefined)
-        context.addIssue({ code: 'custom', message: 'this is no time' });
-    return instant;
-});
-/** When an image was built is written by whoever built it, in whatever form. */
-const buildTime = schemas/* string */.YjP()
-    .nullish()
-    .transform((value) => (0,units/* parseTime */.pe)(value ?? ''));
-/** The entries of an object. Not z.record: that drops the key `__proto__`, which Docker takes like any other. */
-function entries(schema) {
-    return schemas/* unknown */.L5J()
-        .optional()
-        .transform((value, context) => {
-        if (value === undefined || value === null)
-            return [];
-        const complain = (message) => {
-            context.addIssue({ code: 'custom', message });
-        };
-        if (typeof value !== 'object' || Array.isArray(value)) {
-            complain('this is no object');
-            return [];
-        }
-        return Object.entries(value).flatMap(([key, entry]) => {
-            const result = schema.safeParse(entry);
-            if (result.success)
-                return [[key, result.data]];
-            complain(`${key}: ${errors/* prettifyError */.S1(result.error)}`);
-            return [];
-        });
-    });
-}
-const map = entries(schemas_text).transform((all) => Object.fromEntries(all));
-/** Of a long value just the start, as a text of its own: a slice would keep the whole answer in memory. */
-const labels = entries(schemas_text).transform((all) => Object.fromEntries(all.map(([key, value]) => [
-    key,
-    value.length <= match/* longestLabel */.Jg
-        ? value
-        : Buffer.from(value.slice(0, match/* longestLabel */.Jg + 1)).toString()
-])));
-const keys = entries(schemas/* unknown */.L5J()).transform((all) => all.map(([key]) => key));
-const labelsSchema = labels;
-const infoSchema = schemas/* object */.Ikc({
-    ID: schemas_text,
-    Name: schemas_text,
-    ServerVersion: schemas_text,
-    Driver: schemas_text,
-    DriverStatus: orElse(schemas/* array */.YOg(schemas/* array */.YOg(schemas/* string */.YjP())), []),
-    DockerRootDir: schemas_text,
-    SystemTime: time,
-    KernelVersion: schemas_text,
-    Swarm: schemas/* object */.Ikc({ LocalNodeState: schemas_text, ControlAvailable: flag }).nullish(),
-    Containerd: schemas/* object */.Ikc({ Address: schemas_text }).nullish(),
-    ServerErrors: texts
-});
-const versionSchema = schemas/* object */.Ikc({
-    Server: schemas/* object */.Ikc({ Components: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text })), []) })
-        .nullish()
-});
-const mountSchema = schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
-const containerSchema = schemas/* object */.Ikc({
-    Id: schemas/* string */.YjP().min(1),
-    Name: schemas_text,
-    Created: time,
-    Image: schemas_text,
-    State: schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
-        .nullish(),
-    Config: schemas/* object */.Ikc({ Image: schemas_text, Labels: labels }).nullish(),
-    HostConfig: schemas/* object */.Ikc({
-        NetworkMode: schemas_text,
-        IpcMode: schemas_text,
-        PidMode: schemas_text,
-        UTSMode: schemas_text,
-        UsernsMode: schemas_text,
-        Links: texts,
-        VolumesFrom: texts,
-        Binds: texts,
-        Mounts: orElse(schemas/* array */.YOg(mountSchema), [])
-    })
-        .nullish(),
-    Mounts: orElse(schemas/* array */.YOg(mountSchema), []),
-    RestartCount: orElse(schemas/* number */.aig(), 0),
-    /** Null for none. */
-    ExecIDs: schemas/* array */.YOg(schemas/* string */.YjP()).nullish(),
-    NetworkSettings: schemas/* object */.Ikc({
-        /** Names with the IDs of the networks; a container that never started has no IDs. */
-        Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text, Links: texts }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
-            name,
-            id: endpoint?.NetworkID ?? '',
-            links: endpoint?.Links ?? []
-        })))
-    })
-        .nullish()
-});
-/** Sizes and logs, as `container inspect --size` has them. */
-const containerSizeSchema = schemas/* object */.Ikc({
-    Id: schemas/* string */.YjP().min(1),
-    /** Only the driver `json-file` has it, once the container was started. */
-    LogPath: schemas_text,
-    HostConfig: schemas/* object */.Ikc({ LogConfig: schemas/* object */.Ikc({ Type: schemas_text }).nullish() })
-        .nullish(),
-    /** Below 0 where the engine could not measure it. */
-    SizeRw: orElse(schemas/* number */.aig(), -1)
-});
-const targetsSchema = orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Target: schemas_text })), []);
-const serviceSpecSchema = schemas/* object */.Ikc({
-    Name: schemas_text,
-    Networks: targetsSchema,
-    TaskTemplate: schemas/* object */.Ikc({
-        Networks: targetsSchema,
-        ContainerSpec: schemas/* object */.Ikc({
-            Image: schemas_text,
-            Mounts: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Type: schemas_text, Source: schemas_text })), [])
-        })
-            .nullish()
-    })
-        .nullish()
-});
-const serviceSchema = schemas/* object */.Ikc({
-    ID: schemas/* string */.YjP().min(1),
-    Spec: serviceSpecSchema,
-    PreviousSpec: serviceSpecSchema.nullish(),
-    Endpoint: schemas/* object */.Ikc({
-        VirtualIPs: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ NetworkID: schemas_text })), [])
-    })
-        .nullish()
-});
-/** What `container ls` tells of a container that cannot be inspected. */
-const listedContainerSchema = schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
-const imageSchema = schemas/* object */.Ikc({
-    Id: schemas/* string */.YjP().min(1),
-    RepoTags: texts,
-    RepoDigests: texts,
-    Parent: schemas_text,
-    Comment: schemas_text,
-    Created: buildTime,
-    Size: size,
-    Metadata: schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
-    RootFS: schemas/* object */.Ikc({ Type: schemas_text, Layers: texts }).nullish(),
-    Config: schemas/* object */.Ikc({ Labels: labels }).nullish()
-});
-const networkSchema = schemas/* object */.Ikc({
-    Id: schemas/* string */.YjP().min(1),
-    Name: schemas/* string */.YjP().min(1),
-    Scope: schemas_text,
-    Created: time,
-    Labels: labels,
-    Ingress: flag,
-    ConfigFrom: schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
-    Containers: keys
-});
-const volumeSchema = schemas/* object */.Ikc({
-    Name: schemas/* string */.YjP().min(1),
-    Driver: schemas_text,
-    CreatedAt: time,
-    Labels: labels,
-    Options: map,
-    Mountpoint: schemas_text
-});
-/** A line of `events`. */
-const eventSchema = schemas/* object */.Ikc({
-    Type: schemas/* string */.YjP(),
-    Action: schemas/* string */.YjP(),
-    Actor: schemas/* object */.Ikc({ ID: schemas/* string */.YjP(), Attributes: map }),
-    /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
-    timeNano: schemas/* number */.aig().nonnegative()
-});
-/** A line of `image ls`: an image has one for each tag. What it has not is `<none>`. */
-const listedImageSchema = schemas/* object */.Ikc({
-    ID: schemas/* string */.YjP().min(1),
-    Repository: schemas_text,
-    Tag: schemas_text,
-    Digest: schemas_text,
-    Size: schemas_text
-});
-/** A line of `image history --human=false`. */
-const historySchema = schemas/* object */.Ikc({
-    CreatedBy: schemas_text,
-    Size: schemas/* string */.YjP().regex(/^\d+$/).transform(Number)
-});
-/** The parts of `system df -v` that are read; sizes are text for people. */
-const diskUsageSchema = schemas/* object */.Ikc({
-    Volumes: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
-    BuildCache: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({
-        ID: schemas_text,
-        Parent: schemas_text,
-        CacheType: schemas_text,
-        Description: schemas_text,
-        InUse: schemas_text,
-        Shared: schemas_text,
-        Size: schemas_text,
-        CreatedAt: schemas_text,
-        LastUsedAt: schemas_text
-    })), [])
-});
-const contextSchema = schemas/* array */.YOg(schemas/* object */.Ikc({
-    Name: schemas_text,
-    Endpoints: schemas/* object */.Ikc({ docker: schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
-        .nullish()
-}));
-/** Reads one JSON value that a command printed. Throws a DockerError that names the command. */
-function readJson(json, schema, command) {
-    let value;
-    try {
-        value = JSON.parse(json);
-    }
-    catch {
-        throw unreadable(command, `no JSON: ${json.slice(0, 200)}`);
-    }
-    const result = schema.safeParse(value);
-    if (!result.success)
-        throw unreadable(command, errors/* prettifyError */.S1(result.error).slice(0, 1_000));
-    return result.data;
-}
-/** Reads JSON that a command printed one value a line. Throws a DockerError that names the command. */
-function readJsonLines(lines, schema, command) {
-    return lines
-        .split('\n')
-        .filter((line) => line.trim() !== '')
-        .map((line) => readJson(line, schema, command));
-}
-function unreadable(command, why) {
-    return new cli/* DockerError */.Bi('failed', `The output of docker ${command} could not be read. ${why}`);
-}
-/** A size as Docker prints it for people; undefined where it is none (`N/A`). */
-function readSize(text) {
-    return (0,units/* parseSize */.DB)(text.trim());
-}
-
-// EXTERNAL MODULE: ./node_modules/p-limit/index.js + 1 modules
-var p_limit = __nccwpck_require__(370);
-;// CONCATENATED MODULE: ./src/policy/bytes.ts
-/**
- * What the removal of images frees, one after the other in the given order, by image ID: a layer is freed with the
- * last image that has it (images share layers, so that their sizes must not be added up).
- *
- * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
- * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain. On a store with packed
- * layers, no command tells the size of one: there the stack's is in proportion, and the figure an estimate.
- */
-function freedByRemoval(images, removed, sizes = new Map()) {
-    const tops = growTree(images, sizes);
-    const byId = new Map(images.map((image) => [image.id, image]));
-    const freed = new Map();
-    for (const id of removed) {
-        const image = byId.get(id);
-        const top = tops.get(id);
-        if (image === undefined || top === undefined || freed.has(id))
-            continue;
-        const { kept, layers } = release(top);
-        const rest = kept.bytes ?? kept.atMost;
-        freed.set(id, {
-            bytes: Math.max((top.bytes ?? image.bytes) - rest, 0),
-            layers,
-            estimated: kept.bytes === undefined ||
-                (kept.measured && image.packedBytes !== undefined)
-        });
-    }
-    return freed;
-}
-/** What the removal of each image alone would free, in bytes by its ID. */
-function ownBytes(images) {
-    const tops = growTree(images, new Map());
-    return new Map(images.map(({ id, bytes }) => {
-        const top = tops.get(id);
-        let kept = top;
-        while (kept?.holders === 1 && kept.parent !== undefined)
-            kept = kept.parent;
-        const rest = kept?.bytes ?? kept?.atMost ?? 0;
-        return [id, Math.max((top?.bytes ?? bytes) - rest, 0)];
-    }));
-}
-/** Takes one holder from the stack and all below it; returns the highest that others still hold, and how many it freed. */
-function release(top) {
-    let kept = top;
-    let layers = 0;
-    for (let node = top; node; node = node.parent) {
-        node.holders -= 1;
-        if (node.holders > 0 || node.parent === undefined)
-            continue;
-        kept = node.parent;
-        layers += 1;
-    }
-    return { kept, layers };
-}
-/**
- * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
- * goes parts from another one above a stack of a size that `known` does not tell.
- */
-function imagesToMeasure(images, removed, known = new Map()) {
-    const tops = growTree(images, known);
-    const asked = new Map();
-    for (const id of removed) {
-        const top = tops.get(id);
-        if (top === undefined)
-            continue;
-        for (let node = top; node; node = node.parent) {
-            const parts = node.children.size > 1;
-            if (parts && node.bytes === undefined && !asked.has(node))
-                asked.set(node, id);
-        }
-    }
-    return [...new Set(asked.values())];
-}
-function growTree(images, sizes) {
-    const root = createNode(undefined);
-    root.bytes = 0;
-    const tops = new Map();
-    for (const image of images) {
-        const layerSizes = sizes.get(image.id);
-        let node = root;
-        let stack = 0;
-        node.holders += 1;
-        for (const [index, layer] of image.layers.entries()) {
-            let child = node.children.get(layer);
-            if (child === undefined) {
-                child = createNode(node);
-                node.children.set(layer, child);
-            }
-            node = child;
-            node.holders += 1;
-            node.atMost = Math.min(node.atMost, image.bytes);
-            if (layerSizes !== undefined) {
-                stack += layerSizes[index] ?? 0;
-                node.measured ||= node.bytes === undefined;
-                node.bytes ??= stack;
-            }
-        }
-        // What an image says of itself is better than what a history adds up to.
-        if (image.layers.length > 0 &&
-            (node.bytes === undefined || node.measured)) {
-            node.bytes = image.bytes;
-            node.measured = false;
-        }
-        tops.set(image.id, node);
-    }
-    return tops;
-}
-function createNode(parent) {
-    return {
-        parent,
-        children: new Map(),
-        holders: 0,
-        bytes: undefined,
-        measured: false,
-        atMost: Infinity
-    };
-}
-/**
- * The sizes of an image's layers, the lowest first, from its history (the newest entry first), which has lines without
- * a layer too. Undefined where the two do not fit together.
- */
-function layerSizesOf(history, layers) {
-    const withLayer = history.filter(({ createdBy, bytes }) => bytes > 0 || makesLayer(createdBy));
-    const filled = history.filter(({ bytes }) => bytes > 0);
-    const fitting = [withLayer, filled, history].find(({ length }) => length === layers);
-    return fitting?.map(({ bytes }) => bytes).reverse();
-}
-/** The instructions that make a layer even if it is empty, as BuildKit and as the classic builder write them. */
-function makesLayer(createdBy) {
-    return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
-}
-
-// EXTERNAL MODULE: external "node:v8"
-var external_node_v8_ = __nccwpck_require__(8877);
-;// CONCATENATED MODULE: external "node:vm"
-const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
-;// CONCATENATED MODULE: ./src/docker/podman.ts
-
-
-// What Podman does otherwise than Docker behind the same API; seen on 4.3.1 and 5.4.2 where nothing else is said.
-/** Tells Podman from Docker by what `version` lists of the server's parts. */
-function isPodman(components) {
-    return components.some(({ Name }) => Name === 'Podman Engine');
-}
-/** Podman 4 takes untagged parents along for all that `--no-prune` says; Podman 5 does not. */
-function takesParents(version) {
-    return Number.parseInt(version, 10) < 5;
-}
-/** What is left alone on Podman, said once. */
-function podmanNote({ version, takesParents }) {
-    return (`This engine is Podman ${version}. Left alone are pods with all their containers, named volumes, and builders of buildx. ` +
-        'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
-        'A build at the same time can fail while images are removed.' +
-        (takesParents
-            ? ' An image whose untagged parent stays is left alone, too: this version would take the parent along.'
-            : ''));
-}
-/** IDs of images come without `sha256:` in events, of parents, and in what a removal prints. */
-function imageId(id) {
-    return /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
-}
-/**
- * The names by which the store holds an image, in the order of what people call them. The digests that it lists are made up from all of them; one of a
- * repository without a tag is a name of its own.
- */
-function podmanReferences(tags, digests) {
-    const tagged = new Set(tags.map(match/* repositoryOf */._M));
-    return [
-        ...tags,
-        ...digests.filter((one) => !tagged.has((0,match/* repositoryOf */._M)(one)))
-    ].sort((a, b) => (0,policy_decision/* compareText */.n6)(shortName(a), shortName(b)));
-}
-function shortName(reference) {
-    return reference.replace(/^(?:docker\.io(?:\/library)?|localhost)\//, '');
-}
-/** What was built or loaded without a registry's name is `localhost/app`, and `app` for whoever asks for it. */
-function podmanAliases(references) {
-    return references.filter((one) => one.startsWith('localhost/')).map(shortName);
-}
-/** Events in Docker's words: some have a name in the place of the ID, and a load is another word. */
-function podmanEvent(event, name) {
-    const id = event.id || name;
-    return {
-        ...event,
-        action: event.action === 'loadfromarchive' ? 'load' : event.action,
-        id: event.type === 'image' ? imageId(id) : id
-    };
-}
-/** Milliseconds: longer than it takes to read a whole log (1 MB at most, where it is a file). */
-const readingTime = 3_000;
-/**
- * Until when to ask for the event log. A log that is a file stops being read at that moment, at whatever event it had
- * come to, and without an error: what is asked for until now comes back in part, or empty.
- */
-function podmanLogEnd(now) {
-    return now + readingTime;
-}
-/**
- * Containers of a pod are in no state that may be removed: they make up a whole that can be started again. The one
- * that holds the pod together the engine removes only with the pod, and the others join its network. Nothing else that
- * Docker's API has tells of pods.
- */
-function markPods(containers) {
-    const infra = new Set(containers.filter(holdsPodTogether).map(({ id }) => id));
-    return containers.map((container) => infra.has(container.id) || container.joins.some((id) => infra.has(id))
-        ? { ...container, state: `${container.state}, and part of a pod` }
-        : container);
-}
-function holdsPodTogether({ name, imageReference }) {
-    return (/^[0-9a-f]{12}-infra$/.test(name) ||
-        /(?:^|\/)(?:podman-)?pause[:@]/.test(imageReference));
-}
-/** Tells whether a line of an error says that the thing called NAME is not there. */
-function podmanSaysAbsent(line, type) {
-    return [
-        `no ${type} with name(?: or ID)? "NAME" found: no such ${type}`,
-        `${type} with name NAME not found: no such ${type}`,
-        `failed to find ${type} NAME: .*: no such ${type}`,
-        `unable to find ${type} with name or ID NAME: ${type} not found`
-    ].some((words) => new RegExp(`: ${words}$`, 'i').test(line));
-}
-/** Podman 5 leaves out the name of a volume that is not there: if that is all it says, it is said of each. */
-function saysAllAbsent(lines) {
-    const nameless = 'Error response from daemon: no such volume';
-    return lines.length > 0 && lines.every((line) => line.trim() === nameless);
-}
-
-;// CONCATENATED MODULE: ./src/docker/inspect.ts
-
-
-
-
-
-/** So few in a call that none of those side by side is left alone with the last ones for long. */
-const mostPerCall = 100;
-/** Characters of an answer about several things, which otherwise are asked for in halves; and about one alone. */
-const mostOfSeveral = 1_000_000;
-const mostOfOne = 32_000_000;
-/**
- * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
- * missing. Only what the engine says it does not have counts as gone; what is too large to be read alone is unreadable.
- */
-async function inspect(docker, type, names, schema, { flags = [], ...options } = {}) {
-    const left = [...names];
-    const inspected = [];
-    let perCall = mostPerCall;
-    async function lane() {
-        while (left.length > 0) {
-            // What once was too large is garbage by the megabyte, which nobody would collect before there is a lot of it.
-            if (perCall < mostPerCall)
-                collectGarbage();
-            const some = left.splice(0, (0,cli/* countForOneCall */.n$)(left, perCall));
-            const one = some.length === 1;
-            const most = one ? mostOfOne : mostOfSeveral;
-            try {
-                const { characters, ...answer } = await inspectSome(docker, type, some, schema, { ...options, flags, most });
-                inspected.push(answer);
-                if (characters < mostOfSeveral / 4)
-                    perCall = Math.min(perCall * 2, mostPerCall);
-            }
-            catch (error) {
-                if (!(error instanceof cli/* DockerError */.Bi && error.kind === 'too-large'))
-                    throw error;
-                if (one)
-                    inspected.push({ found: [], unreadable: some });
-                else {
-                    left.unshift(...some);
-                    perCall = Math.min(perCall, Math.ceil(some.length / 2));
-                }
-            }
-        }
-    }
-    const lanes = Math.ceil(names.length / mostPerCall);
-    await Promise.all(Array.from({ length: lanes }, lane));
-    return {
-        found: inspected.flatMap(({ found }) => found),
-        unreadable: inspected.flatMap(({ unreadable }) => unreadable)
-    };
-}
-async function inspectSome(docker, type, names, schema, { flags, ...options }) {
-    const output = await docker([type, 'inspect', ...flags, '--', ...names], options);
-    if (output.stdout === '')
-        (0,cli/* succeed */.Py)(output, `${type} inspect`);
-    const found = readJson(output.stdout, schema.array(), `${type} inspect`);
-    const missing = findMissing(type, names, found);
-    const whole = found.length === names.length - missing.length;
-    if (!whole || (output.exitCode === 0 && missing.length > 0))
-        throw new cli/* DockerError */.Bi('failed', `docker ${type} inspect returned other items than requested, or fewer.`);
-    return {
-        found,
-        unreadable: missing.filter((name) => !saysAbsent(output, type, name)),
-        characters: output.stdout.length
-    };
-}
-function collectGarbage() {
-    (0,external_node_v8_.setFlagsFromString)('--expose-gc');
-    (0,external_node_vm_namespaceObject.runInNewContext)('gc()');
-}
-/** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */
-function findMissing(type, names, found) {
-    const [first = '', ...more] = names;
-    if (type === 'image' && more.length === 0 && !first.startsWith('sha256:'))
-        return found.length === 0 ? [first] : [];
-    const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]));
-    return names.filter((name) => !known.has(name));
-}
-/**
- * Tells whether the engine said that it does not have a thing. It says so in several ways: `No such image: NAME`,
- * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
- */
-function saysAbsent({ stderr }, type, name) {
-    const lines = stderr.split('\n').filter(Boolean);
-    if (type === 'volume' && saysAllAbsent(lines))
-        return true;
-    return lines.some((line) => {
-        const at = line.indexOf(name);
-        if (at < 0)
-            return false;
-        const around = `${line.slice(0, at)}NAME${line.slice(at + name.length)}`.trim();
-        return (new RegExp(`no such (?:${type}|object): NAME$`, 'i').test(around) ||
-            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around) ||
-            podmanSaysAbsent(around, type));
-    });
-}
-
-;// CONCATENATED MODULE: ./src/docker/traits.ts
-const traits = {
-    storageDriver: {
-        comparesTags: false,
-        digestsAreFromRegistries: true,
-        packedLayers: false,
-        remembersImages: true,
-        findsImagesSlowly: false,
-        buildCache: true
-    },
-    containerd: {
-        comparesTags: true,
-        digestsAreFromRegistries: false,
-        packedLayers: true,
-        remembersImages: true,
-        findsImagesSlowly: true,
-        buildCache: true
-    },
-    podman: {
-        comparesTags: false,
-        digestsAreFromRegistries: false,
-        packedLayers: false,
-        remembersImages: false,
-        findsImagesSlowly: false,
-        buildCache: false
-    }
-};
-function traitsOf({ kind, store }) {
-    if (kind === 'podman')
-        return traits.podman;
-    return store === 'containerd' ? traits.containerd : traits.storageDriver;
-}
-
-;// CONCATENATED MODULE: ./src/docker/sizes.ts
-
-
-
-
-
-
-
-/** Milliseconds for a figure that costs the engine much, and that can be left out. */
-const costlyLimit = 20_000;
-/** Measures what containers have written, by ID; costs the engine a walk through their files. */
-async function measureContainers(docker, ids) {
-    const options = { flags: ['--size'], limit: costlyLimit };
-    const { found } = await inspect(docker, 'container', ids, containerSizeSchema, options);
-    const measured = found.filter(({ SizeRw }) => SizeRw >= 0);
-    return new Map(measured.map(({ Id, SizeRw, LogPath, HostConfig }) => [
-        Id,
-        {
-            bytes: SizeRw,
-            logPath: LogPath,
-            logDriver: HostConfig?.LogConfig?.Type ?? ''
-        }
-    ]));
-}
-/** What volumes hold, in bytes by name, as far as the engine tells in time. */
-async function measureVolumes(docker) {
-    const usage = await readDiskUsage(docker);
-    return new Map(usage?.Volumes.flatMap(({ Name, Size }) => {
-        const bytes = readSize(Size);
-        return bytes === undefined ? [] : [[Name, bytes]];
-    }));
-}
-const sideBySide = 8;
-/** Not the containers, which come with all their labels (F41). */
-const diskUsageFormat = '{"Volumes":{{json .Volumes}},"BuildCache":{{json .BuildCache}}}';
-/** What `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
-function readDiskUsage(docker) {
-    const args = ['system', 'df', '--verbose', '--format', diskUsageFormat];
-    return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
-}
-/** Reads the histories of some images; of as many as the engine tells in time. */
-async function measureLayers(docker, engine, images) {
-    const { packedLayers } = traitsOf(engine);
-    const end = Date.now() + costlyLimit;
-    const measured = { layers: new Map(), packed: new Map() };
-    // Not all at once, or each would wait for its turn in the time that it has.
-    await (0,p_limit/* default */.A)(sideBySide).map(images, async (image) => {
-        if (Date.now() >= end)
-            return;
-        const history = await (0,cli/* orNothing */.bR)(readHistory(docker, image, end));
-        if (history === undefined)
-            return;
-        const { id, bytes } = image;
-        const unpacked = (0,policy_decision/* sum */.cz)(history.map((entry) => entry.bytes));
-        const sizes = layerSizesOf(history, image.layers.length);
-        // The history tells the unpacked layers alone: the packed ones are taken to be in the same proportion.
-        const scale = packedLayers && unpacked > 0 ? bytes / unpacked : 1;
-        if (sizes !== undefined)
-            measured.layers.set(id, sizes.map((size) => Math.round(size * scale)));
-        // Of an image that is not unpacked, it may still have lower layers that others have unpacked.
-        if (packedLayers && (sizes?.at(-1) ?? 0) > 0)
-            measured.packed.set(id, Math.max(bytes - unpacked, 0));
-    });
-    return measured;
-}
-async function readHistory(docker, { id }, end) {
-    const options = ['--no-trunc', '--human=false', '--format', '{{json .}}'];
-    const limit = Math.max(end - Date.now(), 1);
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(['image', 'history', ...options, id], { limit }), 'image history');
-    return readJsonLines(stdout, historySchema, 'image history').map(({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size }));
-}
-
-;// CONCATENATED MODULE: ./src/docker/buildCache.ts
-
-
-
-
-
-
-
-
-/**
- * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
- * to another one all the same, and not find it: that says nothing about the engine.
- */
-function builderOptions(builder) {
-    return { env: { BUILDX_BUILDER: builder }, elsewhere: true };
-}
-/**
- * Whether a builder that somebody made has the name of the engine's own, which is that of the context: buildx looks
- * among those first. `default` it gives to no other.
- */
-async function isAnothers(docker, builder) {
-    if (builder === 'default')
-        return false;
-    const output = await (0,cli/* orNothing */.bR)(docker(['buildx', 'inspect', builder], { elsewhere: true }));
-    const [, driver] = /^Driver:\s*(\S+)/m.exec(output?.stdout ?? '') ?? [];
-    return driver !== undefined && driver !== 'docker';
-}
-/**
- * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost, called by
- * its own name: its alias `builder` starts a process more, and in CLIs of 20.10 knows no `du`. Without it there is only
- * `system df`, which also measures every volume, and so is not waited for long.
- */
-async function listBuildCache(docker, engine, builder) {
-    if (await isAnothers(docker, builder))
-        return undefined;
-    const options = { limit: costlyLimit, ...builderOptions(builder) };
-    const output = await (0,cli/* orNothing */.bR)(docker(['buildx', 'du', '--verbose'], options));
-    if (output === undefined)
-        return undefined;
-    if (output.exitCode === 0)
-        return readCacheRecords(output.stdout);
-    const usage = await readDiskUsage(docker);
-    return (usage &&
-        allOrNothing(usage.BuildCache.map((record) => {
-            // One that was never used since counts from its creation.
-            const usedAt = readLogTime(record.LastUsedAt || record.CreatedAt);
-            const idle = usedAt && Math.max(engine.now - usedAt, 0);
-            return makeRecord({
-                id: record.ID,
-                size: record.Size,
-                inUse: record.InUse,
-                shared: record.Shared,
-                type: record.CacheType,
-                description: record.Description,
-                parents: record.Parent === '' ? [] : [record.Parent],
-                idle: idle === undefined ? undefined : { least: idle, most: idle }
-            });
-        })));
-}
-/** One record from what a command says of it; undefined where that is not understood. */
-function makeRecord({ id, size, inUse, shared, type, description, parents, idle = { least: 0, most: Infinity } }) {
-    const bytes = readSize(size);
-    const understood = [inUse, shared].every((one) => /^(true|false)$/.test(one));
-    if (id === '' || bytes === undefined || !understood)
-        return undefined;
-    return {
-        id,
-        parents,
-        bytes,
-        idle,
-        inUse: inUse === 'true',
-        shared: shared === 'true',
-        base: isBase(type, description),
-        internal: type === 'internal' || type === 'frontend',
-        rewritable: isRewritable(type, description)
-    };
-}
-/** What some of the records say is worth nothing without the others. */
-function allOrNothing(records) {
-    const understood = records.filter((one) => one !== undefined);
-    return understood.length === records.length ? understood : undefined;
-}
-/**
- * Reads `buildx du --verbose`: blocks of "Key: value" lines, then totals. Undefined where that is not all there is: a
- * description is what a build ran, other people's text of several lines, and could pass for more records.
- */
-function readCacheRecords(text) {
-    if (text.trim() === '')
-        return [];
-    const blocks = text
-        .split(/\n\s*\n(?=(?:ID|Shared|Private|Reclaimable|Total):)/)
-        .map(fieldReader);
-    const total = readSize(blocks.pop()?.('Total') ?? '');
-    const records = allOrNothing(blocks.map((field) => makeRecord({
-        id: field('ID'),
-        size: field('Size'),
-        inUse: { true: 'false', false: 'true' }[field('Reclaimable')] ?? '',
-        shared: field('Shared'),
-        type: field('Type'),
-        description: field('Description'),
-        // Older buildx: `Parent: a,b`.
-        parents: `${field('Parents')} ${field('Parent')}`
-            .split(/[\s,]+/)
-            .filter(Boolean),
-        idle: (0,units/* parseHumanAge */.Ki)(field('Last used'))
-    })));
-    const added = (0,policy_decision/* sum */.cz)(records?.map(({ bytes }) => bytes) ?? []);
-    // All of these are rounded to four digits.
-    return total !== undefined && Math.abs(added - total) <= total / 500
-        ? records
-        : undefined;
-}
-/** Reads the fields of a block; one that it has more than once is empty. */
-function fieldReader(block) {
-    const lines = block
-        // Free text stands here, up to the next field: only its first line is taken.
-        .replace(/^(Description:.*)[^]*?(?=\nUsage count:)/m, '$1')
-        // The only list of all these.
-        .replace(/\n - /g, ' ')
-        .split('\n')
-        .map((line) => /^([^:]*):(.*)$/.exec(line) ?? []);
-    const fields = Map.groupBy(lines, ([, name = '']) => name);
-    return (name) => {
-        const [line, ...more] = fields.get(name) ?? [];
-        return more.length === 0 ? (line?.[2] ?? '').trim() : '';
-    };
-}
-/** Records of what a build made say what made them; those of an image that it began with say where that came from, or nothing. */
-function isBase(type, description) {
-    return type === 'regular' && /^(?:$|from local|pulled from)/.test(description);
-}
-/** Cache mounts, and the clones that BuildKit checks contexts out of. */
-function isRewritable(type, description) {
-    return type === 'exec.cachemount' || /^shared git repo\b/.test(description);
-}
-/** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
-function readLogTime(text) {
-    const [, date = '', time = '', zone = ''] = /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
-    return (0,units/* parseTime */.pe)(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
-}
-/** Which flag says how much of the cache stays: buildx has given it a new name, and the CLI without it knows the old one. */
-async function findKeepFlag(docker, builder) {
-    const args = [...builderPrune, '--help'];
-    const help = await (0,cli/* orNothing */.bR)(docker(args, builderOptions(builder)));
-    return help?.stdout.includes('--reserved-space')
-        ? '--reserved-space'
-        : '--keep-storage';
-}
-const builderPrune = ['builder', 'prune'];
-/**
- * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
- * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
- */
-function pruneArguments(until, keep, keepFlag = '--keep-storage') {
-    return [
-        ...builderPrune,
-        '--force',
-        '--filter',
-        `until=${(until / 1_000).toFixed(3)}s`,
-        ...(keep > 0 ? [keepFlag, String(keep)] : [])
-    ];
-}
-/** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
-async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
-    if (await isAnothers(docker, builder))
-        return changed(`the builder ${builder} of buildx has the name of the context and is not the engine's own`);
-    // What was used since the listing is not in the plan.
-    const idle = () => until + Date.now() - lookedAt;
-    const output = await prune(docker, builder, idle, keep);
-    const words = (0,cli/* wordsOf */.Z9)(output, 'builder prune');
-    if (output.exitCode === 0) {
-        const freed = readTotal(output.stdout);
-        const removedRecords = readPruned(output.stdout);
-        if (freed === 0 && removedRecords.length === 0)
-            return { outcome: 'gone', detail: 'the builder found nothing to remove' };
-        return freed === undefined
-            ? { outcome: 'removed', detail: 'the builder did not say how much' }
-            : {
-                outcome: 'removed',
-                freed,
-                removedRecords,
-                detail: 'as many records as the builder found'
-            };
-    }
-    if (await hasPruneFilters(configFolder))
-        return changed(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
-    return { outcome: 'failed', detail: words };
-}
-/** Prunes with buildx; where that is broken, or missing although DOCKER_BUILDKIT asks for it, by the CLI's own means. */
-async function prune(docker, builder, idle, keep) {
-    const flag = keep > 0 ? await findKeepFlag(docker, builder) : undefined;
-    const output = await docker(pruneArguments(idle(), keep, flag), {
-        limit: Infinity,
-        ...builderOptions(builder)
-    });
-    if (output.exitCode === 0)
-        return output;
-    const own = await docker(pruneArguments(idle(), keep), {
-        limit: Infinity,
-        env: { DOCKER_BUILDKIT: '0' }
-    });
-    return own.exitCode === 0 ? own : output;
-}
-function changed(detail) {
-    return { outcome: 'kept', reason: 'changed', detail };
-}
-/** The IDs of the records that a prune says it removed: one at the start of each line. */
-function readPruned(text) {
-    return text
-        .split('\n')
-        .flatMap((line) => /^[a-z0-9]{20,}(?=\*?(?:\s|$))/.exec(line) ?? []);
-}
-/** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
-function readTotal(text) {
-    const [, size] = /^Total(?: reclaimed space)?:(.+)$/m.exec(text) ?? [];
-    return size === undefined ? undefined : readSize(size);
-}
-const configSchema = schemas/* object */.Ikc({ pruneFilters: schemas/* array */.YOg(schemas/* string */.YjP()).min(1) });
-/** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
-async function hasPruneFilters(folder) {
-    try {
-        const text = await (0,promises_.readFile)((0,external_node_path_.join)(folder, 'config.json'), 'utf8');
-        return configSchema.safeParse(JSON.parse(text)).success;
-    }
-    catch {
-        return false;
-    }
-}
-
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-;// CONCATENATED MODULE: ./src/docker/disk.ts
-
-
-
-
-const onImageStore = ['images', 'containers', 'build-cache'];
-const onRootDir = ['volumes', 'logs'];
-const diskContents = [...onImageStore, ...onRootDir];
-/** Where a containerd that dockerd did not start has its configuration and, unless that says otherwise, its data. */
-const systemContainerd = {
-    config: '/etc/containerd/config.toml',
-    root: '/var/lib/containerd'
-};
-/**
- * The disks that hold the engine's data, that of DockerRootDir first. None where they cannot be read: the engine runs
- * on another host or in a virtual machine, or this process in a container.
- */
-async function findDisks(engine, endpoint, { platform, containerd = systemContainerd } = {}) {
-    const away = await whyNotHere(engine, endpoint, platform);
-    if (away !== undefined || engine.rootDir === '')
-        return [];
-    const images = await findImageStore(engine, containerd);
-    const disks = await Promise.all((await partition(engine.rootDir, images)).map(async (disk) => {
-        const before = await readSpace(disk.path);
-        return before === undefined ? [] : [{ ...disk, before }];
-    }));
-    return disks.flat();
-}
-/** The space of the disk under a folder; undefined where it cannot be read. */
-async function readSpace(path) {
-    const space = await (0,promises_.statfs)(path).catch(() => undefined);
-    if (space === undefined)
-        return undefined;
-    const { bavail, bfree, blocks, bsize, files, ffree } = space;
-    return {
-        freeBytes: bavail * bsize,
-        usedBytes: (blocks - bfree) * bsize,
-        ...(files > 0 && { freeInodes: ffree, totalInodes: files })
-    };
-}
-async function findImageStore({ store, rootDir, containerdAddress }, system) {
-    if (store !== 'containerd')
-        return rootDir;
-    // Docker before 27 does not say which containerd it uses.
-    if (containerdAddress === undefined)
-        return (0,external_node_fs_.existsSync)(system.root) ? system.root : rootDir;
-    return (await isOfDockerd(containerdAddress))
-        ? rootDir
-        : ((await readRoot(system.config)) ?? system.root);
-}
-/** Dockerd writes the configuration of a containerd that it starts beside its socket. */
-async function isOfDockerd(address) {
-    try {
-        await (0,promises_.access)((0,external_node_path_.join)((0,external_node_path_.dirname)(address), 'containerd.toml'));
-        return true;
-    }
-    catch (error) {
-        // Dockerd's folder is closed to all but root, that of the system's containerd is not.
-        return error instanceof Error && 'code' in error && error.code === 'EACCES';
-    }
-}
-/** The folder that a configuration of containerd names for its data. */
-async function readRoot(config) {
-    const text = await (0,promises_.readFile)(config, 'utf8').catch(() => '');
-    const [topLevel = ''] = text.split(/^\s*\[/m);
-    return /^\s*root\s*=\s*(["'])(.+?)\1/m.exec(topLevel)?.[2];
-}
-/** One disk where both folders are on the same, else one for each. */
-async function partition(rootDir, images) {
-    const [own, other] = await Promise.all([rootDir, images].map(readDevice));
-    if (own === undefined)
-        return [];
-    if (own === other)
-        return [{ path: rootDir, holds: [...diskContents] }];
-    const disk = { path: rootDir, holds: [...onRootDir] };
-    return other === undefined
-        ? [disk]
-        : [disk, { path: images, holds: [...onImageStore] }];
-}
-async function readDevice(path) {
-    const found = await (0,promises_.stat)(path).catch(() => undefined);
-    return found?.dev;
-}
-/** Why the engine is not on the host that this process sees; undefined where it is. */
-async function whyNotHere({ name, kernel }, endpoint, platform = process.platform) {
-    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
-    if (platform !== 'linux')
-        return `this host is no Linux, but ${platform}`;
-    // A socket may be forwarded from a host of the same kind, or be that of an engine in a container.
-    const same = name === (0,external_node_os_.hostname)() && kernel === (0,external_node_os_.release)();
-    if (!endpoint.startsWith('unix://') || !same)
-        return 'the engine runs on another host';
-    return (await inContainer()) ? 'this runner is in a container' : undefined;
-}
-/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
-async function inContainer() {
-    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
-    const root = mounts
-        .split('\n')
-        .map((line) => line.split(' '))
-        .find((fields) => fields[4] === '/');
-    const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
-    const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_.existsSync);
-    return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
-}
-
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./src/policy/policy.ts
-/** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
-function untilDuration(policy, now) {
-    return 'duration' in policy.until
-        ? policy.until.duration
-        : Math.max(now - policy.until.time, 1);
-}
-
-;// CONCATENATED MODULE: ./src/policy/age.ts
-
-
-
-/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
-const earliestPlausible = Date.UTC(1980, 0, 3);
-/** Clocks of builders and engines differ by less. */
-const tolerance = 5 * 60_000;
-/** Docker writes year 1 for "never", and build tools years that mean "none". */
-function happened(instant) {
-    return instant !== undefined && instant >= earliestPlausible
-        ? instant
-        : undefined;
-}
-/** The instant, where it is a date at all: neither "none" nor later than the engine's clock. */
-function plausible(instant, now) {
-    return isAhead(instant, now) ? undefined : happened(instant);
-}
-/** Whether an instant is later than the engine's clock, and than what clocks differ by. */
-function isAhead(instant, now) {
-    return instant !== undefined && instant > now + tolerance;
-}
-/**
- * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
- * `age-from: created` by Docker's own rule, the date of its making alone. Unknown where a date lies ahead: the
- * engine's clock was set back, and nobody knows how long ago that use was.
- */
-function ageOf(createdAt, evidence, { policy, now }) {
-    const created = { at: createdAt, of: 'created' };
-    const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence];
-    if (all.some(({ at }) => isAhead(at, now)))
-        return 'unknown';
-    let latest;
-    for (const { at, of } of all) {
-        const instant = happened(at);
-        if (instant !== undefined && (latest === undefined || instant > latest.at))
-            latest = { at: instant, of };
-    }
-    return latest === undefined
-        ? 'unknown'
-        : { idle: Math.max(now - latest.at, 0), of: latest.of };
-}
-const day = 86_400_000;
-/**
- * The age of something, or where nothing tells it, how long earlier runs have watched it without seeing a use, once
- * that is `until`. Not where a use is dated within the next day: it may have been a moment ago.
- */
-function ageOrWatch(createdAt, evidence, watchedSince, context) {
-    const { policy, now } = context;
-    const age = ageOf(createdAt, evidence, context);
-    const dates = [createdAt, ...evidence.map(({ at }) => at)];
-    const soon = dates.some((at = 0) => isAhead(at, now) && at <= now + day);
-    if (age !== 'unknown' || policy.ageFrom === 'created' || soon)
-        return age;
-    const past = dates.map((at) => plausible(at, now) ?? 0);
-    const idle = now - Math.max(watchedSince ?? now, ...past);
-    return idle > 0 && idle >= untilDuration(policy, now)
-        ? { idle, of: 'first seen' }
-        : age;
-}
-/** What the end of containers shows of the networks and volumes that they used. */
-function endsOf(containers) {
-    return containers.map(({ finishedAt }) => ({
-        at: finishedAt,
-        of: 'last used by a container'
-    }));
-}
-function describeAge(age) {
-    return age === 'unknown'
-        ? 'last use unknown'
-        : `${age.of} ${(0,units/* formatDuration */.a3)(age.idle)} ago`;
-}
-/** Networks, volumes and containers that never started may be seconds away from their first use. */
-const firstMinutes = 10 * 60_000;
-/**
- * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
- * Given `createdAt`, the resource also stays for its first ten minutes, in scope `engine`. `watchedSince` is when an
- * earlier run saw it first.
- */
-function keepForAge(age, context, { createdAt, watchedSince } = {}) {
-    const { policy, now } = context;
-    const until = untilDuration(policy, now);
-    if (until === 0)
-        return undefined;
-    if (age === 'unknown')
-        return policy.ageFrom === 'created'
-            ? (0,policy_decision/* keep */.aC)('unknown-age', 'it has no date, and age-from: created counts nothing else', 'age-from')
-            : keepUntilWatched('last use unknown', watchedSince ?? now, context);
-    if (age.idle < until)
-        return (0,policy_decision/* keep */.aC)('recent', describeAge(age));
-    if (policy.scope.kind !== 'engine')
-        return undefined;
-    if (now - (plausible(createdAt, now) ?? 0) < firstMinutes)
-        return (0,policy_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
-    return undefined;
-}
-/** Keeps what has been watched since an instant: it can go once that is long enough ago, if a later run will know. */
-function keepUntilWatched(why, since, { policy, now, evidence }) {
-    if (!evidence.remembers)
-        return (0,policy_decision/* keep */.aC)('unknown-age', why);
-    if ('time' in policy.until)
-        return (0,policy_decision/* keep */.aC)('unknown-age', `${why}; with a date for until, what is first seen after it never goes`);
-    const eligibleFrom = since + untilDuration(policy, now);
-    // A use that is dated ahead holds it for now.
-    if (eligibleFrom <= now)
-        return (0,policy_decision/* keep */.aC)('unknown-age', why);
-    const detail = `${why}; if it stays unused, it can go from ${(0,units/* formatMinute */.Yi)(eligibleFrom)} on`;
-    return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom };
-}
-
-;// CONCATENATED MODULE: ./src/docker/events.ts
-
-
-
-const attribute = (name) => `"${name}":{{json (index .Actor.Attributes "${name}")}}`;
-/**
- * What is asked of each event: one of a container has all labels of it, which can be megabytes, and of an exec the whole
- * command (F41).
- */
-const eventFormat = `{"Type":{{json .Type}},"Action":{{json (printf "%.99s" .Action)}},"Actor":{"ID":{{json .Actor.ID}},"Attributes":{${['image', 'name', 'container'].map(attribute).join(',')}}},"timeNano":{{.TimeNano}}}`;
-/**
- * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Throws a
- * DockerError where it does not tell: without them, what was pulled or loaded a moment ago would pass for old.
- */
-async function readEventLog(docker, engine) {
-    const { kind, now } = engine;
-    const end = kind === 'podman' ? podmanLogEnd(now) : now;
-    const until = (end / 1_000).toFixed(3);
-    const args = ['events', '--since', '1', '--until', until];
-    const output = await docker([...args, '--format', eventFormat]);
-    return readEvents((0,cli/* succeed */.Py)(output, 'events').stdout, engine);
-}
-/** Reads events, one a line. */
-function readEvents(lines, { kind }) {
-    return readJsonLines(lines, eventSchema, 'events').map((raw) => {
-        const { image = '', name = '', container = '' } = raw.Actor.Attributes;
-        const event = {
-            at: raw.timeNano / 1e6,
-            type: raw.Type,
-            action: raw.Action,
-            id: raw.Actor.ID,
-            image,
-            // Of an event of a container itself, that would be a label of it.
-            container: raw.Type === 'container' ? '' : container
-        };
-        return kind === 'podman' ? podmanEvent(event, name) : event;
-    });
-}
-
-;// CONCATENATED MODULE: ./src/docker/listing.ts
-
-
-
-
-/** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
-const pauses = [250, 500, ...Array(8).fill(2_000)];
-/** Words of an engine that came upon something which was just being removed, or had just ended. */
-const vanished = /not found|not known|does not exist|no such|data changed/i;
-/** How images are listed, with more options. */
-const imageLs = ['image', 'ls', '--no-trunc'];
-/**
- * What a listing prints. The containerd store and Podman 4 fail to list while somebody removes an image, and Podman 4
- * while a container ends: they are asked again then, for a while. Throws a DockerError where they fail for all that, or
- * for another reason.
- */
-async function printListing(docker, args, options = {}) {
-    let output = await docker(args, options);
-    for (const pause of pauses) {
-        if (output.exitCode === 0 || !vanished.test(output.stderr))
-            break;
-        await (0,external_node_timers_promises_.setTimeout)(pause);
-        output = await docker(args, options);
-    }
-    return (0,cli/* succeed */.Py)(output, args.slice(0, 2).join(' ')).stdout;
-}
-/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
-async function listIds(docker, args, options = {}) {
-    return readIds(await printListing(docker, args, options), args);
-}
-function readIds(stdout, args) {
-    const command = args.slice(0, 2).join(' ');
-    return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
-}
-
-;// CONCATENATED MODULE: ./src/docker/needs.ts
-/**
- * Every way in which `container inspect` names something else, with the fact that it rests on. Each is a need: the
- * engine refuses next to none of these removals (F10), and the container then fails to start. The image itself is in
- * `Image` (F12); what labels say of compose and of pods, the policy reads. What others name: services of a swarm as
- * containers do (services.ts), a network its configuration, an image its parent, a volume the folder that it lies in.
- */
-const ways = [
-    ['NetworkMode', 'F10', 'joins', (raw) => joined(raw, 'NetworkMode')],
-    ['IpcMode', 'F10', 'joins', (raw) => joined(raw, 'IpcMode')],
-    ['PidMode', 'F10', 'joins', (raw) => joined(raw, 'PidMode')],
-    ['UTSMode', 'Podman', 'joins', (raw) => joined(raw, 'UTSMode')],
-    ['UsernsMode', 'Podman', 'joins', (raw) => joined(raw, 'UsernsMode')],
-    // "/target:/me/alias"
-    ['Links', 'F10', 'joins', (raw) => targets(raw.HostConfig?.Links)],
-    // The same on a network that somebody made: "target:alias"
-    [
-        'Networks.Links',
-        'F10',
-        'joins',
-        (raw) => targets(networksOf(raw).flatMap(({ links }) => links))
-    ],
-    // "name:ro"
-    [
-        'VolumesFrom',
-        'F40',
-        'joins',
-        (raw) => targets(raw.HostConfig?.VolumesFrom)
-    ],
-    [
-        'Mounts',
-        'F19',
-        'mountedImages',
-        // Docker names it, Podman gives it as the source.
-        (raw) => mounted(raw, 'image').flatMap((one) => [one.Name, one.Source])
-    ],
-    ['HostConfig.Mounts', 'F19', 'mountedImages', (raw) => asked(raw, 'image')],
-    [
-        'Networks',
-        'F12',
-        'networks',
-        (raw) => networksOf(raw).flatMap(({ name, id }) => [name, id])
-    ],
-    [
-        'Mounts',
-        'F40',
-        'volumes',
-        (raw) => ['volume', 'cluster'].flatMap((type) => mounted(raw, type).map(({ Name }) => Name))
-    ],
-    ['HostConfig.Mounts', 'F40', 'volumes', (raw) => asked(raw, 'volume')],
-    // "name:/target:ro", or a folder in the place of the name
-    [
-        'Binds',
-        'F40',
-        'volumes',
-        (raw) => (raw.HostConfig?.Binds ?? []).flatMap((bind) => /^[^/\\:]{2,}(?=:)/.exec(bind)?.[0] ?? [])
-    ],
-    [
-        'Mounts',
-        'F20',
-        'binds',
-        (raw) => mounted(raw, 'bind').map(({ Source }) => Source)
-    ]
-];
-/** What a container names beside its image, each once. */
-function readNeeds(raw) {
-    const of = (needed) => {
-        const all = ways.flatMap(([, , kind, read]) => kind === needed ? read(raw) : []);
-        return [...new Set(all.filter(Boolean))];
-    };
-    return {
-        joins: of('joins'),
-        mountedImages: of('mountedImages'),
-        networks: of('networks'),
-        volumes: of('volumes'),
-        binds: of('binds')
-    };
-}
-function joined({ HostConfig }, mode) {
-    const name = /^container:(.+)/.exec(HostConfig?.[mode] ?? '')?.[1];
-    return name === undefined ? [] : [name];
-}
-function networksOf({ NetworkSettings }) {
-    return NetworkSettings?.Networks ?? [];
-}
-function targets(texts = []) {
-    return texts.flatMap((text) => /^\/?([^:]+)/.exec(text)?.[1] ?? []);
-}
-/** Of a mount without a type nobody knows what it holds. */
-function mounted({ Mounts }, type) {
-    return Mounts.filter(({ Type }) => Type === type || Type === '');
-}
-function asked({ HostConfig }, type) {
-    return (HostConfig?.Mounts ?? [])
-        .filter(({ Type }) => Type === type || Type === '')
-        .map(({ Source }) => Source);
-}
-
-;// CONCATENATED MODULE: ./src/docker/services.ts
-
-
-/**
- * The services of the swarm that the engine manages, as the policy takes them: they need what their spec and their
- * previous one (for a rollback) name, whether a task of them runs here or not (F40). None without a swarm; undefined
- * where the engine cannot tell: on a worker, and while the managers have no leader.
- */
-async function listServices(docker, { swarm }) {
-    if (swarm === 'none')
-        return [];
-    // One may be removed between the two calls: then the next listing has it no more.
-    for (let tries = 0; swarm === 'manager' && tries < 3; tries += 1) {
-        const { exitCode, stdout } = await docker(['service', 'ls', '--quiet']);
-        if (exitCode !== 0)
-            return undefined;
-        const ids = stdout.split('\n').filter(Boolean);
-        if (ids.length === 0)
-            return [];
-        const output = await docker(['service', 'inspect', '--', ...ids]);
-        if (output.exitCode === 0)
-            return readJson(output.stdout, schemas/* array */.YOg(serviceSchema), 'service inspect').map(readService);
-    }
-    return undefined;
-}
-function readService({ ID, Spec, PreviousSpec, Endpoint }) {
-    const specs = [Spec, ...(PreviousSpec ? [PreviousSpec] : [])];
-    const tasks = specs.flatMap(({ TaskTemplate }) => TaskTemplate ?? []);
-    const containers = tasks.flatMap(({ ContainerSpec }) => ContainerSpec ?? []);
-    const images = containers.flatMap(({ Image }) => namesOfImage(Image));
-    const mounts = containers.flatMap(({ Mounts }) => Mounts);
-    const sources = (type) => mounts.filter(({ Type }) => Type === type).map(({ Source }) => Source);
-    const networks = [...specs, ...tasks].flatMap(({ Networks }) => Networks.map(({ Target }) => Target));
-    return {
-        id: ID,
-        name: Spec.Name || ID,
-        service: true,
-        state: 'of the swarm',
-        createdAt: undefined,
-        startedAt: undefined,
-        finishedAt: undefined,
-        restarts: 0,
-        labels: {},
-        image: '',
-        imageReference: '',
-        mountedImages: [...images, ...sources('image')],
-        networks: [
-            ...networks,
-            ...(Endpoint?.VirtualIPs ?? []).map(({ NetworkID }) => NetworkID)
-        ],
-        volumes: sources('volume'),
-        binds: sources('bind'),
-        joins: [],
-        execs: undefined
-    };
-}
-/** `web:1@sha256:…` once a registry was asked: that digest is needed, and what was loaded under the tag. */
-function namesOfImage(image) {
-    const [tag = '', digest] = image.split('@');
-    const repository = tag.replace(/:[^:/]+$/, '');
-    return digest === undefined ? [tag] : [tag, `${repository}@${digest}`];
-}
-
-;// CONCATENATED MODULE: ./src/docker/inventory.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** How the containerd image store names itself in `docker info`. */
-const containerdDriver = 'io.containerd.snapshotter.v1';
-/** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
-async function lookAtEngine(docker, env) {
-    const ask = async (command) => {
-        const args = [command, '--format', '{{json .}}'];
-        return (0,cli/* succeed */.Py)(await docker(args, { limit: 60_000 }), command).stdout;
-    };
-    const [facts, parts] = await Promise.all([ask('info'), ask('version')]);
-    const info = readJson(facts, infoSchema, 'info');
-    // Old CLIs exit with 0 here although no engine answered.
-    const errors = info.ServerErrors.join('\n');
-    if (errors !== '')
-        throw (0,cli/* connectionError */.$t)(errors, env) ?? new cli/* DockerError */.Bi('no-engine', errors);
-    const containerd = info.DriverStatus.some(([key, value]) => key === 'driver-type' && value === containerdDriver);
-    const { Server: server } = readJson(parts, versionSchema, 'version');
-    const version = info.ServerVersion;
-    const podman = isPodman(server?.Components ?? []);
-    return {
-        kind: podman ? 'podman' : 'docker',
-        name: info.Name,
-        id: info.ID,
-        version,
-        store: containerd ? 'containerd' : info.Driver,
-        now: info.SystemTime ?? Date.now(),
-        rootDir: info.DockerRootDir,
-        kernel: info.KernelVersion,
-        ...(info.Containerd?.Address && {
-            containerdAddress: info.Containerd.Address
-        }),
-        takesParents: podman && takesParents(version),
-        swarm: readSwarm(info.Swarm),
-        logsBuilds: !podman && Number.parseInt(version, 10) >= 23
-    };
-}
-function readSwarm(swarm) {
-    const { LocalNodeState: state = '', ControlAvailable: manages } = swarm ?? {};
-    if (['', 'inactive'].includes(state))
-        return 'none';
-    return manages ? 'manager' : 'worker';
-}
-/**
- * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
- * (see `findContext`); it can be costly, so it has a time limit, after which it is left out. So have the volumes, in
- * milliseconds, where nobody needs them.
- */
-async function lookAtAll(docker, engine, builder, facts = new Map(), limitOfVolumes) {
-    // What may take long begins first.
-    const [images, records, containers, services, networks, volumes, events] = await Promise.all([
-        listImages(docker, engine, facts),
-        // Podman has none but the untagged parents of images.
-        traitsOf(engine).buildCache
-            ? listBuildCache(docker, engine, builder)
-            : [],
-        listContainers(docker, engine),
-        listServices(docker, engine),
-        listNetworks(docker, engine),
-        listVolumes(docker, limitOfVolumes),
-        readEventLog(docker, engine)
-    ]);
-    return {
-        engine,
-        containers,
-        services,
-        images: images.found,
-        networks: networks.found,
-        volumes: volumes?.found ?? [],
-        ...(volumes === undefined && { withoutVolumes: true }),
-        buildCache: { records },
-        events,
-        ledger: undefined,
-        oldestJob: undefined,
-        remembers: false,
-        unreadable: [
-            ...images.unreadable,
-            ...networks.unreadable.map((id) => ({ kind: 'network', id })),
-            ...(volumes?.unreadable ?? []).map((id) => ({
-                kind: 'volume',
-                id
-            }))
-        ]
-    };
-}
-const listAllContainers = [
-    'container',
-    'ls',
-    '--all',
-    '--no-trunc'
-];
-/** All containers, in every state. */
-async function listContainers(docker, engine) {
-    const ids = await listIds(docker, listContainerIds);
-    return inspectContainers(docker, engine, ids);
-}
-/**
- * All containers again, but for those that are `gone`: only those that came since the inventory and the `changing` ones
- * are asked for. Which image, volumes and other containers one needs is fixed when it is made; its networks and its
- * state are not.
- */
-async function listContainersAgain(docker, { engine, containers }, { changing, gone }) {
-    const known = containers.filter(({ id }) => !gone(id));
-    const { ids, all } = await listContainerIdsAgain(docker, engine, known);
-    const listed = new Set(ids);
-    const left = known.filter(({ id }) => !all || listed.has(id));
-    // Whether one is part of a pod, only all of them together tell.
-    const asked = left.filter(({ id }) => engine.kind === 'podman' || changing(id));
-    const same = left.filter((one) => !asked.includes(one));
-    for (const { id } of same)
-        listed.delete(id);
-    const found = await inspectContainers(docker, engine, [
-        ...new Set([...listed, ...asked.map(({ id }) => id)])
-    ]);
-    return [...same, ...found];
-}
-/** `ls` prints only IDs: with all it knows it would have the engine measure each. */
-const listContainerIds = [
-    ...listAllContainers,
-    '--format',
-    '{{json .ID}}'
-];
-/** Milliseconds from the date of a container to the moment from which on it is listed, at the most. */
-const longestCreation = 5 * 60_000;
-/** The IDs of all containers; or only of those that have come since, where the listing takes long. */
-async function listContainerIdsAgain(docker, engine, known) {
-    // One that was being made during the listing may be older than the newest that it showed.
-    const settled = known.filter(({ createdAt = 0 }) => createdAt <= engine.now - longestCreation);
-    const age = ({ createdAt = 0 }) => -createdAt;
-    const newest = settled.toSorted((a, b) => age(a) - age(b))[0];
-    if (traitsOf(engine).findsImagesSlowly && newest !== undefined) {
-        const args = [...listContainerIds, '--filter', `since=${newest.id}`];
-        const { exitCode, stdout } = await docker(args);
-        // It fails where that one is gone meanwhile.
-        if (exitCode === 0)
-            return { ids: readIds(stdout, args), all: false };
-    }
-    return { ids: await listIds(docker, listContainerIds), all: true };
-}
-async function inspectContainers(docker, { kind }, ids) {
-    const inspected = await inspectTwice(docker, 'container', ids, containerSchema);
-    const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
-    const found = inspected.found.map(readContainer);
-    return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()];
-}
-/**
- * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
- * is in no state that may be removed, and what it needs stays.
- */
-async function readFromListing(docker, id) {
-    const fields = ['Names', 'State', 'Image', 'Networks', 'Mounts'];
-    const format = `[${fields.map((field) => `{{json .${field}}}`).join(',')}]`;
-    const args = [
-        ...listAllContainers,
-        '--filter',
-        `id=${id}`,
-        '--format',
-        format
-    ];
-    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'container ls');
-    return readJsonLines(stdout, listedContainerSchema, 'container ls').map(([names, state, image, networks, mounts]) => ({
-        id,
-        name: names || id,
-        unreadable: true,
-        state,
-        createdAt: undefined,
-        startedAt: undefined,
-        finishedAt: undefined,
-        restarts: 0,
-        labels: {},
-        image,
-        imageReference: image,
-        mountedImages: mounts.split(','),
-        networks: networks.split(','),
-        volumes: mounts.split(','),
-        binds: mounts.split(','),
-        joins: [],
-        execs: undefined
-    }));
-}
-function readContainer(raw) {
-    const { State: state, Config: config } = raw;
-    return {
-        id: raw.Id,
-        name: raw.Name.replace(/^\//, '') || raw.Id,
-        state: state?.Status ?? '',
-        createdAt: raw.Created,
-        startedAt: state?.StartedAt,
-        finishedAt: state?.FinishedAt,
-        restarts: raw.RestartCount,
-        labels: config?.Labels ?? {},
-        image: raw.Image,
-        imageReference: config?.Image ?? '',
-        ...readNeeds(raw),
-        execs: raw.ExecIDs === null ? [] : raw.ExecIDs
-    };
-}
-/**
- * All images. One that an earlier run was told of is not asked for again, where that takes long and the listing shows
- * the same references; but for one without a date, of which the moment of its tags is all that there is.
- */
-async function listImages(docker, engine, facts) {
-    const { remembersImages } = traitsOf(engine);
-    const options = remembersImages ? ['--all', '--digests'] : ['--all'];
-    const listed = readImageListing(await printListing(docker, [...imageLs, ...options, ...asJson]));
-    const known = [...listed].flatMap(([id, lines]) => {
-        const image = remembersImages ? facts.get(id)?.image : undefined;
-        const dated = plausible(image?.createdAt, engine.now) !== undefined;
-        return image && dated && isListed(image, lines, engine) ? [image] : [];
-    });
-    const ids = new Set(known.map(({ id }) => id));
-    const asked = [...listed.keys()].filter((id) => !ids.has(id));
-    const { found, unreadable } = await inspectImages(docker, engine, asked);
-    const sizeOf = (id) => readSize(listed.get(id)?.at(-1)?.Size ?? '');
-    const sized = found.map((one) => withBytes(one, sizeOf(one.id), engine));
-    return {
-        found: [...known, ...sized],
-        unreadable: unreadable.map((id) => {
-            const { tags, digests } = namesInListing(listed.get(id) ?? []);
-            const references = tags.length > 0 ? tags : digests;
-            return { kind: 'image', id, references: [...new Set(references)] };
-        })
-    };
-}
-const asJson = ['--format', '{{json .}}'];
-/** The lines of a listing of images, by ID. */
-function readImageListing(stdout) {
-    return Map.groupBy(readJsonLines(stdout, listedImageSchema, 'image ls'), ({ ID }) => ID);
-}
-/**
- * Those of some images that a listing of their tags shows as they were. An image that has got one more tag may be among
- * them: its removal by ID the engine refuses.
- */
-async function findUnchanged(docker, engine, images) {
-    const filters = images.flatMap(({ references }) => references
-        .filter(match/* isTag */.dz)
-        .flatMap((reference) => ['--filter', `reference=${reference}`]));
-    // What does not fit into one call is inspected.
-    if (filters.length === 0 ||
-        (0,cli/* countForOneCall */.n$)(filters, Infinity) < filters.length)
-        return [];
-    const args = [...imageLs, '--digests', ...filters, ...asJson];
-    const { exitCode, stdout } = await docker(args);
-    // It fails where somebody removes one of them meanwhile.
-    if (exitCode !== 0)
-        return [];
-    const listed = readImageListing(stdout);
-    return images.filter((image) => isListed(image, listed.get(image.id) ?? [], engine));
-}
-/**
- * Where layers are packed, the listing counts the unpacked ones as well. So does inspect from Docker 29 on; before, it
- * counts the packed ones alone, and says less than the listing of every image that is unpacked.
- */
-function withBytes(image, listed, engine) {
-    if (!traitsOf(engine).packedLayers)
-        return image;
-    const { bytes } = image;
-    const more = listed !== undefined && listed > bytes && !isAbout(listed, bytes);
-    return { ...image, bytes: more ? listed : bytes, packedBytes: bytes };
-}
-/** Whether a listing shows a size: it rounds to three digits. */
-function isAbout(listed, bytes) {
-    return listed !== undefined && Math.abs(listed - bytes) <= bytes / 100;
-}
-/**
- * Tells whether the listing shows an image as it was: with the same tags and digests. Where it does not show every
- * digest, it shows no other one, and the same size, which depends on what is unpacked; what is wrong for all that, the
- * second look finds.
- */
-function isListed({ references, digests, bytes }, lines, engine) {
-    const { tags, digests: shown } = namesInListing(lines);
-    const tagged = references.filter(match/* isTag */.dz);
-    const sameTags = (0,external_node_util_.isDeepStrictEqual)(new Set(tags), new Set(tagged));
-    const known = new Set(digests);
-    const { digestsAreFromRegistries, packedLayers } = traitsOf(engine);
-    return (lines.length > 0 &&
-        sameTags &&
-        (digestsAreFromRegistries
-            ? (0,external_node_util_.isDeepStrictEqual)(known, new Set(shown))
-            : shown.every((one) => known.has(one))) &&
-        (!packedLayers || lines.every(({ Size }) => isAbout(readSize(Size), bytes))));
-}
-/** The tags of an image by its lines of a listing, and the digests, where that shows them. */
-function namesInListing(lines) {
-    const named = lines.filter(({ Repository }) => Repository !== none);
-    return {
-        tags: named
-            .filter(({ Tag }) => Tag !== none)
-            .map(({ Repository, Tag }) => `${Repository}:${Tag}`),
-        digests: named
-            .filter(({ Digest }) => Digest !== '' && Digest !== none)
-            .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
-    };
-}
-const none = '<none>';
-/** The inventory with what the engine tells now of some of its images. */
-async function askAgain(docker, inventory, images) {
-    const { engine } = inventory;
-    const asked = new Map(images.map((image) => [image.id, image]));
-    const { found, unreadable } = await inspectImages(docker, engine, [
-        ...asked.keys()
-    ]);
-    const others = inventory.images.filter(({ id }) => !asked.has(id));
-    return {
-        ...inventory,
-        images: [
-            ...others,
-            ...found.map((one) => {
-                const { bytes, packedBytes } = asked.get(one.id) ?? {};
-                const sized = withBytes(one, bytes, engine);
-                return packedBytes === undefined ? sized : { ...sized, packedBytes };
-            })
-        ],
-        unreadable: [
-            ...inventory.unreadable,
-            ...unreadable.map((id) => ({
-                kind: 'image',
-                id,
-                references: asked.get(id)?.references ?? []
-            }))
-        ]
-    };
-}
-/** Milliseconds in which what is just being removed is gone, and what is just ending has ended. */
-const changeTime = 500;
-/** Inspects things; those that the engine cannot tell of once more, a moment later. */
-async function inspectTwice(docker, type, names, schema) {
-    const first = await inspect(docker, type, names, schema);
-    if (first.unreadable.length > 0)
-        await (0,external_node_timers_promises_.setTimeout)(changeTime);
-    const second = await inspect(docker, type, first.unreadable, schema);
-    return {
-        found: [...first.found, ...second.found],
-        unreadable: second.unreadable
-    };
-}
-/**
- * Inspects images by ID or reference. One that is damaged has no root filesystem (the containerd store leaves out
- * what it finds no blob of): its labels are not absent, but unknown.
- */
-async function inspectImages(docker, engine, names) {
-    const inspected = await inspectTwice(docker, 'image', names, imageSchema);
-    const isWhole = ({ RootFS }) => RootFS?.Type;
-    const whole = inspected.found.filter(isWhole);
-    const damaged = inspected.found.filter((raw) => !isWhole(raw));
-    return {
-        found: whole.map((raw) => readImage(raw, engine)),
-        unreadable: [...inspected.unreadable, ...damaged.map(({ Id }) => Id)]
-    };
-}
-function readImage(raw, engine) {
-    const real = (reference) => !reference.includes('<none>');
-    const tags = raw.RepoTags.filter(real);
-    const digests = raw.RepoDigests.filter(real);
-    const { digestsAreFromRegistries } = traitsOf(engine);
-    const tagged = raw.Metadata?.LastTagTime;
-    const podman = engine.kind === 'podman';
-    const references = podman
-        ? podmanReferences(tags, digests)
-        : digestsAreFromRegistries
-            ? [...tags, ...digests]
-            : // A digest that stands alone is listed among the tags there.
-                tags;
-    return {
-        id: raw.Id,
-        references: [...new Set(references)],
-        digests,
-        aliases: podman ? podmanAliases(references) : [],
-        parent: imageId(raw.Parent) || undefined,
-        createdAt: raw.Created,
-        // With SOURCE_DATE_EPOCH, BuildKit writes the date of the build there, too, on the containerd store.
-        taggedAt: tagged === raw.Created ? undefined : tagged,
-        labels: raw.Config?.Labels ?? {},
-        bytes: raw.Size,
-        layers: raw.RootFS?.Layers ?? [],
-        pulled: podman || (digestsAreFromRegistries && digests.length > 0),
-        byBuildKit: raw.Comment.startsWith('buildkit')
-    };
-}
-async function listNetworks(docker, engine) {
-    const args = ['network', 'ls', '--no-trunc', '--format', '{{json .ID}}'];
-    return inspectNetworks(docker, engine, await listIds(docker, args));
-}
-/** Inspects networks by ID. */
-async function inspectNetworks(docker, { kind }, ids) {
-    const inspected = await inspect(docker, 'network', ids, networkSchema);
-    const found = inspected.found.map((raw) => ({
-        id: raw.Id,
-        name: raw.Name,
-        scope: raw.Scope,
-        createdAt: raw.Created,
-        labels: raw.Labels,
-        ingress: raw.Ingress,
-        configFrom: raw.ConfigFrom?.Network || undefined,
-        // Podman 4 lists stopped ones, too; it removes no network that any container has.
-        containers: kind === 'podman' ? [] : raw.Containers
-    }));
-    return { ...inspected, found };
-}
-/** All volumes; undefined where that takes longer than `limit`: a volume plugin that is dead or hangs holds it (F44). */
-async function listVolumes(docker, limit) {
-    const args = ['volume', 'ls', '--format', '{{json .Name}}'];
-    const options = limit === undefined ? {} : { limit };
-    try {
-        return await inspectVolumes(docker, await listIds(docker, args, options));
-    }
-    catch (error) {
-        const late = error instanceof cli/* DockerError */.Bi && error.kind === 'no-answer';
-        if (late && limit !== undefined)
-            return undefined;
-        throw error;
-    }
-}
-/** Inspects volumes by name. */
-async function inspectVolumes(docker, names) {
-    const inspected = await inspect(docker, 'volume', names, volumeSchema);
-    const found = inspected.found.map((raw) => ({
-        name: raw.Name,
-        driver: raw.Driver,
-        createdAt: raw.CreatedAt,
-        labels: raw.Labels,
-        options: raw.Options,
-        mountpoint: raw.Mountpoint
-    }));
-    return { ...inspected, found };
-}
-/** Reads the context that the CLI uses. Reaches no engine. */
-async function findContext(docker) {
-    const output = await docker(['context', 'inspect']);
-    const [context] = output.exitCode === 0
-        ? readJson(output.stdout, contextSchema, 'context inspect')
-        : [];
-    return {
-        name: context?.Name || 'default',
-        endpoint: context?.Endpoints?.docker?.Host ?? ''
-    };
-}
-
-;// CONCATENATED MODULE: ./src/docker/logs.ts
-
-
-
-
-const logsNote = 'Container logs are not counted: their size can only be read by root on the engine’s host.';
-/** Measures the logs of containers, which are in no figure of the engine's and go with their containers. */
-async function measureLogs(engine, endpoint, containers) {
-    // Podman 5.4 has the log in the container's size, 4.3 has not: better too little than twice.
-    if (engine.kind === 'podman')
-        return { bytes: new Map(), unread: false };
-    const away = await whyNotHere(engine, endpoint);
-    const measured = await Promise.all([...containers].map(async ([id, written]) => {
-        const folder = folderOfLog(engine, id, written);
-        const bytes = away === undefined ? await sizeOfLogs(folder) : undefined;
-        return { id, bytes, unread: bytes === undefined && hasLog(written) };
-    }));
-    return {
-        bytes: new Map(measured.flatMap(({ id, bytes }) => bytes === undefined ? [] : [[id, bytes]])),
-        unread: measured.some(({ unread }) => unread)
-    };
-}
-/** The driver `local` does not say where its files are. */
-function hasLog({ logPath, logDriver }) {
-    return logPath !== '' || logDriver === 'local';
-}
-function folderOfLog({ rootDir }, id, { logPath }) {
-    return logPath === '' ? (0,external_node_path_.join)(rootDir, 'containers', id) : (0,external_node_path_.dirname)(logPath);
-}
-/** The files of `local` lie in a folder of their own; drivers that write elsewhere may leave a copy. */
-const localLogs = 'local-logs';
-const isLog = (name) => /\.log(\.\d+)?(\.gz)?$/.test(name);
-/** The size of the logs in a container's folder, with those that were rotated; undefined where it cannot be read. */
-async function sizeOfLogs(folder) {
-    try {
-        const names = await (0,promises_.readdir)(folder);
-        const local = names.includes(localLogs) ? (0,external_node_path_.join)(folder, localLogs) : '';
-        const more = local === '' ? [] : await (0,promises_.readdir)(local);
-        const files = [
-            ...names.filter(isLog).map((name) => (0,external_node_path_.join)(folder, name)),
-            ...more.filter(isLog).map((name) => (0,external_node_path_.join)(local, name))
-        ];
-        const found = await Promise.all(files.map((file) => (0,promises_.lstat)(file)));
-        return (0,policy_decision/* sum */.cz)(found.map(({ size }) => size));
-    }
-    catch {
-        return undefined;
-    }
-}
-
-;// CONCATENATED MODULE: ./src/policy/runner.ts
-
-
-const runner_day = 86_400_000;
-/** A job on a self-hosted runner may take as long. */
-const longestJob = 5 * runner_day;
-/**
- * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
- * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
- * `until` and `age-from` say: until a day after its last use, and as long as a job lives that began before; where
- * nobody can see the jobs, five days. Unknown counts as fresh.
- */
-function keepForRunner(owned, createdAt, evidence, { policy, now, oldestJob }) {
-    if (!owned)
-        return undefined;
-    const fresh = oldestJob === undefined ? longestJob : Math.max(runner_day, now - oldestJob);
-    const lastUsed = { ...policy, ageFrom: 'last-used' };
-    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
-    return age !== 'unknown' && age.idle >= fresh
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
-}
-/** The runner names the image of a container action after itself and the action. */
-function isRunnerImage({ references, aliases }) {
-    return [...references, ...aliases].some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
-}
-function isRunnerNetwork({ name, labels }) {
-    return name.startsWith('github_network_') || hasRunnerLabel(labels);
-}
-function isRunnerContainer({ labels }) {
-    return hasRunnerLabel(labels);
-}
-/** The runner's label is six digits of a hash of its own. */
-function hasRunnerLabel(labels) {
-    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
-}
-
-;// CONCATENATED MODULE: ./src/policy/evidence.ts
-
-
-
-
-/** What an image has been through, by the action of the event. Untagging and removal are no use. */
-const imageActions = {
-    build: 'built',
-    // A build without a tag, also one that came to an image which was there already.
-    create: 'built',
-    pull: 'pulled',
-    load: 'loaded',
-    import: 'imported',
-    tag: 'tagged',
-    push: 'pushed',
-    save: 'saved'
-};
-const containerActions = new Set(['create', 'start', 'restart', 'die']);
-const otherActions = new Set([
-    'create',
-    'mount',
-    'unmount',
-    'connect',
-    'disconnect'
-]);
-/** Sorts what is known from before by what it is evidence for. */
-function indexEvidence(inventory) {
-    const { engine, events, ledger, remembers } = inventory;
-    const inLog = usesInLog(inventory);
-    const entries = new Map(ledger?.map((entry) => [entry.id, entry]));
-    const times = events.map(({ at }) => at);
-    const named = new Set(events.flatMap(({ type, id, image }) => [type === 'image' ? id : '', image].filter(Boolean).map(match/* repositoryOf */._M)));
-    return {
-        of: (id, date) => {
-            const { since, arrived, usedAt } = entries.get(id) ?? {};
-            // Of what was there at the first look, nobody knows since when.
-            const came = arrived && happened(date) === undefined ? since : undefined;
-            return [
-                ...inLog(id),
-                { at: usedAt, of: 'seen in use' },
-                { at: came, of: 'first seen' }
-            ];
-        },
-        // Other tools fill Podman's store as well (buildah, skopeo), and its log knows nothing of that.
-        logBegan: engine.kind === 'podman'
-            ? undefined
-            : plausible(times.reduce((a, b) => Math.min(a, b), Infinity), engine.now),
-        isNamed: (repository) => named.has(repository),
-        watchedSince: (id) => entries.get(id)?.since,
-        isNew: (id) => ledger !== undefined && !entries.has(id),
-        remembers
-    };
-}
-/** What the engine's event log shows of the use of things, by their ID or name. */
-function usesInLog(inventory) {
-    const found = new Map();
-    const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
-    const builders = new Set(inventory.containers.filter(isBuilder).map(({ id }) => id));
-    for (const event of inventory.events) {
-        const { ids, of } = isClient(event, builders)
-            ? { ids: [event.id], of: 'used by a client' }
-            : readEvent(event, inventory.images, imageOf);
-        for (const id of ids)
-            found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
-    }
-    return (id) => found.get(id) ?? [];
-}
-/**
- * The IDs of all images of a repository by its name alone, with which `pull --all-tags` is in the log, once for all of
- * them. That of `latest` is there with its tag.
- */
-function findAllOf(images, name) {
-    const { repository, tag, digest } = (0,match/* parseReference */.F2)(name);
-    if (tag !== undefined || digest !== undefined)
-        return [];
-    return images
-        .filter(({ references, digests }) => [...references, ...digests].some((one) => (0,match/* repositoryOf */._M)(one) === repository))
-        .map(({ id }) => id);
-}
-/** A build talks to its builder through a process in the container. */
-function isClient({ type, action, id }, builders) {
-    return type === 'container' && /^exec_/.test(action) && builders.has(id);
-}
-/** What was used by an event, and how. */
-function readEvent({ type, action, id, image }, images, imageOf) {
-    const nothing = { ids: [], of: '' };
-    const findImages = imageFinder(images);
-    if (type === 'image') {
-        const of = imageActions[action];
-        if (of === undefined)
-            return nothing;
-        // Of a pull or a push the ID is the reference.
-        const ids = new Set([...findImages(id), ...findAllOf(images, id)]);
-        return { ids: [...ids], of };
-    }
-    const of = 'last used by a container';
-    if (type === 'container')
-        return containerActions.has(action)
-            ? { ids: findImages(imageOf.get(id) ?? image), of }
-            : nothing;
-    return otherActions.has(action)
-        ? { ids: [id], of: action === 'create' ? 'created' : of }
-        : nothing;
-}
-
-;// CONCATENATED MODULE: ./src/policy/job.ts
-
-
-
-const wasThere = 'it was there before the job';
-const came = 'it came since the job began';
-function jobRules({ before }) {
-    if (before === undefined) {
-        const unknown = () => (0,policy_decision/* keep */.aC)('out-of-scope', 'nobody knows what was there before the job');
-        return {
-            container: unknown,
-            image: unknown,
-            network: unknown,
-            volume: unknown,
-            builder: unknown,
-            buildCache: unknown
-        };
-    }
-    const judge = (there) => there ? (0,policy_decision/* keep */.aC)('out-of-scope', wasThere) : (0,policy_decision/* remove */.TF)('job', came);
-    // Made anew under the name of one that was there it stands for that one.
-    const wasNamed = (name, came) => came.action === 'remove' && before.names.has(name)
-        ? (0,policy_decision/* keep */.aC)('out-of-scope', 'its name was there before the job')
-        : came;
-    return {
-        container: ({ id, name, labels }) => isSwarmTask({ labels })
-            ? (0,policy_decision/* keep */.aC)('out-of-scope', 'a swarm made it, and would make it again')
-            : wasNamed(name, judge(before.containers.has(id))),
-        image: (image) => judgeImage(image, before),
-        network: ({ id, name }) => wasNamed(name, judge(before.networks.has(id))),
-        volume: ({ name }) => judge(before.volumes.has(name)),
-        builder: () => (0,policy_decision/* keep */.aC)('out-of-scope', 'a builder may be of use to other jobs'),
-        buildCache: () => (0,policy_decision/* keep */.aC)('out-of-scope', 'nothing tells which job it is of')
-    };
-}
-/**
- * An image that came goes, but for the references that were there before: they stay, whatever they mean now. One that
- * was there loses those that came, unless that would leave it without any: the engine would delete it with the last.
- */
-function judgeImage({ id, references }, before) {
-    const there = before.images.has(id);
-    const tags = references.filter((one) => before.references.has(canonical(one)));
-    const kept = new Set(tags.map(match/* repositoryOf */._M));
-    const keptByTag = new Set(tags.filter(match/* isTag */.dz).map(match/* repositoryOf */._M));
-    const going = references.filter((one) => {
-        if (tags.includes(one))
-            return false;
-        // A digest is of no use but with what it is the digest of; and the last tag would take the digests along.
-        const goesAlone = (0,match/* isTag */.dz)(one) && keptByTag.has((0,match/* repositoryOf */._M)(one));
-        return goesAlone || !kept.has((0,match/* repositoryOf */._M)(one));
-    });
-    const untagged = going.length === references.length;
-    if (there && (untagged || going.length === 0))
-        return (0,policy_decision/* keep */.aC)('out-of-scope', wasThere);
-    if (untagged)
-        return (0,policy_decision/* remove */.TF)('job', came);
-    if (going.length === 0)
-        return (0,policy_decision/* keep */.aC)('out-of-scope', 'its name was there before the job');
-    return {
-        action: 'untag',
-        reason: 'job',
-        detail: there ? `tagged since the job began` : came,
-        removedReferences: going
-    };
-}
-
-// EXTERNAL MODULE: ./src/policy/pullRequests.ts
-var pullRequests = __nccwpck_require__(3317);
-;// CONCATENATED MODULE: ./src/policy/scope.ts
-
-
-const nothing = () => undefined;
-/** In scope `engine` everything belongs. */
-const engineRules = {
-    container: nothing,
-    image: nothing,
-    network: nothing,
-    volume: nothing,
-    builder: nothing,
-    buildCache: nothing
-};
-/** Makes ready what a scope says of the resources of an inventory. */
-function rulesOf(scope, inventory) {
-    switch (scope.kind) {
-        case 'engine':
-            return engineRules;
-        case 'pull-request':
-            return (0,pullRequests/* pullRequestRules */.yP)(scope, inventory);
-        case 'job':
-            return jobRules(scope);
-    }
-}
-/** A scope in words: `engine`, or what the run is limited to, such as `pull request 12 of acme/web`. */
-function describeScope(scope) {
-    switch (scope.kind) {
-        case 'engine':
-            return 'engine';
-        case 'pull-request':
-            return (0,pullRequests/* describePullRequests */.DX)(scope);
-        case 'job':
-            return 'this job';
-    }
-}
-
-;// CONCATENATED MODULE: ./src/policy/context.ts
-
-
-
-function createContext(policy, inventory) {
-    const labels = policy.protectedLabels.map((pattern) => ({
-        text: describePattern(pattern),
-        matches: (0,match/* labelMatcher */.LX)(pattern)
-    }));
-    const globs = policy.protectedImages.map((glob) => ({
-        text: glob,
-        matches: (0,match/* imageMatcher */.kD)(glob)
-    }));
-    return {
-        policy,
-        now: inventory.engine.now,
-        engine: inventory.engine,
-        oldestJob: inventory.oldestJob,
-        scope: rulesOf(policy.scope, inventory),
-        evidence: indexEvidence(inventory),
-        parents: new Set(inventory.images.map(({ parent }) => parent)),
-        protectedBy: (present) => {
-            const found = labels.find(({ matches }) => matches(present));
-            return found && `has the protected label ${found.text}`;
-        },
-        protectedImage: (image) => {
-            const names = namesOf(image);
-            const found = globs.find(({ matches }) => matches(image.id, names));
-            return found && `protected by ${found.text}`;
-        }
-    };
-}
-/** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
-function namesOf({ references, digests, aliases }) {
-    const others = [...digests, ...aliases];
-    return others.length > 0
-        ? [...new Set([...references, ...others])]
-        : references;
-}
-function describePattern({ key, value }) {
-    return value === undefined ? key : `${key}=${value}`;
-}
-
-;// CONCATENATED MODULE: ./src/policy/needs.ts
-
-
-
-
-/** States in which a container uses what it needs at this moment. */
-const running = new Set([
-    'running',
-    'paused',
-    'restarting',
-    // Podman's word for what has just ended, and may be about to start again.
-    'stopped'
-]);
-function isRunning({ state }) {
-    return running.has(state);
-}
-/** Whether a swarm made it, to run a service. */
-function isSwarmTask({ labels }) {
-    return 'com.docker.swarm.task.id' in labels;
-}
-/**
- * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
- * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
- */
-function needsOf(containers, all) {
-    const findImages = imageFinder(all.images);
-    const findContainers = containerFinder(all.containers);
-    const needs = {
-        images: new Map(),
-        networks: new Map(),
-        volumes: new Map(),
-        binds: new Map(),
-        containers: new Map()
-    };
-    for (const container of containers) {
-        const byId = findImages(container.image);
-        const images = byId.length > 0 ? byId : findImages(container.imageReference);
-        add(needs.images, [...images, ...container.mountedImages.flatMap(findImages)], container);
-        add(needs.networks, container.networks, container);
-        add(needs.volumes, container.volumes, container);
-        add(needs.binds, container.binds, container);
-        add(needs.containers, findContainers(container), container);
-    }
-    return needs;
-}
-function add(users, keys, container) {
-    for (const key of new Set(keys)) {
-        const known = users.get(key);
-        if (known === undefined)
-            users.set(key, [container]);
-        else
-            known.push(container);
-    }
-}
-/**
- * Finds the IDs of the images that a reference or an ID may mean now. Docker takes the start of an ID, too, and on the
- * containerd store a digest is an ID: where it could be several, all of them count.
- */
-function imageFinder(images) {
-    return (name) => {
-        const { ids, known } = indexImages(images);
-        const exact = known.get(name) ?? known.get(canonical(name)) ?? [];
-        const { digest } = (0,match/* parseReference */.F2)(name);
-        const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1];
-        const found = [
-            ...exact,
-            ...(known.get(digest ?? '') ?? []),
-            ...(start && !exact.includes(name)
-                ? ids.filter((id) => id.startsWith(`sha256:${start}`))
-                : [])
-        ];
-        return [...new Set(found)];
-    };
-}
-/** Every second look needs the index of the same list again. */
-const indexes = new WeakMap();
-function indexImages(images) {
-    const made = indexes.get(images);
-    if (made !== undefined)
-        return made;
-    const known = new Map(images.map(({ id }) => [id, [id]]));
-    for (const image of images)
-        for (const name of namesOf(image).map(canonical)) {
-            const found = known.get(name);
-            if (found === undefined)
-                known.set(name, [image.id]);
-            else
-                found.push(image.id);
-        }
-    const index = { ids: images.map(({ id }) => id), known };
-    indexes.set(images, index);
-    return index;
-}
-/** A reference in the one form that can be compared: familiar, with its tag or digest. */
-function canonical(reference) {
-    const { repository, tag, digest } = (0,match/* parseReference */.F2)(reference);
-    return digest === undefined
-        ? `${repository}:${tag ?? 'latest'}`
-        : `${repository}@${digest}`;
-}
-/**
- * Finds the IDs of the containers that one needs: those that it names, by name, by ID or by the start of one as
- * somebody typed it; and those of the services in its compose project that it depends on, as compose waits for them at
- * the next start, also for what only ran once.
- */
-function containerFinder(containers) {
-    const ids = new Map([
-        ...containers.map(({ id, name }) => [name, id]),
-        ...containers.map(({ id }) => [id, id])
-    ]);
-    // What "compose run" leaves is of no use to others.
-    const ofServices = containers.filter(({ labels }) => labels[`${compose}.oneoff`] !== 'True');
-    const services = Map.groupBy(ofServices, ({ labels }) => serviceKey(labels, labels[`${compose}.service`]));
-    const startingWith = (start) => /^[0-9a-f]+$/.test(start)
-        ? [...ids.values()].filter((id) => id.startsWith(start))
-        : [];
-    const dependencies = ({ id, labels }) => 
-    // "db:service_healthy:true,migrate:service_completed_successfully:false"
-    (labels[`${compose}.depends_on`] ?? '')
-        .split(',')
-        .map((one) => serviceKey(labels, one.split(':')[0]))
-        .flatMap((key) => (key === undefined ? [] : (services.get(key) ?? [])))
-        .map((one) => one.id)
-        .filter((other) => other !== id);
-    return (container) => [
-        ...container.joins.flatMap((name) => ids.get(name) ?? startingWith(name)),
-        ...dependencies(container)
-    ];
-}
-const compose = 'com.docker.compose';
-function serviceKey(labels, service) {
-    const project = labels[`${compose}.project`];
-    return project && service ? `${project} ${service}` : undefined;
-}
-/**
- * The containers that need a network, by its ID or its name; those that were never started may have the start of its
- * ID instead, as somebody typed it.
- */
-function usersOfNetwork(network, needs) {
-    const typed = [...needs.networks]
-        .filter(([key]) => /^[0-9a-f]{4,}$/.test(key) && network.id.startsWith(key))
-        .flatMap(([, users]) => users)
-        .filter(({ startedAt }) => happened(startedAt) === undefined);
-    return [
-        ...new Set([
-            ...(needs.networks.get(network.id) ?? []),
-            ...(needs.networks.get(network.name) ?? []),
-            ...typed
-        ])
-    ];
-}
-/** The containers that use a volume: by its name, or by a bind of its folder on the host. */
-function usersOfVolume(volume, needs) {
-    const users = new Set(needs.volumes.get(volume.name));
-    for (const [folder, containers] of needs.binds)
-        if (isIn(folder, volume))
-            for (const container of containers)
-                users.add(container);
-    return [...users];
-}
-/** Whether a folder of the host lies in a volume, also by the path of a link to the folder of all volumes. */
-function isIn(folder, { name, mountpoint }) {
-    const path = comparable(folder);
-    return ((mountpoint !== '' && path.startsWith(comparable(mountpoint))) ||
-        path.includes(`/volumes/${name}/_data/`) ||
-        path.endsWith(`/volumes/${name}/`));
-}
-/** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
-function comparable(folder) {
-    const windows = /^[a-z]:/i.test(folder);
-    const path = windows ? folder.replaceAll('\\', '/').toLowerCase() : folder;
-    return path.endsWith('/') ? path : `${path}/`;
-}
-/** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
-function describeUsers(users, now) {
-    const [first] = users;
-    if (first === undefined)
-        return 'nothing';
-    const more = users.length > 1 ? `, and ${users.length - 1} more` : '';
-    const noun = first.service ? 'service' : 'container';
-    return `${noun} ${first.name}, ${describeState(first, now)}${more}`;
-}
-function describeState(container, now) {
-    const finished = plausible(container.finishedAt, now);
-    if (container.state === 'created')
-        return 'never started';
-    if (container.state !== 'exited' || finished === undefined)
-        return container.state;
-    return `stopped ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
-}
-
-;// CONCATENATED MODULE: ./src/policy/volumes.ts
-
-
-
-
-/** Decides every volume that gets past the guard. */
-function decideVolumes(volumes, needs, context, guard = keepByGuard) {
-    const decided = new Map(volumes.map((volume) => [
-        volume.name,
-        decide(volume, needs, context, guard)
-    ]));
-    for (const { name, options } of volumes) {
-        if (decided.get(name)?.decision.action !== 'keep')
-            continue;
-        const folders = foldersOf(options);
-        for (const other of volumes)
-            if (other.name !== name && folders.some((folder) => isIn(folder, other)))
-                (0,policy_decision/* keepAsWell */.Yf)(decided, other.name, `volume ${name} lies in it`);
-    }
-    return decided;
-}
-/** The folders of the host that a volume is made of: `device: /srv/data`, `o: lowerdir=/a:/b,upperdir=/c`. */
-function foldersOf(options) {
-    return Object.values(options).flatMap((option) => option.split(/[,:=]/).filter((part) => part.startsWith('/')));
-}
-function decide(volume, { staying, all }, context, guard) {
-    const evidence = [
-        ...endsOf(usersOfVolume(volume, all)),
-        ...context.evidence.of(volume.name, volume.createdAt)
-    ];
-    const watchedSince = context.evidence.watchedSince(volume.name);
-    const age = ageOrWatch(volume.createdAt, evidence, watchedSince, context);
-    const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
-    const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
-        keepAnyway(volume, staying, context) ??
-        guard(volume, context) ??
-        keepForAge(age, context, { ...volume, watchedSince }) ??
-        scoped ??
-        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
-}
-function keepAnyway(volume, staying, { now, protectedBy }) {
-    const users = usersOfVolume(volume, staying);
-    if (users.length > 0)
-        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    const label = protectedBy(volume.labels);
-    return label === undefined ? undefined : (0,policy_decision/* keep */.aC)('protected-label', label);
-}
-function keepByGuard(volume, context) {
-    const { policy, engine } = context;
-    const podman = engine.kind === 'podman';
-    if (policy.includeVolumes === 'none')
-        return (0,policy_decision/* keep */.aC)('not-included', 'include-volumes is false');
-    const elsewhere = keepElsewhere(volume);
-    if (elsewhere !== undefined)
-        return elsewhere;
-    const anonymous = isAnonymous(volume);
-    // Podman's log has no mounts.
-    if (anonymous && !podman)
-        return undefined;
-    // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
-    if (!anonymous && podman)
-        return (0,policy_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told', null);
-    if (!anonymous && policy.includeVolumes !== 'all')
-        return (0,policy_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
-    if (policy.scope.kind !== 'engine')
-        return undefined;
-    const what = anonymous ? 'on Podman a volume' : 'a named volume';
-    return keepUnwatched(volume, what, context);
-}
-/** Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean. */
-function keepElsewhere({ driver, options }) {
-    if (driver !== 'local')
-        return (0,policy_decision/* keep */.aC)('not-included', `its driver is ${driver}, not local`, null);
-    return Object.keys(options).length > 0
-        ? (0,policy_decision/* keep */.aC)('not-included', 'it has driver options', null)
-        : undefined;
-}
-/** No date that Docker knows tells when a named volume was last used: it must have been watched for that long. */
-function keepUnwatched({ name }, what, context) {
-    const { policy, now, evidence } = context;
-    const until = untilDuration(policy, now);
-    const since = evidence.watchedSince(name) ?? now;
-    return now - since >= until
-        ? undefined
-        : keepUntilWatched(`${what} goes only after it was watched for until`, since, context);
-}
-/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
-function isAnonymous(volume) {
-    return ('com.docker.volume.anonymous' in volume.labels ||
-        /^[0-9a-f]{64}$/.test(volume.name));
-}
-
-;// CONCATENATED MODULE: ./src/policy/builders.ts
-
-
-
-
-/** What buildx calls the container of a node: it takes names that begin with a letter, and writes them small. */
-const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/;
-const stateSuffix = '_state';
-function isBuilder({ name }) {
-    return builderName.test(name);
-}
-/** Finds the builders: containers by their name, each with its state, and state volumes whose container is gone. */
-function findBuilders({ containers, volumes }) {
-    const states = new Map(volumes
-        .filter(({ name }) => name.endsWith(stateSuffix) &&
-        isBuilder({ name: name.slice(0, -stateSuffix.length) }))
-        .map((volume) => [volume.name, volume]));
-    const whole = containers.filter(isBuilder).map((container) => {
-        const { id, name } = container;
-        return { id, name, container, volume: states.get(name + stateSuffix) };
-    });
-    for (const { volume } of whole)
-        states.delete(volume?.name ?? '');
-    const left = [...states.values()].map((volume) => {
-        const { name } = volume;
-        return { id: name, name, container: undefined, volume };
-    });
-    return [...whole, ...left];
-}
-/** What builders hold in bytes, by their ID: what their containers have written, and their state. */
-function sizesOfBuilders(builders, sizes) {
-    return new Map(builders.flatMap(({ id, container, volume }) => {
-        const written = container ? sizes.containers.get(id) : 0;
-        const state = volume ? sizes.volumes.get(volume.name) : 0;
-        return written === undefined || state === undefined
-            ? []
-            : [[id, written + state]];
-    }));
-}
-/** States in which the container of a builder can go without being stopped. */
-const removable = new Set(['created', 'exited', 'dead']);
-/** Decides a builder that has its container; the volume with its state follows it. */
-function decideBuilder(container, volume, context) {
-    const running = container.state === 'running';
-    const started = happened(container.startedAt) !== undefined;
-    const age = ageOfBuilder(container, context);
-    const decision = (0,policy_decision/* onlyKeep */.uv)(context.scope.builder()) ??
-        builders_keepAnyway(container, volume, context) ??
-        keepForRunner(isRunnerContainer(container), container.createdAt, [{ at: running ? context.now : container.finishedAt, of: 'seen in use' }], context) ??
-        builders_keepByGuard(container, context) ??
-        (volume && keepElsewhere(volume)) ??
-        keepForAge(age, context, started ? undefined : container) ??
-        (running ? stopFirst(age) : (0,policy_decision/* remove */.TF)('expired', describeAge(age)));
-    return { decision, age };
-}
-function stopFirst(age) {
-    const detail = `${describeAge(age)}; it has no client now, and is stopped first`;
-    return { action: 'remove', reason: 'expired', detail, stop: true };
-}
-/** One that runs counts from its start, whatever `age-from` says, or from the latest client that the log shows. */
-function ageOfBuilder(container, context) {
-    const clients = context.evidence.of(container.id);
-    if (container.state !== 'running') {
-        const stopped = { at: container.finishedAt, of: 'stopped' };
-        return ageOf(container.createdAt, [stopped, ...clients], context);
-    }
-    const policy = { ...context.policy, ageFrom: 'last-used' };
-    const started = { at: container.startedAt, of: 'started' };
-    return ageOf(undefined, [started, ...clients], { ...context, policy });
-}
-function builders_keepAnyway({ state, labels, name, unreadable }, volume, { protectedBy }) {
-    if (!removable.has(state) && state !== 'running')
-        return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
-    if (unreadable)
-        return (0,policy_decision/* keepUnreadable */.V7)('container', name);
-    const label = protectedBy(labels);
-    if (label !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-label', label);
-    const ofState = volume && protectedBy(volume.labels);
-    return ofState === undefined
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('protected-label', `its state volume ${ofState}`);
-}
-function builders_keepByGuard(container, context) {
-    const notIncluded = keepAsNotIncluded(context);
-    if (notIncluded !== undefined || container.state !== 'running')
-        return notIncluded;
-    if (context.policy.includeBuilders !== 'all')
-        return (0,policy_decision/* keep */.aC)('not-included', 'only include-builders: all takes running ones');
-    return hasNoClient(container)
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('in-use', 'a client is attached');
-}
-function keepAsNotIncluded({ policy, engine }) {
-    if (policy.includeBuilders === 'none')
-        return (0,policy_decision/* keep */.aC)('not-included', 'include-builders is false');
-    // It takes a name that is gone for the start of another: no volume of a name can go there.
-    return engine.kind === 'podman'
-        ? (0,policy_decision/* keep */.aC)('not-included', 'on Podman, builders are left alone', null)
-        : undefined;
-}
-/** A build, or whoever else talks to a builder, is a process that `docker exec` runs in it. */
-function hasNoClient({ execs }) {
-    return execs?.length === 0;
-}
-/** Decides what is left of builders whose containers are gone: their state volumes. */
-function decideLeftStates(volumes, needs, context) {
-    const guard = (volume) => (0,policy_decision/* onlyKeep */.uv)(context.scope.builder()) ??
-        keepAsNotIncluded(context) ??
-        keepElsewhere(volume) ??
-        keepUnwatched(volume, 'a state volume', context);
-    const decided = decideVolumes(volumes, needs, context, guard);
-    return new Map([...decided].map(([id, { decision, age }]) => {
-        const { action, detail } = decision;
-        const why = `its container is gone; ${detail}`;
-        const goes = action === 'remove' ? (0,policy_decision/* remove */.TF)('expired', why) : decision;
-        return [id, { decision: goes, age }];
-    }));
-}
-
-;// CONCATENATED MODULE: ./src/policy/levels.ts
-
-/**
- * Puts what needs something before what it needs: containers before those that they name, images before their
- * parents, networks before those that they are configured from. Each level can go at once.
- */
-function inLevels(items, { containers, images, networks }) {
-    const find = containerFinder(containers);
-    const configs = new Map(networks.map(({ id, name }) => [name, id]));
-    const needs = new Map([
-        ...containers.map((one) => [one.id, find(one)]),
-        ...images.map(({ id, parent }) => [id, parent ? [parent] : []]),
-        ...networks.map(({ id, configFrom = '' }) => [id, [configs.get(configFrom) ?? '']])
-    ]);
-    const levels = [];
-    for (let left = [...items]; left.length > 0;) {
-        const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []));
-        const free = left.filter(({ id }) => !needed.has(id));
-        // A circle cannot be; if there is one, the engine decides.
-        const level = free.length > 0 ? free : left;
-        levels.push(level);
-        left = free.length > 0 ? left.filter(({ id }) => needed.has(id)) : [];
-    }
-    return levels;
-}
-
-;// CONCATENATED MODULE: ./src/policy/recheck.ts
-
-
-
-/** A container must be as it was, or as this run has made it, and nothing may have come that joins it. */
-function recheckContainer(planned, { now, needs, containers }, stops = false) {
-    const current = containers.get(planned.id);
-    if (current === undefined)
-        return 'gone';
-    if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
-        return { changed: `it was used meanwhile: it is ${current.state} now` };
-    return inUse(needs.containers.get(planned.id), now);
-}
-/** One that somebody tried to remove (this run, perhaps) is not in use: it is as it was, but for its state. */
-function isAsItWas(planned, current) {
-    const sameTimes = current.startedAt === planned.startedAt &&
-        current.finishedAt === planned.finishedAt;
-    const sameState = [planned.state, 'dead'].includes(current.state);
-    return (sameTimes && sameState) || isBeingRemoved(current);
-}
-/**
- * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself: it counts
- * its own starts, and counts anew where somebody starts a container. Of the first one nobody knows whose it was.
- */
-function isOnItsWay(planned, current) {
-    if (isBeingRemoved(current))
-        return true;
-    const more = current.restarts - planned.restarts;
-    const same = current.startedAt === planned.startedAt;
-    const ended = ['exited', 'dead', 'stopped'];
-    if (planned.state === 'paused')
-        return same && [...ended, 'paused'].includes(current.state);
-    const again = planned.state === 'restarting'
-        ? // The start that it waits for is counted already.
-            more >= 0
-        : more > 0 && (planned.restarts > 0 || planned.state === 'stopped');
-    const states = [...ended, 'running', 'restarting'];
-    return (same || again) && states.includes(current.state);
-}
-/** The engine is at it: of what was started with `--rm`, as soon as it ends. */
-function isBeingRemoved({ state }) {
-    return state.startsWith('removing');
-}
-/**
- * A builder must be as it was, without a client where it runs, and nothing else may use its state. Where the container
- * has gone, whoever removed it may want to keep the volume.
- */
-function recheckBuilder({ id, container, volume }, look) {
-    const names = [id, ...(volume ? [volume.name] : [])];
-    if (names.some(look.isUnreadable))
-        return { changed: 'the engine cannot tell of its state volume any more' };
-    const ofContainer = container ? recheckContainer(container, look) : 'gone';
-    const ofState = volume ? recheckVolume(volume, look, container) : 'gone';
-    if (ofContainer === 'gone' && ofState === 'gone')
-        return 'gone';
-    if (container !== undefined && ofContainer === 'gone')
-        return { changed: 'its container was removed meanwhile' };
-    const current = look.containers.get(id);
-    const change = [ofContainer, ofState].find((one) => typeof one === 'object');
-    if (change !== undefined)
-        return change;
-    return current?.state === 'running' && !hasNoClient(current)
-        ? { changed: 'it has a client now' }
-        : usedMeanwhile(names, look);
-}
-function usedMeanwhile(names, { usedSince }) {
-    const used = names.map(usedSince).find((use) => use !== undefined);
-    return used === undefined
-        ? undefined
-        : { changed: `meanwhile it was ${used}` };
-}
-function recheckNetwork(planned, { now, needs, networks }) {
-    if (!networks.has(planned.id))
-        return 'gone';
-    return inUse(usersOfNetwork(planned, needs), now);
-}
-/**
- * An image must have the references that it had, but for those that this run has `takenOff`, and be tagged no later;
- * no container may need it, and no child of it may be left.
- */
-function recheckImage(planned, { now, needs, images }, takenOff, children) {
-    const current = images.get(planned.id);
-    if (current === undefined)
-        return 'gone';
-    const added = current.references.filter((one) => !planned.references.includes(one) || takenOff.includes(one));
-    // With the last tag of a repository the engine takes the digests of that repository, too.
-    const lost = takenOff.length === 0 &&
-        current.references.length < planned.references.length;
-    if (added.length > 0 || lost) {
-        const references = current.references.join(', ') || 'none';
-        return { changed: `its references are now: ${references}` };
-    }
-    if (takenOff.length === 0 && wasTaggedAgain(planned, current, now))
-        return { changed: 'it was tagged or pulled again' };
-    if (planned.remembered && !(0,external_node_util_.isDeepStrictEqual)(current.labels, planned.labels))
-        return { changed: 'its labels are not those that an earlier run saw' };
-    const [child] = children;
-    if (child !== undefined)
-        return { changed: `parent of ${child.references[0] ?? child.id}` };
-    return inUse(needs.images.get(planned.id), now);
-}
-/** Of one that an earlier run looked at, only a tag since this run's look counts: the ones before were planned with. */
-function wasTaggedAgain({ taggedAt, remembered }, current, now) {
-    return (current.taggedAt !== taggedAt &&
-        (!remembered || (current.taggedAt ?? 0) > now));
-}
-/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */
-function recheckVolume(planned, { now, needs, volumes }, own) {
-    const current = volumes.get(planned.name);
-    if (current === undefined)
-        return 'gone';
-    if (current.createdAt !== planned.createdAt)
-        return { changed: 'it was made anew' };
-    const users = usersOfVolume(planned, needs);
-    return inUse(users.filter(({ id }) => id !== own?.id), now);
-}
-function inUse(users, now) {
-    return users === undefined || users.length === 0
-        ? undefined
-        : { changed: `needed by ${describeUsers(users, now)}` };
-}
-
-;// CONCATENATED MODULE: ./src/docker/refusal.ts
-
-/** Words of the engine about a use that no listing shows yet. */
-const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|paused container|is restarting|already in progress/i;
-/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
-function readRefusal(output, command) {
-    const detail = (0,cli/* wordsOf */.Z9)(output, command);
-    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
-}
-/** What becomes of something that has changed since the plan. */
-function readChange(change) {
-    return change === 'gone' ? { outcome: 'gone' } : kept(change.changed);
-}
-function kept(detail) {
-    return { outcome: 'kept', reason: 'changed', detail };
-}
-
-;// CONCATENATED MODULE: ./src/docker/builders.ts
-
-
-/** Milliseconds between the two looks that must both find no client in a builder that runs. */
-const timeWithoutClient = 10_000;
-/**
- * Removes a builder that was looked at right before: it is stopped where it runs, its container goes, then the volume
- * with its state, unless somebody has taken that into use.
- */
-async function removeBuilder(builder, tools) {
-    const { container, volume } = builder;
-    if (container === undefined)
-        return removeState(builder, tools);
-    const { id, state } = container;
-    if (state === 'running') {
-        const output = await tools.stop();
-        if (!names(output, id))
-            return readFailure(builder, tools, output, 'container stop');
-    }
-    const output = await tools.docker(['container', 'rm', '--', id], {
-        limit: Infinity
-    });
-    if (!names(output, id))
-        return readFailure(builder, tools, output, 'container rm');
-    if (volume === undefined)
-        return { outcome: 'removed' };
-    const left = { ...builder, id: volume.name, container: undefined };
-    const change = recheckBuilder(left, await tools.look());
-    const fate = change ? readChange(change) : await removeState(left, tools);
-    return fate.outcome === 'removed' || fate.outcome === 'gone'
-        ? { outcome: 'removed' }
-        : {
-            ...fate,
-            detail: `its container has gone, its state volume stays: ${fate.detail ?? ''}`
-        };
-}
-/** Removes the volume that is left of a builder. */
-async function removeState(builder, tools) {
-    // The build cache in it can be large.
-    const output = await tools.docker(['volume', 'rm', '--', builder.id], {
-        limit: Infinity
-    });
-    return names(output, builder.id)
-        ? { outcome: 'removed' }
-        : readFailure(builder, tools, output, 'volume rm');
-}
-/** Docker prints what a call was about once it is done. */
-function names({ stdout }, id) {
-    return stdout.split('\n').some((line) => line.trim() === id);
-}
-/** What a call did that did not say that it was done: somebody else was there first, or the engine refused. */
-async function readFailure(builder, { look }, output, command) {
-    const { id } = builder;
-    const seen = await look();
-    const there = seen.containers.has(id) || seen.volumes.has(id);
-    const change = there ? undefined : recheckBuilder(builder, seen);
-    return change ? readChange(change) : readRefusal(output, command);
-}
-
-;// CONCATENATED MODULE: ./src/docker/secondLook.ts
-
-
-
-
-
-
-
-/**
- * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
- * state of those whose state is `changing`, and the things themselves.
- */
-async function lookAgain(docker, inventory, watch, kind, ids, others) {
-    const { engine, images: allImages } = inventory;
-    const nothing = { found: [], unreadable: [] };
-    const [containers, services, networks, images, volumes] = await Promise.all([
-        listContainersAgain(docker, inventory, others),
-        inventory.services && listServices(docker, engine),
-        kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
-        kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
-        kind === 'volume' ? inspectVolumes(docker, ids) : nothing
-    ]);
-    const unreadable = new Set([networks, images, volumes].flatMap((one) => one.unreadable));
-    const uses = usesInLog({ ...inventory, events: watch.events() });
-    return {
-        now: engine.now,
-        // What the plan knew of them holds, where their manager cannot be asked any more.
-        needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
-            containers,
-            images: allImages
-        }),
-        containers: byKey(containers, ({ id }) => id),
-        networks: byKey(networks.found, ({ id }) => id),
-        images: byKey(images.found, ({ id }) => id),
-        volumes: byKey(volumes.found, ({ name }) => name),
-        usedSince: (id) => uses(id).at(-1)?.of,
-        isUnreadable: (id) => unreadable.has(id)
-    };
-}
-/**
- * Images by ID. Where it takes long to find one, those that this run has inspected once and that a listing shows as they
- * were count as unchanged: as long as the watch tells of what was tagged or pulled again to the same ID.
- */
-async function lookAtImages(docker, { engine, images }, watch, ids) {
-    const asked = new Set(ids);
-    const listed = traitsOf(engine).findsImagesSlowly && watch.isLive()
-        ? images.filter(({ id, remembered, references }) => 
-        // A listing by reference shows no digests: these may have been taken off.
-        asked.has(id) && !remembered && references.every(match/* isTag */.dz))
-        : [];
-    const found = await findUnchanged(docker, engine, listed);
-    const unchanged = watch.isLive() ? found : [];
-    for (const { id } of unchanged)
-        asked.delete(id);
-    const inspected = await inspectImages(docker, engine, [...asked]);
-    return { ...inspected, found: [...unchanged, ...inspected.found] };
-}
-/** A map of things by their ID, or by what else each of them is known by. */
-function byKey(things, key) {
-    return new Map(things.map((thing) => [key(thing), thing]));
-}
-
-;// CONCATENATED MODULE: ./src/docker/untag.ts
-
-
-
-
-
-// Without --no-prune the engine takes untagged parents along, protected ones too.
-const removeImage = ['image', 'rm', '--no-prune'];
-/**
- * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
- * engine lets go with its ID, that is one tag and the digests of the same repository.
- */
-function referencesToUntag({ decision }, references) {
-    if (decision.action === 'untag')
-        return decision.removedReferences;
-    const last = references.find(match/* isTag */.dz) ?? references[0];
-    if (last === undefined)
-        return [];
-    const repository = (0,match/* repositoryOf */._M)(last);
-    return references.filter((one) => one !== last && ((0,match/* isTag */.dz)(one) || (0,match/* repositoryOf */._M)(one) !== repository));
-}
-/**
- * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns what the
- * engine said of those that it refused, and whether it came to all: it begins none once it is `stopped`. The containerd
- * store compares and deletes in one; on others the reference is read right before, one at a time.
- */
-async function untag(docker, engine, { id }, references, { done, stopped }) {
-    const failures = [];
-    for (const reference of references) {
-        if (stopped())
-            return { failures, cameToAll: false };
-        const compares = traitsOf(engine).comparesTags && (0,match/* isTag */.dz)(reference);
-        const read = () => meaningOf(docker, engine, reference);
-        if (!compares && (await read()).id !== id)
-            continue;
-        const name = compares ? `${reference}@${id}` : reference;
-        const output = await docker([...removeImage, '--', name]);
-        if (output.exitCode === 0)
-            done.push(reference);
-        else {
-            const meant = await read();
-            const absent = meant.id === undefined && !meant.unreadable;
-            // It is off, although the engine has no room to write that down.
-            if (absent && !saysAbsent(output, 'image', name))
-                done.push(reference);
-            else if (meant.id === id || meant.unreadable) {
-                const fate = readRefusal(output, 'image rm');
-                failures.push({ ...fate, detail: `${reference}: ${fate.detail ?? ''}` });
-            }
-        }
-    }
-    return { failures, cameToAll: true };
-}
-/** The ID of the image that a reference means; undefined where it means none, or one that is unreadable. */
-async function meaningOf(docker, engine, reference) {
-    const { found, unreadable } = await inspectImages(docker, engine, [reference]);
-    return { id: found[0]?.id, unreadable: unreadable.length > 0 };
-}
-
-;// CONCATENATED MODULE: ./src/docker/removal.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * Removes what the plan wants gone: containers, builders, networks, images, volumes, then the build cache, in small
- * batches, each checked again right before. Never forces. Never throws: what an error of the engine left undone is in
- * the results, one for each item.
- */
-async function removeAll(items, options) {
-    const act = createAct(options);
-    const levels = (...kinds) => {
-        const ofKind = items.filter(({ kind }) => kinds.includes(kind));
-        return inLevels(ofKind, options.inventory);
-    };
-    for (const level of levels('container', 'builder')) {
-        const builders = level.filter(({ kind }) => kind === 'builder');
-        const containers = level.filter(({ kind }) => kind === 'container');
-        await act.removeInBatches('container', containers);
-        await act.removeBuilders(builders);
-    }
-    for (const kind of ['network', 'image', 'volume'])
-        for (const level of levels(kind))
-            await act.removeInBatches(kind, level);
-    await act.lookAtCache();
-    for (const item of items.filter(({ kind }) => kind === 'build-cache'))
-        await act.prune(item);
-    return act.finish(items);
-}
-/** How each kind is removed, and how its success reads on standard output. */
-const commands = {
-    container: { args: ['container', 'rm'], said: (id) => id },
-    network: { args: ['network', 'rm'], said: (id) => id },
-    image: { args: removeImage, said: (id) => `Deleted: ${id}` },
-    volume: { args: ['volume', 'rm'], said: (name) => name }
-};
-/** A line that a removal printed. */
-function readWord(line) {
-    const deleted = 'Deleted: ';
-    const word = line.trim();
-    return word.startsWith(deleted)
-        ? deleted + imageId(word.slice(deleted.length))
-        : word;
-}
-/** Seconds in which a container may end by itself before the engine kills it. */
-const stopTime = '10';
-/** Milliseconds before the end of the time in which no stop begins any more: the grace is no longer than a stop. */
-const stopMargin = 5_000;
-/**
- * Podman starts again what was told to stop in the moment between an end and the next start: of what does nothing but
- * fail, one of twenty such stops came in that moment.
- */
-const mostStops = 5;
-const stopContainers = ['container', 'stop', '--time', stopTime];
-/** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
-const batchTime = 1_000;
-const firstBatch = 8;
-const largestBatch = 100;
-function createAct(options) {
-    const { inventory, concurrency, deadline, signal, onResult } = options;
-    const watch = {
-        ...options.watch,
-        events: () => options.watch.events().filter((event) => !isOwn(event))
-    };
-    // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
-    const docker = (args, more) => options.docker(args, { grace: true, ...more });
-    const recheck = createRecheck(inventory, {
-        stops: (id) => toStop.has(id),
-        isLeft: (id) => !isGone(id),
-        takenOff: (id) => takenOff.get(id) ?? []
-    });
-    const builders = byKey(findBuilders(inventory), ({ id }) => id);
-    const results = new Map();
-    /** Containers that run and are to go, and those of them that were told to stop. */
-    const toStop = new Set();
-    const stopping = new Set();
-    /** What became of containers and images, by ID. */
-    const fates = new Map();
-    /** References that are off an image already, whatever becomes of it. */
-    const takenOff = new Map();
-    /** All that the engine said of its removals: what it took along with something is not asked for again. */
-    const everSaid = new Set();
-    let fatal;
-    let cacheAfter;
-    /** What the engine is told to remove: Podman refuses a network in use only where it is named. */
-    const target = ({ kind, id, name }) => kind === 'network' && inventory.engine.kind === 'podman' ? name : id;
-    const isGone = (id) => ['removed', 'gone'].includes(fates.get(id) ?? '');
-    /** Looks again; what the state of some `containers` is now matters as well. */
-    const look = (kind, ids, containers = []) => {
-        const asked = new Set([...ids, ...containers]);
-        const changing = (id) => kind === 'network' || asked.has(id);
-        const others = { changing, gone: isGone };
-        return lookAgain(docker, inventory, watch, kind, ids, others);
-    };
-    const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
-    /** A stop that begins must have the time to end. */
-    const late = (at = Date.now()) => at + stopMargin >= deadline;
-    /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
-    function isOwn({ id, container }) {
-        return stopping.has(container || id);
-    }
-    function settle(item, fate) {
-        if (results.has(item))
-            return;
-        const off = takenOff.get(item.id) ?? [];
-        const left = !['removed', 'gone'].includes(fate.outcome);
-        const result = {
-            item,
-            ...fate,
-            ...(left && off.length > 0 && { removedReferences: off }),
-            ...(left &&
-                stopping.has(item.id) && {
-                detail: `it was told to stop; ${fate.detail ?? 'it is still there'}`
-            }),
-            ...(off.length > 0 &&
-                ['kept', 'failed'].includes(fate.outcome) && {
-                detail: `${fate.detail ?? 'it is still there'}; taken off: ${(0,policy_decision/* list */.p_)(off)}`
-            })
-        };
-        results.set(item, result);
-        if (['container', 'image', 'builder'].includes(item.kind))
-            fates.set(item.id, fate.outcome);
-        onResult(result);
-    }
-    async function removeInBatches(kind, items) {
-        if (kind === 'container')
-            await stopAll(items);
-        const queue = items.filter((item) => !results.has(item) && (!toStop.has(item.id) || stopping.has(item.id)));
-        let size = firstBatch;
-        async function lane() {
-            while (queue.length > 0 && !stopped()) {
-                const next = queue.slice(0, size);
-                const ids = next.slice(0, countForUntagging(next)).map(({ id }) => id);
-                const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, size));
-                try {
-                    const pace = await removeBatch(kind, batch);
-                    // What had gone already says nothing about how long a removal takes.
-                    if (pace > 0)
-                        size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
-                }
-                catch (error) {
-                    fatal ??= asDockerError(error);
-                }
-            }
-        }
-        await Promise.all(Array.from({ length: concurrency }, lane));
-    }
-    /** Stops what runs and is to go; settles what cannot be stopped. */
-    async function stopAll(items) {
-        const queue = items.filter(({ decision }) => 'stop' in decision);
-        for (const { id } of queue)
-            toStop.add(id);
-        while (queue.length > 0 && !stopped() && !late()) {
-            const ids = queue.slice(0, largestBatch).map(({ id }) => id);
-            const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, largestBatch));
-            try {
-                const going = await stillGoing('container', batch);
-                const { running } = await stop(going);
-                for (const item of running)
-                    await stopAlone(item);
-            }
-            catch (error) {
-                fatal ??= asDockerError(error);
-            }
-        }
-    }
-    /** Tells one container to stop: what the engine says then is about this one. Settles it where it cannot be stopped. */
-    async function stopAlone(item) {
-        const { running, output } = await stop([item]);
-        const [left] = await stillGoing('container', running);
-        if (left !== undefined)
-            settle(left, {
-                outcome: 'failed',
-                detail: (0,cli/* wordsOf */.Z9)(output, 'container stop')
-            });
-    }
-    /** Stops containers with one call, which waits for all of them; returns those that it did not stop, and its words. */
-    async function stop(items) {
-        const ids = items.map(({ id }) => id);
-        if (ids.length === 0)
-            return { running: [], output: { exitCode: 0, stdout: '', stderr: '' } };
-        for (const id of ids)
-            stopping.add(id);
-        const output = await docker([...stopContainers, '--', ...ids]);
-        const words = new Set(output.stdout.split('\n').map(readWord));
-        // Those that were started with --rm the engine removes by itself then.
-        for (const word of words)
-            everSaid.add(word);
-        return { running: items.filter(({ id }) => !words.has(id)), output };
-    }
-    /** Waits until the engine has removed what it removes by itself, as soon as it is stopped. */
-    async function waitForEngine(items) {
-        const ids = items.map(({ id }) => id).filter((id) => stopping.has(id));
-        for (let attempt = 0; ids.length > 0 && attempt < 20; attempt += 1) {
-            const { containers } = await look('container', ids);
-            const left = ids.flatMap((id) => containers.get(id) ?? []);
-            if (!left.some(isBeingRemoved))
-                return;
-            await (0,external_node_timers_promises_.setTimeout)(250);
-        }
-    }
-    /** Returns its pace: how many a millisecond were removed, once it had been looked at them again; 0 for none. */
-    async function removeBatch(kind, batch) {
-        const going = await stillGoing(kind, batch);
-        const start = Date.now();
-        const whole = kind === 'image' ? await untagFirst(going) : going;
-        const untagged = whole.some(({ id }) => takenOff.get(id)?.length);
-        // That took its time, and the last tag of one may have been renewed meanwhile.
-        const left = untagged ? await stillGoing(kind, whole) : whole;
-        if (left.length > 0 && !stopped())
-            await removeWhole(kind, left);
-        return going.length / Math.max(Date.now() - start, 1);
-    }
-    async function removeWhole(kind, whole) {
-        const output = await remove(kind, whole);
-        const unclear = whole.filter((item) => !results.has(item));
-        await waitForEngine(unclear);
-        for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {
-            if (stopped()) {
-                // It was alone already.
-                if (whole.length === 1)
-                    settle(item, readRefusal(output, `${kind} rm`));
-                return;
-            }
-            await removeAlone(kind, item);
-        }
-    }
-    /** Once more, alone: what the engine says now is about this one. */
-    async function removeAlone(kind, item) {
-        for (let tries = 1;; tries += 1) {
-            if (stopping.has(item.id) && !(await stopAgain(item)))
-                return;
-            const output = await remove(kind, [item]);
-            const [left] = results.has(item)
-                ? []
-                : await attempt([item], () => stillGoing(kind, [item], noteLost));
-            if (left === undefined)
-                return;
-            const fate = readRefusal(output, `${kind} rm`);
-            const again = fate.outcome === 'kept' && stopping.has(item.id);
-            if (!again || tries === mostStops || stopped()) {
-                settle(left, fate);
-                return;
-            }
-        }
-    }
-    /** Stops what may run again although it was stopped; tells whether it is still to go. */
-    async function stopAgain(item) {
-        const goesOn = async () => !stopped() &&
-            !results.has(item) &&
-            (await stillGoing('container', [item])).length > 0;
-        if (late() || !(await goesOn()))
-            return false;
-        await stopAlone(item);
-        return goesOn();
-    }
-    /** Removes things with one call, and settles those that the engine says are gone by it. */
-    async function remove(kind, items) {
-        const { args, said } = commands[kind];
-        const read = (stdout) => {
-            const words = new Set(stdout.split('\n').map(readWord));
-            for (const word of words)
-                everSaid.add(word);
-            for (const item of items)
-                if (words.has(said(target(item))))
-                    settle(item, { outcome: 'removed' });
-        };
-        const ids = items.map(target);
-        const output = await attempt(items, 
-        // As long as the step has: large files take their time, and whoever is cut off does not know what became of it.
-        () => docker([...args, '--', ...ids], { limit: Infinity }), read);
-        read(output.stdout);
-        return output;
-    }
-    /** Takes off what has to be taken off by name; returns those that are then to go as a whole. */
-    async function untagFirst(items) {
-        const whole = [];
-        for (const item of items) {
-            const done = [];
-            takenOff.set(item.id, done);
-            const references = referencesToUntag(item, item.references ?? []);
-            const { failures, cameToAll } = await attempt([item], () => untag(docker, inventory.engine, item, references, { done, stopped }));
-            const failed = failures.find(({ outcome }) => outcome === 'failed');
-            if (failed !== undefined)
-                settle(item, failed);
-            // What was not come to is left for the end.
-            else if (!cameToAll)
-                return [];
-            else if (item.decision.action === 'remove')
-                whole.push(item);
-            else
-                settle(item, failures[0] ?? readUntagging(done));
-        }
-        return whole;
-    }
-    /** Runs a call that may change the items; if it breaks off, nobody knows what became of the others. */
-    async function attempt(items, change, read = () => undefined) {
-        try {
-            return await change();
-        }
-        catch (error) {
-            const { message, stdout } = asDockerError(error);
-            read(stdout);
-            const detail = `its removal broke off, it may be gone: ${message}`;
-            for (const item of items)
-                settle(item, { outcome: 'failed', detail });
-            throw error;
-        }
-    }
-    /** Looks again at the items and what could need them; settles those that are gone or have changed. */
-    async function stillGoing(kind, items, note) {
-        if (items.length === 0)
-            return [];
-        const ids = items.map(({ id }) => id);
-        const seen = await look(kind, ids);
-        await note?.(items, seen);
-        return items.filter((item) => {
-            const { id } = item;
-            const change = recheck[kind](id, seen);
-            if (change === 'gone')
-                settle(item, {
-                    outcome: everSaid.has(commands[kind].said(target(item)))
-                        ? 'removed'
-                        : 'gone'
-                });
-            else if (change !== undefined)
-                settle(item, kept(change.changed));
-            return change === undefined;
-        });
-    }
-    /** Removes builders, those that run last: they must have been without a client for a while. */
-    async function removeBuilders(items) {
-        const runs = ({ decision }) => 'stop' in decision;
-        const limit = (0,p_limit/* default */.A)(concurrency);
-        await limit.map(items.filter((item) => !runs(item)), endBuilder);
-        const running = items.filter(runs);
-        const end = options.listedAt + timeWithoutClient;
-        if (running.length === 0 || stopped() || late(end))
-            return;
-        // A cancel ends the wait.
-        await (0,external_node_timers_promises_.setTimeout)(end - Date.now(), undefined, { signal }).catch(() => undefined);
-        await limit.map(running, async (item) => {
-            if (!late())
-                await endBuilder(item);
-        });
-    }
-    async function endBuilder(item) {
-        const builder = builders.get(item.id);
-        if (builder === undefined)
-            throw new Error(`${item.id} is no builder`);
-        if (stopped())
-            return;
-        const states = builder.volume ? [builder.volume.name] : [];
-        const { id } = builder.container ?? {};
-        const lookAtIt = () => look('volume', states, id ? [id] : []);
-        const tools = {
-            docker,
-            look: lookAtIt,
-            stop: async () => (await stop([item])).output
-        };
-        try {
-            const change = recheckBuilder(builder, await lookAtIt());
-            const fate = change
-                ? readChange(change)
-                : await attempt([item], () => removeBuilder(builder, tools));
-            settle(item, fate);
-        }
-        catch (error) {
-            fatal ??= asDockerError(error);
-        }
-    }
-    /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
-    async function lookAtCache() {
-        const shares = inventory.buildCache.records?.some(({ shared }) => shared);
-        const freed = [...results.values()].some(({ item, outcome }) => item.kind === 'image' && outcome === 'removed');
-        if (!shares || !freed || stopped())
-            return;
-        try {
-            cacheAfter = await options.listCache(docker);
-        }
-        catch {
-            // The figure is what is certain then; a cancel the signal tells.
-        }
-    }
-    /**
-     * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
-     * it deletes, and they stay off where it then has no room to write that down. One that means another image now, or
-     * that of an image in use, somebody else took.
-     */
-    async function noteLost(items, { images, needs }) {
-        for (const { id, references = [] } of items) {
-            const left = images.get(id)?.references ?? references;
-            const lost = references.filter((one) => !left.includes(one));
-            if (lost.length === 0 || needs.images.has(id))
-                continue;
-            const off = new Set(takenOff.get(id));
-            // One at a time: of several references nobody could tell which one an answer is for.
-            for (const one of lost) {
-                const meant = await meaningOf(docker, inventory.engine, one);
-                if (meant.id === undefined && !meant.unreadable)
-                    off.add(one);
-            }
-            takenOff.set(id, [...off]);
-        }
-    }
-    async function prune(item) {
-        if (stopped())
-            return;
-        try {
-            settle(item, await pruneBuildCache({ docker, ...options.cache }));
-        }
-        catch (error) {
-            const broken = asDockerError(error);
-            const late = broken.kind === 'no-answer' && Date.now() >= deadline;
-            if (!late)
-                fatal ??= broken;
-            const detail = late
-                ? 'the engine was still removing records when the time was up'
-                : broken.message;
-            settle(item, late
-                ? { outcome: 'kept', reason: 'budget', detail, heldBy: 'timeout' }
-                : { outcome: 'failed', detail });
-        }
-    }
-    /** Settles what was not come to. */
-    function finish(items) {
-        // Nor is it the engine's fault that a call was ended with the time of the step.
-        const late = fatal?.kind === 'no-answer' && Date.now() >= deadline;
-        const failed = fatal !== undefined && !late;
-        const why = signal.aborted
-            ? 'the run was cancelled'
-            : failed
-                ? 'the engine failed'
-                : 'the time was up';
-        for (const item of items)
-            settle(item, {
-                outcome: 'kept',
-                reason: 'budget',
-                detail: `not done: ${why}`,
-                ...(!signal.aborted && !failed && { heldBy: 'timeout' })
-            });
-        return { results: [...results.values()], fatal, cacheAfter };
-    }
-    return { removeInBatches, removeBuilders, lookAtCache, prune, finish };
-}
-/** Makes the check of each kind against a second look. */
-function createRecheck({ containers, networks, images, volumes }, done) {
-    const children = Map.groupBy(images, ({ parent }) => parent);
-    function checking(planned, recheck) {
-        return (id, look) => {
-            const thing = planned.get(id);
-            if (thing === undefined)
-                throw new Error(`${id} is not in the inventory`);
-            if (look.isUnreadable(id))
-                return { changed: 'the engine cannot tell of it any more' };
-            const change = recheck(thing, look);
-            const used = look.usedSince(id);
-            return change === undefined && used !== undefined
-                ? { changed: `meanwhile it was ${used}` }
-                : change;
-        };
-    }
-    return {
-        container: checking(byKey(containers, ({ id }) => id), (container, look) => recheckContainer(container, look, done.stops(container.id))),
-        network: checking(byKey(networks, ({ id }) => id), recheckNetwork),
-        image: checking(byKey(images, ({ id }) => id), (image, look) => {
-            const left = (children.get(image.id) ?? []).filter(({ id }) => done.isLeft(id));
-            return recheckImage(image, look, done.takenOff(image.id), left);
-        }),
-        volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
-    };
-}
-/** How many of the first items have no more to be taken off one by one than fits into a batch; at least one. */
-function countForUntagging(items) {
-    let references = 0;
-    const tooMany = items.findIndex((item) => {
-        references += referencesToUntag(item, item.references ?? []).length;
-        return references > firstBatch;
-    });
-    return tooMany < 0 ? items.length : Math.max(tooMany, 1);
-}
-function readUntagging(done) {
-    return done.length > 0
-        ? { outcome: 'untagged' }
-        : kept('its references mean other images now');
-}
-function asDockerError(error) {
-    // Whatever went wrong, what was done until then is still to be reported.
-    return error instanceof cli/* DockerError */.Bi
-        ? error
-        : new cli/* DockerError */.Bi('failed', String(error));
-}
-
-// EXTERNAL MODULE: ./node_modules/execa/index.js + 140 modules
-var execa = __nccwpck_require__(8149);
-;// CONCATENATED MODULE: ./src/docker/watch.ts
-
-
-/**
- * Watches an engine from the moment of its clock at which it was asked who it is: no later than the listing. Events
- * that do not come for a while are only less to go by; that the stream broke off or cannot be read is told once, and
- * nothing fails.
- */
-function watchEngine(engine, { command, env, signal, onBroken }) {
-    const events = [];
-    const since = (engine.now / 1_000).toFixed(6);
-    const stream = (0,execa/* execa */.Ho)(command, ['events', '--since', since, '--format', eventFormat], {
-        env,
-        extendEnv: false,
-        stdin: 'ignore',
-        stderr: 'ignore',
-        buffer: false,
-        reject: false,
-        cancelSignal: signal,
-        killDescendants: true,
-        forceKillAfterDelay: 1_000
-    });
-    let broken = false;
-    const tell = () => {
-        if (!broken && !signal.aborted)
-            onBroken();
-        broken = true;
-    };
-    const read = async () => {
-        for await (const line of stream)
-            try {
-                events.push(...readEvents(line, engine));
-            }
-            catch {
-                // The next lines may be read again; and a stream that nobody reads would block.
-                tell();
-            }
-    };
-    read().then(tell, tell);
-    return { events: () => events, isLive: () => events.length > 0 && !broken };
-}
-
-// EXTERNAL MODULE: ./src/inputs.ts
-var inputs = __nccwpck_require__(8422);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:stream"
-var external_node_stream_ = __nccwpck_require__(7075);
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_async.js
-/* IMPORT */
-/* MAIN */
-const attemptifyAsync = (fn, options) => {
-    const { onError } = options;
-    return function attemptified(...args) {
-        return fn.apply(undefined, args).catch(onError);
-    }; //TSC
-};
-/* EXPORT */
-/* harmony default export */ const attemptify_async = (attemptifyAsync);
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_sync.js
-/* IMPORT */
-/* MAIN */
-const attemptifySync = (fn, options) => {
-    const { onError } = options;
-    return function attemptified(...args) {
-        try {
-            return fn.apply(undefined, args);
-        }
-        catch (error) {
-            return onError(error);
-        }
-    }; //TSC
-};
-/* EXPORT */
-/* harmony default export */ const attemptify_sync = (attemptifySync);
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/constants.js
-/* MAIN */
-const RETRY_INTERVAL = 250;
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_async.js
-/* IMPORT */
-
-/* MAIN */
-const retryifyAsync = (fn, options) => {
-    const { isRetriable } = options;
-    return function retryified(options) {
-        const { timeout } = options;
-        const interval = options.interval ?? RETRY_INTERVAL;
-        const timestamp = Date.now() + timeout;
-        return function attempt(...args) {
-            return fn.apply(undefined, args).catch((error) => {
-                if (!isRetriable(error))
-                    throw error;
-                if (Date.now() >= timestamp)
-                    throw error;
-                const delay = Math.round(interval * Math.random());
-                if (delay > 0) {
-                    const delayPromise = new Promise(resolve => setTimeout(resolve, delay));
-                    return delayPromise.then(() => attempt.apply(undefined, args));
-                }
-                else {
-                    return attempt.apply(undefined, args);
-                }
-            });
-        }; //TSC
-    };
-};
-/* EXPORT */
-/* harmony default export */ const retryify_async = (retryifyAsync);
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_sync.js
-/* IMPORT */
-/* MAIN */
-const retryifySync = (fn, options) => {
-    const { isRetriable } = options;
-    return function retryified(options) {
-        const { timeout } = options;
-        const timestamp = Date.now() + timeout;
-        return function attempt(...args) {
-            while (true) {
-                try {
-                    return fn.apply(undefined, args);
-                }
-                catch (error) {
-                    if (!isRetriable(error))
-                        throw error;
-                    if (Date.now() >= timestamp)
-                        throw error;
-                    continue;
-                }
-            }
-        }; //TSC
-    };
-};
-/* EXPORT */
-/* harmony default export */ const retryify_sync = (retryifySync);
-
-// EXTERNAL MODULE: external "node:process"
-var external_node_process_ = __nccwpck_require__(1708);
-;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/handlers.js
-/* IMPORT */
-
-/* MAIN */
-const Handlers = {
-    /* API */
-    isChangeErrorOk: (error) => {
-        if (!Handlers.isNodeError(error))
-            return false;
-        const { code } = error;
-        if (code === 'ENOSYS')
-            return true;
-        if (!IS_USER_ROOT && (code === 'EINVAL' || code === 'EPERM'))
-            return true;
-        return false;
-    },
-    isNodeError: (error) => {
-        return (error instanceof Error);
-    },
-    isRetriableError: (error) => {
-        if (!Handlers.isNodeError(error))
-            return false;
-        const { code } = error;
-        if (code === 'EMFILE' || code === 'ENFILE' || code === 'EAGAIN' || code === 'EBUSY' || code === 'EACCESS' || code === 'EACCES' || code === 'EACCS' || code === 'EPERM')
-            return true;
-        return false;
-    },
-    onChangeError: (error) => {
-        if (!Handlers.isNodeError(error))
-            throw error;
-        if (Handlers.isChangeErrorOk(error))
-            return;
-        throw error;
-    }
-};
-/* EXPORT */
-/* harmony default export */ const handlers = (Handlers);
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/constants.js
-/* IMPORT */
-
-
-/* MAIN */
-const ATTEMPTIFY_CHANGE_ERROR_OPTIONS = {
-    onError: handlers.onChangeError
-};
-const ATTEMPTIFY_NOOP_OPTIONS = {
-    onError: () => undefined
-};
-const IS_USER_ROOT = (external_node_process_.getuid ? !external_node_process_.getuid() : false);
-const RETRYIFY_OPTIONS = {
-    isRetriable: handlers.isRetriableError
-};
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/index.js
-/* IMPORT */
-
-
-
-
-
-/* MAIN */
-const FS = {
-    attempt: {
-        /* ASYNC */
-        chmod: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chmod), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
-        chown: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chown), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
-        close: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.close), ATTEMPTIFY_NOOP_OPTIONS),
-        fsync: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), ATTEMPTIFY_NOOP_OPTIONS),
-        mkdir: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.mkdir), ATTEMPTIFY_NOOP_OPTIONS),
-        realpath: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.realpath), ATTEMPTIFY_NOOP_OPTIONS),
-        stat: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.stat), ATTEMPTIFY_NOOP_OPTIONS),
-        unlink: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.unlink), ATTEMPTIFY_NOOP_OPTIONS),
-        /* SYNC */
-        chmodSync: attemptify_sync(external_node_fs_.chmodSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
-        chownSync: attemptify_sync(external_node_fs_.chownSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
-        closeSync: attemptify_sync(external_node_fs_.closeSync, ATTEMPTIFY_NOOP_OPTIONS),
-        existsSync: attemptify_sync(external_node_fs_.existsSync, ATTEMPTIFY_NOOP_OPTIONS),
-        fsyncSync: attemptify_sync(external_node_fs_.fsync, ATTEMPTIFY_NOOP_OPTIONS),
-        mkdirSync: attemptify_sync(external_node_fs_.mkdirSync, ATTEMPTIFY_NOOP_OPTIONS),
-        realpathSync: attemptify_sync(external_node_fs_.realpathSync, ATTEMPTIFY_NOOP_OPTIONS),
-        statSync: attemptify_sync(external_node_fs_.statSync, ATTEMPTIFY_NOOP_OPTIONS),
-        unlinkSync: attemptify_sync(external_node_fs_.unlinkSync, ATTEMPTIFY_NOOP_OPTIONS)
-    },
-    retry: {
-        /* ASYNC */
-        close: retryify_async((0,external_node_util_.promisify)(external_node_fs_.close), RETRYIFY_OPTIONS),
-        fsync: retryify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), RETRYIFY_OPTIONS),
-        open: retryify_async((0,external_node_util_.promisify)(external_node_fs_.open), RETRYIFY_OPTIONS),
-        readFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.readFile), RETRYIFY_OPTIONS),
-        rename: retryify_async((0,external_node_util_.promisify)(external_node_fs_.rename), RETRYIFY_OPTIONS),
-        stat: retryify_async((0,external_node_util_.promisify)(external_node_fs_.stat), RETRYIFY_OPTIONS),
-        write: retryify_async((0,external_node_util_.promisify)(external_node_fs_.write), RETRYIFY_OPTIONS),
-        writeFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.writeFile), RETRYIFY_OPTIONS),
-        /* SYNC */
-        closeSync: retryify_sync(external_node_fs_.closeSync, RETRYIFY_OPTIONS),
-        fsyncSync: retryify_sync(external_node_fs_.fsyncSync, RETRYIFY_OPTIONS),
-        openSync: retryify_sync(external_node_fs_.openSync, RETRYIFY_OPTIONS),
-        readFileSync: retryify_sync(external_node_fs_.readFileSync, RETRYIFY_OPTIONS),
-        renameSync: retryify_sync(external_node_fs_.renameSync, RETRYIFY_OPTIONS),
-        statSync: retryify_sync(external_node_fs_.statSync, RETRYIFY_OPTIONS),
-        writeSync: retryify_sync(external_node_fs_.writeSync, RETRYIFY_OPTIONS),
-        writeFileSync: retryify_sync(external_node_fs_.writeFileSync, RETRYIFY_OPTIONS)
-    }
-};
-/* EXPORT */
-/* harmony default export */ const dist = (FS);
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/constants.js
-/* IMPORT */
-
-/* MAIN */
-const constants_DEFAULT_ENCODING = 'utf8';
-const constants_DEFAULT_FILE_MODE = 0o666;
-const constants_DEFAULT_FOLDER_MODE = 0o777;
-const constants_DEFAULT_READ_OPTIONS = {};
-const constants_DEFAULT_WRITE_OPTIONS = {};
-const constants_DEFAULT_USER_UID = external_node_process_.geteuid ? external_node_process_.geteuid() : -1;
-const constants_DEFAULT_USER_GID = external_node_process_.getegid ? external_node_process_.getegid() : -1;
-const constants_DEFAULT_INTERVAL_ASYNC = 200;
-const constants_DEFAULT_TIMEOUT_ASYNC = 7500;
-const constants_DEFAULT_TIMEOUT_SYNC = 1000;
-const constants_IS_POSIX = !!external_node_process_.getuid;
-const constants_IS_USER_ROOT = external_node_process_.getuid ? !external_node_process_.getuid() : false;
-const LIMIT_BASENAME_LENGTH = 128; //TODO: Fetch the real limit from the filesystem //TODO: Fetch the whole-path length limit too
-const NOOP = () => { };
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/lang.js
-/* IMPORT */
-/* MAIN */
-const lang_isException = (value) => {
-    return (value instanceof Error) && ('code' in value);
-};
-const isFunction = (value) => {
-    return (typeof value === 'function');
-};
-const lang_isString = (value) => {
-    return (typeof value === 'string');
-};
-const lang_isUndefined = (value) => {
-    return (value === undefined);
-};
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/scheduler.js
-/* IMPORT */
-/* HELPERS */
-const Queues = {};
-/* MAIN */
-//TODO: Maybe publish this as a standalone package
-const Scheduler = {
-    /* API */
-    next: (id) => {
-        const queue = Queues[id];
-        if (!queue)
-            return;
-        queue.shift();
-        const job = queue[0];
-        if (job) {
-            job(() => Scheduler.next(id));
-        }
-        else {
-            delete Queues[id];
-        }
-    },
-    schedule: (id) => {
-        return new Promise(resolve => {
-            let queue = Queues[id];
-            if (!queue)
-                queue = Queues[id] = [];
-            queue.push(resolve);
-            if (queue.length > 1)
-                return;
-            resolve(() => Scheduler.next(id));
-        });
-    }
-};
-/* EXPORT */
-/* harmony default export */ const scheduler = (Scheduler);
-
-;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/constants.js
-/* IMPORT */
-
-/* MAIN */
-const IS_LINUX = (external_node_process_.platform === 'linux');
-const IS_WINDOWS = (external_node_process_.platform === 'win32');
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/signals.js
-/* IMPORT */
-
-/* MAIN */
-//URL: https://github.com/tapjs/signal-exit/blob/458776d9cf8be89712aa1f7b45bb2163ce15ef4a/src/signals.ts
-const Signals = ['SIGHUP', 'SIGINT', 'SIGTERM'];
-if (!IS_WINDOWS) {
-    Signals.push('SIGALRM', 'SIGABRT', 'SIGVTALRM', 'SIGXCPU', 'SIGXFSZ', 'SIGUSR2', 'SIGTRAP', 'SIGSYS', 'SIGQUIT', 'SIGIOT');
-}
-if (IS_LINUX) {
-    Signals.push('SIGIO', 'SIGPOLL', 'SIGPWR', 'SIGSTKFLT');
-}
-/* EXPORT */
-/* harmony default export */ const signals = (Signals);
-
-;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/interceptor.js
-/* IMPORT */
-
-
-
-/* MAIN */
-class Interceptor {
-    /* CONSTRUCTOR */
-    constructor() {
-        /* VARIABLES */
-        this.callbacks = new Set();
-        this.exited = false;
-        /* API */
-        this.exit = (signal) => {
-            if (this.exited)
-                return;
-            this.exited = true;
-            for (const callback of this.callbacks) {
-                callback();
-            }
-            if (signal) {
-                if (IS_WINDOWS && (signal !== 'SIGINT' && signal !== 'SIGTERM' && signal !== 'SIGKILL')) { // Windows doesn't support POSIX signals, but Node emulates these 3 signals for us
-                    external_node_process_.kill(external_node_process_.pid, 'SIGTERM');
-                }
-                else {
-                    external_node_process_.kill(external_node_process_.pid, signal);
-                }
-            }
-        };
-        this.hook = () => {
-            external_node_process_.once('exit', () => this.exit());
-            for (const signal of signals) {
-                try {
-                    external_node_process_.once(signal, () => this.exit(signal));
-                }
-                catch {
-                    // Sometimes "process.once" can throw...
-                }
-            }
-        };
-        this.register = (callback) => {
-            this.callbacks.add(callback);
-            return () => {
-                this.callbacks.delete(callback);
-            };
-        };
-        this.hook();
-    }
-}
-/* EXPORT */
-/* harmony default export */ const interceptor = (new Interceptor());
-
-;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/index.js
-/* IMPORT */
-
-/* MAIN */
-const whenExit = interceptor.register;
-/* EXPORT */
-/* harmony default export */ const node = (whenExit);
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/temp.js
-/* IMPORT */
-
-
-
-
-/* MAIN */
-//TODO: Maybe publish this as a standalone package
-const temp_Temp = {
-    /* VARIABLES */
-    store: {}, // filePath => purge
-    /* API */
-    create: (filePath) => {
-        const randomness = `000000${Math.floor(Math.random() * 16777215).toString(16)}`.slice(-6); // 6 random-enough hex characters
-        const timestamp = Date.now().toString().slice(-10); // 10 precise timestamp digits
-        const prefix = 'tmp-';
-        const suffix = `.${prefix}${timestamp}${randomness}`;
-        const tempPath = `${filePath}${suffix}`;
-        return tempPath;
-    },
-    get: (filePath, creator, purge = true) => {
-        const tempPath = temp_Temp.truncate(creator(filePath));
-        if (tempPath in temp_Temp.store)
-            return temp_Temp.get(filePath, creator, purge); // Collision found, try again
-        temp_Temp.store[tempPath] = purge;
-        const disposer = () => delete temp_Temp.store[tempPath];
-        return [tempPath, disposer];
-    },
-    purge: (filePath) => {
-        if (!temp_Temp.store[filePath])
-            return;
-        delete temp_Temp.store[filePath];
-        dist.attempt.unlink(filePath);
-    },
-    purgeSync: (filePath) => {
-        if (!temp_Temp.store[filePath])
-            return;
-        delete temp_Temp.store[filePath];
-        dist.attempt.unlinkSync(filePath);
-    },
-    purgeSyncAll: () => {
-        for (const filePath in temp_Temp.store) {
-            temp_Temp.purgeSync(filePath);
-        }
-    },
-    truncate: (filePath) => {
-        const basename = external_node_path_.basename(filePath);
-        if (basename.length <= LIMIT_BASENAME_LENGTH)
-            return filePath; //FIXME: Rough and quick attempt at detecting ok lengths
-        const truncable = /^(\.?)(.*?)((?:\.[^.]+)?(?:\.tmp-\d{10}[a-f0-9]{6})?)$/.exec(basename);
-        if (!truncable)
-            return filePath; //FIXME: No truncable part detected, can't really do much without also changing the parent path, which is unsafe, hoping for the best here
-        const truncationLength = basename.length - LIMIT_BASENAME_LENGTH;
-        return `${filePath.slice(0, -basename.length)}${truncable[1]}${truncable[2].slice(0, -truncationLength)}${truncable[3]}`; //FIXME: The truncable part might be shorter than needed here
-    }
-};
-/* INIT */
-node(temp_Temp.purgeSyncAll); // Ensuring purgeable temp files are purged on exit
-/* EXPORT */
-/* harmony default export */ const temp = (temp_Temp);
-
-;// CONCATENATED MODULE: ./node_modules/atomically/dist/index.js
-/* IMPORT */
-
-
-
-
-
-
-
-
-
-function readFile(filePath, options = DEFAULT_READ_OPTIONS) {
-    if (isString(options))
-        return readFile(filePath, { encoding: options });
-    const timeout = options.timeout ?? DEFAULT_TIMEOUT_ASYNC;
-    const retryOptions = { timeout, interval: DEFAULT_INTERVAL_ASYNC };
-    return fs.retry.readFile(retryOptions)(filePath, options);
-}
-function readFileSync(filePath, options = DEFAULT_READ_OPTIONS) {
-    if (isString(options))
-        return readFileSync(filePath, { encoding: options });
-    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
-    const retryOptions = { timeout };
-    return fs.retry.readFileSync(retryOptions)(filePath, options);
-}
-function writeFile(filePath, data, options, callback) {
-    if (isFunction(options))
-        return writeFile(filePath, data, constants_DEFAULT_WRITE_OPTIONS, options);
-    const promise = writeFileAsync(filePath, data, options);
-    if (callback)
-        promise.then(callback, callback);
-    return promise;
-}
-async function writeFileAsync(filePath, data, options = constants_DEFAULT_WRITE_OPTIONS) {
-    if (lang_isString(options))
-        return writeFileAsync(filePath, data, { encoding: options });
-    const timeout = options.timeout ?? constants_DEFAULT_TIMEOUT_ASYNC;
-    const retryOptions = { timeout, interval: constants_DEFAULT_INTERVAL_ASYNC };
-    let schedulerCustomDisposer = null;
-    let schedulerDisposer = null;
-    let tempDisposer = null;
-    let tempPath = null;
-    let fd = null;
-    try {
-        if (options.schedule)
-            schedulerCustomDisposer = await options.schedule(filePath);
-        schedulerDisposer = await scheduler.schedule(filePath);
-        const filePathReal = await dist.attempt.realpath(filePath);
-        const filePathExists = !!filePathReal;
-        filePath = filePathReal || filePath;
-        [tempPath, tempDisposer] = temp.get(filePath, options.tmpCreate || temp.create, !(options.tmpPurge === false));
-        const useStatChown = constants_IS_POSIX && lang_isUndefined(options.chown);
-        const useStatMode = lang_isUndefined(options.mode);
-        if (filePathExists && (useStatChown || useStatMode)) {
-            const stats = await dist.attempt.stat(filePath);
-            if (stats) {
-                options = { ...options };
-                if (useStatChown) {
-                    options.chown = { uid: stats.uid, gid: stats.gid };
-                }
-                if (useStatMode) {
-                    options.mode = stats.mode;
-                }
-            }
-        }
-        if (!filePathExists) {
-            const parentPath = external_node_path_.dirname(filePath);
-            await dist.attempt.mkdir(parentPath, {
-                mode: constants_DEFAULT_FOLDER_MODE,
-                recursive: true
-            });
-        }
-        fd = await dist.retry.open(retryOptions)(tempPath, 'w', options.mode || constants_DEFAULT_FILE_MODE);
-        if (options.tmpCreated) {
-            options.tmpCreated(tempPath);
-        }
-        if (lang_isString(data)) {
-            await dist.retry.write(retryOptions)(fd, data, 0, options.encoding || constants_DEFAULT_ENCODING);
-        }
-        else if (data instanceof external_node_stream_.Readable) {
-            const writeStream = (0,external_node_fs_.createWriteStream)(tempPath, { fd, autoClose: false });
-            const finishPromise = (0,external_node_events_.once)(writeStream, 'finish');
-            data.pipe(writeStream);
-            await finishPromise;
-        }
-        else if (!lang_isUndefined(data)) {
-            await dist.retry.write(retryOptions)(fd, data, 0, data.length, 0);
-        }
-        if (options.fsync !== false) {
-            if (options.fsyncWait !== false) {
-                await dist.retry.fsync(retryOptions)(fd);
-            }
-            else {
-                dist.attempt.fsync(fd);
-            }
-        }
-        await dist.retry.close(retryOptions)(fd);
-        fd = null;
-        if (options.chown && (options.chown.uid !== constants_DEFAULT_USER_UID || options.chown.gid !== constants_DEFAULT_USER_GID)) {
-            await dist.attempt.chown(tempPath, options.chown.uid, options.chown.gid);
-        }
-        if (options.mode && options.mode !== constants_DEFAULT_FILE_MODE) {
-            await dist.attempt.chmod(tempPath, options.mode);
-        }
-        try {
-            await dist.retry.rename(retryOptions)(tempPath, filePath);
-        }
-        catch (error) {
-            if (!lang_isException(error))
-                throw error;
-            if (error.code !== 'ENAMETOOLONG')
-                throw error;
-            await dist.retry.rename(retryOptions)(tempPath, temp.truncate(filePath));
-        }
-        tempDisposer();
-        tempPath = null;
-    }
-    finally {
-        if (fd)
-            await dist.attempt.close(fd);
-        if (tempPath)
-            temp.purge(tempPath);
-        if (schedulerCustomDisposer)
-            schedulerCustomDisposer();
-        if (schedulerDisposer)
-            schedulerDisposer();
-    }
-}
-function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
-    if (isString(options))
-        return writeFileSync(filePath, data, { encoding: options });
-    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
-    const retryOptions = { timeout };
-    let tempDisposer = null;
-    let tempPath = null;
-    let fd = null;
-    try {
-        const filePathReal = fs.attempt.realpathSync(filePath);
-        const filePathExists = !!filePathReal;
-        filePath = filePathReal || filePath;
-        [tempPath, tempDisposer] = Temp.get(filePath, options.tmpCreate || Temp.create, !(options.tmpPurge === false));
-        const useStatChown = IS_POSIX && isUndefined(options.chown);
-        const useStatMode = isUndefined(options.mode);
-        if (filePathExists && (useStatChown || useStatMode)) {
-            const stats = fs.attempt.statSync(filePath);
-            if (stats) {
-                options = { ...options };
-                if (useStatChown) {
-                    options.chown = { uid: stats.uid, gid: stats.gid };
-                }
-                if (useStatMode) {
-                    options.mode = stats.mode;
-                }
-            }
-        }
-        if (!filePathExists) {
-            const parentPath = path.dirname(filePath);
-            fs.attempt.mkdirSync(parentPath, {
-                mode: DEFAULT_FOLDER_MODE,
-                recursive: true
-            });
-        }
-        fd = fs.retry.openSync(retryOptions)(tempPath, 'w', options.mode || DEFAULT_FILE_MODE);
-        if (options.tmpCreated) {
-            options.tmpCreated(tempPath);
-        }
-        if (isString(data)) {
-            fs.retry.writeSync(retryOptions)(fd, data, 0, options.encoding || DEFAULT_ENCODING);
-        }
-        else if (!isUndefined(data)) {
-            fs.retry.writeSync(retryOptions)(fd, data, 0, data.length, 0);
-        }
-        if (options.fsync !== false) {
-            if (options.fsyncWait !== false) {
-                fs.retry.fsyncSync(retryOptions)(fd);
-            }
-            else {
-                fs.attempt.fsync(fd);
-            }
-        }
-        fs.retry.closeSync(retryOptions)(fd);
-        fd = null;
-        if (options.chown && (options.chown.uid !== DEFAULT_USER_UID || options.chown.gid !== DEFAULT_USER_GID)) {
-            fs.attempt.chownSync(tempPath, options.chown.uid, options.chown.gid);
-        }
-        if (options.mode && options.mode !== DEFAULT_FILE_MODE) {
-            fs.attempt.chmodSync(tempPath, options.mode);
-        }
-        try {
-            fs.retry.renameSync(retryOptions)(tempPath, filePath);
-        }
-        catch (error) {
-            if (!isException(error))
-                throw error;
-            if (error.code !== 'ENAMETOOLONG')
-                throw error;
-            fs.retry.renameSync(retryOptions)(tempPath, Temp.truncate(filePath));
-        }
-        tempDisposer();
-        tempPath = null;
-    }
-    finally {
-        if (fd)
-            fs.attempt.closeSync(fd);
-        if (tempPath)
-            Temp.purge(tempPath);
-    }
-}
-/* EXPORT */
-
-
-;// CONCATENATED MODULE: ./src/files.ts
-
-
-
-
-/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
-const retryTime = 500;
-/** Writes JSON in one step: whoever reads meanwhile finds the old file or the new one. */
-async function writeJsonFile(file, value) {
-    await (0,promises_.mkdir)((0,external_node_path_.dirname)(file), { recursive: true });
-    // A string would be cut off without a word where the disk is full; a stream is an error then.
-    const text = external_node_stream_.Readable.from([`${JSON.stringify(value)}\n`]);
-    await writeFile(file, text, { timeout: retryTime });
-}
-/** What a text says in JSON; undefined where it is none. */
-function parseJson(text) {
-    try {
-        return JSON.parse(text);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** What the system calls an error, such as `ENOENT`; undefined where it is none of the system's. */
-function codeOf(error) {
-    return typeof error === 'object' && error !== null && 'code' in error
-        ? error.code
-        : undefined;
-}
-
-;// CONCATENATED MODULE: ./src/stateFile.ts
-
-
-
-
-
-/** A file about an engine in the folder `state-dir`; `what` tells several of them apart. */
-function stateFile(folder, key, what = '') {
-    const { endpoint, rootDir, store } = key;
-    const text = JSON.stringify([endpoint, rootDir, store]);
-    const name = (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex').slice(0, 16);
-    return (0,external_node_path_.join)(folder, `${name}${what}.json`);
-}
-/** The schema of a file about an engine, of the first version. */
-function stateSchema(content) {
-    return schemas/* object */.Ikc({
-        version: schemas/* literal */.euz(1),
-        engine: schemas/* object */.Ikc({
-            endpoint: schemas/* string */.YjP(),
-            rootDir: schemas/* string */.YjP(),
-            store: schemas/* string */.YjP()
-        }),
-        ...content
-    });
-}
-/** What a file holds; undefined where there is none. One that is broken or of another version is a problem. */
-async function readStateFile(file, schema) {
-    let text;
-    try {
-        text = await (0,promises_.readFile)(file, 'utf8');
-    }
-    catch (error) {
-        return codeOf(error) === 'ENOENT' ? {} : { problem: String(error) };
-    }
-    const { data, success } = schema.safeParse(parseJson(text));
-    return success
-        ? { content: data }
-        : { problem: `${file} is broken, or of another version` };
-}
-/** Writes a file in one step, with the engine that it is about; returns what went wrong, if something did. */
-async function writeStateFile(file, engine, content) {
-    try {
-        await writeJsonFile(file, { version: 1, engine, ...content });
-        return undefined;
-    }
-    catch (error) {
-        return String(error);
-    }
-}
-
-;// CONCATENATED MODULE: ./src/imageFacts.ts
-
-
-
-const instant = schemas/* number */.aig().optional();
-const imageFacts_imageSchema = schemas/* object */.Ikc({
-    id: schemas/* string */.YjP().min(1),
-    references: schemas/* array */.YOg(schemas/* string */.YjP()),
-    digests: schemas/* array */.YOg(schemas/* string */.YjP()),
-    aliases: schemas/* array */.YOg(schemas/* string */.YjP()),
-    parent: schemas/* string */.YjP().optional(),
-    createdAt: instant,
-    taggedAt: instant,
-    labels: labelsSchema,
-    bytes: schemas/* number */.aig().nonnegative(),
-    packedBytes: schemas/* number */.aig().nonnegative().optional(),
-    layers: schemas/* array */.YOg(schemas/* string */.YjP()),
-    pulled: schemas/* boolean */.zMY(),
-    byBuildKit: schemas/* boolean */.zMY()
-});
-const factsSchema = stateSchema({
-    images: schemas/* array */.YOg(schemas/* object */.Ikc({
-        id: schemas/* string */.YjP().min(1),
-        image: imageFacts_imageSchema.optional(),
-        layerSizes: schemas/* array */.YOg(schemas/* number */.aig().nonnegative()).optional()
-    }))
-});
-/** The file of the facts about an engine's images in the folder `state-dir`. */
-function factsFile(folder, key) {
-    return stateFile(folder, key, '-images');
-}
-/** Reads the facts; none where they cannot be read: the engine is asked then, which only takes longer. */
-async function readFacts(folder, key) {
-    const file = factsFile(folder, key);
-    const { content } = await readStateFile(file, factsSchema);
-    const same = content && factsFile(folder, content.engine) === file;
-    return new Map(same
-        ? content.images.map(({ id, image, layerSizes }) => [
-            id,
-            { layerSizes, image: image?.id === id ? imageFacts_readImage(image) : undefined }
-        ])
-        : []);
-}
-function imageFacts_readImage(image) {
-    const { parent, createdAt, taggedAt, packedBytes, ...rest } = image;
-    return {
-        ...rest,
-        ...{ parent, createdAt, taggedAt },
-        ...(packedBytes !== undefined && { packedBytes }),
-        remembered: true
-    };
-}
-/** Writes the facts instead of those that were there; that it fails costs only time. */
-async function writeFacts(folder, key, facts) {
-    const images = [...facts].map(([id, one]) => ({ id, ...one }));
-    await writeStateFile(factsFile(folder, key), key, { images });
-}
-
-;// CONCATENATED MODULE: ./src/policy/ledger.ts
-
-
-
-/** Entries as they can be: the engine's clock may have been set back since they were written. */
-function entriesUntil(entries, now) {
-    return entries.map((entry) => ({
-        ...entry,
-        since: plausible(entry.since, now) ?? now,
-        ...(entry.usedAt !== undefined && {
-            usedAt: plausible(entry.usedAt, now) ?? now
-        })
-    }));
-}
-/** The entries of what is there: a volume that was made anew under its old name is another one. */
-function entriesThatHold(entries, volumes) {
-    const made = new Map(volumes.map((one) => [one.name, one.createdAt]));
-    return entries.filter(({ id, since }) => (made.get(id) ?? since) <= since);
-}
-/**
- * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
- * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
- * the earlier runs.
- */
-function updateLedger(inventory) {
-    const { engine, containers, images, networks, volumes, ledger } = inventory;
-    const users = [...containers, ...(inventory.services ?? [])];
-    const known = new Map(ledger?.map((entry) => [entry.id, entry]));
-    const needs = needsOf(users, { containers, images });
-    const uses = usesInLog(inventory);
-    const seen = [
-        ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
-        ...networks.map((network) => ({
-            id: network.id,
-            users: usersOfNetwork(network, needs)
-        })),
-        ...volumes.map((volume) => ({
-            id: volume.name,
-            users: usersOfVolume(volume, needs)
-        }))
-    ];
-    const ids = new Set(seen.map(({ id }) => id));
-    const unseen = inventory.withoutVolumes
-        ? (ledger ?? []).filter(({ id }) => !ids.has(id) && !isImage(id))
-        : [];
-    const updated = seen.map(({ id, users }) => {
-        const entry = known.get(id);
-        const times = [
-            entry?.usedAt,
-            ...users.map((user) => isRunning(user) || user.service
-                ? engine.now
-                : plausible(user.finishedAt, engine.now)),
-            ...uses(id).map(({ at }) => plausible(at, engine.now))
-        ].filter((at) => at !== undefined);
-        return {
-            id,
-            since: entry?.since ?? engine.now,
-            arrived: entry?.arrived ?? ledger !== undefined,
-            ...(times.length > 0 && { usedAt: Math.max(...times) })
-        };
-    });
-    return [...updated, ...unseen];
-}
-function isImage(id) {
-    return id.startsWith('sha256:');
-}
-
-;// CONCATENATED MODULE: ./src/ledger.ts
-
-
-
-const ledger_instant = schemas/* number */.aig().nonnegative();
-const ledgerSchema = stateSchema({
-    entries: schemas/* array */.YOg(schemas/* object */.Ikc({
-        id: schemas/* string */.YjP().min(1),
-        since: ledger_instant,
-        arrived: schemas/* boolean */.zMY(),
-        usedAt: ledger_instant.optional()
-    }))
-});
-/** The file of an engine's ledger in the folder `state-dir`. */
-function ledgerFile(folder, key) {
-    return stateFile(folder, key);
-}
-/**
- * What earlier runs have seen on an engine, whose clock says `now`; undefined where there was none. A file that is
- * broken, of another version or of another engine is a problem to be told, and counts as none.
- */
-async function readLedger(folder, key, now) {
-    const file = ledgerFile(folder, key);
-    const { content, problem } = await readStateFile(file, ledgerSchema);
-    if (problem !== undefined)
-        return { entries: undefined, problem };
-    if (content === undefined || ledgerFile(folder, content.engine) === file)
-        return { entries: content && entriesUntil(content.entries, now) };
-    return {
-        entries: undefined,
-        problem: `${file} is the ledger of another engine`
-    };
-}
-/**
- * Writes what was seen. What another run wrote since it was read is taken over. Returns what went wrong, if something
- * did.
- */
-async function writeLedger(folder, key, entries, now) {
-    const { entries: others } = await readLedger(folder, key, now);
-    const known = new Map(others?.map((entry) => [entry.id, entry]));
-    const merged = entries.map((entry) => {
-        const other = known.get(entry.id) ?? entry;
-        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
-        return {
-            ...entry,
-            ...firstSeen(entry, other),
-            ...(usedAt > 0 && { usedAt })
-        };
-    });
-    return writeStateFile(ledgerFile(folder, key), key, { entries: merged });
-}
-/** Of two first looks the earlier; but where one saw something come, that counts: it may be made anew. */
-function firstSeen(a, b) {
-    const came = [a, b].filter(({ arrived }) => arrived);
-    return came.length > 0
-        ? { since: Math.max(...came.map(({ since }) => since)), arrived: true }
-        : { since: Math.min(a.since, b.since), arrived: false };
-}
-
-;// CONCATENATED MODULE: ./src/policy/buildCache.ts
-
-
-
-/**
- * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
- * says what it will pick. A record that an image shares is passed over, unless that image goes first.
- */
-function decideBuildCache({ records }, imagesGo, { policy, now, scope }) {
-    const until = untilDuration(policy, now);
-    const stays = (decision) => ({ decision, least: 0, most: 0 });
-    const scoped = (0,policy_decision/* onlyKeep */.uv)(scope.buildCache());
-    if (scoped !== undefined)
-        return stays(scoped);
-    if (!policy.includeBuildCache)
-        return stays((0,policy_decision/* keep */.aC)('not-included', 'include-build-cache is false'));
-    if (records === undefined) {
-        const detail = `${describe(until)}; the engine did not list its records`;
-        return { decision: (0,policy_decision/* remove */.TF)('expired', detail), least: undefined, most: 0 };
-    }
-    const own = records.filter(({ inUse, internal, shared }) => !inUse && !internal && !shared);
-    const pool = records.filter(({ inUse, internal, shared }) => !inUse && !internal && (imagesGo || !shared));
-    const possible = pool.filter(({ idle }) => idle.most >= until);
-    const certain = withoutParents(own.filter(({ idle, rewritable }) => !rewritable && idle.least >= until + margin), records);
-    if (possible.length === 0)
-        return stays((0,policy_decision/* keep */.aC)('recent', records.length === 0
-            ? 'it is empty'
-            : `none of its ${records.length} records can go yet`, pool.length === 0 ? null : undefined));
-    const kept = policy.buildCacheKeep;
-    if (kept > 0 && total(pool) <= kept)
-        return stays((0,policy_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`, 'build-cache-keep'));
-    const number = `${possible.length} of ${records.length} records`;
-    // What an image shares counts with that image.
-    const counted = possible.filter(({ shared }) => !shared);
-    const all = records.filter(({ shared }) => imagesGo || !shared);
-    return {
-        decision: (0,policy_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
-        least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
-        most: kept > 0 ? mostBeyond(kept, counted, all) : total(counted),
-        ...(counted.some(({ base }) => base) && { estimated: true })
-    };
-}
-/** What of some records goes at most for a size that stays: the last one may be larger than what was left to go. */
-function mostBeyond(kept, possible, all) {
-    const largest = possible.reduce((most, { bytes }) => Math.max(most, bytes), 0);
-    return Math.min(total(possible), Math.max(total(all) - kept, 0) + largest);
-}
-/** Milliseconds: without buildx, a prune counts in whole seconds and passes over what was used in the current one. */
-const margin = 1_000;
-/** What of some records the builder can take: none that one of the others was built on. */
-function withoutParents(going, records) {
-    const byId = new Map(records.map((record) => [record.id, record]));
-    const held = new Set();
-    const holdParents = ({ parents }) => {
-        for (const parent of parents.flatMap((id) => byId.get(id) ?? [])) {
-            if (held.has(parent))
-                continue;
-            held.add(parent);
-            holdParents(parent);
-        }
-    };
-    const goes = new Set(going);
-    records.filter((record) => !goes.has(record)).forEach(holdParents);
-    return going.filter((record) => !held.has(record));
-}
-function describe(until) {
-    return until === 0
-        ? 'whenever last used'
-        : `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
-}
-/** The bytes of records. */
-function total(records) {
-    return (0,policy_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
-}
-
-;// CONCATENATED MODULE: ./src/policy/cached.ts
-
-
-/**
- * What the build cache keeps of images that go, given the records that share with them: of the layers that BuildKit built, and of those that it built on.
- * The engine does not tell which record shares with which image, so this is the most that the records can hold; where
- * it did not list them, everything.
- *
- * With a storage driver a record is the layer itself, and one of a base image has no size of its own. On the
- * containerd store a record has the packed layer in common with the image, and a base image its unpacked one as well.
- */
-function heldByCache(freed, images, records) {
-    const going = images.filter(({ id }) => (freed.get(id)?.bytes ?? 0) > 0);
-    const byBuildKit = going.filter((image) => image.byBuildKit);
-    if (records === undefined) {
-        const all = going.map(({ id }) => [id, freed.get(id)?.bytes ?? 0]);
-        return { byImage: new Map(all), byBases: 0, estimated: true };
-    }
-    const share = packedShare(going);
-    const bases = records.filter(({ base }) => base);
-    const built = records.filter(({ base }) => !base);
-    const byImage = new Map();
-    const left = ({ id }) => (freed.get(id)?.bytes ?? 0) - (byImage.get(id) ?? 0);
-    const hold = (image, bytes) => {
-        byImage.set(image.id, (byImage.get(image.id) ?? 0) + bytes);
-    };
-    let bytes = total(built) * (share ?? 1);
-    for (const image of byBuildKit) {
-        const held = Math.min(bytes, left(image));
-        bytes -= held;
-        hold(image, held);
-    }
-    let byBases = 0;
-    let layers = bases.length;
-    let baseBytes = share === undefined ? Infinity : total(bases) / share;
-    for (const image of going.toSorted((a, b) => left(b) - left(a))) {
-        if (layers <= 0)
-            break;
-        const held = Math.min(left(image), baseBytes);
-        const own = image.byBuildKit ? built.length : 0;
-        layers -= Math.max((freed.get(image.id)?.layers ?? 0) - own, 1);
-        baseBytes -= held;
-        byBases += held;
-        hold(image, held);
-    }
-    const estimated = byBases > 0 || share !== undefined;
-    return { byImage, byBases, estimated };
-}
-/** The records that images shared, and now share no more: they keep what those images had. */
-function recordsLeftBehind(before, after) {
-    const now = new Map(after.map((record) => [record.id, record]));
-    return before.filter(({ id, shared }) => shared && now.get(id)?.shared === false);
-}
-/**
- * What the removal of records frees beyond their own sizes: a record of a base image keeps more than it tells, and
- * that goes with it. `left` are the records that the images left behind, `removed` the IDs of those that went.
- */
-function freedWithBases({ byBases }, left, removed) {
-    const bases = left.filter(({ base }) => base);
-    const gone = bases.filter(({ id }) => removed.has(id));
-    if (gone.length === 0)
-        return 0;
-    const held = (byBases * gone.length) / bases.length;
-    return Math.max(held - total(gone), 0);
-}
-/** What records hold apart from the images that share them, in bytes: their own unpacked layers. */
-function ownOfShared(images, records) {
-    const share = packedShare(images);
-    const built = records.filter(({ base, shared }) => shared && !base);
-    return share === undefined ? 0 : Math.round(total(built) * (1 - share));
-}
-/** How much of images is packed layers, by those of which that is known; undefined where the store has none. */
-function packedShare(images) {
-    const split = images.filter((image) => !isUnsplit(image));
-    const packed = (0,policy_decision/* sum */.cz)(split.map(({ packedBytes = 0 }) => packedBytes));
-    return packed > 0 ? packed / (0,policy_decision/* sum */.cz)(split.map(({ bytes }) => bytes)) : undefined;
-}
-/** Whether an image counts as packed as a whole. */
-function isUnsplit({ bytes, packedBytes = 0 }) {
-    return packedBytes > 0 && packedBytes >= bytes;
-}
-/**
- * The images that go whose history has to be read to know how much of them is packed, as records of the build cache may
- * keep that. Those that BuildKit built are the ones in question; without any, the others stand for what it built on.
- */
-function imagesToSplit(images, removed, records) {
-    if (!records?.some(({ shared }) => shared))
-        return [];
-    const going = new Set(removed);
-    const unsplit = images.filter((one) => going.has(one.id) && isUnsplit(one));
-    const built = unsplit.filter(({ byBuildKit }) => byBuildKit);
-    return (built.length > 0 ? built : unsplit).map(({ id }) => id);
-}
-/** Images with how much of them is packed, in bytes by ID, where that was not known. */
-function withPacked(images, packed) {
-    return images.map((image) => {
-        const packedBytes = packed.get(image.id);
-        return packedBytes !== undefined && isUnsplit(image)
-            ? { ...image, packedBytes }
-            : image;
-    });
-}
-
-;// CONCATENATED MODULE: ./src/policy/containers.ts
-
-
-
-
-
-/** States in which a container can be removed without stopping it. */
-const containers_removable = new Set(['created', 'exited', 'dead']);
-/**
- * Decides every container, those of builders as well: by itself first, then those that a staying one joins stay as
- * well, and builders whose state it uses.
- */
-function decideContainers(containers, builders, context) {
-    const byId = new Map(builders.map((builder) => [builder.id, builder]));
-    const decided = new Map(containers.map((container) => {
-        const { id } = container;
-        const builder = byId.get(id);
-        return [
-            id,
-            builder
-                ? decideBuilder(container, builder.volume, context)
-                : containers_decide(container, context)
-        ];
-    }));
-    keepOfPods(containers, decided);
-    let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
-    while (staying.length > 0) {
-        const needs = needsOf(staying, { containers, images: [] });
-        staying = containers.filter(({ id }) => {
-            const state = byId.get(id)?.volume;
-            const ofState = state ? usersOfVolume(state, needs) : [];
-            const users = [...(needs.containers.get(id) ?? []), ...ofState];
-            const detail = `needed by ${describeUsers(users, context.now)}`;
-            return users.length > 0 && (0,policy_decision/* keepAsWell */.Yf)(decided, id, detail);
-        });
-    }
-    return decided;
-}
-function containers_decide(container, context) {
-    const { now, scope } = context;
-    const stop = isToStop(container, context);
-    const evidence = [
-        { at: container.finishedAt, of: 'stopped' },
-        { at: stop ? now : undefined, of: 'seen running' }
-    ];
-    const age = hasNoEnd(container) && !stop && context.policy.ageFrom === 'last-used'
-        ? 'unknown'
-        : ageOf(container.createdAt, evidence, context);
-    const started = happened(container.startedAt) !== undefined;
-    // No ledger has containers.
-    const forgetful = { ...context, evidence: { remembers: false } };
-    const recent = keepForAge(age, forgetful, started ? {} : container);
-    const scoped = scope.container(container);
-    const decision = (0,policy_decision/* onlyKeep */.uv)(scoped) ??
-        containers_keepAnyway(container, stop, context) ??
-        keepForRunner(isRunnerContainer(container), container.createdAt, evidence, context) ??
-        recent ??
-        scoped ??
-        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision: stop ? containers_stopFirst(decision, container) : decision, age };
-}
-/** Labels by which an orchestrator tells which containers make up a whole, some of which only have to have run. */
-const podLabels = [
-    'io.kubernetes.pod.uid',
-    'com.amazonaws.ecs.task-arn',
-    'com.hashicorp.nomad.alloc_id'
-];
-/** Keeps what belongs to a pod that runs: without its init container, kubelet would run that again. */
-function keepOfPods(containers, decided) {
-    for (const label of podLabels) {
-        const pods = Map.groupBy(containers, ({ labels }) => labels[label]);
-        pods.delete(undefined);
-        for (const members of pods.values()) {
-            const running = members.find((one) => isRunning(one) && decided.get(one.id)?.decision.action === 'keep');
-            if (running === undefined)
-                continue;
-            for (const { id } of members)
-                (0,policy_decision/* keepAsWell */.Yf)(decided, id, `of the same pod as container ${running.name}`);
-        }
-    }
-}
-/** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
-function hasNoEnd({ startedAt, finishedAt }) {
-    const started = happened(startedAt);
-    // Docker 20.10 may date an end a moment before the start.
-    return started !== undefined && (happened(finishedAt) ?? 0) + 1_000 < started;
-}
-/** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
-function isToStop(container, { policy, engine }) {
-    return (policy.scope.kind !== 'engine' &&
-        isRunning(container) &&
-        !(engine.kind === 'podman' && container.state === 'paused'));
-}
-function containers_stopFirst(decision, { state }) {
-    const does = state === 'stopped' ? 'may start again' : `is ${state}`;
-    const detail = `${decision.detail}; it ${does}, and is stopped first`;
-    return decision.action === 'remove'
-        ? { ...decision, detail, stop: true }
-        : decision;
-}
-function containers_keepAnyway(container, stop, { policy, protectedBy, engine }) {
-    const { state, labels, startedAt, unreadable } = container;
-    if (unreadable)
-        return (0,policy_decision/* keepUnreadable */.V7)('container', container.name);
-    if (!containers_removable.has(state) && !stop)
-        return (0,policy_decision/* keep */.aC)('in-use', `it is ${state}`);
-    const waits = isSwarmTask(container) && happened(startedAt) === undefined;
-    if (engine.swarm !== 'none' && waits)
-        return (0,policy_decision/* keep */.aC)('in-use', 'a task of the swarm that has not started yet');
-    const label = protectedBy(labels);
-    if (label !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-label', label);
-    return policy.includeContainers
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('not-included', 'include-containers is false');
-}
-
-;// CONCATENATED MODULE: ./src/policy/images.ts
-
-
-
-
-
-
-/** Decides every image by its references; `staying` is what the staying containers need. */
-function decideImages(images, staying, context) {
-    const newest = newestByRepository(images, context);
-    const decided = new Map(images.map((image) => {
-        const age = ageOfImage(image, context);
-        const decision = images_decide(image, age, { newest, staying }, context);
-        return [image.id, { decision, age }];
-    }));
-    keepParents(images, decided);
-    if (context.engine.takesParents)
-        keepOfStayingParents(images, decided);
-    return decided;
-}
-function images_decide(image, age, { newest, staying }, context) {
-    const scoped = context.scope.image(image);
-    if (scoped?.action === 'keep')
-        return scoped;
-    return (images_keepAnyway(image, staying, context) ??
-        keepForRunner(isRunnerImage(image), cameAt(image, context), evidenceOf(image, context), context) ??
-        decideReferences(image, scoped, age, newest, context));
-}
-/**
- * The age of an image. Where nothing else is known, it counts from when an earlier run saw it, or from the beginning of
- * the event log, if either goes back far enough: that it was here by then is no sign of use then.
- */
-function ageOfImage(image, context) {
-    const { policy, now, evidence } = context;
-    const byDate = policy.ageFrom === 'created';
-    const createdAt = byDate
-        ? plausible(image.createdAt, now)
-        : cameAt(image, context);
-    const watchedSince = evidence.watchedSince(image.id);
-    const known = evidenceOf(image, context);
-    const age = ageOrWatch(createdAt, known, watchedSince, context);
-    const { logBegan } = evidence;
-    const dated = known.some(({ at }) => happened(at) !== undefined);
-    if (byDate || dated || logBegan === undefined || !isSilent(image, context))
-        return age;
-    const idle = now - logBegan;
-    const longer = age === 'unknown' || age.idle < idle;
-    return longer && idle > 0 && idle >= untilDuration(policy, now)
-        ? { idle, of: 'in no event of the log, which began' }
-        : age;
-}
-/** Whether an image would be in the engine's log, had it come since that began. */
-function isSilent(image, { engine, evidence }) {
-    // A pull is in the log by its tag: that of an image which has lost one tells of the one that has it now.
-    const names = [...image.references, ...image.digests].map(match/* repositoryOf */._M);
-    return (image.references.some(match/* isTag */.dz) &&
-        (image.pulled || engine.logsBuilds) &&
-        !names.some(evidence.isNamed) &&
-        !evidence.isNew(image.id));
-}
-/**
- * When an image came to this engine, where its `Created` says so. It does not where a registry has the image, or where
- * nothing dates its tags: it was pulled or loaded, or 20.10 built it with BuildKit, perhaps from its cache. The classic
- * builder dates what it makes on the way to a tag.
- */
-function cameAt(image, { now, parents }) {
-    const { id, references, parent, pulled, taggedAt, createdAt } = image;
-    const onTheWay = references.length === 0 && (parent !== undefined || parents.has(id));
-    const here = !pulled && (happened(taggedAt) !== undefined || onTheWay);
-    return here ? plausible(createdAt, now) : undefined;
-}
-function evidenceOf({ id, references, taggedAt, pulled }, { evidence, now }) {
-    const dateless = references.length > 0 && happened(taggedAt) === undefined;
-    const arrived = dateless && !pulled && evidence.isNew(id);
-    return [
-        { at: taggedAt, of: 'tagged' },
-        { at: arrived ? now : undefined, of: 'first seen' },
-        ...evidence.of(id, taggedAt)
-    ];
-}
-/** What keeps a whole image, with all its references. */
-function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedImage }) {
-    const users = staying.images.get(image.id);
-    if (users !== undefined)
-        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    const label = protectedBy(image.labels);
-    if (label !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-label', label);
-    const glob = protectedImage(image);
-    if (glob !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-image', glob);
-    if (policy.includeImages === false)
-        return (0,policy_decision/* keep */.aC)('not-included', 'include-images is false');
-    return policy.includeImages === 'dangling' && image.references.length > 0
-        ? (0,policy_decision/* keep */.aC)('not-included', 'include-images takes dangling ones alone')
-        : undefined;
-}
-/** A reference goes with age or by the scope, unless the image is among the newest of that repository. */
-function decideReferences({ id, references }, scoped, age, newest, context) {
-    const inScope = scoped?.action === 'untag' ? scoped.removedReferences : references;
-    const kept = inScope.filter((reference) => newest.get((0,match/* repositoryOf */._M)(reference))?.has(id));
-    const going = inScope.filter((one) => !kept.includes(one));
-    const recent = keepForAge(age, context, {
-        watchedSince: context.evidence.watchedSince(id)
-    });
-    if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
-        const repositories = (0,policy_decision/* list */.p_)([...new Set(kept.map(match/* repositoryOf */._M))]);
-        return (0,policy_decision/* keep */.aC)('keep-last', `among the newest ${context.policy.keepLast} of ${repositories}`);
-    }
-    if (recent !== undefined)
-        return recent;
-    const reason = scoped?.reason ?? (references.length > 0 ? 'expired' : 'dangling');
-    const why = scoped?.detail ?? describeAge(age);
-    if (going.length === references.length)
-        return (0,policy_decision/* remove */.TF)(reason, why);
-    const others = references.filter((one) => !going.includes(one));
-    return {
-        action: 'untag',
-        reason,
-        detail: `${why}; stays as ${(0,policy_decision/* list */.p_)(others)}`,
-        removedReferences: going
-    };
-}
-/**
- * The newest images of each repository, `keep-last` of them. Images count, not tags. One of unknown age stays by
- * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last. One that is dated
- * ahead stays among them by its arrival, and takes no place: its builder's clock is wrong.
- */
-function newestByRepository(images, context) {
-    const { policy, now } = context;
-    const anyAge = untilDuration(policy, now) === 0;
-    const places = images
-        .map((image) => {
-        const { id, references, createdAt, taggedAt } = image;
-        const age = ageOfImage(image, context);
-        const arrival = age === 'unknown' ? 0 : now - age.idle;
-        const date = plausible(createdAt, now) ?? plausible(taggedAt, now) ?? arrival;
-        const names = new Set(references.map(match/* repositoryOf */._M));
-        const counts = anyAge || age !== 'unknown';
-        return {
-            id,
-            names,
-            arrival,
-            date,
-            counts,
-            ahead: isAhead(createdAt, now)
-        };
-    })
-        .filter(({ counts }) => counts)
-        // By the date of the build where it is one, else of the arrival; the ID makes the order the same every time.
-        .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,policy_decision/* compareText */.n6)(a.id, b.id))
-        .flatMap(({ names, ...one }) => [...names].map((name) => ({ name, ...one })));
-    return new Map([...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
-        let left = policy.keepLast;
-        const newest = members.filter(({ ahead }) => {
-            const stays = left > 0;
-            if (stays && !ahead)
-                left -= 1;
-            return stays;
-        });
-        return [name, new Set(newest.map(({ id }) => id))];
-    }));
-}
-/** An image that stays needs its parents (the classic builder leaves them): removing one would break its history. */
-function keepParents(images, decided) {
-    const byId = new Map(images.map((image) => [image.id, image]));
-    const left = images.filter(({ id }) => decided.get(id)?.decision.action !== 'remove');
-    for (let child = left.pop(); child !== undefined; child = left.pop()) {
-        const parent = byId.get(child.parent ?? '');
-        const name = child.references[0] ?? child.id;
-        if (parent && (0,policy_decision/* keepAsWell */.Yf)(decided, parent.id, `parent of ${name}`))
-            left.push(parent);
-    }
-}
-/** Keeps what would take a parent along that is to stay: the last child of an untagged one. */
-function keepOfStayingParents(images, decided) {
-    const goes = ({ id }) => decided.get(id)?.decision.action === 'remove';
-    const children = Map.groupBy(images, ({ parent }) => parent);
-    const staying = images.filter((one) => !goes(one) && one.references.length === 0);
-    for (let parent = staying.pop(); parent !== undefined; parent = staying.pop()) {
-        const [child, ...others] = children.get(parent.id) ?? [];
-        if (child === undefined || ![child, ...others].every(goes))
-            continue;
-        (0,policy_decision/* keepAsWell */.Yf)(decided, child.id, `its parent stays, and would go with it`);
-        if (child.references.length === 0)
-            staying.push(child);
-    }
-}
-
-;// CONCATENATED MODULE: ./src/policy/networks.ts
-
-
-
-
-/** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
-const builtIn = new Set([
-    'bridge',
-    'host',
-    'none',
-    'ingress',
-    'docker_gwbridge',
-    'nat',
-    'podman'
-]);
-/** Decides every network. A network that another one takes its configuration from stays with it. */
-function decideNetworks(networks, needs, context) {
-    const decided = new Map(networks.map((network) => [network.id, networks_decide(network, needs, context)]));
-    const ids = new Map(networks.map(({ id, name }) => [name, id]));
-    for (const { id, name, configFrom = '' } of networks)
-        if (decided.get(id)?.decision.action === 'keep')
-            (0,policy_decision/* keepAsWell */.Yf)(decided, ids.get(configFrom) ?? '', `network ${name} is made from it`);
-    return decided;
-}
-function networks_decide(network, needs, context) {
-    const users = usersOfNetwork(network, needs.all);
-    const evidence = [
-        ...endsOf(users),
-        ...context.evidence.of(network.id, network.createdAt)
-    ];
-    const watchedSince = context.evidence.watchedSince(network.id);
-    const age = ageOrWatch(network.createdAt, evidence, watchedSince, context);
-    const scoped = context.scope.network(network, users);
-    const decision = keepBuiltIn(network) ??
-        (0,policy_decision/* onlyKeep */.uv)(scoped) ??
-        networks_keepAnyway(network, needs, context) ??
-        keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
-        keepForAge(age, context, { ...network, watchedSince }) ??
-        scoped ??
-        (0,policy_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
-}
-function keepBuiltIn({ name, ingress }) {
-    return builtIn.has(name) || ingress
-        ? (0,policy_decision/* keep */.aC)('built-in', 'made by Docker itself')
-        : undefined;
-}
-function networks_keepAnyway(network, { staying, all }, { policy, now, protectedBy }) {
-    const users = usersOfNetwork(network, staying);
-    if (users.length > 0)
-        return (0,policy_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
-    // What runs and does not stay is stopped first.
-    const stopped = usersOfNetwork(network, all).filter(isRunning);
-    const leaving = new Set(stopped.map(({ id }) => id));
-    if (network.containers.some((id) => !leaving.has(id)))
-        return (0,policy_decision/* keep */.aC)('in-use', 'a running container is on it');
-    if (network.scope === 'swarm')
-        return (0,policy_decision/* keep */.aC)('in-use', 'a network of the swarm: other nodes may need it');
-    const label = protectedBy(network.labels);
-    if (label !== undefined)
-        return (0,policy_decision/* keep */.aC)('protected-label', label);
-    return policy.includeNetworks
-        ? undefined
-        : (0,policy_decision/* keep */.aC)('not-included', 'include-networks is false');
-}
-
-// EXTERNAL MODULE: ./node_modules/fastest-levenshtein/mod.js
-var mod = __nccwpck_require__(1916);
-;// CONCATENATED MODULE: ./src/policy/unmatched.ts
-
-
-
-
-/** Finds the patterns that match nothing; `goes` tells of an ID (a volume's name) whether that is to be removed. */
-function findUnmatched(inventory, policy, goes) {
-    const { containers, images, networks, volumes } = inventory;
-    const labelled = [
-        ...[...containers, ...images, ...networks],
-        ...volumes.map((volume) => ({ ...volume, id: volume.name }))
-    ];
-    const unlabelled = policy.protectedLabels.filter((pattern) => {
-        const matches = (0,match/* labelMatcher */.LX)(pattern);
-        return !labelled.some(({ labels }) => matches(labels));
-    });
-    const unused = policy.protectedImages.filter((glob) => {
-        const matches = (0,match/* imageMatcher */.kD)(glob);
-        return !images.some((image) => matches(image.id, namesOf(image)));
-    });
-    const going = labelled.filter(({ id }) => goes(id));
-    const labels = going.flatMap(({ labels }) => Object.entries(labels));
-    const references = images
-        .filter(({ id }) => goes(id))
-        .flatMap((one) => one.references);
-    return [
-        ...unlabelled.map((pattern) => unmatched_describe('protected-labels', describePattern(pattern), [
-            ...labels.map(([key, value]) => pattern.value === undefined ? key : `${key}=${value}`)
-        ])),
-        ...unused.map((glob) => unmatched_describe('protected-images', glob, references, formsOf(glob))),
-        ...unmatchedTags(inventory, policy)
-    ];
-}
-function unmatchedTags(inventory, { scope }) {
-    if (scope.kind !== 'pull-request')
-        return [];
-    return scope.patterns
-        .filter((one) => (0,pullRequests/* findNumbers */.Yl)(inventory, scope.repository, [one]).length === 0)
-        .map((pattern) => ({ input: 'pull-request-patterns', pattern }));
-}
-/** So many characters of three may be others. */
-const nearEnough = 1 / 3;
-/** Beyond that many, whatever is near is one of many. */
-const mostCandidates = 2_000;
-function unmatched_describe(input, pattern, candidates, forms = (one) => [one]) {
-    const text = withoutWildcards(pattern);
-    const [nearest] = [...new Set(candidates)]
-        .slice(0, mostCandidates)
-        .map((name) => {
-        const far = forms(name).map((form) => (0,mod/* distance */.Io)(text, form) / Math.max(text.length, form.length, 1));
-        return { name, far: Math.min(...far) };
-    })
-        .filter(({ far }) => far <= nearEnough)
-        .sort((a, b) => a.far - b.far);
-    return { input, pattern, ...(nearest && { nearest: nearest.name }) };
-}
-/** How a reference may have been meant: with or without its tag, as the pattern is, and without its registry or owner. */
-function formsOf(glob) {
-    const tagged = (0,match/* parseReference */.F2)(glob).tag !== undefined;
-    return (reference) => {
-        const { repository, tag = '' } = (0,match/* parseReference */.F2)(reference);
-        const parts = repository.split('/');
-        return parts.flatMap((_, index) => {
-            const path = parts.slice(index).join('/');
-            return tagged ? [`${path}:${tag}`, `${path}:`] : [path];
-        });
-    };
-}
-function withoutWildcards(pattern) {
-    return pattern
-        .toLowerCase()
-        .replace(/[*?]+/g, '')
-        .replace(/^\/+|\/+$/g, '');
-}
-
-;// CONCATENATED MODULE: ./src/policy/plan.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** The kinds of resources, in the order in which they go: what goes frees what it needed. */
-const kinds = [
-    'container',
-    'builder',
-    'network',
-    'image',
-    'volume',
-    'build-cache'
-];
-/** The one resource that the build cache is: the builder itself picks its records. */
-const buildCacheId = 'build-cache';
-/**
- * Decides every resource of the inventory, each exactly once. Depends on nothing but its arguments; the order of the
- * inventory makes no difference. Figures of bytes come with `measurePlan`.
- */
-function makePlan(inventory, policy) {
-    const containers = sorted(inventory.containers, ({ name, id }) => name + id);
-    const networks = sorted(inventory.networks, ({ name, id }) => name + id);
-    const images = sorted(inventory.images, (image) => nameOf(image) + image.id);
-    const volumes = sorted(inventory.volumes, ({ name }) => name);
-    const context = createContext(policy, inventory);
-    const builders = findBuilders({ containers, volumes });
-    const ofContainers = decideContainers(containers, builders, context);
-    const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
-    const all = { containers, images };
-    // Where no manager tells what the services of a swarm need, its tasks do, also those that go.
-    const tasks = inventory.services ?? containers.filter(isSwarmTask);
-    const needs = {
-        staying: needsOf([...new Set([...staying, ...tasks])], all),
-        all: needsOf(containers, all)
-    };
-    const ofNetworks = decideNetworks(networks, needs, context);
-    const ofImages = decideImages(images, needs.staying, context);
-    const left = builders.filter(({ container }) => container === undefined);
-    const ofBuilders = new Map([
-        ...ofContainers,
-        ...decideLeftStates(left.flatMap(({ volume = [] }) => volume), needs, context)
-    ]);
-    const states = new Set(builders.map(({ volume }) => volume?.name));
-    const others = volumes.filter(({ name }) => !states.has(name));
-    const ofVolumes = decideVolumes(others, needs, context);
-    const imagesGo = [...ofImages.values()].some(({ decision }) => decision.action === 'remove');
-    const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context);
-    const items = [
-        ...containers
-            .filter((one) => !isBuilder(one))
-            .map((one) => makeItem('container', one, ofContainers)),
-        ...builders.map(({ id, name, volume }) => ({
-            ...makeItem('builder', { id, name }, ofBuilders),
-            ...(volume && { volume: volume.name })
-        })),
-        ...networks.map((one) => makeItem('network', one, ofNetworks)),
-        ...images.map((image) => ({
-            ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
-            references: image.references
-        })),
-        ...others.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
-        ...inventory.unreadable.map(makeUnreadableItem),
-        makeCacheItem(ofCache)
-    ];
-    const going = new Set(items
-        .filter(({ decision }) => decision.action !== 'keep')
-        .map(({ id }) => id));
-    return {
-        scope: describeScope(policy.scope),
-        items,
-        unmatched: findUnmatched(inventory, policy, (id) => going.has(id))
-    };
-}
-function sorted(items, key) {
-    return items
-        .map((item) => ({ item, key: key(item) }))
-        .sort((a, b) => (0,policy_decision/* compareText */.n6)(a.key, b.key))
-        .map(({ item }) => item);
-}
-function nameOf({ id, references }) {
-    return references[0] ?? id;
-}
-function makeItem(kind, { id, name }, all) {
-    const decided = all.get(id);
-    if (decided === undefined)
-        throw new Error(`no decision for ${kind} ${id}`);
-    const bytes = decided.decision.action === 'remove' ? undefined : 0;
-    return { kind, id, name, ...decided, bytes };
-}
-function makeUnreadableItem({ kind, id, references }) {
-    const name = references?.[0] ?? id;
-    return {
-        ...{ kind, id, name, age: 'unknown', bytes: 0 },
-        ...(references && { references }),
-        decision: (0,policy_decision/* keepUnreadable */.V7)(kind, name)
-    };
-}
-function makeCacheItem({ decision, least, most, estimated }) {
-    const item = { id: buildCacheId, name: 'build cache', decision };
-    return {
-        kind: 'build-cache',
-        ...item,
-        age: 'unknown',
-        bytes: least,
-        bytesAtMost: most,
-        ...(estimated && { estimated })
-    };
-}
-/** What of the plan is to go, or is to lose references. */
-function plannedItems(plan) {
-    return plan.items.filter(({ decision }) => decision.action !== 'keep');
-}
-/** The plan with what each removal frees. */
-function measurePlan(plan, inventory, sizes) {
-    const images = plan.items.filter(({ kind, decision }) => kind === 'image' && decision.action === 'remove');
-    // In the order of the removal: a layer counts with the last image that has it.
-    const order = inLevels(images, inventory).flat();
-    const ids = order.map(({ id }) => id);
-    const { records } = inventory.buildCache;
-    const sharing = records?.filter(({ shared }) => shared);
-    const { figures } = freedByImages(inventory, ids, sizes.layers, sharing);
-    const going = inventory.images.filter(({ id }) => figures.has(id));
-    const measure = {
-        container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
-        builder: ({ id }) => ({ bytes: sizes.builders.get(id) }),
-        network: () => ({ bytes: 0 }),
-        image: ({ id }) => figures.get(id) ?? { bytes: 0 },
-        volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
-        'build-cache': ({ bytesAtMost = 0 }) => ({
-            bytesAtMost: bytesAtMost + ownOfShared(going, records ?? [])
-        })
-    };
-    return {
-        ...plan,
-        items: plan.items.map((item) => item.decision.action === 'remove'
-            ? { ...item, ...measure[item.kind](item) }
-            : item)
-    };
-}
-/**
- * What the removal of images frees, in this order, where the cache has the given records in common with them
- * (undefined: nobody knows which); and what these hold of it.
- */
-function freedByImages({ images }, removed, layers, sharing) {
-    const freed = freedByRemoval(images, removed, layers);
-    const held = heldByCache(freed, images, sharing);
-    const figures = new Map([...freed].map(([id, { bytes, estimated }]) => {
-        const cached = held.byImage.get(id) ?? 0;
-        const figure = {
-            bytes: Math.round(bytes - cached),
-            bytesAtMost: bytes,
-            estimated: estimated || (cached > 0 && held.estimated)
-        };
-        return [id, figure];
-    }));
-    return { figures, held };
-}
-
-// EXTERNAL MODULE: ./src/report/text.ts
-var report_text = __nccwpck_require__(5655);
-;// CONCATENATED MODULE: ./src/report/log.ts
-
-
-
-
-
-/** What the run is limited to, and what of the inputs does not hold there. */
-function scopeLines({ scope, keepLast, until }, { 'keep-last': newest, until: idle }) {
-    if (scope.kind === 'engine')
-        return [];
-    const off = [
-        ...(keepLast === Number(newest) ? [] : [`keep-last: ${newest}`]),
-        ...('duration' in until && until.duration !== (0,units/* parseDuration */.E9)(idle)
-            ? [`until: ${idle}`]
-            : [])
-    ];
-    return [
-        `Scope: ${describeScope(scope)}`,
-        ...(off.length > 0
-            ? [
-                `Off in this scope: ${off.join(', ')} (the default counts as not given)`
-            ]
-            : [])
-    ];
-}
-/** What an engine holds, counted. */
-function describeHeld({ containers, images, networks, volumes }) {
-    return [
-        (0,report_text/* count */.U9)(containers.size, 'container'),
-        (0,report_text/* count */.U9)(images.size, 'image'),
-        (0,report_text/* count */.U9)(networks.size, 'network'),
-        (0,report_text/* count */.U9)(volumes.size, 'volume')
-    ].join(', ');
-}
-/** What GitHub told of pull requests: a line for each state. */
-function stateLines(states) {
-    return [...Map.groupBy(states, ([, state]) => state)].map(([state, some]) => `${state}: ${(0,policy_decision/* list */.p_)(some.map(([number]) => String(number)), 20)}`);
-}
-/** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
-function planLines(plan) {
-    const going = plannedItems(plan);
-    const kept = plan.items.filter(({ decision }) => decision.action === 'keep');
-    const reasons = Map.groupBy(kept, ({ kind, decision }) => `${kind}: ${decision.reason}`);
-    return [
-        ...going.map((item) => `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`),
-        ...(going.length === 0 ? ['nothing is to go'] : []),
-        ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
-    ];
-}
-function describeItem({ kind, name, references = [], decision }) {
-    const names = decision.action === 'untag'
-        ? decision.removedReferences
-        : references.length > 0
-            ? references
-            : [name];
-    return `${kind} ${names.join(', ')} (${decision.reason}: ${decision.detail})`;
-}
-function describeBytes({ decision, bytes, bytesAtMost = 0 }) {
-    if (decision.action !== 'remove' || bytes === undefined)
-        return '';
-    const most = bytesAtMost > bytes ? `, up to ${(0,units/* formatSize */.Xq)(bytesAtMost)}` : '';
-    return `, ${(0,units/* formatSize */.Xq)(bytes)}${most}`;
-}
-/** What became of one planned item, for the log. */
-function resultLine({ item, outcome, reason, detail, freed }) {
-    const done = outcome === 'removed';
-    const bytes = freed ?? item.bytes;
-    const size = done && bytes !== undefined ? `, ${(0,units/* formatSize */.Xq)(bytes)}` : '';
-    const why = detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`;
-    return `${outcome} ${describeItem(item)}${size}${why}`;
-}
-/** A sign of life during long work. Bytes as planned: what was really freed is counted at the end. */
-function progressLine(results, planned, elapsed) {
-    const removed = results.filter(({ outcome }) => outcome === 'removed');
-    const bytes = (0,policy_decision/* sum */.cz)(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0));
-    return (`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${(0,report_text/* count */.U9)(results.length, 'resource')} done, ` +
-        `${planned - results.length} left, ${(0,units/* formatSize */.Xq)(bytes)} so far`);
-}
-
-;// CONCATENATED MODULE: ./src/report/outputs.ts
-
-/** The outputs of the step, under their public names. What cannot be read is empty. */
-function makeOutputs({ totals }, reportFile) {
-    return {
-        'reclaimed-bytes': String(totals.reclaimedBytes),
-        reclaimed: (0,units/* formatSize */.Xq)(totals.reclaimedBytes),
-        'planned-bytes': String(totals.plannedBytes),
-        'removed-containers': String(totals.removedContainers),
-        'removed-images': String(totals.removedImages),
-        'untagged-references': String(totals.untaggedReferences),
-        'removed-networks': String(totals.removedNetworks),
-        'removed-volumes': String(totals.removedVolumes),
-        'removed-builders': String(totals.removedBuilders),
-        failed: String(totals.failed),
-        'free-bytes-before': String(totals.freeBytesBefore ?? ''),
-        'free-bytes-after': String(totals.freeBytesAfter ?? ''),
-        'report-file': reportFile,
-        skipped: String(totals.skipped)
-    };
-}
-
-;// CONCATENATED MODULE: ./src/report/held.ts
-
-
-/** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
-function withMore({ inventory, sizes }, resources) {
-    const digests = new Map(inventory.images.map((one) => [one.id, one.digests]));
-    const logs = sizes.logs.bytes;
-    const ofImages = ownBytes(leftImages(inventory, resources));
-    const cached = (inventory.buildCache.records ?? []).filter(({ shared }) => !shared);
-    const own = {
-        container: (id) => sizes.containers.get(id),
-        builder: (id) => sizes.builders.get(id),
-        network: () => undefined,
-        image: (id) => ofImages.get(id),
-        volume: (id) => sizes.volumes.get(id),
-        // What an image shares counts with that image.
-        'build-cache': () => inventory.buildCache.records && (0,policy_decision/* sum */.cz)(cached.map(({ bytes }) => bytes))
-    };
-    return resources.map((one) => {
-        const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined;
-        const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : [];
-        const log = one.kind === 'container' && one.bytes ? logs.get(one.id) : 0;
-        return {
-            ...one,
-            ...(held !== undefined && { ownBytes: held }),
-            ...(log && { logBytes: log }),
-            ...(one.kind === 'image' && known.length > 0 && { digests: known })
-        };
-    });
-}
-/** The images that are still there afterwards, or would be. */
-function leftImages({ images }, resources) {
-    const gone = resources.filter(({ kind, action, outcome }) => kind === 'image' &&
-        (outcome === 'removed' ||
-            outcome === 'gone' ||
-            (outcome === 'planned' && action === 'remove')));
-    const ids = new Set(gone.map(({ id }) => id));
-    return images.filter(({ id }) => !ids.has(id));
-}
-/** Sums up what stays by its reason. Networks hold nothing; volumes and containers are not measured in every run. */
-function heldBytes(inventory, resources) {
-    const left = leftImages(inventory, resources);
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
-    return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
-        const images = group.filter(({ kind }) => kind === 'image');
-        const others = group.filter(({ kind }) => kind !== 'image');
-        const freed = freedByRemoval(left, images.map(({ id }) => id));
-        const own = others.map(({ ownBytes = 0 }) => ownBytes);
-        const bytes = [...freed.values()].map((one) => one.bytes);
-        const unknown = others.some(({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined);
-        return [reason, { bytes: (0,policy_decision/* sum */.cz)([...bytes, ...own]), unknown }];
-    }));
-}
-
-// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
-var api = __nccwpck_require__(3759);
-;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/iso.js
-
-
-
-function datetime(params) {
-    return api/* _isoDateTime */.G1(schemas/* ZodISODateTime */.You, params);
-}
-function date(params) {
-    return core._isoDate(ZodISODate, params);
-}
-function iso_time(params) {
-    return core._isoTime(ZodISOTime, params);
-}
-function duration(params) {
-    return core._isoDuration(ZodISODuration, params);
-}
-
-;// CONCATENATED MODULE: ./src/report/inputs.ts
-const inputOf = {
-    'keep-last': 'keep-last',
-    recent: 'until',
-    'unknown-age': 'until',
-    'protected-label': 'protected-labels',
-    'protected-image': 'protected-images',
-    'named-volume': 'include-volumes',
-    'out-of-scope': 'scope'
-};
-const includes = {
-    image: 'include-images',
-    container: 'include-containers',
-    network: 'include-networks',
-    volume: 'include-volumes',
-    builder: 'include-builders',
-    'build-cache': 'include-build-cache'
-};
-/** The input that holds what stays by a decision, where one does. */
-function inputThatHolds(kind, decision) {
-    if (decision.action !== 'keep')
-        return undefined;
-    const { reason, input } = decision;
-    if (input !== undefined)
-        return input ?? undefined;
-    return reason === 'not-included' ? includes[kind] : inputOf[reason];
-}
-
-;// CONCATENATED MODULE: ./src/report/report.ts
-
-
-
-
-
-
-
-
-
-
-const reasons = [...policy_decision/* keepReasons */.XL, ...policy_decision/* removeReasons */.Am, 'changed', 'budget'];
-const bytes = schemas/* number */.aig().nonnegative();
-const resourceSchema = schemas/* object */.Ikc({
-    kind: schemas/* enum */.k5n(kinds),
-    id: schemas/* string */.YjP(),
-    name: schemas/* string */.YjP(),
-    references: schemas/* array */.YOg(schemas/* string */.YjP())
-        .optional()
-        .describe('Images only: every tag and digest that it had.'),
-    volume: schemas/* string */.YjP()
-        .optional()
-        .describe('Builders only: the volume with its state, which goes with it.'),
-    digests: schemas/* array */.YOg(schemas/* string */.YjP())
-        .optional()
-        .describe('Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'),
-    action: schemas/* enum */.k5n(['keep', 'remove', 'untag']),
-    outcome: schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
-    reason: schemas/* enum */.k5n(reasons),
-    detail: schemas/* string */.YjP().describe('The same in a sentence for people.'),
-    bytes: bytes
-        .nullable()
-        .describe('What its removal freed, or would free in a dry run; null where that is not known, 0 for what stays.'),
-    bytesAtMost: bytes
-        .optional()
-        .describe('In a dry run, where more may be freed than is certain: at most this.'),
-    estimated: schemas/* boolean */.zMY()
-        .optional()
-        .describe('The figures of bytes may be somewhat off.'),
-    logBytes: bytes
-        .optional()
-        .describe('Containers that go: how much of bytes is the log.'),
-    ownBytes: bytes
-        .optional()
-        .describe('What stays: what its removal alone would free, where that is known, with what the build cache has of it.'),
-    heldBy: inputs/* schema */.wQ
-        .keyof()
-        .optional()
-        .describe('What stays: the input that holds it, where one does.'),
-    eligibleFrom: datetime()
-        .optional()
-        .describe('What is of unknown age: when it can go, if it stays unused.'),
-    idle: schemas/* number */.aig()
-        .nullable()
-        .describe('Milliseconds since its last use; null where nothing tells.'),
-    removedReferences: schemas/* array */.YOg(schemas/* string */.YjP())
-        .optional()
-        .describe('References that were taken off an image that is still there, or are to be in a dry run.')
-});
-const inodes = schemas/* int */.Whr().nonnegative();
-const spaceSchema = schemas/* object */.Ikc({
-    freeBytes: bytes.describe('Free for users other than root.'),
-    usedBytes: bytes,
-    freeInodes: inodes
-        .optional()
-        .describe('Absent where the filesystem counts no inodes (btrfs).'),
-    totalInodes: inodes.optional()
-});
-const diskSchema = schemas/* object */.Ikc({
-    path: schemas/* string */.YjP()
-        .describe('A folder on it: DockerRootDir or the image store.'),
-    holds: schemas/* array */.YOg(schemas/* enum */.k5n(diskContents)),
-    before: spaceSchema,
-    after: spaceSchema.optional()
-});
-const totalsSchema = schemas/* object */.Ikc({
-    plannedBytes: bytes,
-    reclaimedBytes: bytes,
-    removedContainers: schemas/* int */.Whr(),
-    removedImages: schemas/* int */.Whr(),
-    untaggedReferences: schemas/* int */.Whr(),
-    removedNetworks: schemas/* int */.Whr(),
-    removedVolumes: schemas/* int */.Whr(),
-    removedBuilders: schemas/* int */.Whr(),
-    failed: schemas/* int */.Whr(),
-    freeBytesBefore: bytes
-        .nullable()
-        .describe('Free on the disk of DockerRootDir; null where it cannot be read.'),
-    freeBytesAfter: bytes.nullable(),
-    skipped: schemas/* boolean */.zMY().describe('Nothing had to be done.')
-});
-/** The JSON report, as `report.schema.json` publishes it. */
-const reportSchema = schemas/* object */.Ikc({
-    version: schemas/* literal */.euz(1),
-    dryRun: schemas/* boolean */.zMY(),
-    scope: schemas/* string */.YjP()
-        .describe('engine, or in words what the run was limited to: pull request 12 of acme/web.'),
-    engine: schemas/* object */.Ikc({
-        name: schemas/* string */.YjP(),
-        id: schemas/* string */.YjP(),
-        version: schemas/* string */.YjP(),
-        store: schemas/* string */.YjP()
-            .describe('containerd, or the name of the storage driver.')
-    }),
-    disks: schemas/* array */.YOg(diskSchema)
-        .describe('The disks that hold the engine’s data, that of DockerRootDir first; none where they cannot be read.'),
-    startedAt: datetime(),
-    finishedAt: datetime(),
-    resources: schemas/* array */.YOg(resourceSchema),
-    totals: totalsSchema
-})
-    .meta({
-    title: 'The report of Docker Reclaim',
-    description: 'The whole plan and what became of it. Sizes in bytes, times in RFC 3339.'
-});
-function makeReport(facts) {
-    const { engine, plan, removal } = facts;
-    const results = new Map(removal?.results.map((result) => [result.item, result]));
-    const freed = freedInAll(facts);
-    const busy = usedNow(facts.inventory);
-    const resources = withMore(facts, plan.items.map((item) => ({
-        ...(removal === undefined
-            ? makePlanned(item)
-            : makeDone(item, results.get(item), freed)),
-        ...(busy.has(item.id) && { idle: 0 })
-    })));
-    return {
-        version: 1,
-        dryRun: removal === undefined,
-        scope: plan.scope,
-        engine: {
-            name: engine.name,
-            id: engine.id,
-            version: engine.version,
-            store: engine.store
-        },
-        disks: facts.disks,
-        startedAt: facts.startedAt.toISOString(),
-        finishedAt: facts.finishedAt.toISOString(),
-        resources,
-        totals: makeTotals(facts, resources)
-    };
-}
-/** What a running container is or needs, by ID, or by name: whatever its dates are, it is not idle. */
-function usedNow({ containers, images, networks, volumes }) {
-    // A builder that runs without a client is.
-    const running = containers.filter((one) => isRunning(one) && !isBuilder(one));
-    const needs = needsOf(running, { containers, images });
-    const used = [
-        ...networks.filter((one) => usersOfNetwork(one, needs).length > 0),
-        ...running
-    ];
-    return new Set([
-        ...used.map(({ id }) => id),
-        ...volumes
-            .filter((one) => usersOfVolume(one, needs).length > 0)
-            .map(({ name }) => name),
-        ...needs.images.keys(),
-        ...needs.containers.keys()
-    ]);
-}
-function makeTotals({ plan, disks: [disk] }, resources) {
-    const removed = resources.filter(({ outcome }) => outcome === 'removed');
-    const number = (kind) => removed.filter((one) => one.kind === kind).length;
-    const untagged = resources
-        .filter(({ outcome }) => outcome !== 'planned')
-        .map(({ removedReferences = [] }) => removedReferences.length);
-    return {
-        plannedBytes: (0,policy_decision/* sum */.cz)(plannedItems(plan).map(({ bytes = 0 }) => bytes)),
-        reclaimedBytes: (0,policy_decision/* sum */.cz)(removed.map(({ bytes }) => bytes ?? 0)),
-        removedContainers: number('container'),
-        removedImages: number('image'),
-        untaggedReferences: (0,policy_decision/* sum */.cz)(untagged),
-        removedNetworks: number('network'),
-        removedVolumes: number('volume'),
-        removedBuilders: number('builder'),
-        failed: resources.filter(({ outcome }) => outcome === 'failed').length,
-        freeBytesBefore: disk?.before.freeBytes ?? null,
-        freeBytesAfter: disk?.after?.freeBytes ?? null,
-        // Whether the build cache has anything to remove, only the builder knows for certain.
-        skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
-    };
-}
-/** Counts in the order in which the images went: a layer goes with the last that had it, or stays with the cache. */
-function freedInAll({ inventory, sizes, removal }) {
-    const { results = [], cacheAfter } = removal ?? {};
-    const gone = results.filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
-    const ids = gone.map(({ item }) => item.id);
-    const { records } = inventory.buildCache;
-    const sharing = records?.filter(({ shared }) => shared);
-    const left = sharing && cacheAfter ? recordsLeftBehind(sharing, cacheAfter) : sharing;
-    const { figures, held } = freedByImages(inventory, ids, sizes.layers, left);
-    const pruned = new Set(results.flatMap(({ removedRecords = [] }) => removedRecords));
-    return {
-        images: figures,
-        withBases: freedWithBases(held, left ?? [], pruned),
-        basesWent: records?.some(({ id, base }) => base && pruned.has(id)) ?? false
-    };
-}
-function common(item) {
-    const { kind, id, name, references, volume, decision, age } = item;
-    const heldBy = inputThatHolds(kind, decision);
-    const { eligibleFrom } = { eligibleFrom: undefined, ...decision };
-    return {
-        kind,
-        id,
-        name,
-        ...(references && { references }),
-        ...(volume !== undefined && { volume }),
-        action: decision.action,
-        reason: decision.reason,
-        detail: decision.detail,
-        ...(heldBy !== undefined && { heldBy }),
-        ...(eligibleFrom !== undefined && {
-            eligibleFrom: new Date(eligibleFrom).toISOString()
-        }),
-        idle: age === 'unknown' ? null : age.idle
-    };
-}
-function makePlanned(item) {
-    const { decision, bytes, bytesAtMost = 0, estimated } = item;
-    return {
-        ...common(item),
-        outcome: decision.action === 'keep' ? 'kept' : 'planned',
-        bytes: bytes ?? null,
-        ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
-        ...(estimated && { estimated }),
-        ...(decision.action === 'untag' && {
-            removedReferences: decision.removedReferences
-        })
-    };
-}
-function makeDone(item, result, freed) {
-    const { outcome = 'kept', reason, detail, heldBy, removedReferences } = result ?? {};
-    return {
-        ...common(item),
-        outcome,
-        ...(reason && { reason }),
-        ...(detail !== undefined && { detail }),
-        ...(heldBy && { heldBy }),
-        ...(outcome === 'removed' ? freedBy(item, result, freed) : { bytes: 0 }),
-        ...(removedReferences && { removedReferences })
-    };
-}
-function freedBy({ kind, id, bytes }, result, { images, withBases, basesWent }) {
-    if (kind === 'image') {
-        const figure = images.get(id);
-        return {
-            bytes: figure?.bytes ?? null,
-            ...(figure?.estimated && { estimated: true })
-        };
-    }
-    if (kind !== 'build-cache')
-        return { bytes: bytes ?? null };
-    const told = result?.freed;
-    return told === undefined
-        ? { bytes: null }
-        : {
-            bytes: Math.round(told + withBases),
-            ...(basesWent && { estimated: true })
-        };
-}
-
-// EXTERNAL MODULE: ./src/report/headline.ts
-var headline = __nccwpck_require__(4512);
-// EXTERNAL MODULE: ./src/report/summary.ts + 5 modules
-var summary = __nccwpck_require__(9189);
-// EXTERNAL MODULE: ./node_modules/zod/v4/classic/errors.js
-var classic_errors = __nccwpck_require__(3342);
-;// CONCATENATED MODULE: ./src/scope/event.ts
-
-
-
-const payloadSchema = schemas/* object */.Ikc({
-    pull_request: schemas/* object */.Ikc({ number: schemas/* int */.Whr().min(1).max(pullRequests/* largestNumber */.kY) })
-});
-/** Reads the event that the runner tells of. Never throws: only whoever needs it has to mind. */
-async function event_readEvent(env) {
-    const name = env['GITHUB_EVENT_NAME'] ?? '';
-    const file = env['GITHUB_EVENT_PATH'] ?? '';
-    if (name !== 'pull_request' && name !== 'pull_request_target')
-        return {
-            problem: name === '' ? 'there is no event' : `the event is ${name}`
-        };
-    try {
-        const payload = JSON.parse(await (0,promises_.readFile)(file, 'utf8'));
-        return payloadSchema.parse(payload).pull_request;
-    }
-    catch (error) {
-        const why = error instanceof classic_errors/* ZodError */.G ? errors/* prettifyError */.S1(error) : String(error);
-        return {
-            problem: `the file of the event, ${file}, cannot be read: ${why.replace(/\s+/g, ' ')}`
-        };
-    }
-}
-
-;// CONCATENATED MODULE: ./src/docker/held.ts
-
-
-
-
-
-
-const imageFields = ['ID', 'Repository', 'Tag', 'Digest'];
-const imageRow = schemas/* tuple */.PVZ([
-    schemas/* string */.YjP().min(1),
-    schemas/* string */.YjP(),
-    schemas/* string */.YjP(),
-    schemas/* string */.YjP()
-]);
-const namedRow = schemas/* tuple */.PVZ([schemas/* string */.YjP().min(1), schemas/* string */.YjP()]);
-const held_none = '<none>';
-/** What an engine holds by ID and by name alone: plain listings, that have it inspect nothing. */
-async function listHeld(docker) {
-    const [containers, rows, networks, volumes] = await Promise.all([
-        listNamed(docker, [...listAllContainers], 'Names'),
-        listImageRows(docker),
-        listNamed(docker, ['network', 'ls', '--no-trunc'], 'Name'),
-        listIds(docker, ['volume', 'ls', '--format', '{{json .Name}}'])
-    ]);
-    const references = rows.flatMap(([, repository, tag, digest]) => [
-        ...(tag === held_none ? [] : [`${repository}:${tag}`]),
-        ...(digest === held_none ? [] : [`${repository}@${digest}`])
-    ]);
-    return {
-        containers: new Set(containers.keys()),
-        images: new Set(rows.map(([id]) => imageId(id))),
-        references: new Set(references.map(canonical)),
-        networks: new Set(networks.keys()),
-        // A container that others link to has their names for it, too.
-        names: new Set([...containers.values(), ...networks.values()].flatMap((name) => name.split(','))),
-        volumes: new Set(volumes)
-    };
-}
-/** The names of containers or networks by their IDs. */
-async function listNamed(docker, args, field) {
-    const format = ['--format', `[{{json .ID}},{{json .${field}}}]`];
-    const stdout = await printListing(docker, [...args, ...format]);
-    return new Map(readJsonLines(stdout, namedRow, args.slice(0, 2).join(' ')));
-}
-/** An image has a row for each pair of a tag and a digest. */
-async function listImageRows(docker) {
-    const format = `[${imageFields.map((field) => `{{json .${field}}}`).join(',')}]`;
-    const args = [...imageLs, '--all', '--digests', '--format', format];
-    const stdout = await printListing(docker, args);
-    return readJsonLines(stdout, imageRow, 'image ls');
-}
-
-;// CONCATENATED MODULE: ./src/scope/workers.ts
-
-
-
-
-/** The runner starts one such process for each job. */
-const worker = /^Runner\.Worker(?:\.dll|\.exe)?$/;
-/** The namespace of processes that a machine starts with: its number is part of the kernel. In others some are missing. */
-const firstNamespace = 'pid:[4026531836]';
-/** Linux has told programs of so many a second for ever. */
-const ticksPerSecond = 100;
-/**
- * When the oldest job began that runs on this host, as Date.now() counts; Infinity where none does, undefined where
- * the processes cannot be seen.
- */
-async function findOldestJob(proc = '/proc') {
-    const processes = await listProcesses(proc);
-    if (typeof processes === 'string')
-        return undefined;
-    const ages = processes
-        .filter(({ isWorker }) => isWorker)
-        .map(({ ticks }) => (0,external_node_os_.uptime)() - ticks / ticksPerSecond);
-    return ages.length > 0 ? Date.now() - Math.max(...ages) * 1_000 : Infinity;
-}
-/**
- * Why other jobs may be at work on this host, by the list of its processes: there is a worker of another runner, or the
- * list cannot be trusted to show it. Undefined where only this process's own worker is there, the one above it.
- */
-async function findOtherJobs({ proc = '/proc', self = process.pid } = {}) {
-    const processes = await listProcesses(proc);
-    if (typeof processes === 'string')
-        return distrust(processes);
-    const byId = new Map(processes.map((one) => [one.id, one]));
-    const above = (id) => {
-        const ids = new Set();
-        for (let at = byId.get(id); at; at = byId.get(at.parent)) {
-            if (ids.has(at.id))
-                break;
-            ids.add(at.id);
-        }
-        return ids;
-    };
-    const own = above(self);
-    const workers = processes.filter(({ isWorker }) => isWorker);
-    const ours = workers.filter(({ id }) => own.has(id));
-    if (ours.length === 0)
-        return distrust('this job’s own Runner.Worker is not among them');
-    const other = workers.find(({ id }) => {
-        // What this job's worker has started is this job's.
-        const line = above(id);
-        return !own.has(id) && !ours.some((one) => line.has(one.id));
-    });
-    return (other &&
-        `another runner’s job is at work on this host (Runner.Worker, process ${other.id})`);
-}
-function distrust(why) {
-    return `nobody can tell whether other runners are at work on this host: ${why}`;
-}
-/** All processes of the host, or why they cannot be listed. */
-async function listProcesses(proc) {
-    try {
-        if ((await (0,promises_.readlink)((0,external_node_path_.join)(proc, 'self/ns/pid'))) !== firstNamespace)
-            return 'this process sees only a part of its processes';
-        const ids = (await (0,promises_.readdir)(proc)).filter((name) => /^\d+$/.test(name));
-        // Where the list is kept from users, the first process is as well.
-        if (!ids.includes('1'))
-            return 'its processes are hidden from this user';
-        const found = await Promise.all(ids.map((id) => readProcess(proc, id)));
-        return found.flat();
-    }
-    catch (error) {
-        return `its processes cannot be read (${String(error)})`;
-    }
-}
-/** Nothing where it has ended. */
-async function readProcess(proc, id) {
-    try {
-        const read = (file) => (0,promises_.readFile)((0,external_node_path_.join)(proc, id, file), 'utf8');
-        // `1 (name) S 0 …`, where the name may have anything in it.
-        const stat = await read('stat');
-        const end = stat.lastIndexOf(')');
-        const name = stat.slice(stat.indexOf('(') + 1, end);
-        const fields = stat.slice(end + 2).split(' ');
-        const [state = '', parent = ''] = fields;
-        if (state === 'Z' || state === 'X')
-            return [];
-        const words = [name, ...(await read('cmdline')).split('\0')];
-        const isWorker = words.some((word) => worker.test((0,external_node_path_.basename)(word)));
-        const ticks = Number(fields[19]);
-        return [{ id: Number(id), parent: Number(parent), isWorker, ticks }];
-    }
-    catch (error) {
-        const code = codeOf(error);
-        if (code === 'ENOENT' || code === 'ESRCH')
-            return [];
-        throw error;
-    }
-}
-
-;// CONCATENATED MODULE: ./src/scope/job.ts
-
-
-
-
-
-
-
-
-const job_names = schemas/* array */.YOg(schemas/* string */.YjP()).transform((list) => new Set(list));
-/** What main writes down for the post step: what the engine held, or why nothing may be removed after the job. */
-const snapshotSchema = schemas/* object */.Ikc({
-    version: schemas/* literal */.euz(1),
-    engine: schemas/* object */.Ikc({
-        id: schemas/* string */.YjP(),
-        endpoint: schemas/* string */.YjP(),
-        rootDir: schemas/* string */.YjP(),
-        store: schemas/* string */.YjP()
-    }),
-    before: schemas/* union */.KCZ([
-        schemas/* object */.Ikc({ problem: schemas/* string */.YjP() }),
-        schemas/* object */.Ikc({
-            containers: job_names,
-            images: job_names,
-            references: job_names,
-            networks: job_names,
-            names: job_names,
-            volumes: job_names
-        })
-    ])
-});
-/**
- * Writes down what the engine holds before a job, in a new file of the folder. Returns its path, undefined where it
- * could not be written, and what it has.
- */
-async function takeSnapshot(docker, engine, context, folder) {
-    const why = await whyNotAlone(engine, context);
-    const before = why === undefined ? await listHeld(docker) : { problem: why };
-    const file = (0,external_node_path_.join)(folder, `job-${(0,external_node_crypto_.randomUUID)()}.json`);
-    try {
-        await writeJsonFile(file, {
-            version: 1,
-            engine: identify(engine, context),
-            before: 'problem' in before ? before : asLists(before)
-        });
-        return { file, before };
-    }
-    catch (error) {
-        const problem = `what is there before the job could not be written down: ${String(error)}`;
-        return { file: undefined, before: { problem } };
-    }
-}
-function asLists(held) {
-    return Object.fromEntries(Object.entries(held).map(([kind, names]) => [kind, [...names]]));
-}
-/** Reads what main wrote, or why it cannot be used. */
-async function readSnapshot(file) {
-    try {
-        const read = snapshotSchema.safeParse(parseJson(await (0,promises_.readFile)(file, 'utf8')));
-        return read.success
-            ? read.data
-            : { problem: `${file} does not tell what was there before the job` };
-    }
-    catch (error) {
-        return {
-            problem: `what was there before the job is not known any more: ${String(error)}`
-        };
-    }
-}
-/** What was there before the job, or why nothing may be removed after it. */
-async function findBefore({ engine: known, before }, engine, context) {
-    if ('problem' in before)
-        return before;
-    const now = identify(engine, context);
-    if (JSON.stringify(known) !== JSON.stringify(now))
-        return { problem: 'this is another engine than before the job' };
-    const problem = await whyNotAlone(engine, context);
-    return problem === undefined ? before : { problem };
-}
-/** Podman gives itself another ID each time that it is asked. */
-function identify({ kind, id, rootDir, store }, { endpoint }) {
-    return { id: kind === 'podman' ? '' : id, endpoint, rootDir, store };
-}
-/** Why this job may not be the only one that uses the engine; undefined where it is. */
-async function whyNotAlone(engine, { endpoint }) {
-    return (await whyNotHere(engine, endpoint)) ?? (await findOtherJobs());
-}
-
-;// CONCATENATED MODULE: ./src/run.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
- * where it could not come to a plan: nothing has been removed then.
- */
-async function run(world) {
-    const startedAt = new Date();
-    const { policy, options, texts } = (0,inputs/* readInputs */.Ko)(world.getInput, {
-        now: startedAt.getTime(),
-        env: world.env,
-        event: await event_readEvent(world.env)
-    });
-    for (const line of scopeLines(policy, texts))
-        world.log.info(line);
-    // Ends what is still under way: the watch, and where one call of several has failed, the others.
-    const leave = new AbortController();
-    const deadline = startedAt.getTime() + options.timeout;
-    const running = new Set();
-    const docker = (0,cli/* createDocker */.hC)({
-        running,
-        command: options.docker,
-        env: world.env,
-        concurrency: options.concurrency,
-        deadline,
-        signal: AbortSignal.any([world.signal, leave.signal])
-    });
-    try {
-        const step = {
-            ...{ docker, policy, options, texts, startedAt, deadline, world },
-            running,
-            leave: leave.signal
-        };
-        // The runner reads the inputs of the post step anew: by then they may say something else.
-        if (world.snapshotFile !== undefined && policy.scope.kind !== 'job')
-            return leaveAll(step, 'its step had another scope by then');
-        if (policy.scope.kind !== 'job') {
-            const looked = await world.log.group('Look', () => look(step));
-            return await cleanUp(step, looked, await ask(step, looked.inventory));
-        }
-        return world.snapshotFile === undefined
-            ? await beginJob(step)
-            : await endJob(step, world.snapshotFile);
-    }
-    finally {
-        leave.abort();
-    }
-}
-/** Before a job: only writes down what is there. */
-async function beginJob({ docker, world }) {
-    const { env, log, saveState } = world;
-    if (saveState === undefined)
-        throw new inputs/* InputError */.dz('scope: job takes a step of a workflow: elsewhere nobody starts what removes something after the job.');
-    const { file, before } = await log.group('Look', async () => {
-        const [engine, context] = await lookAtBoth(docker, env);
-        const folder = (0,external_node_path_.join)(env['RUNNER_TEMP'] || (0,external_node_os_.tmpdir)(), 'docker-reclaim');
-        return takeSnapshot(docker, engine, context, folder);
-    });
-    const unsaved = file === undefined ? '' : saveState('snapshot', file);
-    if ('problem' in before || unsaved !== '') {
-        const why = 'problem' in before ? before.problem : unsaved;
-        log.warning(`Nothing will be removed after this job: ${why}`);
-    }
-    else
-        log.info(`There before this job: ${describeHeld(before)}`);
-    return nothingDone;
-}
-/** After a job: removes what came since, if it is certain that it is this job's. */
-async function endJob(step, file) {
-    const snapshot = await readSnapshot(file);
-    if ('problem' in snapshot)
-        return leaveAll(step, snapshot.problem);
-    if ('problem' in snapshot.before)
-        return leaveAll(step, snapshot.before.problem);
-    const looked = await step.world.log.group('Look', () => look(step));
-    const { engine, context } = looked;
-    // After the look: whoever has made something of what it saw is still to be seen, or has ended.
-    const before = await findBefore(snapshot, engine, context);
-    if ('problem' in before)
-        return leaveAll(step, before.problem);
-    const policy = { ...step.policy, scope: { kind: 'job', before } };
-    return cleanUp(step, looked, { policy, problems: [] });
-}
-function leaveAll({ world }, problem) {
-    const why = `Nothing is removed after this job: ${problem}`;
-    world.log.warning(why);
-    return { ...nothingDone, summary: (0,summary/* renderNothing */.KJ)(why) };
-}
-const nothingDone = {
-    report: undefined,
-    reportFile: '',
-    outputs: {},
-    summary: '',
-    answer: '',
-    failure: undefined
-};
-/** Plans, acts and reports. */
-async function cleanUp(step, looked, { policy, problems }) {
-    const { options, texts, startedAt, world } = step;
-    const { plan, sizes, inventory } = await world.log.group('Plan', () => run_decide(step, policy, looked));
-    const early = [...problems, ...warnEarly(plan, inventory, options.dryRun)];
-    // Before anything is removed: whoever sees it in time can still cancel.
-    for (const warning of early)
-        world.log.warning(warning);
-    const removal = options.dryRun
-        ? undefined
-        : await world.log.group('Remove', () => act(step, plan, { ...looked, inventory }));
-    const facts = factsOf(inventory, sizes, removal);
-    if (options.stateDir !== '' && facts.size > 0)
-        await writeFacts(options.stateDir, looked.key, facts);
-    if (options.stateDir !== '')
-        await forget(options.stateDir, looked, inventory, removal);
-    const { engine } = looked;
-    const disks = await Promise.all(looked.disks.map(measureAgain));
-    const finishedAt = new Date();
-    const report = makeReport({
-        ...{ engine, inventory, plan, sizes, removal },
-        ...{ disks, startedAt, finishedAt }
-    });
-    const failure = describeFailure(report, removal, world.signal);
-    const late = warnLate(report, texts);
-    for (const warning of late)
-        world.log.warning(warning);
-    const held = heldBytes(inventory, report.resources);
-    return {
-        report,
-        reportFile: options.reportFile,
-        outputs: makeOutputs(report, options.reportFile),
-        summary: (0,summary/* renderSummary */.Br)({
-            ...{ report, inputs: texts, held },
-            warnings: [...early, ...late],
-            notes: sizes.logs.unread ? [logsNote] : [],
-            podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
-            error: failure
-        }),
-        answer: (0,headline/* headline */.Pl)(report),
-        failure
-    };
-}
-async function measureAgain(disk) {
-    const after = await readSpace(disk.path);
-    return { ...disk, ...(after && { after }) };
-}
-function lookAtBoth(docker, env) {
-    return Promise.all([lookAtEngine(docker, env), findContext(docker)]);
-}
-/** Milliseconds for the volumes, where no input lets one go. */
-const unneededVolumes = 5_000;
-async function look(step) {
-    const { docker, running, policy, options, world, leave } = step;
-    const { env, log, show } = world;
-    const lookedAt = Date.now();
-    const [engine, context] = await lookAtBoth(docker, env);
-    const onBroken = () => {
-        log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
-    };
-    const watch = options.dryRun
-        ? { events: () => [], isLive: () => false }
-        : watchEngine(engine, {
-            command: options.docker,
-            env,
-            signal: leave,
-            onBroken
-        });
-    show(options.docker, ['--version']);
-    const key = {
-        endpoint: context.endpoint,
-        rootDir: engine.rootDir,
-        store: engine.store
-    };
-    const facts = options.stateDir === ''
-        ? new Map()
-        : await readFacts(options.stateDir, key);
-    const listed = await withSignsOfLife(lookAtAll(...[docker, engine, context.name, facts], needsVolumes(policy) ? undefined : unneededVolumes), (elapsed) => {
-        log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${describeWait(running)}`);
-    });
-    const listedAt = Date.now();
-    const away = await whyNotHere(engine, context.endpoint);
-    const oldestJob = away === undefined ? await findOldestJob() : undefined;
-    const inventory = await remember(...[{ ...listed, oldestJob }, key, options.stateDir, log]);
-    const { containers, images, networks, volumes } = inventory;
-    const held = [
-        (0,report_text/* count */.U9)(containers.length, 'container'),
-        (0,report_text/* count */.U9)(images.length, 'image'),
-        (0,report_text/* count */.U9)(networks.length, 'network'),
-        (0,report_text/* count */.U9)(volumes.length, 'volume')
-    ];
-    log.info(`Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
-    if (engine.kind === 'podman')
-        log.info(podmanNote(engine));
-    const disks = await findDisks(engine, context.endpoint);
-    return {
-        ...{ engine, key, facts, inventory, context, disks },
-        ...{ lookedAt, listedAt, watch }
-    };
-}
-/** Whether an input lets a volume go; a builder takes its state along. */
-function needsVolumes({ includeVolumes, includeBuilders }) {
-    return includeVolumes !== 'none' || includeBuilders !== 'none';
-}
-/** Says which call is waited for, the oldest first. */
-function describeWait(running) {
-    const now = performance.now();
-    const waits = [...running].map(({ command, since }) => `${command} (${(0,units/* formatDuration */.a3)(now - since)})`);
-    return `the engine is still listing: ${(0,policy_decision/* list */.p_)(waits)}`;
-}
-/** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
-async function remember(listed, key, stateDir, log) {
-    if (stateDir === '')
-        return listed;
-    const { now } = listed.engine;
-    const { entries, problem } = await readLedger(stateDir, key, now);
-    const ledger = entries && entriesThatHold(entries, listed.volumes);
-    const inventory = { ...listed, ledger, remembers: true };
-    const updated = updateLedger(inventory);
-    const failure = await writeLedger(stateDir, key, updated, now);
-    for (const why of [problem, failure])
-        if (why !== undefined)
-            log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}. What nothing else dates may stay longer for that.`);
-    return { ...inventory, remembers: failure === undefined };
-}
-/** Takes what has gone out of the ledger: should it come back, it is not what was known. */
-async function forget(stateDir, { key, lookedAt }, inventory, removal) {
-    const gone = new Set(removal?.results
-        .filter(({ outcome }) => outcome === 'removed' || outcome === 'gone')
-        .flatMap(({ item }) => [item.id, item.volume]));
-    if (gone.size === 0 && inventory.remembers)
-        return;
-    const now = inventory.engine.now + Date.now() - lookedAt;
-    // Anew, as another run may have written meanwhile; and where it could not be written, there may be room now.
-    const { entries = updateLedger(inventory) } = inventory.remembers
-        ? await readLedger(stateDir, key, now)
-        : {};
-    const left = entries.filter(({ id }) => !gone.has(id));
-    await writeLedger(stateDir, key, left, now);
-}
-/** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */
-async function ask({ policy, options, deadline, world }, inventory) {
-    const { scope } = policy;
-    const { github } = options;
-    if (github === undefined || scope.kind !== 'pull-request')
-        return { policy, problems: [] };
-    const { repository, patterns } = scope;
-    const found = (0,pullRequests/* findNumbers */.Yl)(inventory, repository, patterns);
-    if (found.length === 0)
-        return { policy, problems: [] };
-    return world.log.group('Ask GitHub', async () => {
-        const { info } = world.log;
-        info(`${(0,report_text/* count */.U9)(found.length, 'pull request')} of ${repository} on the engine`);
-        // Loaded only here: no other scope has to wait for it, nor mind what it reads of its environment.
-        const { askGitHub } = await Promise.resolve(/* import() eager */).then(__nccwpck_require__.bind(__nccwpck_require__, 1568));
-        const { states, problems } = await withSignsOfLife(askGitHub(found, {
-            ...github,
-            ...{ repository, deadline, signal: world.signal, info }
-        }), (elapsed) => {
-            info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: GitHub is still asked`);
-        });
-        for (const line of stateLines(states))
-            info(line);
-        return {
-            policy: { ...policy, scope: { ...scope, numbers: states } },
-            problems
-        };
-    });
-}
-async function run_decide({ docker, world }, policy, { inventory: listed, facts, context }) {
-    const { plan: unmeasured, inventory: certain } = await planForCertain(docker, listed, policy);
-    const { sizes, packed } = await measure(docker, certain, unmeasured, {
-        facts,
-        endpoint: context.endpoint
-    });
-    const images = withPacked(certain.images, packed);
-    const inventory = { ...certain, images };
-    const plan = measurePlan(unmeasured, inventory, sizes);
-    for (const line of planLines(plan))
-        world.log.info(line);
-    if (sizes.logs.unread)
-        world.log.info(logsNote);
-    return { plan, sizes, inventory };
-}
-/**
- * Plans, and asks for the images that would go by what an earlier run was told: they may have been tagged since, and be
- * younger than it seems. What stays by that is younger, too, at the most.
- */
-async function planForCertain(docker, listed, policy) {
-    let inventory = listed;
-    for (;;) {
-        const plan = makePlan(inventory, policy);
-        const going = new Set(plannedItems(plan).map(({ id }) => id));
-        const { engine, images } = inventory;
-        const unsure = images.filter(({ id, remembered }) => remembered && going.has(id));
-        if (unsure.length === 0 || untilDuration(policy, engine.now) === 0)
-            return { plan, inventory };
-        inventory = await askAgain(docker, inventory, unsure);
-    }
-}
-/** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
-async function measure(docker, inventory, plan, { facts, endpoint }) {
-    const going = (kind) => plannedItems(plan)
-        .filter((item) => item.kind === kind && item.decision.action === 'remove')
-        .map(({ id }) => id);
-    const builders = findBuilders(inventory);
-    const withBuilders = going('builder').length > 0;
-    const ofBuilders = builders.flatMap(({ container = [] }) => container);
-    const containers = [
-        ...going('container'),
-        // Those that stay as well: what they hold is worth knowing.
-        ...(withBuilders ? ofBuilders.map(({ id }) => id) : [])
-    ];
-    const known = new Map(inventory.images.flatMap(({ id }) => {
-        const sizes = facts.get(id)?.layerSizes;
-        return sizes ? [[id, sizes]] : [];
-    }));
-    const removed = going('image');
-    const { records } = inventory.buildCache;
-    const asked = new Set([
-        ...imagesToMeasure(inventory.images, removed, known),
-        ...imagesToSplit(inventory.images, removed, records)
-    ]);
-    const images = inventory.images.filter(({ id }) => asked.has(id));
-    const [ofContainers, ofVolumes, ofImages] = await Promise.all([
-        (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
-        withBuilders || going('volume').length > 0
-            ? measureVolumes(docker)
-            : undefined,
-        (0,cli/* orNothing */.bR)(measureLayers(docker, inventory.engine, images))
-    ]);
-    const written = ofContainers ?? new Map();
-    const logs = await measureLogs(inventory.engine, endpoint, written);
-    const figures = {
-        containers: withLogs(written, logs),
-        logs,
-        volumes: ofVolumes ?? new Map(),
-        layers: new Map([...known, ...(ofImages?.layers ?? [])])
-    };
-    return {
-        sizes: { ...figures, builders: sizesOfBuilders(builders, figures) },
-        packed: ofImages?.packed ?? new Map()
-    };
-}
-function withLogs(written, logs) {
-    return new Map([...written].map(([id, { bytes }]) => [
-        id,
-        bytes + (logs.bytes.get(id) ?? 0)
-    ]));
-}
-const signOfLife = 5_000;
-/** Calls back every few seconds until the work is done. */
-async function withSignsOfLife(work, tell) {
-    // Not by the time of day, which may be set meanwhile.
-    const start = performance.now();
-    const timer = setInterval(() => {
-        const seconds = Math.round((performance.now() - start) / 1_000);
-        tell(seconds * 1_000);
-    }, signOfLife);
-    try {
-        return await work;
-    }
-    finally {
-        clearInterval(timer);
-    }
-}
-/** What the next run need not ask again: not of what went, or was not as it was thought to be. */
-function factsOf({ engine, images }, { layers }, removal) {
-    const fates = new Map(removal?.results.map(({ item, outcome }) => [item.id, outcome]));
-    const { remembersImages } = traitsOf(engine);
-    return new Map(images.flatMap((image) => {
-        const { id } = image;
-        const fate = fates.get(id);
-        if (fate === 'removed' || fate === 'gone')
-            return [];
-        const layerSizes = layers.get(id);
-        const same = remembersImages && fate === undefined ? image : undefined;
-        return same || layerSizes
-            ? [[id, { image: same, layerSizes }]]
-            : [];
-    }));
-}
-async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt, listedAt, watch }) {
-    const items = plannedItems(plan);
-    const results = [];
-    return withSignsOfLife(removeAll(items, {
-        docker,
-        inventory,
-        watch,
-        cache: {
-            builder: context.name,
-            lookedAt,
-            until: untilDuration(policy, engine.now),
-            keep: policy.buildCacheKeep,
-            configFolder: world.env['DOCKER_CONFIG'] ?? (0,external_node_path_.join)((0,external_node_os_.homedir)(), '.docker')
-        },
-        listCache: (docker) => listBuildCache(docker, engine, context.name),
-        concurrency: options.concurrency,
-        listedAt,
-        deadline,
-        signal: world.signal,
-        onResult: (result) => {
-            results.push(result);
-            world.log.info(resultLine(result));
-        }
-    }), (elapsed) => {
-        world.log.info(progressLine(results, items.length, elapsed));
-    });
-}
-/** Why the step has to fail although a report was made, or undefined. */
-function describeFailure({ resources, totals }, removal, signal) {
-    if (signal.aborted)
-        return 'The run was cancelled: the summary says what was done until then.';
-    if (removal?.fatal !== undefined)
-        return `The engine failed during the removal: ${removal.fatal.message}`;
-    const first = resources.find(({ outcome }) => outcome === 'failed');
-    return (first &&
-        `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
-            `The first: ${first.kind} ${first.name}: ${first.detail}`);
-}
-function warnEarly({ items, unmatched }, { withoutVolumes }, dryRun) {
-    return [
-        ...(withoutVolumes
-            ? [
-                `The volumes are not in this report: docker volume ls took longer than ${(0,units/* formatDuration */.a3)(unneededVolumes)} (is a volume plugin not answering?). None would have been removed: include-volumes is false.`
-            ]
-            : []),
-        ...unmatched
-            // A default is there for whoever wants to use it, and most do not.
-            .filter(({ input, pattern }) => !inputs/* defaults */.NT[input].split(', ').includes(pattern))
-            .map(({ input, pattern, nearest }) => {
-            const hint = nearest === undefined
-                ? 'Is it a typo?'
-                : `Did you mean ${nearest}, which ${dryRun ? 'would' : 'is about to'} be removed?`;
-            return `${input}: nothing on this engine matches ${pattern}. ${hint}`;
-        }),
-        ...items
-            .filter(({ decision }) => decision.reason === 'unreadable')
-            .map(({ kind, name, decision }) => `${kind} ${name} is kept: ${decision.detail}`)
-    ];
-}
-function warnLate({ resources }, texts) {
-    const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length;
-    const cache = resources.find(({ kind }) => kind === 'build-cache');
-    return [
-        ...(late > 0
-            ? [
-                `The time was up (timeout: ${texts.timeout}): ${(0,report_text/* count */.U9)(late, 'planned removal')} not done.`
-            ]
-            : []),
-        ...(cache?.reason === 'changed'
-            ? [`The build cache was left as it is: ${cache.detail}`]
-            : [])
-    ];
-}
-
-
-/***/ }),
-
-/***/ 1568:
+/***/ 4609:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -44706,11 +36421,11 @@ throttling.triggersNotification = triggersNotification;
 
 // EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 9 modules
 var schemas = __nccwpck_require__(7597);
-// EXTERNAL MODULE: ./src/inputs.ts
-var inputs = __nccwpck_require__(8422);
-// EXTERNAL MODULE: ./src/policy/pullRequests.ts
-var pullRequests = __nccwpck_require__(3317);
-;// CONCATENATED MODULE: ./src/scope/github.ts
+// EXTERNAL MODULE: ./src/inputs/schema.ts
+var schema = __nccwpck_require__(2898);
+// EXTERNAL MODULE: ./src/policy/scope/pullRequests.ts
+var pullRequests = __nccwpck_require__(1232);
+;// CONCATENATED MODULE: ./src/github/pullRequests.ts
 
 
 
@@ -44753,7 +36468,7 @@ async function askGitHub(numbers, options) {
     if (asked.length === 0)
         return { states, problems };
     if (!/^[\x21-\x7e]+$/.test(options.token))
-        throw new inputs/* InputError */.dz(`There is no token to ask GitHub with. ${advice}`);
+        throw new schema/* InputError */.dz(`There is no token to ask GitHub with. ${advice}`);
     const end = new AbortController();
     const signal = AbortSignal.any([
         options.signal,
@@ -44897,7 +36612,7 @@ function readAnswer(answer, numbers) {
 }
 /** Why there is no answer; throws an InputError where GitHub refuses to give any. */
 function wordsOf(error) {
-    if (error instanceof inputs/* InputError */.dz)
+    if (error instanceof schema/* InputError */.dz)
         throw error;
     const message = error instanceof Error ? error.message : String(error);
     const words = message.trim().slice(0, longestWords);
@@ -44912,7 +36627,8292 @@ function isLimit(words) {
     return /rate limit/i.test(words);
 }
 function noPermission(words) {
-    return new inputs/* InputError */.dz(`GitHub does not let this job read its pull requests. ${advice}\n${words}`);
+    return new schema/* InputError */.dz(`GitHub does not let this job read its pull requests. ${advice}\n${words}`);
+}
+
+
+/***/ }),
+
+/***/ 9407:
+/***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+/* harmony import */ var node_child_process__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1421);
+/* harmony import */ var node_child_process__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_child_process__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3053);
+/* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_3__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3360);
+/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2876);
+/* harmony import */ var _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1670);
+/* harmony import */ var _inputs_schema_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(2898);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9189);
+/* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5655);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(7120);
+
+
+
+
+
+
+
+
+
+
+
+const log = {
+    info: (text) => {
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLine */ .BP)(text));
+    },
+    warning: (text) => {
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLine */ .BP)(text));
+    },
+    group: _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .group */ .Os
+};
+// A log that nobody reads any more (`| head`), or that a full disk has no room for, leaves nothing half done.
+process.stdout.on('error', () => undefined);
+/** Every process that was started: `exec` hands out none of its own, so Node has to tell. */
+const children = [];
+(0,node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__.subscribe)('child_process', (message) => {
+    if (typeof message !== 'object' || message === null)
+        return;
+    if ('process' in message && message.process instanceof node_child_process__WEBPACK_IMPORTED_MODULE_0__.ChildProcess)
+        children.push(message.process);
+});
+/** Keeps a word for the post step; returns what went wrong, if something did: a full disk is no reason to stop. */
+function saveState(name, value) {
+    try {
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .saveState */ .LZ(name, value);
+        return '';
+    }
+    catch (error) {
+        return describe(error);
+    }
+}
+/** Only for the log: whether Docker works, the listing tells. */
+function show(command, args) {
+    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_5__/* .exec */ .m)(`"${command}"`, args).catch(() => undefined);
+}
+/** Main, or the post step, which the runner starts at the end of the job with what main has saved. */
+async function main() {
+    const snapshotFile = _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .getState */ .Gu('snapshot');
+    // Only after scope job there is something left to do.
+    if (_actions_core__WEBPACK_IMPORTED_MODULE_4__/* .getState */ .Gu('main') !== '' && snapshotFile === '')
+        return;
+    // Outside a workflow there is no post step, and core would print a command that the runner no longer knows.
+    const save = process.env['GITHUB_STATE'] ? saveState : undefined;
+    try {
+        const full = save?.('main', 'begun');
+        await finish(await (0,_run_js__WEBPACK_IMPORTED_MODULE_9__/* .run */ .e)({
+            getInput: (name) => process.env[(0,_inputs_schema_js__WEBPACK_IMPORTED_MODULE_7__/* .variableOf */ .Qn)(name)]?.trim(),
+            env: process.env,
+            log,
+            show,
+            signal: cancellation(),
+            saveState: save,
+            snapshotFile: snapshotFile || undefined
+        }));
+        // There may be room now.
+        const problem = full && save?.('main', 'begun');
+        if (problem)
+            log.warning(`The state of the step could not be written, its post step may do the same once more: ${problem}`);
+    }
+    catch (error) {
+        const message = describe(error);
+        await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_8__/* .renderFailure */ .zt)(message));
+        fail(message);
+    }
+}
+/** Aborts on the signals that the runner sends when a job is cancelled. */
+function cancellation() {
+    const controller = new AbortController();
+    for (const name of ['SIGINT', 'SIGTERM'])
+        process.on(name, () => {
+            controller.abort();
+        });
+    return controller.signal;
+}
+async function finish({ report, reportFile, outputs, summary, answer, failure }) {
+    const problem = report && (await writeReport(report, reportFile));
+    if (summary !== '')
+        await writeSummary(problem ? `${summary}\n> ${(0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .code */ .aY)(problem)}\n` : summary);
+    writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs);
+    // Last of all, also where the summary stands in the log.
+    if (answer !== '')
+        log.info(answer);
+    if (failure !== undefined)
+        fail(failure);
+}
+/** Writes the report, or prints it where that fails; returns what went wrong, if something did. */
+async function writeReport(report, file) {
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_3__.dirname)(file), { recursive: true });
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.writeFile)(file, `${JSON.stringify(report, null, 2)}\n`);
+        return '';
+    }
+    catch (error) {
+        const problem = `The report could not be written: ${describe(error)}`;
+        log.warning(problem);
+        const { resources, ...rest } = report;
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .startGroup */ .Oh('Report');
+        for (const part of [rest, ...resources])
+            log.info(JSON.stringify(part));
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .endGroup */ .N4();
+        return problem;
+    }
+}
+async function writeSummary(summary) {
+    if (process.env['GITHUB_STEP_SUMMARY']) {
+        try {
+            await _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .summary */ .z.addRaw(summary).write();
+            return;
+        }
+        catch (error) {
+            log.warning(`The job summary could not be written: ${describe(error)}`);
+        }
+    }
+    for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLines */ .OG)(summary))
+        _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .info */ .pq(line);
+}
+function writeOutputs(outputs) {
+    // Without the file, core would print a command that the runner no longer knows.
+    if (process.env['GITHUB_OUTPUT']) {
+        try {
+            for (const [name, value] of Object.entries(outputs))
+                _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .setOutput */ .uH(name, value);
+            return;
+        }
+        catch (error) {
+            log.warning(`The outputs could not be written: ${describe(error)}`);
+        }
+    }
+    for (const [name, value] of Object.entries(outputs))
+        log.info(`${name}=${value}`);
+}
+function fail(message) {
+    _actions_core__WEBPACK_IMPORTED_MODULE_4__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_10__/* .logLines */ .OG)(message).join('\n'));
+}
+/**
+ * Ends a command that is only shown and hangs: it has no time limit, and some CLIs ask the engine even for their own
+ * version. All others end by themselves, with a moment for those that were told to end.
+ */
+function endWhatIsShown() {
+    for (const child of children)
+        if (child.exitCode === null && child.spawnargs.at(-1) === '--version')
+            child.kill('SIGKILL');
+    setTimeout(() => process.exit(), 2_000).unref();
+}
+/** What a person can act on; of a fault of our own, the stack as well. */
+function describe(error) {
+    if (error instanceof _inputs_schema_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .dz || error instanceof _docker_cli_js__WEBPACK_IMPORTED_MODULE_6__/* .DockerError */ .Bi)
+        return error.message;
+    if (!(error instanceof Error))
+        return String(error);
+    return 'code' in error ? error.message : (error.stack ?? error.message);
+}
+await main();
+endWhatIsShown();
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 2898:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Ko: () => (/* binding */ readInputs),
+/* harmony export */   NT: () => (/* binding */ defaults),
+/* harmony export */   Qn: () => (/* binding */ variableOf),
+/* harmony export */   dz: () => (/* binding */ InputError),
+/* harmony export */   wQ: () => (/* binding */ schema)
+/* harmony export */ });
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8161);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7597);
+/* harmony import */ var zod__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8532);
+/* harmony import */ var _model_patterns_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1666);
+/* harmony import */ var _policy_scope_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1232);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1065);
+
+
+
+
+
+
+/** The default of every input, as in action.yml. */
+const defaults = {
+    'keep-last': '3',
+    until: '24h',
+    'age-from': 'last-used',
+    'protected-labels': 'keep',
+    'protected-images': '',
+    'include-containers': 'true',
+    'include-images': 'true',
+    'include-networks': 'true',
+    'include-volumes': 'false',
+    'include-builders': 'false',
+    'include-build-cache': 'true',
+    'build-cache-keep': '',
+    scope: 'engine',
+    'pull-request': '',
+    'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
+    'github-token': '${{ github.token }}',
+    'dry-run': 'false',
+    timeout: '15m',
+    concurrency: '4',
+    docker: 'docker',
+    'state-dir': '$RUNNER_TOOL_CACHE/docker-reclaim',
+    'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
+};
+/** Reads one input: what it takes, and how its text becomes a value or undefined. */
+function input(takes, parse) {
+    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
+        const value = parse(text);
+        if (value !== undefined)
+            return value;
+        context.addIssue({ code: 'custom', message: `it takes ${takes}` });
+        return zod__WEBPACK_IMPORTED_MODULE_4__/* .NEVER */ .tm;
+    });
+}
+/** Reads one item a line, or with commas between them; says which items are bad and why. */
+function listInput(takes, parse) {
+    return zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP().transform((text, context) => {
+        const items = text.split(/[\n,]/).map((item) => item.trim());
+        const bad = [];
+        const values = items.filter(Boolean).flatMap((item) => {
+            const parsed = parse(item);
+            if ('value' in parsed)
+                return [parsed.value];
+            bad.push(`${quote(item)} (${parsed.problem})`);
+            return [];
+        });
+        const shown = bad.slice(0, mostItems);
+        if (bad.length > mostItems)
+            shown.push(`${bad.length - mostItems} more`);
+        if (bad.length > 0)
+            context.addIssue({
+                code: 'custom',
+                message: `it takes ${takes}, not ${shown.join(', ')}`
+            });
+        return values;
+    });
+}
+/** Bad items of a list that are shown. */
+const mostItems = 10;
+/** A value for a message: the start of it, where it is long. */
+function quote(text) {
+    return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}
+function choiceInput(choices) {
+    return input(orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
+        ? choices[text.toLowerCase()]
+        : undefined);
+}
+function orList(words) {
+    return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+}
+const yesOrNo = { true: true, false: false };
+function wholeNumber(least, most) {
+    return (text) => {
+        const value = /^\d+$/.test(text) ? Number(text) : NaN;
+        return value >= least && value <= most ? value : undefined;
+    };
+}
+const longestTimeout = 24 * 86_400_000;
+/** Every input, under its public name: type and check. */
+const schema = zod__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ikc({
+    'keep-last': input('a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+    until: input('a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time', (text) => {
+        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
+        if (duration !== undefined)
+            return { duration };
+        const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(text);
+        return time === undefined ? undefined : { time };
+    }),
+    'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
+    'protected-labels': listInput('key or key=value', _model_patterns_js__WEBPACK_IMPORTED_MODULE_5__/* .parseLabelPattern */ .gp),
+    'protected-images': listInput('image IDs, or reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', (item) => {
+        const problem = (0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_5__/* .problemOfGlob */ .lb)(item);
+        return problem === undefined ? { value: item } : { problem };
+    }),
+    'include-containers': choiceInput(yesOrNo),
+    'include-images': choiceInput({ ...yesOrNo, dangling: 'dangling' }),
+    'include-networks': choiceInput(yesOrNo),
+    'include-volumes': choiceInput({
+        false: 'none',
+        anonymous: 'anonymous',
+        true: 'anonymous',
+        all: 'all'
+    }),
+    'include-builders': choiceInput({
+        false: 'none',
+        stopped: 'stopped',
+        all: 'all'
+    }),
+    'include-build-cache': choiceInput(yesOrNo),
+    'build-cache-keep': input('a size such as 10GB or 20GiB', (text) => text === '' ? 0 : (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseSize */ .DB)(text)),
+    scope: choiceInput({
+        engine: 'engine',
+        'pull-request': 'pull-request',
+        'closed-pull-requests': 'closed-pull-requests',
+        job: 'job'
+    }),
+    'pull-request': input('the number of a pull request, such as 12', (text) => text === '' ? 0 : wholeNumber(1, _policy_scope_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .largestNumber */ .kY)(text)),
+    'pull-request-patterns': listInput('globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', (item) => {
+        const problem = (0,_policy_scope_pullRequests_js__WEBPACK_IMPORTED_MODULE_6__/* .problemOfPattern */ .Px)(item);
+        return problem === undefined ? { value: item } : { problem };
+    }),
+    'github-token': zod__WEBPACK_IMPORTED_MODULE_3__/* .string */ .YjP(),
+    'dry-run': choiceInput(yesOrNo),
+    timeout: input('a duration above 0s, at most 24d', (text) => {
+        const duration = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseDuration */ .E9)(text);
+        return duration && duration >= 1 && duration <= longestTimeout
+            ? duration
+            : undefined;
+    }),
+    concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
+    docker: input('the name or path of a Docker CLI', asPath),
+    'state-dir': input('the path of a folder, or nothing', asPath),
+    'report-file': input('the path of a file', asPath)
+});
+function asPath(text) {
+    return text.includes('\0') ? undefined : text;
+}
+/** Inputs that the step cannot go on with, in one message; nothing has been removed when it is thrown. */
+class InputError extends Error {
+    name = 'InputError';
+}
+/**
+ * Reads all inputs; an empty one counts as not given, but for `state-dir` and `github-token`. Throws an InputError that
+ * names every bad one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of
+ * `until` can be.
+ */
+function readInputs(getInput, { now, env, event = { problem: 'there is no event' } }) {
+    const texts = { ...defaults };
+    for (const name of inputNames)
+        texts[name] = getInput(name) || defaults[name];
+    for (const name of ['state-dir', 'github-token'])
+        texts[name] = getInput(name) ?? defaults[name];
+    const result = schema.safeParse(texts);
+    const problems = (result.error?.issues ?? []).map(({ path, message }) => [String(path[0]), message]);
+    const time = (0,_units_js__WEBPACK_IMPORTED_MODULE_2__/* .parseTime */ .pe)(texts.until);
+    if (time !== undefined && (time > now || now - time >= _units_js__WEBPACK_IMPORTED_MODULE_2__/* .longestDuration */ .rP))
+        problems.push(['until', 'it takes a time in the past 292 years']);
+    problems.push(...problemsOfScope(texts, env, event));
+    problems.push(...problemsOfNames(env));
+    const folders = {
+        RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env),
+        RUNNER_TEMP: env['RUNNER_TEMP'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)()
+    };
+    const paths = {
+        stateDir: expand(texts['state-dir'], folders),
+        reportFile: expand(texts['report-file'], folders)
+    };
+    for (const [name, path] of [
+        ['state-dir', paths.stateDir],
+        ['report-file', paths.reportFile]
+    ])
+        if (/^[$~]/.test(path))
+            problems.push([
+                name,
+                'it takes a path; no shell reads it, and at its start $RUNNER_TOOL_CACHE and $RUNNER_TEMP alone are known'
+            ]);
+    if (paths.stateDir !== '' && isWithin(paths.stateDir, paths.reportFile))
+        problems.push([
+            'report-file',
+            `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
+        ]);
+    if (!result.success || problems.length > 0)
+        throw new InputError(describeProblems(problems, texts));
+    const inputs = result.data;
+    const scope = makeScope(inputs, env, event);
+    // The runner gives the defaults of action.yml as if somebody had written them.
+    const off = (name) => scope.kind !== 'engine' && texts[name] === defaults[name];
+    return {
+        policy: {
+            scope,
+            keepLast: off('keep-last') ? 0 : inputs['keep-last'],
+            until: off('until') ? { duration: 0 } : inputs.until,
+            ageFrom: inputs['age-from'],
+            protectedLabels: inputs['protected-labels'],
+            protectedImages: inputs['protected-images'],
+            includeContainers: inputs['include-containers'],
+            includeImages: inputs['include-images'],
+            includeNetworks: inputs['include-networks'],
+            includeVolumes: inputs['include-volumes'],
+            includeBuilders: inputs['include-builders'],
+            includeBuildCache: inputs['include-build-cache'],
+            buildCacheKeep: inputs['build-cache-keep']
+        },
+        options: {
+            dryRun: inputs['dry-run'],
+            timeout: inputs.timeout,
+            concurrency: inputs.concurrency,
+            docker: inputs.docker,
+            ...paths,
+            github: githubOf(inputs, env)
+        },
+        texts
+    };
+}
+/**
+ * Variables that only mean to be an input: the runner passes on what somebody wrote in whatever way, with no more than
+ * a warning, and `dry_run` would remove everything.
+ */
+function problemsOfNames(env) {
+    const plain = (name) => name.toUpperCase().replaceAll(/[-_ ]/g, '');
+    const known = new Map(inputNames.map((name) => [plain(`INPUT_${name}`), name]));
+    return Object.keys(env).flatMap((variable) => {
+        const name = env[variable] ? known.get(plain(variable)) : undefined;
+        return name === undefined || variable === variableOf(name)
+            ? []
+            : [[variable, `the input is ${name}, its variable ${variableOf(name)}`]];
+    });
+}
+/** The environment variable in which the runner passes an input on. */
+function variableOf(name) {
+    return `INPUT_${name.toUpperCase()}`;
+}
+/** What the inputs of the scopes lack, or have too much. */
+function problemsOfScope(texts, env, event) {
+    const scope = texts.scope.toLowerCase();
+    const given = texts['pull-request'] !== '';
+    const problems = [];
+    if (given && scope !== 'pull-request')
+        problems.push(['pull-request', 'it takes scope: pull-request']);
+    if (!given && scope === 'pull-request' && 'problem' in event)
+        problems.push([
+            'pull-request',
+            `it takes the number of a pull request, as none is known: ${event.problem}`
+        ]);
+    if (scope !== 'pull-request' && scope !== 'closed-pull-requests')
+        return problems;
+    if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
+        problems.push(['pull-request-patterns', 'it takes one pattern at least']);
+    if (!/^[\w.-]+\/[\w.-]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
+        problems.push([
+            'scope',
+            'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
+        ]);
+    // Outside a workflow nobody puts a token in for the default; a secret that is not set is empty.
+    if (scope === 'closed-pull-requests' &&
+        ['', defaults['github-token']].includes(texts['github-token']))
+        problems.push([
+            'github-token',
+            'it takes a token with the permission pull-requests: read (a secret that is not set is empty)'
+        ]);
+    return problems;
+}
+function makeScope(inputs, env, event) {
+    if (inputs.scope === 'engine')
+        return { kind: 'engine' };
+    if (inputs.scope === 'job')
+        return { kind: 'job', before: undefined };
+    const ofEvent = 'number' in event ? event.number : 0;
+    const number = inputs['pull-request'] || ofEvent;
+    return {
+        kind: 'pull-request',
+        repository: env['GITHUB_REPOSITORY'] ?? '',
+        numbers: inputs.scope === 'pull-request'
+            ? // Whoever runs this has done with it.
+                new Map([[number, 'closed']])
+            : new Map(),
+        patterns: inputs['pull-request-patterns']
+    };
+}
+/** GitHub Enterprise has an address of its own. */
+function githubOf(inputs, env) {
+    if (inputs.scope !== 'closed-pull-requests')
+        return undefined;
+    const url = env['GITHUB_GRAPHQL_URL'] || 'https://api.github.com/graphql';
+    return { token: inputs['github-token'], url };
+}
+/** Puts in the folder that a path begins with, by its variable, as the defaults of action.yml have it. */
+function expand(path, folders) {
+    return path.replace(/^\$(?:(\w+)|\{(\w+)\})(?=[/\\]|$)/, (text, name, braced) => folders[name ?? braced ?? ''] ?? text);
+}
+function isWithin(path, folder) {
+    const way = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.relative)(folder, path);
+    return !/^\.\.(?:[\\/]|$)/.test(way) && !(0,node_path__WEBPACK_IMPORTED_MODULE_1__.isAbsolute)(way);
+}
+/** Where the user's programs keep what they remember. */
+function userState(env) {
+    const home = env['HOME'] || (0,node_os__WEBPACK_IMPORTED_MODULE_0__.homedir)();
+    return (env['XDG_STATE_HOME'] || env['LOCALAPPDATA'] || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.local/state'));
+}
+const inputNames = Object.keys(defaults).filter((name) => name in defaults);
+function describeProblems(problems, texts) {
+    const lines = problems.map(([name, problem]) => {
+        const text = texts[name];
+        // What is no input may be meant for a secret one.
+        const got = text === undefined ? '' : `got ${quote(text)}; `;
+        return `${name}: ${got}${problem}.`;
+    });
+    const count = new Set(problems.map(([name]) => name)).size;
+    const what = count === 1 ? 'An input is' : `${count} inputs are`;
+    return [
+        `${what} not valid. Nothing was looked at or removed.`,
+        ...lines
+    ].join('\n');
+}
+
+
+/***/ }),
+
+/***/ 9263:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Am: () => (/* binding */ removeReasons),
+/* harmony export */   TF: () => (/* binding */ remove),
+/* harmony export */   V7: () => (/* binding */ keepUnreadable),
+/* harmony export */   XL: () => (/* binding */ keepReasons),
+/* harmony export */   Yf: () => (/* binding */ keepAsWell),
+/* harmony export */   aC: () => (/* binding */ keep),
+/* harmony export */   cz: () => (/* binding */ sum),
+/* harmony export */   n6: () => (/* binding */ compareText),
+/* harmony export */   p_: () => (/* binding */ list),
+/* harmony export */   uv: () => (/* binding */ onlyKeep)
+/* harmony export */ });
+/** Why a resource stays. */
+const keepReasons = [
+    'in-use',
+    'protected-label',
+    'protected-image',
+    'keep-last',
+    'recent',
+    'unknown-age',
+    'named-volume',
+    'runner-owned',
+    'unreadable',
+    'built-in',
+    'not-included',
+    'out-of-scope',
+    'pull-request-open',
+    'pull-request-unknown'
+];
+/** Why a resource goes. */
+const removeReasons = [
+    'expired',
+    'dangling',
+    'pull-request',
+    'job'
+];
+function keep(reason, detail, input) {
+    const kept = { action: 'keep', reason, detail };
+    return input === undefined ? kept : { ...kept, input };
+}
+/** What cannot be inspected stays, whatever it is: nobody knows what speaks against its removal. */
+function keepUnreadable(kind, name) {
+    return keep('unreadable', `Docker cannot inspect it; to remove it: docker ${kind} rm ${name}`);
+}
+function remove(reason, detail) {
+    return { action: 'remove', reason, detail };
+}
+/** What a scope says, if it says that something stays. */
+function onlyKeep(decision) {
+    return decision?.action === 'keep' ? decision : undefined;
+}
+/** Keeps one more, for what depends on it; false where it stays already, or is not known. */
+function keepAsWell(decided, id, detail) {
+    const known = decided.get(id);
+    if (known === undefined || known.decision.action === 'keep')
+        return false;
+    decided.set(id, { ...known, decision: keep('in-use', detail) });
+    return true;
+}
+/** Joins the first few of a list for a sentence: `a, b and 3 more`. */
+function list(names, most = 3) {
+    const shown = names.slice(0, most);
+    const more = names.length - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+/** Orders text by its characters' codes, the same on every machine. */
+function compareText(a, b) {
+    return a < b ? -1 : Number(a > b);
+}
+function sum(numbers) {
+    return numbers.reduce((total, number) => total + number, 0);
+}
+
+
+/***/ }),
+
+/***/ 1666:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   F2: () => (/* binding */ parseReference),
+/* harmony export */   Jg: () => (/* binding */ longestLabel),
+/* harmony export */   LX: () => (/* binding */ labelMatcher),
+/* harmony export */   XM: () => (/* binding */ pathOf),
+/* harmony export */   _M: () => (/* binding */ repositoryOf),
+/* harmony export */   dz: () => (/* binding */ isTag),
+/* harmony export */   gp: () => (/* binding */ parseLabelPattern),
+/* harmony export */   kD: () => (/* binding */ imageMatcher),
+/* harmony export */   kW: () => (/* binding */ partMatcher),
+/* harmony export */   lb: () => (/* binding */ problemOfGlob)
+/* harmony export */ });
+/* unused harmony export referenceMatcher */
+/** Splits `repository:tag` or `repository@digest`; a port in the registry's name is no tag. */
+function parseReference(reference) {
+    const [name = '', digest] = splitAt(reference, reference.indexOf('@'));
+    const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
+    const [repository = '', tag] = splitAt(name, colon);
+    return { repository: familiar(repository), tag, digest };
+}
+/** Tells whether a reference is a tag: any other is a digest. */
+function isTag(reference) {
+    return !reference.includes('@');
+}
+/** A reference without tag and digest, in Docker's familiar form. */
+function repositoryOf(reference) {
+    return parseReference(reference).repository;
+}
+/** The parts of a reference's path, without the registry. */
+function pathOf(reference) {
+    const { repository } = parseReference(reference);
+    return repository.split('/').slice(Number(hasRegistry(repository)));
+}
+function splitAt(text, index) {
+    return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
+}
+function familiar(repository) {
+    return repository
+        .replace(/^(?:index\.)?docker\.io\//i, '')
+        .replace(/^library\/(?=[^/]+$)/i, '');
+}
+/** A registry by its IPv6 address, the only name with other characters. */
+const ipv6 = /^\[[0-9a-f:.]+\](?=(?::\d+)?\/)/i;
+/** An image's ID, or enough of it that nothing else is likely to begin like that. */
+const idPattern = /^(?:sha256:)?([0-9a-f]{12,64})$/i;
+/**
+ * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; what can match no
+ * reference would protect nothing, such as a pattern of another tool, or one with a slip of the pen.
+ */
+function problemOfGlob(glob) {
+    if (idPattern.test(glob))
+        return undefined;
+    const plain = glob.replace(ipv6, 'registry');
+    const bad = /[^A-Za-z0-9._:@/*?-]/.exec(plain);
+    if (bad !== null)
+        return `it has ${JSON.stringify(bad[0])}`;
+    const { repository, tag, digest } = parseReference(plain);
+    const parts = repository.split('/');
+    if (parts.includes('') || tag === '' || digest === '')
+        return 'a part of it is empty';
+    if (parts.some((part) => part.includes('**') && part !== '**'))
+        return '** stands for whole parts between slashes';
+    return problemOfName(parts) ?? problemOfTag(tag) ?? problemOfDigest(digest);
+}
+function problemOfName([first = '', ...rest]) {
+    const [host = '', port] = splitAt(first, first.indexOf(':'));
+    if (port !== undefined && !/^[\d*?]+$/.test(port))
+        return 'a port must be a number';
+    const odd = [rest.length > 0 ? host : first, ...rest].find((part) => /^[._-]|[._-]$|\.\.|:/.test(part));
+    return odd === undefined
+        ? undefined
+        : `${JSON.stringify(odd)} is not a valid part of a repository name`;
+}
+function problemOfTag(tag = '') {
+    if (tag.includes(':'))
+        return 'it has a second colon';
+    if (/^[.-]/.test(tag))
+        return `no tag begins with ${JSON.stringify(tag[0])}`;
+    return tag.replace(/\*/g, '').length > 128
+        ? 'no tag is longer than 128 characters'
+        : undefined;
+}
+function problemOfDigest(digest = '*') {
+    return /^[a-z0-9._*?-]*(?::[0-9a-f*?]+)?$/i.test(digest) &&
+        /[:*?]/.test(digest)
+        ? undefined
+        : 'a digest must look like sha256:4bc4…';
+}
+/**
+ * Tells whether a reference matches the glob. One without a tag means every tag and digest, and so does the tag `*`:
+ * who protects `node:*` does not mean to lose an image that is pinned by its digest. The repository is in whatever
+ * case, as in `${{ github.repository }}`: registries only know the lower one.
+ */
+function referenceMatcher(glob) {
+    const pattern = parseReference(glob);
+    // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
+    const onHub = /^(?:index\.)?docker\.io\//i.test(glob);
+    const repository = pathMatcher(pattern.repository.toLowerCase());
+    const tag = partMatcher(pattern.tag ?? '*');
+    const digest = pattern.digest === undefined
+        ? undefined
+        : partMatcher(pattern.digest.toLowerCase());
+    return (reference) => {
+        const parts = parseReference(reference);
+        if (!repository(parts.repository.toLowerCase()))
+            return false;
+        if (onHub && hasRegistry(parts.repository))
+            return false;
+        if (digest !== undefined)
+            return parts.digest !== undefined && digest(parts.digest);
+        return parts.tag === undefined ? tag('') : tag(parts.tag);
+    };
+}
+/** Tells whether an image, by its ID and all its names, is what a glob or (the start of) an ID means. */
+function imageMatcher(pattern) {
+    const matches = referenceMatcher(pattern);
+    const start = idPattern.exec(pattern)?.[1]?.toLowerCase();
+    return (id, names) => names.some(matches) ||
+        (start !== undefined && id.replace(/^sha256:/, '').startsWith(start));
+}
+/** Docker's own rule: a first part with a dot or a port, or `localhost`, is a registry. */
+function hasRegistry(repository) {
+    const [first = '', ...rest] = repository.split('/');
+    return rest.length > 0 && /[.:]|^localhost$/.test(first);
+}
+/** Matches a path part by part: `**` stands for any number of whole parts, but for one at least at the end. */
+function pathMatcher(glob) {
+    const parts = glob.split('/');
+    const pattern = parts.at(-1) === '**' ? [...parts, '*'] : parts;
+    return (path) => matches(pattern, path.split('/'), {
+        any: '**',
+        one: (wanted, part) => partMatcher(wanted)(part)
+    });
+}
+/** Matches a part of a path, or a tag. */
+function partMatcher(glob) {
+    return (part) => matches(glob, part, {
+        any: '*',
+        one: (wanted, character) => wanted === '?' || wanted === character
+    });
+}
+/**
+ * Matches a sequence with a pattern in which `any` stands for any number of elements. Goes back to the latest `any`
+ * alone, where a regular expression would try all of them: with several it would take minutes.
+ */
+function matches(pattern, sequence, { any, one }) {
+    let next = 0;
+    let at = 0;
+    let retry;
+    while (at < sequence.length) {
+        const wanted = pattern[next];
+        const got = sequence[at] ?? '';
+        if (wanted === any) {
+            next += 1;
+            retry = { next, at };
+        }
+        else if (wanted !== undefined && one(wanted, got)) {
+            next += 1;
+            at += 1;
+        }
+        else if (retry === undefined)
+            return false;
+        else {
+            retry = { next: retry.next, at: retry.at + 1 };
+            ({ next, at } = retry);
+        }
+    }
+    while (pattern[next] === any)
+        next += 1;
+    return next === pattern.length;
+}
+/** Reads `key` or `key=value`, or says what is wrong: quotes and blanks that no shell took away match nothing. */
+function parseLabelPattern(text) {
+    const [key = '', value] = splitAt(text, text.indexOf('='));
+    if (key === '')
+        return { problem: 'it has no key' };
+    if (/\s/.test(key) || /^\s/.test(value ?? ''))
+        return { problem: 'remove the spaces in the key and around =' };
+    return /["'`]/.test(key) || /^(["'`]).*\1$/.test(value ?? '')
+        ? { problem: 'remove the quotes' }
+        : { value: { key, value } };
+}
+/** Characters of a label's value that are kept: tools write whole documents into labels. */
+const longestLabel = 4_096;
+/**
+ * Tells whether one of the labels is what the pattern names. Of a longer value, of which only the start is known, what
+ * may match does.
+ */
+function labelMatcher({ key: wantedKey, value: wanted = '*' }) {
+    const key = textMatcher(wantedKey);
+    const value = textMatcher(wanted);
+    const [start = ''] = wanted.split('*');
+    const mayMatch = (text) => (wanted !== start || wanted.length > longestLabel) &&
+        text.startsWith(start.slice(0, longestLabel));
+    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && (text.length > longestLabel ? mayMatch(text) : value(text)));
+}
+function textMatcher(pattern) {
+    return (text) => matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got });
+}
+
+
+/***/ }),
+
+/***/ 1232:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   DX: () => (/* binding */ describePullRequests),
+/* harmony export */   Px: () => (/* binding */ problemOfPattern),
+/* harmony export */   Yl: () => (/* binding */ findNumbers),
+/* harmony export */   kY: () => (/* binding */ largestNumber),
+/* harmony export */   yP: () => (/* binding */ pullRequestRules)
+/* harmony export */ });
+/* harmony import */ var _model_decision_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9263);
+/* harmony import */ var _model_patterns_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1666);
+
+
+/** The largest number that GitHub can be asked for. */
+const largestNumber = 2 ** 31 - 1;
+/** No tag is longer. */
+const longestTag = 128;
+const sourceLabel = 'org.opencontainers.image.source';
+const versionLabel = 'org.opencontainers.image.version';
+const projectLabel = 'com.docker.compose.project';
+/** What compose writes on each container that it makes, and on no image. */
+const ownMarks = [
+    'com.docker.compose.container-number',
+    'com.docker.compose.oneoff'
+];
+/** What is wrong with a pattern of tags, or undefined. */
+function problemOfPattern(pattern) {
+    const parts = pattern.split('{number}');
+    if (parts.length < 2)
+        return 'it has no {number}';
+    if (parts.length > 2)
+        return 'it has {number} twice';
+    const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''));
+    if (bad !== null)
+        return `it has ${JSON.stringify(bad[0])}`;
+    if (/^[.-]/.test(pattern))
+        return `no tag begins with ${JSON.stringify(pattern[0])}`;
+    return /\d\{|\}\d/.test(pattern)
+        ? 'a digit stands beside {number}'
+        : undefined;
+}
+/** The pull requests in words: `pull request 12 of acme/web`, `the closed ones of 3 pull requests of acme/web`. */
+function describePullRequests({ repository, numbers }) {
+    const [first, ...more] = numbers.keys();
+    if (first === undefined)
+        return `closed pull requests of ${repository}`;
+    return more.length === 0
+        ? `pull request ${first} of ${repository}`
+        : `the closed ones of ${numbers.size} pull requests of ${repository}`;
+}
+/** Every number of a pull request of the repository that something on the engine belongs to, in order. */
+function findNumbers({ containers, images, networks, volumes }, repository, patterns) {
+    const find = createFinder(images, { repository, patterns });
+    const found = [
+        ...images.flatMap((image) => image.references.length === 0
+            ? find.ofImage(image)
+            : image.references.flatMap((one) => find.ofReference(image, one))),
+        ...containers.flatMap(find.ofContainer),
+        ...[...networks, ...volumes].flatMap(({ labels }) => find.ofProject(labels))
+    ];
+    return [...new Set(found)].sort((a, b) => a - b);
+}
+const ofNone = () => (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', 'nothing tells which pull request it is of');
+/** What belongs to several pull requests goes only when all of them are closed. */
+function pullRequestRules(scope, { images }) {
+    const find = createFinder(images, scope);
+    const ofThing = ({ labels }, users) => judge([
+        ...find.ofProject(labels),
+        // What another compose project made is that one's, whoever uses it.
+        ...users
+            .filter((user) => [undefined, find.projectOf(user)].includes(labels[projectLabel]))
+            .flatMap(find.ofContainer)
+    ], scope);
+    return {
+        container: (container) => judge(find.ofContainer(container), scope),
+        network: ofThing,
+        volume: ofThing,
+        image: (image) => image.references.length === 0
+            ? judge(find.ofImage(image), scope)
+            : judgeReferences(image.references.map((reference) => ({
+                reference,
+                numbers: find.ofReference(image, reference)
+            })), scope),
+        builder: ofNone,
+        buildCache: ofNone
+    };
+}
+function judge(found, scope) {
+    const numbers = [...new Set(found)].sort((a, b) => a - b);
+    const whoseStateIs = (state) => numbers.filter((number) => scope.numbers.get(number) === state);
+    const open = whoseStateIs('open');
+    if (open.length > 0)
+        return (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('pull-request-open', `it belongs to ${name(open)}: open`);
+    const unknown = whoseStateIs('unknown');
+    if (unknown.length > 0)
+        return (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('pull-request-unknown', `it belongs to ${name(unknown)}: whether closed, nobody could tell`);
+    const others = whoseStateIs(undefined);
+    if (others.length > 0)
+        return (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', `it belongs to ${name(others)}`);
+    return numbers.length === 0
+        ? (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .keep */ .aC)('out-of-scope', `it does not belong to ${describePullRequests(scope)}`)
+        : (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .remove */ .TF)('pull-request', `it belongs to ${name(numbers)}`);
+}
+function name(numbers) {
+    return `pull request${numbers.length > 1 ? 's' : ''} ${(0,_model_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .list */ .p_)(numbers.map(String))}`;
+}
+/** An image goes with all its references, or loses those that go. */
+function judgeReferences(references, scope) {
+    const judged = references.map((one) => ({
+        ...one,
+        decision: judge(one.numbers, scope)
+    }));
+    const going = judged.filter(({ decision }) => decision.action === 'remove');
+    if (going.length === 0) {
+        // What names a pull request says more than what does not.
+        const kept = judged.map(({ decision }) => decision);
+        return (kept.find(({ reason }) => reason !== 'out-of-scope') ??
+            kept[0] ??
+            judge([], scope));
+    }
+    const { detail } = judge(going.flatMap(({ numbers }) => numbers), scope);
+    return going.length === references.length
+        ? (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_0__/* .remove */ .TF)('pull-request', detail)
+        : {
+            action: 'untag',
+            reason: 'pull-request',
+            detail,
+            removedReferences: going.map(({ reference }) => reference)
+        };
+}
+/** Finds the numbers of the pull requests of a repository that things belong to. */
+function createFinder(images, { repository, patterns }) {
+    const byId = new Map(images.map((image) => [image.id, image]));
+    const [owner = '', repositoryName = ''] = repository.toLowerCase().split('/');
+    const globs = patterns.map(splitPattern);
+    const ofTag = numberFinder(globs);
+    const finderOf = (...names) => numberFinder(globs.map(withoutEnds).flatMap(({ before, after }) => names.flatMap(slugs).flatMap((one) => [
+        { before: `${one}-${before}`, after },
+        { before, after: `${after}-${one}` }
+    ])));
+    const fullName = `${owner}-${repositoryName}`;
+    const ofFullName = finderOf(fullName);
+    const ofName = finderOf(repositoryName, fullName);
+    /** By what the label says, or else by whole parts of the path: another owner's `web` is not `acme/web`. */
+    function isOurs(reference, labels) {
+        const source = labels[sourceLabel];
+        if (source)
+            return pathOfUrl(source) === repository.toLowerCase();
+        const parts = (0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(reference);
+        // Below a registry, or where the owner is called the same, the first part of several is somebody's name.
+        const alone = parts.length === 1 ||
+            (owner !== repositoryName && parts.join('/') === (0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .repositoryOf */ ._M)(reference));
+        return ((parts[0] === repositoryName && alone) ||
+            parts.some((part, index) => part === owner && parts[index + 1] === repositoryName));
+    }
+    /** A tag by itself, a digest with all tags of its repository. Labels may be inherited: they count where no tag is. */
+    function ofReference({ references, labels }, reference) {
+        if (!isOurs(reference, labels))
+            return [];
+        const { tag, repository } = (0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(reference);
+        if (tag !== undefined)
+            return ofTag(tag);
+        const tags = references.map(_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2).filter((one) => one.tag);
+        if (tags.length === 0)
+            return ofTag(labels[versionLabel] ?? '');
+        return ofAll(tags
+            .filter((one) => one.repository === repository)
+            .map((one) => ofTag(one.tag ?? '')));
+    }
+    /** A whole image: only if all its references belong. */
+    function ofImage(image) {
+        return image.references.length > 0
+            ? ofAll(image.references.map((one) => ofReference(image, one)))
+            : ofReference(image, '');
+    }
+    function ofContainer(container) {
+        const { image, imageReference, labels } = container;
+        const { tag, digest } = (0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
+        const known = byId.get(image);
+        // Started by an ID or a digest, it says as much as the image does. A name by itself means `latest`.
+        const byImage = isId(imageReference) || (tag === undefined && digest !== undefined)
+            ? known && ofImage(known)
+            : ofReference({ references: [imageReference], labels }, tag === undefined ? `${imageReference}:latest` : imageReference);
+        const project = projectOf(container);
+        const found = [...(byImage ?? []), ...finderFor(container)(slug(project))];
+        // Of an image that is not listed nobody knows whether the project is inherited: it counts as one more at the most.
+        return found.length > 0 && !byId.has(image)
+            ? [...found, ...ofProject(labels)]
+            : found;
+    }
+    /**
+     * Finds the numbers in the name of a container's project. A number on another repository's image is that one's, but
+     * where the project has our owner in its name, and that is not what the other one is called.
+     */
+    function finderFor({ imageReference, labels }) {
+        const { tag } = (0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .parseReference */ .F2)(imageReference);
+        const others = !isOurs(imageReference, labels) && ofTag(tag ?? '').length > 0;
+        if (!others)
+            return ofName;
+        const parts = [
+            ...(0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .pathOf */ .XM)(imageReference),
+            ...pathOfUrl(labels[sourceLabel] ?? '').split('/')
+        ];
+        const called = parts.flatMap(slugs);
+        return slugs(fullName).some((one) => called.includes(one))
+            ? () => []
+            : ofFullName;
+    }
+    /**
+     * The compose project that made a container; empty for none. Compose labels the images that it builds with their
+     * project as well, and what is started from these by other means inherits that. Of an image that is not listed only
+     * the marks of containers tell.
+     */
+    function projectOf({ image, labels }) {
+        const known = byId.get(image);
+        const inherited = known?.labels ?? {};
+        const marks = known ? [projectLabel, ...ownMarks] : ownMarks;
+        const own = marks.some((mark) => labels[mark] !== inherited[mark]);
+        return own ? (labels[projectLabel] ?? '') : '';
+    }
+    function ofProject(labels) {
+        return ofName(slug(labels[projectLabel] ?? ''));
+    }
+    return { ofReference, ofImage, ofContainer, ofProject, projectOf };
+}
+/** The numbers of all, if each has one. */
+function ofAll(lists) {
+    return lists.every(({ length }) => length > 0) ? lists.flat() : [];
+}
+function isId(reference) {
+    return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(reference);
+}
+function splitPattern(pattern) {
+    const [before = '', after = ''] = pattern.split('{number}');
+    return { before, after };
+}
+/** What of a pattern stands for the pull request alone, as it may stand in the name of a project. */
+function withoutEnds({ before, after }) {
+    return {
+        before: slug(before.replace(/^\*+[._-]?/, '')),
+        after: slug(after.replace(/[._-]?\*+$/, ''))
+    };
+}
+/** A name as it stands in that of a compose project, whatever its parts are joined with. */
+function slug(name) {
+    return name.toLowerCase().replace(/[^a-z0-9*?]+/g, '-');
+}
+/** How a repository may be called there: Compose drops what it does not take (`Site.io` is `siteio`), others put a dash. */
+function slugs(name) {
+    const composed = name.toLowerCase().replace(/[^a-z0-9_-]/g, '');
+    const called = [name, composed].map((one) => slug(one).replace(/^-+/, ''));
+    return [...new Set(called)];
+}
+/** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */
+function numberFinder(globs) {
+    const matchers = globs.map(({ before, after }) => ({
+        before: (0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .partMatcher */ .kW)(before),
+        after: (0,_model_patterns_js__WEBPACK_IMPORTED_MODULE_1__/* .partMatcher */ .kW)(after)
+    }));
+    return (text) => {
+        if (text.length > longestTag)
+            return [];
+        return [...text.matchAll(/\d+/g)].flatMap(({ 0: digits, index }) => {
+            const before = text.slice(0, index);
+            const after = text.slice(index + digits.length);
+            const found = matchers.some((one) => one.before(before) && one.after(after));
+            const number = Number(digits);
+            return found && !digits.startsWith('0') && number <= largestNumber
+                ? [number]
+                : [];
+        });
+    };
+}
+/** `acme/web` of `https://github.com/acme/web.git` or `git@github.com:acme/web`, in lower case. */
+function pathOfUrl(url) {
+    const [address = ''] = url.trim().toLowerCase().split(/[?#]/);
+    const path = address
+        .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*\//, '')
+        .replace(/^(?:[^/@]+@)?[^/:@]+:/, '');
+    const parts = path.split('/').filter(Boolean);
+    return parts.join('/').replace(/\.git$/, '');
+}
+
+
+/***/ }),
+
+/***/ 1372:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B: () => (/* binding */ renderDisks),
+/* harmony export */   i: () => (/* binding */ describeDisks)
+/* harmony export */ });
+/* harmony import */ var _model_decision_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9263);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
+/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4285);
+/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5655);
+
+
+
+
+/** The disks for the first line: how full they were, and are. */
+function describeDisks({ disks, dryRun }) {
+    if (disks.length === 0)
+        return '';
+    const described = disks.map(({ before, after }) => dryRun || after === undefined
+        ? `${bytesUsed(before)} used`
+        : `${bytesUsed(before)} → ${bytesUsed(after)}`);
+    return ` Disk ${described.join(', disk of the image store ')}.`;
+}
+/** Every disk before and after, or in a dry run as it is and as it might be. */
+function renderDisks(report) {
+    const { disks, totals } = report;
+    if (disks.length === 0 || totals.skipped)
+        return '';
+    const rows = disks.flatMap((disk) => renderDisk(disk, report));
+    const inodes = disks.some(({ before }) => before.totalInodes !== undefined);
+    const head = ['disk', 'used', ':', 'free:'];
+    return inodes
+        ? (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .table */ .tp)([...head, 'inodes used:', 'free:'], rows)
+        : (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .table */ .tp)(head, rows.map((cells) => cells.slice(0, head.length)));
+}
+function renderDisk(disk, report) {
+    const { path, holds, before } = disk;
+    const { dryRun, disks } = report;
+    const then = dryRun ? spaceAsPlanned(disk, report) : disk.after;
+    const name = disks.length > 1
+        ? `${(0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(path)} (${holds.join(', ').replace('-', ' ')}): `
+        : '';
+    return [
+        [`${name}${dryRun ? 'now' : 'before'}`, ...cellsOf(before)],
+        ...(then === undefined
+            ? []
+            : [[dryRun ? 'would be' : 'after', ...cellsOf(then, dryRun)]])
+    ];
+}
+function cellsOf(space, estimated = false) {
+    const { freeBytes, usedBytes, freeInodes } = space;
+    const mark = (text) => (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .estimate */ .jA)((0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .figure */ .vP)(text), estimated);
+    return [
+        (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .bar */ .M0)(usedBytes / Math.max(usedBytes + freeBytes, 1)),
+        mark(bytesUsed(space)),
+        mark((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(freeBytes)),
+        (0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .figure */ .vP)(inodesUsed(space)),
+        freeInodes?.toLocaleString('en') ?? ''
+    ];
+}
+/** Without inodes: nobody knows beforehand how many will be freed. */
+function spaceAsPlanned({ holds, before }, { resources }) {
+    const planned = resources.filter(({ outcome }) => outcome === 'planned');
+    const freed = (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_3__/* .sum */ .cz)(planned.map((resource) => bytesOn(holds, resource)));
+    return {
+        freeBytes: before.freeBytes + freed,
+        usedBytes: Math.max(before.usedBytes - freed, 0)
+    };
+}
+/** The bytes that a resource frees on a disk which holds that. */
+function bytesOn(holds, { kind, bytes, logBytes = 0 }) {
+    const others = (bytes ?? 0) - logBytes;
+    return ((holds.includes(contentOf[kind]) ? others : 0) +
+        (holds.includes('logs') ? logBytes : 0));
+}
+/** Where the bytes of each kind lie: most of a builder is its volume. */
+const contentOf = {
+    image: 'images',
+    container: 'containers',
+    network: 'volumes',
+    volume: 'volumes',
+    builder: 'volumes',
+    'build-cache': 'build-cache'
+};
+/** Use% of `df`. */
+function bytesUsed({ freeBytes, usedBytes }) {
+    return percentage(usedBytes, usedBytes + freeBytes);
+}
+/** IUse% of `df -i`. */
+function inodesUsed({ freeInodes = 0, totalInodes }) {
+    return totalInodes === undefined
+        ? ''
+        : percentage(totalInodes - freeInodes, totalInodes);
+}
+/** Rounded up, as `df` does: a full disk is never shown as almost full. */
+function percentage(part, whole) {
+    return `${whole === 0 ? 0 : Math.ceil((part * 100) / whole)} %`;
+}
+
+
+/***/ }),
+
+/***/ 4512:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Pl: () => (/* binding */ headline),
+/* harmony export */   n2: () => (/* binding */ goes),
+/* harmony export */   qF: () => (/* binding */ nouns)
+/* harmony export */ });
+/* harmony import */ var _model_decision_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9263);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
+/* harmony import */ var _disks_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1372);
+/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4285);
+/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5655);
+
+
+
+
+
+/** The kinds of resources in words, in the order in which a reader wants them. */
+const nouns = {
+    image: 'image',
+    container: 'container',
+    network: 'network',
+    volume: 'volume',
+    builder: 'builder',
+    'build-cache': 'build cache'
+};
+/** The answer in one sentence, for the log and as the first line of the summary. */
+function headline(report) {
+    const { totals, dryRun, resources, scope } = report;
+    const limited = scope !== 'engine';
+    const took = `in ${describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt))}`;
+    if (totals.skipped)
+        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.${describeUnreadable(report)}`;
+    const what = describeGoing(report).join(', ') || 'nothing went';
+    const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
+    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
+        `${what} ${took}.${failed}${describeUnreadable(report)}${(0,_disks_js__WEBPACK_IMPORTED_MODULE_1__/* .describeDisks */ .i)(report)}`);
+}
+function describeUnreadable({ resources }) {
+    const { length } = resources.filter(({ reason }) => reason === 'unreadable');
+    return length > 0 ? ` ${length} could not be inspected.` : '';
+}
+function describeReclaimed(report) {
+    const { totals, dryRun, resources } = report;
+    const going = resources.filter(goes);
+    const bytes = dryRun ? totals.plannedBytes : totals.reclaimedBytes;
+    const unknown = going.some((one) => one.bytes === null && one.bytesAtMost === undefined);
+    if (bytes === 0 && unknown)
+        return 'an unknown amount';
+    const estimated = going.some((one) => one.estimated);
+    const more = unknown ? ' or more' : upTo(report);
+    return `${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_2__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated)}${more}`;
+}
+/** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
+function describeTime(milliseconds) {
+    return milliseconds < 9_950
+        ? `${(milliseconds / 1_000).toFixed(1)} s`
+        : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds);
+}
+/** What went or would go, counted by kind: `1 image`, `2 containers`. */
+function describeGoing({ resources, totals }) {
+    const going = resources.filter(goes);
+    const planned = resources
+        .filter(({ outcome }) => outcome === 'planned')
+        .map(({ removedReferences = [] }) => removedReferences.length);
+    const untagged = totals.untaggedReferences + (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_4__/* .sum */ .cz)(planned);
+    return [
+        ...Object.entries(nouns).flatMap(([kind, noun]) => {
+            const number = going.filter((one) => one.kind === kind).length;
+            if (number === 0)
+                return [];
+            return kind === 'build-cache' ? [noun] : [(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(number, noun)];
+        }),
+        ...(untagged > 0 ? [(0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(untagged, 'reference')] : [])
+    ];
+}
+/** Whether it was removed, or would be. */
+function goes({ action, outcome }) {
+    return outcome === 'removed' || (outcome === 'planned' && action === 'remove');
+}
+/** In a dry run, what is possible beyond what is certain. */
+function upTo({ resources, totals }) {
+    const planned = resources.filter(({ outcome }) => outcome === 'planned');
+    const most = (0,_model_decision_js__WEBPACK_IMPORTED_MODULE_4__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
+    return most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
+}
+
+
+/***/ }),
+
+/***/ 4285:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   M0: () => (/* binding */ bar),
+/* harmony export */   TM: () => (/* binding */ folded),
+/* harmony export */   Vx: () => (/* binding */ describeSum),
+/* harmony export */   cg: () => (/* binding */ tableThatFits),
+/* harmony export */   jA: () => (/* binding */ estimate),
+/* harmony export */   nI: () => (/* binding */ describeBytes),
+/* harmony export */   tp: () => (/* binding */ table),
+/* harmony export */   vP: () => (/* binding */ figure)
+/* harmony export */ });
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
+
+/** A table; columns whose head ends in `:` stand to the right, as numbers do. */
+function table(head, rows) {
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    const names = head.map((name) => name.replace(/:$/, ''));
+    const rule = head.map((name) => (name.endsWith(':') ? '---:' : ':---'));
+    return [line(names), line(rule), ...rows.map(line)].join('\n');
+}
+/** As many rows as fit into so many bytes, with a line that says how many more there are. */
+function tableThatFits(head, rows, most) {
+    let size = 0;
+    const tooMany = rows.findIndex((row) => {
+        size += Buffer.byteLength(row.join(' | ')) + 5;
+        return size > most;
+    });
+    if (tooMany < 0)
+        return table(head, rows);
+    const more = rows.length - tooMany;
+    return `${table(head, rows.slice(0, tooMany))}\n\n… and ${more} more: the report file has them all.`;
+}
+/** Folded away until somebody wants it. */
+function folded(title, body) {
+    return `<details><summary>${title}</summary>\n\n${body}\n\n</details>`;
+}
+const barLength = 12;
+/** A share as a bar of text, which every renderer of Markdown shows: `██████      `. */
+function bar(share) {
+    const full = Math.round(Math.min(Math.max(share, 0), 1) * barLength);
+    // Something is more than nothing. Spaces that do not break are never collapsed.
+    const filled = share > 0 ? Math.max(full, 1) : 0;
+    return `\`${'█'.repeat(filled)}${'\u00a0'.repeat(barLength - filled)}\``;
+}
+/** A figure for a cell: it never breaks between the number and its unit. */
+function figure(text) {
+    return text.replaceAll(' ', '\u00a0');
+}
+/** What a resource freed, or would free. */
+function describeBytes({ bytes, bytesAtMost, estimated }) {
+    if (bytes === null)
+        return 'unknown';
+    const certain = figure(estimate((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated));
+    return bytesAtMost === undefined
+        ? certain
+        : `${certain}, up to ${figure((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytesAtMost))}`;
+}
+/** A sum for a cell; where a part of it is unknown, it is that at the least. */
+function describeSum(bytes, { unknown, estimated }) {
+    if (bytes === 0 && unknown)
+        return 'unknown';
+    const sized = figure(estimate((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated));
+    return `${sized}${unknown ? ' or more' : ''}`;
+}
+/** Marks a figure that is an estimate. */
+function estimate(text, estimated) {
+    return estimated ? `≈ ${text}` : text;
+}
+
+
+/***/ }),
+
+/***/ 9189:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  zt: () => (/* binding */ renderFailure),
+  KJ: () => (/* binding */ renderNothing),
+  Br: () => (/* binding */ renderSummary)
+});
+
+// EXTERNAL MODULE: ./src/report/disks.ts
+var disks = __nccwpck_require__(1372);
+// EXTERNAL MODULE: ./src/report/headline.ts
+var headline = __nccwpck_require__(4512);
+// EXTERNAL MODULE: ./src/model/decision.ts
+var decision = __nccwpck_require__(9263);
+// EXTERNAL MODULE: ./src/model/patterns.ts
+var patterns = __nccwpck_require__(1666);
+// EXTERNAL MODULE: ./src/units.ts + 1 modules
+var units = __nccwpck_require__(1065);
+;// CONCATENATED MODULE: ./src/report/pictures.ts
+
+
+
+
+/** Colours that can be told apart on white and on black, with black text on them. */
+const colours = [
+    '#58a6ff',
+    '#3fb950',
+    '#e3b341',
+    '#ff8a80',
+    '#bc8cff',
+    '#39c5cf',
+    '#f0883e',
+    '#8b949e'
+];
+/** A pie of what was freed, by repository and kind. */
+function renderPie({ dryRun, resources }) {
+    const freed = resources.filter((one) => (0,headline/* goes */.n2)(one) && (one.bytes ?? 0) > 0);
+    const groups = [...Map.groupBy(freed, (one) => mermaidLabel(groupOf(one)))]
+        .map(([name, members]) => ({
+        name,
+        bytes: (0,decision/* sum */.cz)(members.map(({ bytes }) => bytes ?? 0))
+    }))
+        .sort((a, b) => b.bytes - a.bytes);
+    const shown = groups.length > colours.length ? colours.length - 1 : Infinity;
+    const rest = groups.slice(shown);
+    const total = (of) => (0,decision/* sum */.cz)(of.map(({ bytes }) => bytes));
+    // Where there is nothing to compare, or nothing stands out, a picture says nothing.
+    if (groups.length < 2 || total(rest) > total(groups) * 0.75)
+        return '';
+    const slices = [
+        ...groups.slice(0, shown),
+        ...(rest.length > 0
+            ? [
+                {
+                    name: `${rest.length} others`,
+                    bytes: total(rest)
+                }
+            ]
+            : [])
+    ];
+    return [
+        '```mermaid',
+        `%%{init: ${JSON.stringify({ themeVariables: pieTheme(slices.length) })}}%%`,
+        `pie title ${dryRun ? 'Would be freed' : 'Freed'}, by repository`,
+        ...slices.map(({ name, bytes }) => `  "${name}: ${(0,units/* formatSize */.Xq)(bytes)}" : ${Math.round(bytes)}`),
+        '```'
+    ].join('\n');
+}
+function pieTheme(slices) {
+    const named = colours
+        .slice(0, slices)
+        .map((colour, index) => [`pie${index + 1}`, colour]);
+    return {
+        ...Object.fromEntries(named),
+        pieOpacity: '1',
+        pieStrokeWidth: '0px',
+        pieOuterStrokeWidth: '0px',
+        pieTitleTextSize: '20px',
+        pieSectionTextColor: '#000',
+        pieLegendTextSize: '18px'
+    };
+}
+/** What it counts with: an image with its repository, all else with its kind. */
+function groupOf({ kind, references = [] }) {
+    if (kind === 'build-cache')
+        return 'build cache';
+    if (kind !== 'image')
+        return `${kind}s`;
+    const [first] = references;
+    return first === undefined ? 'images without a name' : (0,patterns/* repositoryOf */._M)(first);
+}
+const longestLabel = 30;
+/**
+ * Other people's text as a label of Mermaid. It has no escape that holds everywhere, so that only what names of
+ * repositories are made of is let through. Of a long one the end says more.
+ */
+function mermaidLabel(text) {
+    const safe = text
+        .slice(-1_000)
+        .replace(/[^\w./:@+ -]/g, '_')
+        .trim() || '_';
+    return safe.length > longestLabel
+        ? `...${safe.slice(3 - longestLabel)}`
+        : safe;
+}
+
+// EXTERNAL MODULE: ./src/report/markdown.ts
+var markdown = __nccwpck_require__(4285);
+// EXTERNAL MODULE: ./src/report/text.ts
+var report_text = __nccwpck_require__(5655);
+;// CONCATENATED MODULE: ./src/report/restore.ts
+
+
+
+
+const longestScript = 60_000;
+/** How to get a removed image back: by its digest, where a registry has it. */
+function renderRestore({ resources, dryRun }, digestsAreMadeUp) {
+    const images = resources.filter((one) => one.kind === 'image' && (0,headline/* goes */.n2)(one));
+    const lines = images.flatMap(pullLine);
+    const others = images.length - lines.length;
+    if (lines.length === 0)
+        return '';
+    let size = 0;
+    const shown = lines.filter((line) => (size += line.length) <= longestScript);
+    const more = lines.length - shown.length;
+    // There every image has a digest, whether it was ever pushed or not.
+    const pushed = digestsAreMadeUp ? ', if it was pushed' : '';
+    const notes = [
+        `An image comes back with its digest${pushed}:`,
+        ['```sh', ...shown, '```'].join('\n'),
+        more > 0 ? `… and ${more} more: the report file has their digests.` : '',
+        others > 0
+            ? `${(0,report_text/* count */.U9)(others, 'image')} had no digest of a registry: only a new build brings ${others === 1 ? 'it' : 'them'} back.`
+            : ''
+    ];
+    const title = dryRun
+        ? 'How an image would come back'
+        : 'How to get a removed image back';
+    return (0,markdown/* folded */.TM)(title, notes.filter(Boolean).join('\n\n'));
+}
+/** For somebody's shell: what is no reference of Docker's is left out. */
+function pullLine({ digests = [], references = [] }) {
+    const real = (text) => /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text);
+    const digest = digests.find((one) => real(one) && !(0,patterns/* isTag */.dz)(one) && !one.startsWith('localhost/'));
+    if (digest === undefined)
+        return [];
+    const tags = references.filter((one) => real(one) && (0,patterns/* isTag */.dz)(one));
+    const note = tags.length > 0 ? ` # ${tags.slice(0, 3).join(', ')}` : '';
+    return [`docker pull ${digest}${note}`];
+}
+
+;// CONCATENATED MODULE: ./src/report/cells.ts
+
+
+
+// How resources stand in the tables of the summary.
+/** How many rows stand there without being unfolded. */
+const shownRows = 5;
+/** Kind and name in one, where there is little room. */
+function whatCell(resource) {
+    const noun = headline/* nouns */.qF[resource.kind];
+    return resource.kind === 'build-cache'
+        ? noun
+        : `${noun} ${nameCell(resource, 60)}`;
+}
+function nameCell(resource, longest = 120) {
+    return (0,report_text/* code */.aY)(shortened(nameOf(resource)), longest);
+}
+/** What a reader knows it by: all references of an image that goes or stays, or those that it loses. */
+function nameOf({ name, references, removedReferences, outcome }) {
+    if (['planned', 'untagged'].includes(outcome) && removedReferences)
+        return removedReferences.join(', ');
+    const tags = references?.filter(patterns/* isTag */.dz) ?? [];
+    return tags.length > 0 ? tags.join(', ') : name;
+}
+function whyCell({ reason, detail }, longest = 300) {
+    return (0,report_text/* code */.aY)(`${reason}: ${detail}`, longest);
+}
+/** IDs as Docker shows them to people. */
+function shortened(text) {
+    return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1');
+}
+
+;// CONCATENATED MODULE: ./src/report/sections.ts
+
+
+
+
+
+/** How many bytes of the summary a list may take. */
+const longestList = 400_000;
+/** What became of each kind. */
+function renderKinds({ resources, dryRun }) {
+    const words = dryRun ? plannedColumns : doneColumns;
+    const filled = new Set(resources.map(columnOf));
+    const shown = Object.entries(words).filter(([column]) => alwaysShown.includes(column) || filled.has(column));
+    const all = (0,decision/* sum */.cz)(resources.map(({ bytes }) => bytes ?? 0));
+    const rows = Object.entries(headline/* nouns */.qF).flatMap(([kind, noun]) => {
+        const ofKind = resources.filter((one) => one.kind === kind);
+        if (ofKind.length === 0)
+            return [];
+        const number = (column) => ofKind.filter((one) => columnOf(one) === column).length;
+        const bytes = (0,decision/* sum */.cz)(ofKind.map((one) => one.bytes ?? 0));
+        return [
+            [
+                kind === 'build-cache' ? noun : `${noun}s`,
+                ...shown.map(([column]) => number(column)),
+                (0,markdown/* describeSum */.Vx)(bytes, {
+                    unknown: ofKind.some((one) => one.bytes === null),
+                    estimated: ofKind.some((one) => one.estimated)
+                }),
+                ...(all > 0 ? [(0,markdown/* bar */.M0)(bytes / all)] : [])
+            ]
+        ];
+    });
+    const heads = shown.map(([, word]) => `${word}:`);
+    const freed = dryRun ? 'would free:' : 'freed:';
+    return (0,markdown/* table */.tp)(['', ...heads, freed, ...(all > 0 ? [''] : [])], rows);
+}
+const doneColumns = {
+    removed: 'removed',
+    untagged: 'untagged',
+    kept: 'kept',
+    gone: 'gone already',
+    failed: 'failed'
+};
+const plannedColumns = {
+    removed: 'would go',
+    untagged: 'would be untagged',
+    kept: 'would stay'
+};
+const alwaysShown = ['removed', 'kept', 'failed'];
+/** Every resource is in exactly one column. */
+function columnOf({ action, outcome }) {
+    if (outcome !== 'planned')
+        return outcome;
+    return action === 'untag' ? 'untagged' : 'removed';
+}
+/** Failures with the engine's words. */
+function renderFailures({ resources }) {
+    const failed = resources.filter(({ outcome }) => outcome === 'failed');
+    if (failed.length === 0)
+        return '';
+    const list = (0,markdown/* tableThatFits */.cg)(['kind', 'name', 'the engine’s words'], failed.map((one) => [
+        headline/* nouns */.qF[one.kind],
+        nameCell(one),
+        (0,report_text/* code */.aY)(one.detail, 300)
+    ]), 100_000);
+    return failed.length <= 2 * shownRows
+        ? `### Failed\n\n${list}`
+        : `### Failed\n\n${(0,markdown/* folded */.TM)(`Removals that failed: ${failed.length}`, list)}`;
+}
+function renderLargest({ resources, dryRun }) {
+    const largest = bySize(resources.filter((one) => (0,headline/* goes */.n2)(one) && (one.bytes ?? 0) > 0)).slice(0, shownRows);
+    if (largest.length === 0)
+        return '';
+    const most = largest[0]?.bytes ?? 1;
+    const rows = largest.map((one) => [
+        whatCell(one),
+        (0,markdown/* describeBytes */.nI)(one),
+        (0,markdown/* bar */.M0)((one.bytes ?? 0) / most),
+        (0,report_text/* code */.aY)(one.detail, 80)
+    ]);
+    const title = dryRun ? 'The largest that would go' : 'The largest that went';
+    return `### ${title}\n\n${(0,markdown/* table */.tp)(['', 'bytes:', '', 'why'], rows)}`;
+}
+function bySize(resources) {
+    return [...resources].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+}
+/** Everything, folded away. */
+function renderEverything({ resources, dryRun }) {
+    const went = bySize(resources.filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept'));
+    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+    return [
+        renderList(dryRun ? 'Everything that would go' : 'Everything that went', ['bytes:', 'kind', 'name', 'why'], went.map((one) => [(0,markdown/* describeBytes */.nI)(one), ...cells(one)])),
+        renderList(dryRun ? 'Everything that would stay' : 'Everything that stays', ['kind', 'name', 'why'], kept.map(cells))
+    ];
+}
+function renderList(title, head, rows) {
+    if (rows.length === 0)
+        return '';
+    return (0,markdown/* folded */.TM)(`${title}: ${rows.length}`, (0,markdown/* tableThatFits */.cg)(head, rows, longestList));
+}
+function cells(resource) {
+    return [headline/* nouns */.qF[resource.kind], nameCell(resource), whyCell(resource)];
+}
+
+;// CONCATENATED MODULE: ./src/report/stays.ts
+
+
+
+
+/** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
+function renderStays({ resources, dryRun }, inputs, held) {
+    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+    if (kept.length === 0)
+        return '';
+    const rows = [...Map.groupBy(kept, ({ reason }) => reason)]
+        .map(([reason, group]) => ({
+        reason,
+        group,
+        ...(held.get(reason) ?? { bytes: 0, unknown: false })
+    }))
+        .sort((a, b) => b.bytes - a.bytes || b.group.length - a.group.length)
+        .map(({ reason, group, bytes, unknown }) => [
+        [reason, ...inputCells(group, inputs)].join(' '),
+        group.length,
+        (0,markdown/* describeSum */.Vx)(bytes, { unknown }),
+        describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
+    ]);
+    const head = ['reason', 'resources:', 'hold:', 'longest idle:'];
+    const what = kept.length === resources.length ? 'everything' : 'the rest';
+    const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`;
+    return [
+        `### ${title}\n\n${(0,markdown/* table */.tp)(head, rows)}`,
+        describeEligible(kept),
+        renderLargestKept(kept, dryRun)
+    ]
+        .filter(Boolean)
+        .join('\n\n');
+}
+/** From when on what is of unknown age can go: a first run on an engine knows little. */
+function describeEligible(kept) {
+    const dates = kept
+        .flatMap(({ eligibleFrom = [] }) => eligibleFrom)
+        .map((date) => (0,units/* formatMinute */.Yi)(Date.parse(date)))
+        .sort();
+    const [first, last] = [dates[0], dates.at(-1)];
+    if (first === undefined)
+        return '';
+    const all = first === last ? '' : `, the last of them from ${last}`;
+    return `Last use unknown: ${(0,report_text/* count */.U9)(dates.length, 'resource')}. If they stay unused, they can go from ${first} on${all}.`;
+}
+function renderLargestKept(kept, dryRun) {
+    const largest = kept
+        // What is out of the scope is no candidate, however large.
+        .filter(({ ownBytes = 0, reason }) => ownBytes > 0 && reason !== 'out-of-scope')
+        .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
+        .slice(0, shownRows);
+    if (largest.length === 0)
+        return '';
+    const rows = largest.map((one) => [
+        whatCell(one),
+        (0,markdown/* figure */.vP)((0,units/* formatSize */.Xq)(one.ownBytes ?? 0)),
+        whyCell(one, 100)
+    ]);
+    const title = dryRun ? 'would stay' : 'stay';
+    return (0,markdown/* table */.tp)([`the largest that ${title}`, 'alone:', 'why'], rows);
+}
+function describeIdle(milliseconds) {
+    return milliseconds < 0 ? 'unknown' : (0,markdown/* figure */.vP)((0,units/* formatDuration */.a3)(milliseconds));
+}
+/** The inputs that hold some of what stays, as they were given. */
+function inputCells(resources, inputs) {
+    const names = [...new Set(resources.flatMap(({ heldBy }) => heldBy ?? []))];
+    const given = names.map((name) => (0,report_text/* code */.aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
+    return given.length > 0 ? [`(${given.join(', ')})`] : [];
+}
+
+;// CONCATENATED MODULE: ./src/report/summary.ts
+
+
+
+
+
+
+
+/** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
+const longestSummary = 1_000_000;
+/** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
+function renderSummary(facts) {
+    const { report, inputs, held, warnings, notes, podman, error } = facts;
+    const { engine } = report;
+    return fit([
+        `## ${(0,headline/* headline */.Pl)(report)}`,
+        error === undefined ? '' : renderError(error),
+        renderWarnings(warnings),
+        ...[podman ?? [], notes].flat().map(renderNote),
+        renderFailures(report),
+        (0,disks/* renderDisks */.B)(report),
+        renderKinds(report),
+        renderPie(report),
+        renderLargest(report),
+        renderStays(report, inputs, held),
+        ...renderEverything(report),
+        renderRestore(report, podman !== undefined || engine.store === 'containerd'),
+        `Docker Reclaim on engine ${(0,report_text/* code */.aY)(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${(0,report_text/* code */.aY)(engine.version)}, image store ${(0,report_text/* code */.aY)(engine.store)}.`
+    ]);
+}
+function renderNote(note) {
+    return `> [!NOTE]\n> ${(0,report_text/* code */.aY)(note, 1_000)}`;
+}
+function renderWarnings(warnings) {
+    if (warnings.length === 0)
+        return '';
+    const shown = warnings.slice(0, 50).map((one) => `> - ${(0,report_text/* code */.aY)(one, 500)}`);
+    const more = warnings.length - shown.length;
+    if (more > 0)
+        shown.push(`> - … and ${more} more`);
+    return ['> [!WARNING]', ...shown].join('\n');
+}
+/** A summary for a run that had to leave everything as it is. */
+function renderNothing(why) {
+    return fit([
+        '## Nothing was removed.',
+        renderWarnings([why]),
+        'Docker Reclaim.'
+    ]);
+}
+/** A summary for a run that could not even look. */
+function renderFailure(error) {
+    return fit(['## Nothing was removed.', renderError(error), 'Docker Reclaim.']);
+}
+function renderError(error) {
+    const lines = error.split('\n').filter((line) => line.trim() !== '');
+    const shown = lines.slice(0, 50).map((line) => `> ${(0,report_text/* code */.aY)(line, 2_000)}`);
+    return `> [!CAUTION]\n${shown.join('\\\n')}`;
+}
+/** Joins as many sections as GitHub takes, and says so where one had to be left out. */
+function fit(sections) {
+    const note = '… this summary was cut: the report file has everything.';
+    let left = longestSummary - note.length - 2;
+    const filled = sections.filter((section) => section !== '');
+    const fitting = filled.filter((section) => {
+        const size = Buffer.byteLength(section) + 2;
+        const fits = size <= left;
+        if (fits)
+            left -= size;
+        return fits;
+    });
+    if (fitting.length < filled.length)
+        fitting.push(note);
+    return `${fitting.join('\n\n')}\n`;
+}
+
+
+/***/ }),
+
+/***/ 5655:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   BP: () => (/* binding */ logLine),
+/* harmony export */   OG: () => (/* binding */ logLines),
+/* harmony export */   U9: () => (/* binding */ count),
+/* harmony export */   aY: () => (/* binding */ code)
+/* harmony export */ });
+/* unused harmony export neutralise */
+/**
+ * Makes other people's text (names, labels, an engine's words) safe for one line of the log: control characters, line
+ * breaks and characters that hide or reorder others become visible, and nothing is left that the runner takes for a
+ * command (`##[…]` anywhere in a line; `::` at its start is up to `logLine`).
+ */
+function neutralise(text) {
+    return text
+        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
+        .replaceAll('##[', '##\\u{5b}');
+}
+/** One line for the log that the runner does not take for a command. */
+function logLine(text) {
+    return neutralise(text).replace(/^(\s*):/, '$1\\u{3a}');
+}
+/** The lines of a text of several, each made safe. */
+function logLines(text) {
+    return text.split(/\r?\n/).map(logLine);
+}
+/**
+ * Other people's text as a code span of Markdown, in which nothing is markup; its fence is longer than any run of
+ * backticks inside. Fits into a cell of a table as well. Long text is cut.
+ */
+function code(text, longest = 200) {
+    const shown = text.length > longest
+        ? `${text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, '')}…`
+        : text;
+    const safe = neutralise(shown)
+        // A backslash before a bar would take away the meaning of the one that is put there.
+        .replaceAll('\\|', '\\\u200b|')
+        .replaceAll('|', '\\|');
+    const runs = safe.match(/`+/g) ?? [];
+    const fence = '`'.repeat(Math.max(0, ...runs.map(({ length }) => length)) + 1);
+    const pad = safe.startsWith('`') || safe.endsWith('`') || safe.trim() === '' ? ' ' : '';
+    return `${fence}${pad}${safe}${pad}${fence}`;
+}
+/** `1 image`, `2 images`. */
+function count(number, noun) {
+    return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+
+/***/ }),
+
+/***/ 7120:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  e: () => (/* binding */ run)
+});
+
+// UNUSED EXPORTS: measure
+
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/schemas.js + 9 modules
+var schemas = __nccwpck_require__(7597);
+// EXTERNAL MODULE: ./src/model/decision.ts
+var model_decision = __nccwpck_require__(9263);
+// EXTERNAL MODULE: ./src/units.ts + 1 modules
+var units = __nccwpck_require__(1065);
+// EXTERNAL MODULE: ./src/docker/cli.ts
+var cli = __nccwpck_require__(1670);
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/errors.js
+var errors = __nccwpck_require__(7428);
+// EXTERNAL MODULE: ./src/model/patterns.ts
+var patterns = __nccwpck_require__(1666);
+;// CONCATENATED MODULE: ./src/docker/schemas.ts
+
+
+
+
+// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional. One that is
+// there and is something else than it should be is no "none": what it holds could be what speaks against a removal.
+function orElse(schema, fallback) {
+    return schema.nullish().transform((value) => value ?? fallback);
+}
+const schemas_text = orElse(schemas/* string */.YjP(), '');
+const texts = orElse(schemas/* array */.YOg(schemas/* string */.YjP()), []);
+const flag = orElse(schemas/* boolean */.zMY(), false);
+const size = orElse(schemas/* number */.aig().nonnegative(), 0);
+const time = schemas/* string */.YjP()
+    .nullish()
+    .transform((value, context) => {
+    const instant = value ? (0,units/* parseTime */.pe)(value) : undefined;
+    if (value && instant === undefined)
+        context.addIssue({ code: 'custom', message: 'this is no time' });
+    return instant;
+});
+/** When an image was built is written by whoever built it, in whatever form. */
+const buildTime = schemas/* string */.YjP()
+    .nullish()
+    .transform((value) => (0,units/* parseTime */.pe)(value ?? ''));
+/** The entries of an object. Not z.record: that drops the key `__proto__`, which Docker takes like any other. */
+function entries(schema) {
+    return schemas/* unknown */.L5J()
+        .optional()
+        .transform((value, context) => {
+        if (value === undefined || value === null)
+            return [];
+        const complain = (message) => {
+            context.addIssue({ code: 'custom', message });
+        };
+        if (typeof value !== 'object' || Array.isArray(value)) {
+            complain('this is no object');
+            return [];
+        }
+        return Object.entries(value).flatMap(([key, entry]) => {
+            const result = schema.safeParse(entry);
+            if (result.success)
+                return [[key, result.data]];
+            complain(`${key}: ${errors/* prettifyError */.S1(result.error)}`);
+            return [];
+        });
+    });
+}
+const map = entries(schemas_text).transform((all) => Object.fromEntries(all));
+/** Of a long value just the start, as a text of its own: a slice would keep the whole answer in memory. */
+const labels = entries(schemas_text).transform((all) => Object.fromEntries(all.map(([key, value]) => [
+    key,
+    value.length <= patterns/* longestLabel */.Jg
+        ? value
+        : Buffer.from(value.slice(0, patterns/* longestLabel */.Jg + 1)).toString()
+])));
+const keys = entries(schemas/* unknown */.L5J()).transform((all) => all.map(([key]) => key));
+const labelsSchema = labels;
+const infoSchema = schemas/* object */.Ikc({
+    ID: schemas_text,
+    Name: schemas_text,
+    ServerVersion: schemas_text,
+    Driver: schemas_text,
+    DriverStatus: orElse(schemas/* array */.YOg(schemas/* array */.YOg(schemas/* string */.YjP())), []),
+    DockerRootDir: schemas_text,
+    SystemTime: time,
+    KernelVersion: schemas_text,
+    Swarm: schemas/* object */.Ikc({ LocalNodeState: schemas_text, ControlAvailable: flag }).nullish(),
+    Containerd: schemas/* object */.Ikc({ Address: schemas_text }).nullish(),
+    ServerErrors: texts
+});
+const versionSchema = schemas/* object */.Ikc({
+    Server: schemas/* object */.Ikc({ Components: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text })), []) })
+        .nullish()
+});
+const mountSchema = schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
+const containerSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    Name: schemas_text,
+    Created: time,
+    Image: schemas_text,
+    State: schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
+        .nullish(),
+    Config: schemas/* object */.Ikc({ Image: schemas_text, Labels: labels }).nullish(),
+    HostConfig: schemas/* object */.Ikc({
+        NetworkMode: schemas_text,
+        IpcMode: schemas_text,
+        PidMode: schemas_text,
+        UTSMode: schemas_text,
+        UsernsMode: schemas_text,
+        Links: texts,
+        VolumesFrom: texts,
+        Binds: texts,
+        Mounts: orElse(schemas/* array */.YOg(mountSchema), [])
+    })
+        .nullish(),
+    Mounts: orElse(schemas/* array */.YOg(mountSchema), []),
+    RestartCount: orElse(schemas/* number */.aig(), 0),
+    /** Null for none. */
+    ExecIDs: schemas/* array */.YOg(schemas/* string */.YjP()).nullish(),
+    NetworkSettings: schemas/* object */.Ikc({
+        /** Names with the IDs of the networks; a container that never started has no IDs. */
+        Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text, Links: texts }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
+            name,
+            id: endpoint?.NetworkID ?? '',
+            links: endpoint?.Links ?? []
+        })))
+    })
+        .nullish()
+});
+/** Sizes and logs, as `container inspect --size` has them. */
+const containerSizeSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    /** Only the driver `json-file` has it, once the container was started. */
+    LogPath: schemas_text,
+    HostConfig: schemas/* object */.Ikc({ LogConfig: schemas/* object */.Ikc({ Type: schemas_text }).nullish() })
+        .nullish(),
+    /** Below 0 where the engine could not measure it. */
+    SizeRw: orElse(schemas/* number */.aig(), -1)
+});
+const targetsSchema = orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Target: schemas_text })), []);
+const serviceSpecSchema = schemas/* object */.Ikc({
+    Name: schemas_text,
+    Networks: targetsSchema,
+    TaskTemplate: schemas/* object */.Ikc({
+        Networks: targetsSchema,
+        ContainerSpec: schemas/* object */.Ikc({
+            Image: schemas_text,
+            Mounts: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Type: schemas_text, Source: schemas_text })), [])
+        })
+            .nullish()
+    })
+        .nullish()
+});
+const serviceSchema = schemas/* object */.Ikc({
+    ID: schemas/* string */.YjP().min(1),
+    Spec: serviceSpecSchema,
+    PreviousSpec: serviceSpecSchema.nullish(),
+    Endpoint: schemas/* object */.Ikc({
+        VirtualIPs: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ NetworkID: schemas_text })), [])
+    })
+        .nullish()
+});
+/** What `container ls` tells of a container that cannot be inspected. */
+const listedContainerSchema = schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
+const imageSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    RepoTags: texts,
+    RepoDigests: texts,
+    Parent: schemas_text,
+    Comment: schemas_text,
+    Created: buildTime,
+    Size: size,
+    Metadata: schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
+    RootFS: schemas/* object */.Ikc({ Type: schemas_text, Layers: texts }).nullish(),
+    Config: schemas/* object */.Ikc({ Labels: labels }).nullish()
+});
+const networkSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    Name: schemas/* string */.YjP().min(1),
+    Scope: schemas_text,
+    Created: time,
+    Labels: labels,
+    Ingress: flag,
+    ConfigFrom: schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
+    Containers: keys
+});
+const volumeSchema = schemas/* object */.Ikc({
+    Name: schemas/* string */.YjP().min(1),
+    Driver: schemas_text,
+    CreatedAt: time,
+    Labels: labels,
+    Options: map,
+    Mountpoint: schemas_text
+});
+/** A line of `events`. */
+const eventSchema = schemas/* object */.Ikc({
+    Type: schemas/* string */.YjP(),
+    Action: schemas/* string */.YjP(),
+    Actor: schemas/* object */.Ikc({ ID: schemas/* string */.YjP(), Attributes: map }),
+    /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
+    timeNano: schemas/* number */.aig().nonnegative()
+});
+/** A line of `image ls`: an image has one for each tag. What it has not is `<none>`. */
+const listedImageSchema = schemas/* object */.Ikc({
+    ID: schemas/* string */.YjP().min(1),
+    Repository: schemas_text,
+    Tag: schemas_text,
+    Digest: schemas_text,
+    Size: schemas_text
+});
+/** A line of `image history --human=false`. */
+const historySchema = schemas/* object */.Ikc({
+    CreatedBy: schemas_text,
+    Size: schemas/* string */.YjP().regex(/^\d+$/).transform(Number)
+});
+/** The parts of `system df -v` that are read; sizes are text for people. */
+const diskUsageSchema = schemas/* object */.Ikc({
+    Volumes: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
+    BuildCache: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({
+        ID: schemas_text,
+        Parent: schemas_text,
+        CacheType: schemas_text,
+        Description: schemas_text,
+        InUse: schemas_text,
+        Shared: schemas_text,
+        Size: schemas_text,
+        CreatedAt: schemas_text,
+        LastUsedAt: schemas_text
+    })), [])
+});
+const contextSchema = schemas/* array */.YOg(schemas/* object */.Ikc({
+    Name: schemas_text,
+    Endpoints: schemas/* object */.Ikc({ docker: schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
+        .nullish()
+}));
+/** Reads one JSON value that a command printed. Throws a DockerError that names the command. */
+function readJson(json, schema, command) {
+    let value;
+    try {
+        value = JSON.parse(json);
+    }
+    catch {
+        throw unreadable(command, `no JSON: ${json.slice(0, 200)}`);
+    }
+    const result = schema.safeParse(value);
+    if (!result.success)
+        throw unreadable(command, errors/* prettifyError */.S1(result.error).slice(0, 1_000));
+    return result.data;
+}
+/** Reads JSON that a command printed one value a line. Throws a DockerError that names the command. */
+function readJsonLines(lines, schema, command) {
+    return lines
+        .split('\n')
+        .filter((line) => line.trim() !== '')
+        .map((line) => readJson(line, schema, command));
+}
+function unreadable(command, why) {
+    return new cli/* DockerError */.Bi('failed', `The output of docker ${command} could not be read. ${why}`);
+}
+/** A size as Docker prints it for people; undefined where it is none (`N/A`). */
+function readSize(text) {
+    return (0,units/* parseSize */.DB)(text.trim());
+}
+
+// EXTERNAL MODULE: ./node_modules/p-limit/index.js + 1 modules
+var p_limit = __nccwpck_require__(370);
+;// CONCATENATED MODULE: ./src/accounting/layers.ts
+/**
+ * What the removal of images frees, one after the other in the given order, by image ID: a layer is freed with the
+ * last image that has it (images share layers, so that their sizes must not be added up).
+ *
+ * Where images part above a common stack that is no image itself, its size comes from `sizes` (bytes of each layer,
+ * by the ID of an image, see `imagesToMeasure`); without it the figure is what is certain. On a store with packed
+ * layers, no command tells the size of one: there the stack's is in proportion, and the figure an estimate.
+ */
+function freedByRemoval(images, removed, sizes = new Map()) {
+    const tops = growTree(images, sizes);
+    const byId = new Map(images.map((image) => [image.id, image]));
+    const freed = new Map();
+    for (const id of removed) {
+        const image = byId.get(id);
+        const top = tops.get(id);
+        if (image === undefined || top === undefined || freed.has(id))
+            continue;
+        const { kept, layers } = release(top);
+        const rest = kept.bytes ?? kept.atMost;
+        freed.set(id, {
+            bytes: Math.max((top.bytes ?? image.bytes) - rest, 0),
+            layers,
+            estimated: kept.bytes === undefined ||
+                (kept.measured && image.packedBytes !== undefined)
+        });
+    }
+    return freed;
+}
+/** What the removal of each image alone would free, in bytes by its ID. */
+function ownBytes(images) {
+    const tops = growTree(images, new Map());
+    return new Map(images.map(({ id, bytes }) => {
+        const top = tops.get(id);
+        let kept = top;
+        while (kept?.holders === 1 && kept.parent !== undefined)
+            kept = kept.parent;
+        const rest = kept?.bytes ?? kept?.atMost ?? 0;
+        return [id, Math.max((top?.bytes ?? bytes) - rest, 0)];
+    }));
+}
+/** Takes one holder from the stack and all below it; returns the highest that others still hold, and how many it freed. */
+function release(top) {
+    let kept = top;
+    let layers = 0;
+    for (let node = top; node; node = node.parent) {
+        node.holders -= 1;
+        if (node.holders > 0 || node.parent === undefined)
+            continue;
+        kept = node.parent;
+        layers += 1;
+    }
+    return { kept, layers };
+}
+/**
+ * The images whose `history` has to be asked to know what the removal frees: one for each place where an image that
+ * goes parts from another one above a stack of a size that `known` does not tell.
+ */
+function imagesToMeasure(images, removed, known = new Map()) {
+    const tops = growTree(images, known);
+    const asked = new Map();
+    for (const id of removed) {
+        const top = tops.get(id);
+        if (top === undefined)
+            continue;
+        for (let node = top; node; node = node.parent) {
+            const parts = node.children.size > 1;
+            if (parts && node.bytes === undefined && !asked.has(node))
+                asked.set(node, id);
+        }
+    }
+    return [...new Set(asked.values())];
+}
+function growTree(images, sizes) {
+    const root = createNode(undefined);
+    root.bytes = 0;
+    const tops = new Map();
+    for (const image of images) {
+        const layerSizes = sizes.get(image.id);
+        let node = root;
+        let stack = 0;
+        node.holders += 1;
+        for (const [index, layer] of image.layers.entries()) {
+            let child = node.children.get(layer);
+            if (child === undefined) {
+                child = createNode(node);
+                node.children.set(layer, child);
+            }
+            node = child;
+            node.holders += 1;
+            node.atMost = Math.min(node.atMost, image.bytes);
+            if (layerSizes !== undefined) {
+                stack += layerSizes[index] ?? 0;
+                node.measured ||= node.bytes === undefined;
+                node.bytes ??= stack;
+            }
+        }
+        // What an image says of itself is better than what a history adds up to.
+        if (image.layers.length > 0 &&
+            (node.bytes === undefined || node.measured)) {
+            node.bytes = image.bytes;
+            node.measured = false;
+        }
+        tops.set(image.id, node);
+    }
+    return tops;
+}
+function createNode(parent) {
+    return {
+        parent,
+        children: new Map(),
+        holders: 0,
+        bytes: undefined,
+        measured: false,
+        atMost: Infinity
+    };
+}
+/**
+ * The sizes of an image's layers, the lowest first, from its history (the newest entry first), which has lines without
+ * a layer too. Undefined where the two do not fit together.
+ */
+function layerSizesOf(history, layers) {
+    const withLayer = history.filter(({ createdBy, bytes }) => bytes > 0 || makesLayer(createdBy));
+    const filled = history.filter(({ bytes }) => bytes > 0);
+    const fitting = [withLayer, filled, history].find(({ length }) => length === layers);
+    return fitting?.map(({ bytes }) => bytes).reverse();
+}
+/** The instructions that make a layer even if it is empty, as BuildKit and as the classic builder write them. */
+function makesLayer(createdBy) {
+    return (/^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(createdBy) || /^\/bin\/sh -c (?!#\(nop\))/.test(createdBy));
+}
+
+// EXTERNAL MODULE: external "node:v8"
+var external_node_v8_ = __nccwpck_require__(8877);
+;// CONCATENATED MODULE: external "node:vm"
+const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
+;// CONCATENATED MODULE: ./src/docker/podman.ts
+
+
+// What Podman does otherwise than Docker behind the same API; seen on 4.3.1 and 5.4.2 where nothing else is said.
+/** Tells Podman from Docker by what `version` lists of the server's parts. */
+function isPodman(components) {
+    return components.some(({ Name }) => Name === 'Podman Engine');
+}
+/** Podman 4 takes untagged parents along for all that `--no-prune` says; Podman 5 does not. */
+function takesParents(version) {
+    return Number.parseInt(version, 10) < 5;
+}
+/** What is left alone on Podman, said once. */
+function podmanNote({ version, takesParents }) {
+    return (`This engine is Podman ${version}. Left alone are pods with all their containers, named volumes, and builders of buildx. ` +
+        'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
+        'A build at the same time can fail while images are removed.' +
+        (takesParents
+            ? ' An image whose untagged parent stays is left alone, too: this version would take the parent along.'
+            : ''));
+}
+/** IDs of images come without `sha256:` in events, of parents, and in what a removal prints. */
+function imageId(id) {
+    return /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
+}
+/**
+ * The names by which the store holds an image, in the order of what people call them. The digests that it lists are made up from all of them; one of a
+ * repository without a tag is a name of its own.
+ */
+function podmanReferences(tags, digests) {
+    const tagged = new Set(tags.map(patterns/* repositoryOf */._M));
+    return [
+        ...tags,
+        ...digests.filter((one) => !tagged.has((0,patterns/* repositoryOf */._M)(one)))
+    ].sort((a, b) => (0,model_decision/* compareText */.n6)(shortName(a), shortName(b)));
+}
+function shortName(reference) {
+    return reference.replace(/^(?:docker\.io(?:\/library)?|localhost)\//, '');
+}
+/** What was built or loaded without a registry's name is `localhost/app`, and `app` for whoever asks for it. */
+function podmanAliases(references) {
+    return references.filter((one) => one.startsWith('localhost/')).map(shortName);
+}
+/** Events in Docker's words: some have a name in the place of the ID, and a load is another word. */
+function podmanEvent(event, name) {
+    const id = event.id || name;
+    return {
+        ...event,
+        action: event.action === 'loadfromarchive' ? 'load' : event.action,
+        id: event.type === 'image' ? imageId(id) : id
+    };
+}
+/** Milliseconds: longer than it takes to read a whole log (1 MB at most, where it is a file). */
+const readingTime = 3_000;
+/**
+ * Until when to ask for the event log. A log that is a file stops being read at that moment, at whatever event it had
+ * come to, and without an error: what is asked for until now comes back in part, or empty.
+ */
+function podmanLogEnd(now) {
+    return now + readingTime;
+}
+/**
+ * Containers of a pod are in no state that may be removed: they make up a whole that can be started again. The one
+ * that holds the pod together the engine removes only with the pod, and the others join its network. Nothing else that
+ * Docker's API has tells of pods.
+ */
+function markPods(containers) {
+    const infra = new Set(containers.filter(holdsPodTogether).map(({ id }) => id));
+    return containers.map((container) => infra.has(container.id) || container.joins.some((id) => infra.has(id))
+        ? { ...container, state: `${container.state}, and part of a pod` }
+        : container);
+}
+function holdsPodTogether({ name, imageReference }) {
+    return (/^[0-9a-f]{12}-infra$/.test(name) ||
+        /(?:^|\/)(?:podman-)?pause[:@]/.test(imageReference));
+}
+/** Tells whether a line of an error says that the thing called NAME is not there. */
+function podmanSaysAbsent(line, type) {
+    return [
+        `no ${type} with name(?: or ID)? "NAME" found: no such ${type}`,
+        `${type} with name NAME not found: no such ${type}`,
+        `failed to find ${type} NAME: .*: no such ${type}`,
+        `unable to find ${type} with name or ID NAME: ${type} not found`
+    ].some((words) => new RegExp(`: ${words}$`, 'i').test(line));
+}
+/** Podman 5 leaves out the name of a volume that is not there: if that is all it says, it is said of each. */
+function saysAllAbsent(lines) {
+    const nameless = 'Error response from daemon: no such volume';
+    return lines.length > 0 && lines.every((line) => line.trim() === nameless);
+}
+
+;// CONCATENATED MODULE: ./src/docker/inspect.ts
+
+
+
+
+
+/** So few in a call that none of those side by side is left alone with the last ones for long. */
+const mostPerCall = 100;
+/** Characters of an answer about several things, which otherwise are asked for in halves; and about one alone. */
+const mostOfSeveral = 1_000_000;
+const mostOfOne = 32_000_000;
+/**
+ * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
+ * missing. Only what the engine says it does not have counts as gone; what is too large to be read alone is unreadable.
+ */
+async function inspect(docker, type, names, schema, { flags = [], ...options } = {}) {
+    const left = [...names];
+    const inspected = [];
+    let perCall = mostPerCall;
+    async function lane() {
+        while (left.length > 0) {
+            // What once was too large is garbage by the megabyte, which nobody would collect before there is a lot of it.
+            if (perCall < mostPerCall)
+                collectGarbage();
+            const some = left.splice(0, (0,cli/* countForOneCall */.n$)(left, perCall));
+            const one = some.length === 1;
+            const most = one ? mostOfOne : mostOfSeveral;
+            try {
+                const { characters, ...answer } = await inspectSome(docker, type, some, schema, { ...options, flags, most });
+                inspected.push(answer);
+                if (characters < mostOfSeveral / 4)
+                    perCall = Math.min(perCall * 2, mostPerCall);
+            }
+            catch (error) {
+                if (!(error instanceof cli/* DockerError */.Bi && error.kind === 'too-large'))
+                    throw error;
+                if (one)
+                    inspected.push({ found: [], unreadable: some });
+                else {
+                    left.unshift(...some);
+                    perCall = Math.min(perCall, Math.ceil(some.length / 2));
+                }
+            }
+        }
+    }
+    const lanes = Math.ceil(names.length / mostPerCall);
+    await Promise.all(Array.from({ length: lanes }, lane));
+    return {
+        found: inspected.flatMap(({ found }) => found),
+        unreadable: inspected.flatMap(({ unreadable }) => unreadable)
+    };
+}
+async function inspectSome(docker, type, names, schema, { flags, ...options }) {
+    const output = await docker([type, 'inspect', ...flags, '--', ...names], options);
+    if (output.stdout === '')
+        (0,cli/* succeed */.Py)(output, `${type} inspect`);
+    const found = readJson(output.stdout, schema.array(), `${type} inspect`);
+    const missing = findMissing(type, names, found);
+    const whole = found.length === names.length - missing.length;
+    if (!whole || (output.exitCode === 0 && missing.length > 0))
+        throw new cli/* DockerError */.Bi('failed', `docker ${type} inspect returned other items than requested, or fewer.`);
+    return {
+        found,
+        unreadable: missing.filter((name) => !saysAbsent(output, type, name)),
+        characters: output.stdout.length
+    };
+}
+function collectGarbage() {
+    (0,external_node_v8_.setFlagsFromString)('--expose-gc');
+    (0,external_node_vm_namespaceObject.runInNewContext)('gc()');
+}
+/** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */
+function findMissing(type, names, found) {
+    const [first = '', ...more] = names;
+    if (type === 'image' && more.length === 0 && !first.startsWith('sha256:'))
+        return found.length === 0 ? [first] : [];
+    const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]));
+    return names.filter((name) => !known.has(name));
+}
+/**
+ * Tells whether the engine said that it does not have a thing. It says so in several ways: `No such image: NAME`,
+ * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
+ */
+function saysAbsent({ stderr }, type, name) {
+    const lines = stderr.split('\n').filter(Boolean);
+    if (type === 'volume' && saysAllAbsent(lines))
+        return true;
+    return lines.some((line) => {
+        const at = line.indexOf(name);
+        if (at < 0)
+            return false;
+        const around = `${line.slice(0, at)}NAME${line.slice(at + name.length)}`.trim();
+        return (new RegExp(`no such (?:${type}|object): NAME$`, 'i').test(around) ||
+            new RegExp(`(?:${type}|get) NAME:? (?:not found|no such ${type})$`, 'i').test(around) ||
+            podmanSaysAbsent(around, type));
+    });
+}
+
+;// CONCATENATED MODULE: ./src/docker/traits.ts
+const traits = {
+    storageDriver: {
+        comparesTags: false,
+        digestsAreFromRegistries: true,
+        packedLayers: false,
+        remembersImages: true,
+        findsImagesSlowly: false,
+        buildCache: true
+    },
+    containerd: {
+        comparesTags: true,
+        digestsAreFromRegistries: false,
+        packedLayers: true,
+        remembersImages: true,
+        findsImagesSlowly: true,
+        buildCache: true
+    },
+    podman: {
+        comparesTags: false,
+        digestsAreFromRegistries: false,
+        packedLayers: false,
+        remembersImages: false,
+        findsImagesSlowly: false,
+        buildCache: false
+    }
+};
+function traitsOf({ kind, store }) {
+    if (kind === 'podman')
+        return traits.podman;
+    return store === 'containerd' ? traits.containerd : traits.storageDriver;
+}
+
+;// CONCATENATED MODULE: ./src/docker/sizes.ts
+
+
+
+
+
+
+
+/** Milliseconds for a figure that costs the engine much, and that can be left out. */
+const costlyLimit = 20_000;
+/** Measures what containers have written, by ID; costs the engine a walk through their files. */
+async function measureContainers(docker, ids) {
+    const options = { flags: ['--size'], limit: costlyLimit };
+    const { found } = await inspect(docker, 'container', ids, containerSizeSchema, options);
+    const measured = found.filter(({ SizeRw }) => SizeRw >= 0);
+    return new Map(measured.map(({ Id, SizeRw, LogPath, HostConfig }) => [
+        Id,
+        {
+            bytes: SizeRw,
+            logPath: LogPath,
+            logDriver: HostConfig?.LogConfig?.Type ?? ''
+        }
+    ]));
+}
+/** What volumes hold, in bytes by name, as far as the engine tells in time. */
+async function measureVolumes(docker) {
+    const usage = await readDiskUsage(docker);
+    return new Map(usage?.Volumes.flatMap(({ Name, Size }) => {
+        const bytes = readSize(Size);
+        return bytes === undefined ? [] : [[Name, bytes]];
+    }));
+}
+const sideBySide = 8;
+/** Not the containers, which come with all their labels (F41). */
+const diskUsageFormat = '{"Volumes":{{json .Volumes}},"BuildCache":{{json .BuildCache}}}';
+/** What `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
+function readDiskUsage(docker) {
+    const args = ['system', 'df', '--verbose', '--format', diskUsageFormat];
+    return (0,cli/* orNothing */.bR)(docker(args, { limit: costlyLimit }).then((output) => readJson((0,cli/* succeed */.Py)(output, 'system df').stdout, diskUsageSchema, 'system df')));
+}
+/** Reads the histories of some images; of as many as the engine tells in time. */
+async function measureLayers(docker, engine, images) {
+    const { packedLayers } = traitsOf(engine);
+    const end = Date.now() + costlyLimit;
+    const measured = { layers: new Map(), packed: new Map() };
+    // Not all at once, or each would wait for its turn in the time that it has.
+    await (0,p_limit/* default */.A)(sideBySide).map(images, async (image) => {
+        if (Date.now() >= end)
+            return;
+        const history = await (0,cli/* orNothing */.bR)(readHistory(docker, image, end));
+        if (history === undefined)
+            return;
+        const { id, bytes } = image;
+        const unpacked = (0,model_decision/* sum */.cz)(history.map((entry) => entry.bytes));
+        const sizes = layerSizesOf(history, image.layers.length);
+        // The history tells the unpacked layers alone: the packed ones are taken to be in the same proportion.
+        const scale = packedLayers && unpacked > 0 ? bytes / unpacked : 1;
+        if (sizes !== undefined)
+            measured.layers.set(id, sizes.map((size) => Math.round(size * scale)));
+        // Of an image that is not unpacked, it may still have lower layers that others have unpacked.
+        if (packedLayers && (sizes?.at(-1) ?? 0) > 0)
+            measured.packed.set(id, Math.max(bytes - unpacked, 0));
+    });
+    return measured;
+}
+async function readHistory(docker, { id }, end) {
+    const options = ['--no-trunc', '--human=false', '--format', '{{json .}}'];
+    const limit = Math.max(end - Date.now(), 1);
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(['image', 'history', ...options, id], { limit }), 'image history');
+    return readJsonLines(stdout, historySchema, 'image history').map(({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size }));
+}
+
+;// CONCATENATED MODULE: ./src/docker/buildCache.ts
+
+
+
+
+
+
+
+
+/**
+ * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
+ * to another one all the same, and not find it: that says nothing about the engine.
+ */
+function builderOptions(builder) {
+    return { env: { BUILDX_BUILDER: builder }, elsewhere: true };
+}
+/**
+ * Whether a builder that somebody made has the name of the engine's own, which is that of the context: buildx looks
+ * among those first. `default` it gives to no other.
+ */
+async function isAnothers(docker, builder) {
+    if (builder === 'default')
+        return false;
+    const output = await (0,cli/* orNothing */.bR)(docker(['buildx', 'inspect', builder], { elsewhere: true }));
+    const [, driver] = /^Driver:\s*(\S+)/m.exec(output?.stdout ?? '') ?? [];
+    return driver !== undefined && driver !== 'docker';
+}
+/**
+ * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost, called by
+ * its own name: its alias `builder` starts a process more, and in CLIs of 20.10 knows no `du`. Without it there is only
+ * `system df`, which also measures every volume, and so is not waited for long.
+ */
+async function listBuildCache(docker, engine, builder) {
+    if (await isAnothers(docker, builder))
+        return undefined;
+    const options = { limit: costlyLimit, ...builderOptions(builder) };
+    const output = await (0,cli/* orNothing */.bR)(docker(['buildx', 'du', '--verbose'], options));
+    if (output === undefined)
+        return undefined;
+    if (output.exitCode === 0)
+        return readCacheRecords(output.stdout);
+    const usage = await readDiskUsage(docker);
+    return (usage &&
+        allOrNothing(usage.BuildCache.map((record) => {
+            // One that was never used since counts from its creation.
+            const usedAt = readLogTime(record.LastUsedAt || record.CreatedAt);
+            const idle = usedAt && Math.max(engine.now - usedAt, 0);
+            return makeRecord({
+                id: record.ID,
+                size: record.Size,
+                inUse: record.InUse,
+                shared: record.Shared,
+                type: record.CacheType,
+                description: record.Description,
+                parents: record.Parent === '' ? [] : [record.Parent],
+                idle: idle === undefined ? undefined : { least: idle, most: idle }
+            });
+        })));
+}
+/** One record from what a command says of it; undefined where that is not understood. */
+function makeRecord({ id, size, inUse, shared, type, description, parents, idle = { least: 0, most: Infinity } }) {
+    const bytes = readSize(size);
+    const understood = [inUse, shared].every((one) => /^(true|false)$/.test(one));
+    if (id === '' || bytes === undefined || !understood)
+        return undefined;
+    return {
+        id,
+        parents,
+        bytes,
+        idle,
+        inUse: inUse === 'true',
+        shared: shared === 'true',
+        base: isBase(type, description),
+        internal: type === 'internal' || type === 'frontend',
+        rewritable: isRewritable(type, description)
+    };
+}
+/** What some of the records say is worth nothing without the others. */
+function allOrNothing(records) {
+    const understood = records.filter((one) => one !== undefined);
+    return understood.length === records.length ? understood : undefined;
+}
+/**
+ * Reads `buildx du --verbose`: blocks of "Key: value" lines, then totals. Undefined where that is not all there is: a
+ * description is what a build ran, other people's text of several lines, and could pass for more records.
+ */
+function readCacheRecords(text) {
+    if (text.trim() === '')
+        return [];
+    const blocks = text
+        .split(/\n\s*\n(?=(?:ID|Shared|Private|Reclaimable|Total):)/)
+        .map(fieldReader);
+    const total = readSize(blocks.pop()?.('Total') ?? '');
+    const records = allOrNothing(blocks.map((field) => makeRecord({
+        id: field('ID'),
+        size: field('Size'),
+        inUse: { true: 'false', false: 'true' }[field('Reclaimable')] ?? '',
+        shared: field('Shared'),
+        type: field('Type'),
+        description: field('Description'),
+        // Older buildx: `Parent: a,b`.
+        parents: `${field('Parents')} ${field('Parent')}`
+            .split(/[\s,]+/)
+            .filter(Boolean),
+        idle: (0,units/* parseHumanAge */.Ki)(field('Last used'))
+    })));
+    const added = (0,model_decision/* sum */.cz)(records?.map(({ bytes }) => bytes) ?? []);
+    // All of these are rounded to four digits.
+    return total !== undefined && Math.abs(added - total) <= total / 500
+        ? records
+        : undefined;
+}
+/** Reads the fields of a block; one that it has more than once is empty. */
+function fieldReader(block) {
+    const lines = block
+        // Free text stands here, up to the next field: only its first line is taken.
+        .replace(/^(Description:.*)[^]*?(?=\nUsage count:)/m, '$1')
+        // The only list of all these.
+        .replace(/\n - /g, ' ')
+        .split('\n')
+        .map((line) => /^([^:]*):(.*)$/.exec(line) ?? []);
+    const fields = Map.groupBy(lines, ([, name = '']) => name);
+    return (name) => {
+        const [line, ...more] = fields.get(name) ?? [];
+        return more.length === 0 ? (line?.[2] ?? '').trim() : '';
+    };
+}
+/** Records of what a build made say what made them; those of an image that it began with say where that came from, or nothing. */
+function isBase(type, description) {
+    return type === 'regular' && /^(?:$|from local|pulled from)/.test(description);
+}
+/** Cache mounts, and the clones that BuildKit checks contexts out of. */
+function isRewritable(type, description) {
+    return type === 'exec.cachemount' || /^shared git repo\b/.test(description);
+}
+/** `2026-01-31 12:00:00.123456789 +0000 UTC`, as Go prints a time. */
+function readLogTime(text) {
+    const [, date = '', time = '', zone = ''] = /^(\S+) (\S+) ([+-]\d{4})/.exec(text) ?? [];
+    return (0,units/* parseTime */.pe)(`${date}T${time}${zone.slice(0, 3)}:${zone.slice(3)}`);
+}
+/** Which flag says how much of the cache stays: buildx has given it a new name, and the CLI without it knows the old one. */
+async function findKeepFlag(docker, builder) {
+    const args = [...builderPrune, '--help'];
+    const help = await (0,cli/* orNothing */.bR)(docker(args, builderOptions(builder)));
+    return help?.stdout.includes('--reserved-space')
+        ? '--reserved-space'
+        : '--keep-storage';
+}
+const builderPrune = ['builder', 'prune'];
+/**
+ * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
+ * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
+ */
+function pruneArguments(until, keep, keepFlag = '--keep-storage') {
+    return [
+        ...builderPrune,
+        '--force',
+        '--filter',
+        `until=${(until / 1_000).toFixed(3)}s`,
+        ...(keep > 0 ? [keepFlag, String(keep)] : [])
+    ];
+}
+/** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
+async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
+    if (await isAnothers(docker, builder))
+        return changed(`the builder ${builder} of buildx has the name of the context and is not the engine's own`);
+    // What was used since the listing is not in the plan.
+    const idle = () => until + Date.now() - lookedAt;
+    const output = await prune(docker, builder, idle, keep);
+    const words = (0,cli/* wordsOf */.Z9)(output, 'builder prune');
+    if (output.exitCode === 0) {
+        const freed = readTotal(output.stdout);
+        const removedRecords = readPruned(output.stdout);
+        if (freed === 0 && removedRecords.length === 0)
+            return { outcome: 'gone', detail: 'the builder found nothing to remove' };
+        return freed === undefined
+            ? { outcome: 'removed', detail: 'the builder did not say how much' }
+            : {
+                outcome: 'removed',
+                freed,
+                removedRecords,
+                detail: 'as many records as the builder found'
+            };
+    }
+    if (await hasPruneFilters(configFolder))
+        return changed(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
+    return { outcome: 'failed', detail: words };
+}
+/** Prunes with buildx; where that is broken, or missing although DOCKER_BUILDKIT asks for it, by the CLI's own means. */
+async function prune(docker, builder, idle, keep) {
+    const flag = keep > 0 ? await findKeepFlag(docker, builder) : undefined;
+    const output = await docker(pruneArguments(idle(), keep, flag), {
+        limit: Infinity,
+        ...builderOptions(builder)
+    });
+    if (output.exitCode === 0)
+        return output;
+    const own = await docker(pruneArguments(idle(), keep), {
+        limit: Infinity,
+        env: { DOCKER_BUILDKIT: '0' }
+    });
+    return own.exitCode === 0 ? own : output;
+}
+function changed(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
+}
+/** The IDs of the records that a prune says it removed: one at the start of each line. */
+function readPruned(text) {
+    return text
+        .split('\n')
+        .flatMap((line) => /^[a-z0-9]{20,}(?=\*?(?:\s|$))/.exec(line) ?? []);
+}
+/** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
+function readTotal(text) {
+    const [, size] = /^Total(?: reclaimed space)?:(.+)$/m.exec(text) ?? [];
+    return size === undefined ? undefined : readSize(size);
+}
+const configSchema = schemas/* object */.Ikc({ pruneFilters: schemas/* array */.YOg(schemas/* string */.YjP()).min(1) });
+/** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
+async function hasPruneFilters(folder) {
+    try {
+        const text = await (0,promises_.readFile)((0,external_node_path_.join)(folder, 'config.json'), 'utf8');
+        return configSchema.safeParse(JSON.parse(text)).success;
+    }
+    catch {
+        return false;
+    }
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+;// CONCATENATED MODULE: ./src/host/disk.ts
+
+
+
+
+const onImageStore = ['images', 'containers', 'build-cache'];
+const onRootDir = ['volumes', 'logs'];
+const diskContents = [...onImageStore, ...onRootDir];
+/** Where a containerd that dockerd did not start has its configuration and, unless that says otherwise, its data. */
+const systemContainerd = {
+    config: '/etc/containerd/config.toml',
+    root: '/var/lib/containerd'
+};
+/**
+ * The disks that hold the engine's data, that of DockerRootDir first. None where they cannot be read: the engine runs
+ * on another host or in a virtual machine, or this process in a container.
+ */
+async function findDisks(engine, endpoint, { platform, containerd = systemContainerd } = {}) {
+    const away = await whyNotHere(engine, endpoint, platform);
+    if (away !== undefined || engine.rootDir === '')
+        return [];
+    const images = await findImageStore(engine, containerd);
+    const disks = await Promise.all((await partition(engine.rootDir, images)).map(async (disk) => {
+        const before = await readSpace(disk.path);
+        return before === undefined ? [] : [{ ...disk, before }];
+    }));
+    return disks.flat();
+}
+/** The space of the disk under a folder; undefined where it cannot be read. */
+async function readSpace(path) {
+    const space = await (0,promises_.statfs)(path).catch(() => undefined);
+    if (space === undefined)
+        return undefined;
+    const { bavail, bfree, blocks, bsize, files, ffree } = space;
+    return {
+        freeBytes: bavail * bsize,
+        usedBytes: (blocks - bfree) * bsize,
+        ...(files > 0 && { freeInodes: ffree, totalInodes: files })
+    };
+}
+async function findImageStore({ store, rootDir, containerdAddress }, system) {
+    if (store !== 'containerd')
+        return rootDir;
+    // Docker before 27 does not say which containerd it uses.
+    if (containerdAddress === undefined)
+        return (0,external_node_fs_.existsSync)(system.root) ? system.root : rootDir;
+    return (await isOfDockerd(containerdAddress))
+        ? rootDir
+        : ((await readRoot(system.config)) ?? system.root);
+}
+/** Dockerd writes the configuration of a containerd that it starts beside its socket. */
+async function isOfDockerd(address) {
+    try {
+        await (0,promises_.access)((0,external_node_path_.join)((0,external_node_path_.dirname)(address), 'containerd.toml'));
+        return true;
+    }
+    catch (error) {
+        // Dockerd's folder is closed to all but root, that of the system's containerd is not.
+        return error instanceof Error && 'code' in error && error.code === 'EACCES';
+    }
+}
+/** The folder that a configuration of containerd names for its data. */
+async function readRoot(config) {
+    const text = await (0,promises_.readFile)(config, 'utf8').catch(() => '');
+    const [topLevel = ''] = text.split(/^\s*\[/m);
+    return /^\s*root\s*=\s*(["'])(.+?)\1/m.exec(topLevel)?.[2];
+}
+/** One disk where both folders are on the same, else one for each. */
+async function partition(rootDir, images) {
+    const [own, other] = await Promise.all([rootDir, images].map(readDevice));
+    if (own === undefined)
+        return [];
+    if (own === other)
+        return [{ path: rootDir, holds: [...diskContents] }];
+    const disk = { path: rootDir, holds: [...onRootDir] };
+    return other === undefined
+        ? [disk]
+        : [disk, { path: images, holds: [...onImageStore] }];
+}
+async function readDevice(path) {
+    const found = await (0,promises_.stat)(path).catch(() => undefined);
+    return found?.dev;
+}
+/** Why the engine is not on the host that this process sees; undefined where it is. */
+async function whyNotHere({ name, kernel }, endpoint, platform = process.platform) {
+    // On macOS and Windows the engine runs in a virtual machine, with a disk of its own.
+    if (platform !== 'linux')
+        return `this host is no Linux, but ${platform}`;
+    // A socket may be forwarded from a host of the same kind, or be that of an engine in a container.
+    const same = name === (0,external_node_os_.hostname)() && kernel === (0,external_node_os_.release)();
+    if (!endpoint.startsWith('unix://') || !same)
+        return 'the engine runs on another host';
+    return (await inContainer()) ? 'this runner is in a container' : undefined;
+}
+/** A container's root is an overlay or a folder of another filesystem; a marker file alone may be left in an image. */
+async function inContainer() {
+    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
+    const root = mounts
+        .split('\n')
+        .map((line) => line.split(' '))
+        .find((fields) => fields[4] === '/');
+    const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
+    const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_.existsSync);
+    return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: ./src/model/policy.ts
+/** How long a resource must have been idle at the instant `now`. A time that is yet to come asks for no less than 1 ms. */
+function untilDuration(policy, now) {
+    return 'duration' in policy.until
+        ? policy.until.duration
+        : Math.max(now - policy.until.time, 1);
+}
+
+;// CONCATENATED MODULE: ./src/policy/age.ts
+
+
+
+/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
+const earliestPlausible = Date.UTC(1980, 0, 3);
+/** Clocks of builders and engines differ by less. */
+const tolerance = 5 * 60_000;
+/** Docker writes year 1 for "never", and build tools years that mean "none". */
+function happened(instant) {
+    return instant !== undefined && instant >= earliestPlausible
+        ? instant
+        : undefined;
+}
+/** The instant, where it is a date at all: neither "none" nor later than the engine's clock. */
+function plausible(instant, now) {
+    return isAhead(instant, now) ? undefined : happened(instant);
+}
+/** Whether an instant is later than the engine's clock, and than what clocks differ by. */
+function isAhead(instant, now) {
+    return instant !== undefined && instant > now + tolerance;
+}
+/**
+ * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
+ * `age-from: created` by Docker's own rule, the date of its making alone. Unknown where a date lies ahead: the
+ * engine's clock was set back, and nobody knows how long ago that use was.
+ */
+function ageOf(createdAt, evidence, { policy, now }) {
+    const created = { at: createdAt, of: 'created' };
+    const all = policy.ageFrom === 'created' ? [created] : [created, ...evidence];
+    if (all.some(({ at }) => isAhead(at, now)))
+        return 'unknown';
+    let latest;
+    for (const { at, of } of all) {
+        const instant = happened(at);
+        if (instant !== undefined && (latest === undefined || instant > latest.at))
+            latest = { at: instant, of };
+    }
+    return latest === undefined
+        ? 'unknown'
+        : { idle: Math.max(now - latest.at, 0), of: latest.of };
+}
+const day = 86_400_000;
+/**
+ * The age of something, or where nothing tells it, how long earlier runs have watched it without seeing a use, once
+ * that is `until`. Not where a use is dated within the next day: it may have been a moment ago.
+ */
+function ageOrWatch(createdAt, evidence, watchedSince, context) {
+    const { policy, now } = context;
+    const age = ageOf(createdAt, evidence, context);
+    const dates = [createdAt, ...evidence.map(({ at }) => at)];
+    const soon = dates.some((at = 0) => isAhead(at, now) && at <= now + day);
+    if (age !== 'unknown' || policy.ageFrom === 'created' || soon)
+        return age;
+    const past = dates.map((at) => plausible(at, now) ?? 0);
+    const idle = now - Math.max(watchedSince ?? now, ...past);
+    return idle > 0 && idle >= untilDuration(policy, now)
+        ? { idle, of: 'first seen' }
+        : age;
+}
+/** What the end of containers shows of the networks and volumes that they used. */
+function endsOf(containers) {
+    return containers.map(({ finishedAt }) => ({
+        at: finishedAt,
+        of: 'last used by a container'
+    }));
+}
+function describeAge(age) {
+    return age === 'unknown'
+        ? 'last use unknown'
+        : `${age.of} ${(0,units/* formatDuration */.a3)(age.idle)} ago`;
+}
+/** Networks, volumes and containers that never started may be seconds away from their first use. */
+const firstMinutes = 10 * 60_000;
+/**
+ * Keeps what has not been idle for `until`, or is of unknown age: unknown is not old. `until: 0s` asks for no age.
+ * Given `createdAt`, the resource also stays for its first ten minutes, in scope `engine`. `watchedSince` is when an
+ * earlier run saw it first.
+ */
+function keepForAge(age, context, { createdAt, watchedSince } = {}) {
+    const { policy, now } = context;
+    const until = untilDuration(policy, now);
+    if (until === 0)
+        return undefined;
+    if (age === 'unknown')
+        return policy.ageFrom === 'created'
+            ? (0,model_decision/* keep */.aC)('unknown-age', 'it has no date, and age-from: created counts nothing else', 'age-from')
+            : keepUntilWatched('last use unknown', watchedSince ?? now, context);
+    if (age.idle < until)
+        return (0,model_decision/* keep */.aC)('recent', describeAge(age));
+    if (policy.scope.kind !== 'engine')
+        return undefined;
+    if (now - (plausible(createdAt, now) ?? 0) < firstMinutes)
+        return (0,model_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
+    return undefined;
+}
+/** Keeps what has been watched since an instant: it can go once that is long enough ago, if a later run will know. */
+function keepUntilWatched(why, since, { policy, now, evidence }) {
+    if (!evidence.remembers)
+        return (0,model_decision/* keep */.aC)('unknown-age', why);
+    if ('time' in policy.until)
+        return (0,model_decision/* keep */.aC)('unknown-age', `${why}; with a date for until, what is first seen after it never goes`);
+    const eligibleFrom = since + untilDuration(policy, now);
+    // A use that is dated ahead holds it for now.
+    if (eligibleFrom <= now)
+        return (0,model_decision/* keep */.aC)('unknown-age', why);
+    const detail = `${why}; if it stays unused, it can go from ${(0,units/* formatMinute */.Yi)(eligibleFrom)} on`;
+    return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom };
+}
+
+;// CONCATENATED MODULE: ./src/docker/events.ts
+
+
+
+const attribute = (name) => `"${name}":{{json (index .Actor.Attributes "${name}")}}`;
+/**
+ * What is asked of each event: one of a container has all labels of it, which can be megabytes, and of an exec the whole
+ * command (F41).
+ */
+const eventFormat = `{"Type":{{json .Type}},"Action":{{json (printf "%.99s" .Action)}},"Actor":{"ID":{{json .Actor.ID}},"Attributes":{${['image', 'name', 'container'].map(attribute).join(',')}}},"timeNano":{{.TimeNano}}}`;
+/**
+ * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Throws a
+ * DockerError where it does not tell: without them, what was pulled or loaded a moment ago would pass for old.
+ */
+async function readEventLog(docker, engine) {
+    const { kind, now } = engine;
+    const end = kind === 'podman' ? podmanLogEnd(now) : now;
+    const until = (end / 1_000).toFixed(3);
+    const args = ['events', '--since', '1', '--until', until];
+    const output = await docker([...args, '--format', eventFormat]);
+    return readEvents((0,cli/* succeed */.Py)(output, 'events').stdout, engine);
+}
+/** Reads events, one a line. */
+function readEvents(lines, { kind }) {
+    return readJsonLines(lines, eventSchema, 'events').map((raw) => {
+        const { image = '', name = '', container = '' } = raw.Actor.Attributes;
+        const event = {
+            at: raw.timeNano / 1e6,
+            type: raw.Type,
+            action: raw.Action,
+            id: raw.Actor.ID,
+            image,
+            // Of an event of a container itself, that would be a label of it.
+            container: raw.Type === 'container' ? '' : container
+        };
+        return kind === 'podman' ? podmanEvent(event, name) : event;
+    });
+}
+
+;// CONCATENATED MODULE: ./src/docker/listing.ts
+
+
+
+
+/** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
+const pauses = [250, 500, ...Array(8).fill(2_000)];
+/** Words of an engine that came upon something which was just being removed, or had just ended. */
+const vanished = /not found|not known|does not exist|no such|data changed/i;
+/** How images are listed, with more options. */
+const imageLs = ['image', 'ls', '--no-trunc'];
+/**
+ * What a listing prints. The containerd store and Podman 4 fail to list while somebody removes an image, and Podman 4
+ * while a container ends: they are asked again then, for a while. Throws a DockerError where they fail for all that, or
+ * for another reason.
+ */
+async function printListing(docker, args, options = {}) {
+    let output = await docker(args, options);
+    for (const pause of pauses) {
+        if (output.exitCode === 0 || !vanished.test(output.stderr))
+            break;
+        await (0,external_node_timers_promises_.setTimeout)(pause);
+        output = await docker(args, options);
+    }
+    return (0,cli/* succeed */.Py)(output, args.slice(0, 2).join(' ')).stdout;
+}
+/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
+async function listIds(docker, args, options = {}) {
+    return readIds(await printListing(docker, args, options), args);
+}
+function readIds(stdout, args) {
+    const command = args.slice(0, 2).join(' ');
+    return [...new Set(readJsonLines(stdout, schemas/* string */.YjP().min(1), command))];
+}
+
+;// CONCATENATED MODULE: ./src/docker/needs.ts
+/**
+ * Every way in which `container inspect` names something else, with the fact that it rests on. Each is a need: the
+ * engine refuses next to none of these removals (F10), and the container then fails to start. The image itself is in
+ * `Image` (F12); what labels say of compose and of pods, the policy reads. What others name: services of a swarm as
+ * containers do (services.ts), a network its configuration, an image its parent, a volume the folder that it lies in.
+ */
+const ways = [
+    ['NetworkMode', 'F10', 'joins', (raw) => joined(raw, 'NetworkMode')],
+    ['IpcMode', 'F10', 'joins', (raw) => joined(raw, 'IpcMode')],
+    ['PidMode', 'F10', 'joins', (raw) => joined(raw, 'PidMode')],
+    ['UTSMode', 'Podman', 'joins', (raw) => joined(raw, 'UTSMode')],
+    ['UsernsMode', 'Podman', 'joins', (raw) => joined(raw, 'UsernsMode')],
+    // "/target:/me/alias"
+    ['Links', 'F10', 'joins', (raw) => targets(raw.HostConfig?.Links)],
+    // The same on a network that somebody made: "target:alias"
+    [
+        'Networks.Links',
+        'F10',
+        'joins',
+        (raw) => targets(networksOf(raw).flatMap(({ links }) => links))
+    ],
+    // "name:ro"
+    [
+        'VolumesFrom',
+        'F40',
+        'joins',
+        (raw) => targets(raw.HostConfig?.VolumesFrom)
+    ],
+    [
+        'Mounts',
+        'F19',
+        'mountedImages',
+        // Docker names it, Podman gives it as the source.
+        (raw) => mounted(raw, 'image').flatMap((one) => [one.Name, one.Source])
+    ],
+    ['HostConfig.Mounts', 'F19', 'mountedImages', (raw) => asked(raw, 'image')],
+    [
+        'Networks',
+        'F12',
+        'networks',
+        (raw) => networksOf(raw).flatMap(({ name, id }) => [name, id])
+    ],
+    [
+        'Mounts',
+        'F40',
+        'volumes',
+        (raw) => ['volume', 'cluster'].flatMap((type) => mounted(raw, type).map(({ Name }) => Name))
+    ],
+    ['HostConfig.Mounts', 'F40', 'volumes', (raw) => asked(raw, 'volume')],
+    // "name:/target:ro", or a folder in the place of the name
+    [
+        'Binds',
+        'F40',
+        'volumes',
+        (raw) => (raw.HostConfig?.Binds ?? []).flatMap((bind) => /^[^/\\:]{2,}(?=:)/.exec(bind)?.[0] ?? [])
+    ],
+    [
+        'Mounts',
+        'F20',
+        'binds',
+        (raw) => mounted(raw, 'bind').map(({ Source }) => Source)
+    ]
+];
+/** What a container names beside its image, each once. */
+function readNeeds(raw) {
+    const of = (needed) => {
+        const all = ways.flatMap(([, , kind, read]) => kind === needed ? read(raw) : []);
+        return [...new Set(all.filter(Boolean))];
+    };
+    return {
+        joins: of('joins'),
+        mountedImages: of('mountedImages'),
+        networks: of('networks'),
+        volumes: of('volumes'),
+        binds: of('binds')
+    };
+}
+function joined({ HostConfig }, mode) {
+    const name = /^container:(.+)/.exec(HostConfig?.[mode] ?? '')?.[1];
+    return name === undefined ? [] : [name];
+}
+function networksOf({ NetworkSettings }) {
+    return NetworkSettings?.Networks ?? [];
+}
+function targets(texts = []) {
+    return texts.flatMap((text) => /^\/?([^:]+)/.exec(text)?.[1] ?? []);
+}
+/** Of a mount without a type nobody knows what it holds. */
+function mounted({ Mounts }, type) {
+    return Mounts.filter(({ Type }) => Type === type || Type === '');
+}
+function asked({ HostConfig }, type) {
+    return (HostConfig?.Mounts ?? [])
+        .filter(({ Type }) => Type === type || Type === '')
+        .map(({ Source }) => Source);
+}
+
+;// CONCATENATED MODULE: ./src/docker/services.ts
+
+
+/**
+ * The services of the swarm that the engine manages, as the policy takes them: they need what their spec and their
+ * previous one (for a rollback) name, whether a task of them runs here or not (F40). None without a swarm; undefined
+ * where the engine cannot tell: on a worker, and while the managers have no leader.
+ */
+async function listServices(docker, { swarm }) {
+    if (swarm === 'none')
+        return [];
+    // One may be removed between the two calls: then the next listing has it no more.
+    for (let tries = 0; swarm === 'manager' && tries < 3; tries += 1) {
+        const { exitCode, stdout } = await docker(['service', 'ls', '--quiet']);
+        if (exitCode !== 0)
+            return undefined;
+        const ids = stdout.split('\n').filter(Boolean);
+        if (ids.length === 0)
+            return [];
+        const output = await docker(['service', 'inspect', '--', ...ids]);
+        if (output.exitCode === 0)
+            return readJson(output.stdout, schemas/* array */.YOg(serviceSchema), 'service inspect').map(readService);
+    }
+    return undefined;
+}
+function readService({ ID, Spec, PreviousSpec, Endpoint }) {
+    const specs = [Spec, ...(PreviousSpec ? [PreviousSpec] : [])];
+    const tasks = specs.flatMap(({ TaskTemplate }) => TaskTemplate ?? []);
+    const containers = tasks.flatMap(({ ContainerSpec }) => ContainerSpec ?? []);
+    const images = containers.flatMap(({ Image }) => namesOfImage(Image));
+    const mounts = containers.flatMap(({ Mounts }) => Mounts);
+    const sources = (type) => mounts.filter(({ Type }) => Type === type).map(({ Source }) => Source);
+    const networks = [...specs, ...tasks].flatMap(({ Networks }) => Networks.map(({ Target }) => Target));
+    return {
+        id: ID,
+        name: Spec.Name || ID,
+        service: true,
+        state: 'of the swarm',
+        createdAt: undefined,
+        startedAt: undefined,
+        finishedAt: undefined,
+        restarts: 0,
+        labels: {},
+        image: '',
+        imageReference: '',
+        mountedImages: [...images, ...sources('image')],
+        networks: [
+            ...networks,
+            ...(Endpoint?.VirtualIPs ?? []).map(({ NetworkID }) => NetworkID)
+        ],
+        volumes: sources('volume'),
+        binds: sources('bind'),
+        joins: [],
+        execs: undefined
+    };
+}
+/** `web:1@sha256:…` once a registry was asked: that digest is needed, and what was loaded under the tag. */
+function namesOfImage(image) {
+    const [tag = '', digest] = image.split('@');
+    const repository = tag.replace(/:[^:/]+$/, '');
+    return digest === undefined ? [tag] : [tag, `${repository}@${digest}`];
+}
+
+;// CONCATENATED MODULE: ./src/docker/inventory.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** How the containerd image store names itself in `docker info`. */
+const containerdDriver = 'io.containerd.snapshotter.v1';
+/** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
+async function lookAtEngine(docker, env) {
+    const ask = async (command) => {
+        const args = [command, '--format', '{{json .}}'];
+        return (0,cli/* succeed */.Py)(await docker(args, { limit: 60_000 }), command).stdout;
+    };
+    const [facts, parts] = await Promise.all([ask('info'), ask('version')]);
+    const info = readJson(facts, infoSchema, 'info');
+    // Old CLIs exit with 0 here although no engine answered.
+    const errors = info.ServerErrors.join('\n');
+    if (errors !== '')
+        throw (0,cli/* connectionError */.$t)(errors, env) ?? new cli/* DockerError */.Bi('no-engine', errors);
+    const containerd = info.DriverStatus.some(([key, value]) => key === 'driver-type' && value === containerdDriver);
+    const { Server: server } = readJson(parts, versionSchema, 'version');
+    const version = info.ServerVersion;
+    const podman = isPodman(server?.Components ?? []);
+    return {
+        kind: podman ? 'podman' : 'docker',
+        name: info.Name,
+        id: info.ID,
+        version,
+        store: containerd ? 'containerd' : info.Driver,
+        now: info.SystemTime ?? Date.now(),
+        rootDir: info.DockerRootDir,
+        kernel: info.KernelVersion,
+        ...(info.Containerd?.Address && {
+            containerdAddress: info.Containerd.Address
+        }),
+        takesParents: podman && takesParents(version),
+        swarm: readSwarm(info.Swarm),
+        logsBuilds: !podman && Number.parseInt(version, 10) >= 23
+    };
+}
+function readSwarm(swarm) {
+    const { LocalNodeState: state = '', ControlAvailable: manages } = swarm ?? {};
+    if (['', 'inactive'].includes(state))
+        return 'none';
+    return manages ? 'manager' : 'worker';
+}
+/**
+ * Lists all that the engine holds; the listings run side by side. The build cache is that of the engine's own `builder`
+ * (see `findContext`); it can be costly, so it has a time limit, after which it is left out. So have the volumes, in
+ * milliseconds, where nobody needs them.
+ */
+async function lookAtAll(docker, engine, builder, facts = new Map(), limitOfVolumes) {
+    // What may take long begins first.
+    const [images, records, containers, services, networks, volumes, events] = await Promise.all([
+        listImages(docker, engine, facts),
+        // Podman has none but the untagged parents of images.
+        traitsOf(engine).buildCache
+            ? listBuildCache(docker, engine, builder)
+            : [],
+        listContainers(docker, engine),
+        listServices(docker, engine),
+        listNetworks(docker, engine),
+        listVolumes(docker, limitOfVolumes),
+        readEventLog(docker, engine)
+    ]);
+    return {
+        engine,
+        containers,
+        services,
+        images: images.found,
+        networks: networks.found,
+        volumes: volumes?.found ?? [],
+        ...(volumes === undefined && { withoutVolumes: true }),
+        buildCache: { records },
+        events,
+        ledger: undefined,
+        oldestJob: undefined,
+        remembers: false,
+        unreadable: [
+            ...images.unreadable,
+            ...networks.unreadable.map((id) => ({ kind: 'network', id })),
+            ...(volumes?.unreadable ?? []).map((id) => ({
+                kind: 'volume',
+                id
+            }))
+        ]
+    };
+}
+const listAllContainers = [
+    'container',
+    'ls',
+    '--all',
+    '--no-trunc'
+];
+/** All containers, in every state. */
+async function listContainers(docker, engine) {
+    const ids = await listIds(docker, listContainerIds);
+    return inspectContainers(docker, engine, ids);
+}
+/**
+ * All containers again, but for those that are `gone`: only those that came since the inventory and the `changing` ones
+ * are asked for. Which image, volumes and other containers one needs is fixed when it is made; its networks and its
+ * state are not.
+ */
+async function listContainersAgain(docker, { engine, containers }, { changing, gone }) {
+    const known = containers.filter(({ id }) => !gone(id));
+    const { ids, all } = await listContainerIdsAgain(docker, engine, known);
+    const listed = new Set(ids);
+    const left = known.filter(({ id }) => !all || listed.has(id));
+    // Whether one is part of a pod, only all of them together tell.
+    const asked = left.filter(({ id }) => engine.kind === 'podman' || changing(id));
+    const same = left.filter((one) => !asked.includes(one));
+    for (const { id } of same)
+        listed.delete(id);
+    const found = await inspectContainers(docker, engine, [
+        ...new Set([...listed, ...asked.map(({ id }) => id)])
+    ]);
+    return [...same, ...found];
+}
+/** `ls` prints only IDs: with all it knows it would have the engine measure each. */
+const listContainerIds = [
+    ...listAllContainers,
+    '--format',
+    '{{json .ID}}'
+];
+/** Milliseconds from the date of a container to the moment from which on it is listed, at the most. */
+const longestCreation = 5 * 60_000;
+/** The IDs of all containers; or only of those that have come since, where the listing takes long. */
+async function listContainerIdsAgain(docker, engine, known) {
+    // One that was being made during the listing may be older than the newest that it showed.
+    const settled = known.filter(({ createdAt = 0 }) => createdAt <= engine.now - longestCreation);
+    const age = ({ createdAt = 0 }) => -createdAt;
+    const newest = settled.toSorted((a, b) => age(a) - age(b))[0];
+    if (traitsOf(engine).findsImagesSlowly && newest !== undefined) {
+        const args = [...listContainerIds, '--filter', `since=${newest.id}`];
+        const { exitCode, stdout } = await docker(args);
+        // It fails where that one is gone meanwhile.
+        if (exitCode === 0)
+            return { ids: readIds(stdout, args), all: false };
+    }
+    return { ids: await listIds(docker, listContainerIds), all: true };
+}
+async function inspectContainers(docker, { kind }, ids) {
+    const inspected = await inspectTwice(docker, 'container', ids, containerSchema);
+    const others = await Promise.all(inspected.unreadable.map((id) => readFromListing(docker, id)));
+    const found = inspected.found.map(readContainer);
+    return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()];
+}
+/**
+ * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
+ * is in no state that may be removed, and what it needs stays.
+ */
+async function readFromListing(docker, id) {
+    const fields = ['Names', 'State', 'Image', 'Networks', 'Mounts'];
+    const format = `[${fields.map((field) => `{{json .${field}}}`).join(',')}]`;
+    const args = [
+        ...listAllContainers,
+        '--filter',
+        `id=${id}`,
+        '--format',
+        format
+    ];
+    const { stdout } = (0,cli/* succeed */.Py)(await docker(args), 'container ls');
+    return readJsonLines(stdout, listedContainerSchema, 'container ls').map(([names, state, image, networks, mounts]) => ({
+        id,
+        name: names || id,
+        unreadable: true,
+        state,
+        createdAt: undefined,
+        startedAt: undefined,
+        finishedAt: undefined,
+        restarts: 0,
+        labels: {},
+        image,
+        imageReference: image,
+        mountedImages: mounts.split(','),
+        networks: networks.split(','),
+        volumes: mounts.split(','),
+        binds: mounts.split(','),
+        joins: [],
+        execs: undefined
+    }));
+}
+function readContainer(raw) {
+    const { State: state, Config: config } = raw;
+    return {
+        id: raw.Id,
+        name: raw.Name.replace(/^\//, '') || raw.Id,
+        state: state?.Status ?? '',
+        createdAt: raw.Created,
+        startedAt: state?.StartedAt,
+        finishedAt: state?.FinishedAt,
+        restarts: raw.RestartCount,
+        labels: config?.Labels ?? {},
+        image: raw.Image,
+        imageReference: config?.Image ?? '',
+        ...readNeeds(raw),
+        execs: raw.ExecIDs === null ? [] : raw.ExecIDs
+    };
+}
+/**
+ * All images. One that an earlier run was told of is not asked for again, where that takes long and the listing shows
+ * the same references; but for one without a date, of which the moment of its tags is all that there is.
+ */
+async function listImages(docker, engine, facts) {
+    const { remembersImages } = traitsOf(engine);
+    const options = remembersImages ? ['--all', '--digests'] : ['--all'];
+    const listed = readImageListing(await printListing(docker, [...imageLs, ...options, ...asJson]));
+    const known = [...listed].flatMap(([id, lines]) => {
+        const image = remembersImages ? facts.get(id)?.image : undefined;
+        const dated = plausible(image?.createdAt, engine.now) !== undefined;
+        return image && dated && isListed(image, lines, engine) ? [image] : [];
+    });
+    const ids = new Set(known.map(({ id }) => id));
+    const asked = [...listed.keys()].filter((id) => !ids.has(id));
+    const { found, unreadable } = await inspectImages(docker, engine, asked);
+    const sizeOf = (id) => readSize(listed.get(id)?.at(-1)?.Size ?? '');
+    const sized = found.map((one) => withBytes(one, sizeOf(one.id), engine));
+    return {
+        found: [...known, ...sized],
+        unreadable: unreadable.map((id) => {
+            const { tags, digests } = namesInListing(listed.get(id) ?? []);
+            const references = tags.length > 0 ? tags : digests;
+            return { kind: 'image', id, references: [...new Set(references)] };
+        })
+    };
+}
+const asJson = ['--format', '{{json .}}'];
+/** The lines of a listing of images, by ID. */
+function readImageListing(stdout) {
+    return Map.groupBy(readJsonLines(stdout, listedImageSchema, 'image ls'), ({ ID }) => ID);
+}
+/**
+ * Those of some images that a listing of their tags shows as they were. An image that has got one more tag may be among
+ * them: its removal by ID the engine refuses.
+ */
+async function findUnchanged(docker, engine, images) {
+    const filters = images.flatMap(({ references }) => references
+        .filter(patterns/* isTag */.dz)
+        .flatMap((reference) => ['--filter', `reference=${reference}`]));
+    // What does not fit into one call is inspected.
+    if (filters.length === 0 ||
+        (0,cli/* countForOneCall */.n$)(filters, Infinity) < filters.length)
+        return [];
+    const args = [...imageLs, '--digests', ...filters, ...asJson];
+    const { exitCode, stdout } = await docker(args);
+    // It fails where somebody removes one of them meanwhile.
+    if (exitCode !== 0)
+        return [];
+    const listed = readImageListing(stdout);
+    return images.filter((image) => isListed(image, listed.get(image.id) ?? [], engine));
+}
+/**
+ * Where layers are packed, the listing counts the unpacked ones as well. So does inspect from Docker 29 on; before, it
+ * counts the packed ones alone, and says less than the listing of every image that is unpacked.
+ */
+function withBytes(image, listed, engine) {
+    if (!traitsOf(engine).packedLayers)
+        return image;
+    const { bytes } = image;
+    const more = listed !== undefined && listed > bytes && !isAbout(listed, bytes);
+    return { ...image, bytes: more ? listed : bytes, packedBytes: bytes };
+}
+/** Whether a listing shows a size: it rounds to three digits. */
+function isAbout(listed, bytes) {
+    return listed !== undefined && Math.abs(listed - bytes) <= bytes / 100;
+}
+/**
+ * Tells whether the listing shows an image as it was: with the same tags and digests. Where it does not show every
+ * digest, it shows no other one, and the same size, which depends on what is unpacked; what is wrong for all that, the
+ * second look finds.
+ */
+function isListed({ references, digests, bytes }, lines, engine) {
+    const { tags, digests: shown } = namesInListing(lines);
+    const tagged = references.filter(patterns/* isTag */.dz);
+    const sameTags = (0,external_node_util_.isDeepStrictEqual)(new Set(tags), new Set(tagged));
+    const known = new Set(digests);
+    const { digestsAreFromRegistries, packedLayers } = traitsOf(engine);
+    return (lines.length > 0 &&
+        sameTags &&
+        (digestsAreFromRegistries
+            ? (0,external_node_util_.isDeepStrictEqual)(known, new Set(shown))
+            : shown.every((one) => known.has(one))) &&
+        (!packedLayers || lines.every(({ Size }) => isAbout(readSize(Size), bytes))));
+}
+/** The tags of an image by its lines of a listing, and the digests, where that shows them. */
+function namesInListing(lines) {
+    const named = lines.filter(({ Repository }) => Repository !== none);
+    return {
+        tags: named
+            .filter(({ Tag }) => Tag !== none)
+            .map(({ Repository, Tag }) => `${Repository}:${Tag}`),
+        digests: named
+            .filter(({ Digest }) => Digest !== '' && Digest !== none)
+            .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
+    };
+}
+const none = '<none>';
+/** The inventory with what the engine tells now of some of its images. */
+async function askAgain(docker, inventory, images) {
+    const { engine } = inventory;
+    const asked = new Map(images.map((image) => [image.id, image]));
+    const { found, unreadable } = await inspectImages(docker, engine, [
+        ...asked.keys()
+    ]);
+    const others = inventory.images.filter(({ id }) => !asked.has(id));
+    return {
+        ...inventory,
+        images: [
+            ...others,
+            ...found.map((one) => {
+                const { bytes, packedBytes } = asked.get(one.id) ?? {};
+                const sized = withBytes(one, bytes, engine);
+                return packedBytes === undefined ? sized : { ...sized, packedBytes };
+            })
+        ],
+        unreadable: [
+            ...inventory.unreadable,
+            ...unreadable.map((id) => ({
+                kind: 'image',
+                id,
+                references: asked.get(id)?.references ?? []
+            }))
+        ]
+    };
+}
+/** Milliseconds in which what is just being removed is gone, and what is just ending has ended. */
+const changeTime = 500;
+/** Inspects things; those that the engine cannot tell of once more, a moment later. */
+async function inspectTwice(docker, type, names, schema) {
+    const first = await inspect(docker, type, names, schema);
+    if (first.unreadable.length > 0)
+        await (0,external_node_timers_promises_.setTimeout)(changeTime);
+    const second = await inspect(docker, type, first.unreadable, schema);
+    return {
+        found: [...first.found, ...second.found],
+        unreadable: second.unreadable
+    };
+}
+/**
+ * Inspects images by ID or reference. One that is damaged has no root filesystem (the containerd store leaves out
+ * what it finds no blob of): its labels are not absent, but unknown.
+ */
+async function inspectImages(docker, engine, names) {
+    const inspected = await inspectTwice(docker, 'image', names, imageSchema);
+    const isWhole = ({ RootFS }) => RootFS?.Type;
+    const whole = inspected.found.filter(isWhole);
+    const damaged = inspected.found.filter((raw) => !isWhole(raw));
+    return {
+        found: whole.map((raw) => readImage(raw, engine)),
+        unreadable: [...inspected.unreadable, ...damaged.map(({ Id }) => Id)]
+    };
+}
+function readImage(raw, engine) {
+    const real = (reference) => !reference.includes('<none>');
+    const tags = raw.RepoTags.filter(real);
+    const digests = raw.RepoDigests.filter(real);
+    const { digestsAreFromRegistries } = traitsOf(engine);
+    const tagged = raw.Metadata?.LastTagTime;
+    const podman = engine.kind === 'podman';
+    const references = podman
+        ? podmanReferences(tags, digests)
+        : digestsAreFromRegistries
+            ? [...tags, ...digests]
+            : // A digest that stands alone is listed among the tags there.
+                tags;
+    return {
+        id: raw.Id,
+        references: [...new Set(references)],
+        digests,
+        aliases: podman ? podmanAliases(references) : [],
+        parent: imageId(raw.Parent) || undefined,
+        createdAt: raw.Created,
+        // With SOURCE_DATE_EPOCH, BuildKit writes the date of the build there, too, on the containerd store.
+        taggedAt: tagged === raw.Created ? undefined : tagged,
+        labels: raw.Config?.Labels ?? {},
+        bytes: raw.Size,
+        layers: raw.RootFS?.Layers ?? [],
+        pulled: podman || (digestsAreFromRegistries && digests.length > 0),
+        byBuildKit: raw.Comment.startsWith('buildkit')
+    };
+}
+async function listNetworks(docker, engine) {
+    const args = ['network', 'ls', '--no-trunc', '--format', '{{json .ID}}'];
+    return inspectNetworks(docker, engine, await listIds(docker, args));
+}
+/** Inspects networks by ID. */
+async function inspectNetworks(docker, { kind }, ids) {
+    const inspected = await inspect(docker, 'network', ids, networkSchema);
+    const found = inspected.found.map((raw) => ({
+        id: raw.Id,
+        name: raw.Name,
+        scope: raw.Scope,
+        createdAt: raw.Created,
+        labels: raw.Labels,
+        ingress: raw.Ingress,
+        configFrom: raw.ConfigFrom?.Network || undefined,
+        // Podman 4 lists stopped ones, too; it removes no network that any container has.
+        containers: kind === 'podman' ? [] : raw.Containers
+    }));
+    return { ...inspected, found };
+}
+/** All volumes; undefined where that takes longer than `limit`: a volume plugin that is dead or hangs holds it (F44). */
+async function listVolumes(docker, limit) {
+    const args = ['volume', 'ls', '--format', '{{json .Name}}'];
+    const options = limit === undefined ? {} : { limit };
+    try {
+        return await inspectVolumes(docker, await listIds(docker, args, options));
+    }
+    catch (error) {
+        const late = error instanceof cli/* DockerError */.Bi && error.kind === 'no-answer';
+        if (late && limit !== undefined)
+            return undefined;
+        throw error;
+    }
+}
+/** Inspects volumes by name. */
+async function inspectVolumes(docker, names) {
+    const inspected = await inspect(docker, 'volume', names, volumeSchema);
+    const found = inspected.found.map((raw) => ({
+        name: raw.Name,
+        driver: raw.Driver,
+        createdAt: raw.CreatedAt,
+        labels: raw.Labels,
+        options: raw.Options,
+        mountpoint: raw.Mountpoint
+    }));
+    return { ...inspected, found };
+}
+/** Reads the context that the CLI uses. Reaches no engine. */
+async function findContext(docker) {
+    const output = await docker(['context', 'inspect']);
+    const [context] = output.exitCode === 0
+        ? readJson(output.stdout, contextSchema, 'context inspect')
+        : [];
+    return {
+        name: context?.Name || 'default',
+        endpoint: context?.Endpoints?.docker?.Host ?? ''
+    };
+}
+
+;// CONCATENATED MODULE: ./src/host/logs.ts
+
+
+
+
+const logsNote = 'Container logs are not counted: their size can only be read by root on the engine’s host.';
+/** Measures the logs of containers, which are in no figure of the engine's and go with their containers. */
+async function measureLogs(engine, endpoint, containers) {
+    // Podman 5.4 has the log in the container's size, 4.3 has not: better too little than twice.
+    if (engine.kind === 'podman')
+        return { bytes: new Map(), unread: false };
+    const away = await whyNotHere(engine, endpoint);
+    const measured = await Promise.all([...containers].map(async ([id, written]) => {
+        const folder = folderOfLog(engine, id, written);
+        const bytes = away === undefined ? await sizeOfLogs(folder) : undefined;
+        return { id, bytes, unread: bytes === undefined && hasLog(written) };
+    }));
+    return {
+        bytes: new Map(measured.flatMap(({ id, bytes }) => bytes === undefined ? [] : [[id, bytes]])),
+        unread: measured.some(({ unread }) => unread)
+    };
+}
+/** The driver `local` does not say where its files are. */
+function hasLog({ logPath, logDriver }) {
+    return logPath !== '' || logDriver === 'local';
+}
+function folderOfLog({ rootDir }, id, { logPath }) {
+    return logPath === '' ? (0,external_node_path_.join)(rootDir, 'containers', id) : (0,external_node_path_.dirname)(logPath);
+}
+/** The files of `local` lie in a folder of their own; drivers that write elsewhere may leave a copy. */
+const localLogs = 'local-logs';
+const isLog = (name) => /\.log(\.\d+)?(\.gz)?$/.test(name);
+/** The size of the logs in a container's folder, with those that were rotated; undefined where it cannot be read. */
+async function sizeOfLogs(folder) {
+    try {
+        const names = await (0,promises_.readdir)(folder);
+        const local = names.includes(localLogs) ? (0,external_node_path_.join)(folder, localLogs) : '';
+        const more = local === '' ? [] : await (0,promises_.readdir)(local);
+        const files = [
+            ...names.filter(isLog).map((name) => (0,external_node_path_.join)(folder, name)),
+            ...more.filter(isLog).map((name) => (0,external_node_path_.join)(local, name))
+        ];
+        const found = await Promise.all(files.map((file) => (0,promises_.lstat)(file)));
+        return (0,model_decision/* sum */.cz)(found.map(({ size }) => size));
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/policy/runner.ts
+
+
+const runner_day = 86_400_000;
+/** A job on a self-hosted runner may take as long. */
+const longestJob = 5 * runner_day;
+/**
+ * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
+ * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
+ * `until` and `age-from` say: until a day after its last use, and as long as a job lives that began before; where
+ * nobody can see the jobs, five days. Unknown counts as fresh.
+ */
+function keepForRunner(owned, createdAt, evidence, { policy, now, oldestJob }) {
+    if (!owned)
+        return undefined;
+    const fresh = oldestJob === undefined ? longestJob : Math.max(runner_day, now - oldestJob);
+    const lastUsed = { ...policy, ageFrom: 'last-used' };
+    const age = ageOf(createdAt, evidence, { policy: lastUsed, now });
+    return age !== 'unknown' && age.idle >= fresh
+        ? undefined
+        : (0,model_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
+}
+/** The runner names the image of a container action after itself and the action. */
+function isRunnerImage({ references, aliases }) {
+    return [...references, ...aliases].some((one) => /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one));
+}
+function isRunnerNetwork({ name, labels }) {
+    return name.startsWith('github_network_') || hasRunnerLabel(labels);
+}
+function isRunnerContainer({ labels }) {
+    return hasRunnerLabel(labels);
+}
+/** The runner's label is six digits of a hash of its own. */
+function hasRunnerLabel(labels) {
+    return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key));
+}
+
+;// CONCATENATED MODULE: ./src/policy/evidence.ts
+
+
+
+
+/** What an image has been through, by the action of the event. Untagging and removal are no use. */
+const imageActions = {
+    build: 'built',
+    // A build without a tag, also one that came to an image which was there already.
+    create: 'built',
+    pull: 'pulled',
+    load: 'loaded',
+    import: 'imported',
+    tag: 'tagged',
+    push: 'pushed',
+    save: 'saved'
+};
+const containerActions = new Set(['create', 'start', 'restart', 'die']);
+const otherActions = new Set([
+    'create',
+    'mount',
+    'unmount',
+    'connect',
+    'disconnect'
+]);
+/** Sorts what is known from before by what it is evidence for. */
+function indexEvidence(inventory) {
+    const { engine, events, ledger, remembers } = inventory;
+    const inLog = usesInLog(inventory);
+    const entries = new Map(ledger?.map((entry) => [entry.id, entry]));
+    const times = events.map(({ at }) => at);
+    const named = new Set(events.flatMap(({ type, id, image }) => [type === 'image' ? id : '', image].filter(Boolean).map(patterns/* repositoryOf */._M)));
+    return {
+        of: (id, date) => {
+            const { since, arrived, usedAt } = entries.get(id) ?? {};
+            // Of what was there at the first look, nobody knows since when.
+            const came = arrived && happened(date) === undefined ? since : undefined;
+            return [
+                ...inLog(id),
+                { at: usedAt, of: 'seen in use' },
+                { at: came, of: 'first seen' }
+            ];
+        },
+        // Other tools fill Podman's store as well (buildah, skopeo), and its log knows nothing of that.
+        logBegan: engine.kind === 'podman'
+            ? undefined
+            : plausible(times.reduce((a, b) => Math.min(a, b), Infinity), engine.now),
+        isNamed: (repository) => named.has(repository),
+        watchedSince: (id) => entries.get(id)?.since,
+        isNew: (id) => ledger !== undefined && !entries.has(id),
+        remembers
+    };
+}
+/** What the engine's event log shows of the use of things, by their ID or name. */
+function usesInLog(inventory) {
+    const found = new Map();
+    const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
+    const builders = new Set(inventory.containers.filter(isBuilder).map(({ id }) => id));
+    for (const event of inventory.events) {
+        const { ids, of } = isClient(event, builders)
+            ? { ids: [event.id], of: 'used by a client' }
+            : readEvent(event, inventory.images, imageOf);
+        for (const id of ids)
+            found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
+    }
+    return (id) => found.get(id) ?? [];
+}
+/**
+ * The IDs of all images of a repository by its name alone, with which `pull --all-tags` is in the log, once for all of
+ * them. That of `latest` is there with its tag.
+ */
+function findAllOf(images, name) {
+    const { repository, tag, digest } = (0,patterns/* parseReference */.F2)(name);
+    if (tag !== undefined || digest !== undefined)
+        return [];
+    return images
+        .filter(({ references, digests }) => [...references, ...digests].some((one) => (0,patterns/* repositoryOf */._M)(one) === repository))
+        .map(({ id }) => id);
+}
+/** A build talks to its builder through a process in the container. */
+function isClient({ type, action, id }, builders) {
+    return type === 'container' && /^exec_/.test(action) && builders.has(id);
+}
+/** What was used by an event, and how. */
+function readEvent({ type, action, id, image }, images, imageOf) {
+    const nothing = { ids: [], of: '' };
+    const findImages = imageFinder(images);
+    if (type === 'image') {
+        const of = imageActions[action];
+        if (of === undefined)
+            return nothing;
+        // Of a pull or a push the ID is the reference.
+        const ids = new Set([...findImages(id), ...findAllOf(images, id)]);
+        return { ids: [...ids], of };
+    }
+    const of = 'last used by a container';
+    if (type === 'container')
+        return containerActions.has(action)
+            ? { ids: findImages(imageOf.get(id) ?? image), of }
+            : nothing;
+    return otherActions.has(action)
+        ? { ids: [id], of: action === 'create' ? 'created' : of }
+        : nothing;
+}
+
+;// CONCATENATED MODULE: ./src/policy/scope/job.ts
+
+
+
+const wasThere = 'it was there before the job';
+const came = 'it came since the job began';
+function jobRules({ before }) {
+    if (before === undefined) {
+        const unknown = () => (0,model_decision/* keep */.aC)('out-of-scope', 'nobody knows what was there before the job');
+        return {
+            container: unknown,
+            image: unknown,
+            network: unknown,
+            volume: unknown,
+            builder: unknown,
+            buildCache: unknown
+        };
+    }
+    const judge = (there) => there ? (0,model_decision/* keep */.aC)('out-of-scope', wasThere) : (0,model_decision/* remove */.TF)('job', came);
+    // Made anew under the name of one that was there it stands for that one.
+    const wasNamed = (name, came) => came.action === 'remove' && before.names.has(name)
+        ? (0,model_decision/* keep */.aC)('out-of-scope', 'its name was there before the job')
+        : came;
+    return {
+        container: ({ id, name, labels }) => isSwarmTask({ labels })
+            ? (0,model_decision/* keep */.aC)('out-of-scope', 'a swarm made it, and would make it again')
+            : wasNamed(name, judge(before.containers.has(id))),
+        image: (image) => judgeImage(image, before),
+        network: ({ id, name }) => wasNamed(name, judge(before.networks.has(id))),
+        volume: ({ name }) => judge(before.volumes.has(name)),
+        builder: () => (0,model_decision/* keep */.aC)('out-of-scope', 'a builder may be of use to other jobs'),
+        buildCache: () => (0,model_decision/* keep */.aC)('out-of-scope', 'nothing tells which job it is of')
+    };
+}
+/**
+ * An image that came goes, but for the references that were there before: they stay, whatever they mean now. One that
+ * was there loses those that came, unless that would leave it without any: the engine would delete it with the last.
+ */
+function judgeImage({ id, references }, before) {
+    const there = before.images.has(id);
+    const tags = references.filter((one) => before.references.has(canonical(one)));
+    const kept = new Set(tags.map(patterns/* repositoryOf */._M));
+    const keptByTag = new Set(tags.filter(patterns/* isTag */.dz).map(patterns/* repositoryOf */._M));
+    const going = references.filter((one) => {
+        if (tags.includes(one))
+            return false;
+        // A digest is of no use but with what it is the digest of; and the last tag would take the digests along.
+        const goesAlone = (0,patterns/* isTag */.dz)(one) && keptByTag.has((0,patterns/* repositoryOf */._M)(one));
+        return goesAlone || !kept.has((0,patterns/* repositoryOf */._M)(one));
+    });
+    const untagged = going.length === references.length;
+    if (there && (untagged || going.length === 0))
+        return (0,model_decision/* keep */.aC)('out-of-scope', wasThere);
+    if (untagged)
+        return (0,model_decision/* remove */.TF)('job', came);
+    if (going.length === 0)
+        return (0,model_decision/* keep */.aC)('out-of-scope', 'its name was there before the job');
+    return {
+        action: 'untag',
+        reason: 'job',
+        detail: there ? `tagged since the job began` : came,
+        removedReferences: going
+    };
+}
+
+// EXTERNAL MODULE: ./src/policy/scope/pullRequests.ts
+var pullRequests = __nccwpck_require__(1232);
+;// CONCATENATED MODULE: ./src/policy/scope/scope.ts
+
+
+const nothing = () => undefined;
+/** In scope `engine` everything belongs. */
+const engineRules = {
+    container: nothing,
+    image: nothing,
+    network: nothing,
+    volume: nothing,
+    builder: nothing,
+    buildCache: nothing
+};
+/** Makes ready what a scope says of the resources of an inventory. */
+function rulesOf(scope, inventory) {
+    switch (scope.kind) {
+        case 'engine':
+            return engineRules;
+        case 'pull-request':
+            return (0,pullRequests/* pullRequestRules */.yP)(scope, inventory);
+        case 'job':
+            return jobRules(scope);
+    }
+}
+/** A scope in words: `engine`, or what the run is limited to, such as `pull request 12 of acme/web`. */
+function describeScope(scope) {
+    switch (scope.kind) {
+        case 'engine':
+            return 'engine';
+        case 'pull-request':
+            return (0,pullRequests/* describePullRequests */.DX)(scope);
+        case 'job':
+            return 'this job';
+    }
+}
+
+;// CONCATENATED MODULE: ./src/policy/context.ts
+
+
+
+function createContext(policy, inventory) {
+    const labels = policy.protectedLabels.map((pattern) => ({
+        text: describePattern(pattern),
+        matches: (0,patterns/* labelMatcher */.LX)(pattern)
+    }));
+    const globs = policy.protectedImages.map((glob) => ({
+        text: glob,
+        matches: (0,patterns/* imageMatcher */.kD)(glob)
+    }));
+    return {
+        policy,
+        now: inventory.engine.now,
+        engine: inventory.engine,
+        oldestJob: inventory.oldestJob,
+        scope: rulesOf(policy.scope, inventory),
+        evidence: indexEvidence(inventory),
+        parents: new Set(inventory.images.map(({ parent }) => parent)),
+        protectedBy: (present) => {
+            const found = labels.find(({ matches }) => matches(present));
+            return found && `has the protected label ${found.text}`;
+        },
+        protectedImage: (image) => {
+            const names = namesOf(image);
+            const found = globs.find(({ matches }) => matches(image.id, names));
+            return found && `protected by ${found.text}`;
+        }
+    };
+}
+/** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
+function namesOf({ references, digests, aliases }) {
+    const others = [...digests, ...aliases];
+    return others.length > 0
+        ? [...new Set([...references, ...others])]
+        : references;
+}
+function describePattern({ key, value }) {
+    return value === undefined ? key : `${key}=${value}`;
+}
+
+;// CONCATENATED MODULE: ./src/model/needs.ts
+
+
+
+
+/** States in which a container uses what it needs at this moment. */
+const running = new Set([
+    'running',
+    'paused',
+    'restarting',
+    // Podman's word for what has just ended, and may be about to start again.
+    'stopped'
+]);
+function isRunning({ state }) {
+    return running.has(state);
+}
+/** Whether a swarm made it, to run a service. */
+function isSwarmTask({ labels }) {
+    return 'com.docker.swarm.task.id' in labels;
+}
+/**
+ * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
+ * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
+ */
+function needsOf(containers, all) {
+    const findImages = imageFinder(all.images);
+    const findContainers = containerFinder(all.containers);
+    const needs = {
+        images: new Map(),
+        networks: new Map(),
+        volumes: new Map(),
+        binds: new Map(),
+        containers: new Map()
+    };
+    for (const container of containers) {
+        const byId = findImages(container.image);
+        const images = byId.length > 0 ? byId : findImages(container.imageReference);
+        add(needs.images, [...images, ...container.mountedImages.flatMap(findImages)], container);
+        add(needs.networks, container.networks, container);
+        add(needs.volumes, container.volumes, container);
+        add(needs.binds, container.binds, container);
+        add(needs.containers, findContainers(container), container);
+    }
+    return needs;
+}
+function add(users, keys, container) {
+    for (const key of new Set(keys)) {
+        const known = users.get(key);
+        if (known === undefined)
+            users.set(key, [container]);
+        else
+            known.push(container);
+    }
+}
+/**
+ * Finds the IDs of the images that a reference or an ID may mean now. Docker takes the start of an ID, too, and on the
+ * containerd store a digest is an ID: where it could be several, all of them count.
+ */
+function imageFinder(images) {
+    return (name) => {
+        const { ids, known } = indexImages(images);
+        const exact = known.get(name) ?? known.get(canonical(name)) ?? [];
+        const { digest } = (0,patterns/* parseReference */.F2)(name);
+        const start = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(name)?.[1];
+        const found = [
+            ...exact,
+            ...(known.get(digest ?? '') ?? []),
+            ...(start && !exact.includes(name)
+                ? ids.filter((id) => id.startsWith(`sha256:${start}`))
+                : [])
+        ];
+        return [...new Set(found)];
+    };
+}
+/** Every second look needs the index of the same list again. */
+const indexes = new WeakMap();
+function indexImages(images) {
+    const made = indexes.get(images);
+    if (made !== undefined)
+        return made;
+    const known = new Map(images.map(({ id }) => [id, [id]]));
+    for (const image of images)
+        for (const name of namesOf(image).map(canonical)) {
+            const found = known.get(name);
+            if (found === undefined)
+                known.set(name, [image.id]);
+            else
+                found.push(image.id);
+        }
+    const index = { ids: images.map(({ id }) => id), known };
+    indexes.set(images, index);
+    return index;
+}
+/** A reference in the one form that can be compared: familiar, with its tag or digest. */
+function canonical(reference) {
+    const { repository, tag, digest } = (0,patterns/* parseReference */.F2)(reference);
+    return digest === undefined
+        ? `${repository}:${tag ?? 'latest'}`
+        : `${repository}@${digest}`;
+}
+/**
+ * Finds the IDs of the containers that one needs: those that it names, by name, by ID or by the start of one as
+ * somebody typed it; and those of the services in its compose project that it depends on, as compose waits for them at
+ * the next start, also for what only ran once.
+ */
+function containerFinder(containers) {
+    const ids = new Map([
+        ...containers.map(({ id, name }) => [name, id]),
+        ...containers.map(({ id }) => [id, id])
+    ]);
+    // What "compose run" leaves is of no use to others.
+    const ofServices = containers.filter(({ labels }) => labels[`${compose}.oneoff`] !== 'True');
+    const services = Map.groupBy(ofServices, ({ labels }) => serviceKey(labels, labels[`${compose}.service`]));
+    const startingWith = (start) => /^[0-9a-f]+$/.test(start)
+        ? [...ids.values()].filter((id) => id.startsWith(start))
+        : [];
+    const dependencies = ({ id, labels }) => 
+    // "db:service_healthy:true,migrate:service_completed_successfully:false"
+    (labels[`${compose}.depends_on`] ?? '')
+        .split(',')
+        .map((one) => serviceKey(labels, one.split(':')[0]))
+        .flatMap((key) => (key === undefined ? [] : (services.get(key) ?? [])))
+        .map((one) => one.id)
+        .filter((other) => other !== id);
+    return (container) => [
+        ...container.joins.flatMap((name) => ids.get(name) ?? startingWith(name)),
+        ...dependencies(container)
+    ];
+}
+const compose = 'com.docker.compose';
+function serviceKey(labels, service) {
+    const project = labels[`${compose}.project`];
+    return project && service ? `${project} ${service}` : undefined;
+}
+/**
+ * The containers that need a network, by its ID or its name; those that were never started may have the start of its
+ * ID instead, as somebody typed it.
+ */
+function usersOfNetwork(network, needs) {
+    const typed = [...needs.networks]
+        .filter(([key]) => /^[0-9a-f]{4,}$/.test(key) && network.id.startsWith(key))
+        .flatMap(([, users]) => users)
+        .filter(({ startedAt }) => happened(startedAt) === undefined);
+    return [
+        ...new Set([
+            ...(needs.networks.get(network.id) ?? []),
+            ...(needs.networks.get(network.name) ?? []),
+            ...typed
+        ])
+    ];
+}
+/** The containers that use a volume: by its name, or by a bind of its folder on the host. */
+function usersOfVolume(volume, needs) {
+    const users = new Set(needs.volumes.get(volume.name));
+    for (const [folder, containers] of needs.binds)
+        if (isIn(folder, volume))
+            for (const container of containers)
+                users.add(container);
+    return [...users];
+}
+/** Whether a folder of the host lies in a volume, also by the path of a link to the folder of all volumes. */
+function isIn(folder, { name, mountpoint }) {
+    const path = comparable(folder);
+    return ((mountpoint !== '' && path.startsWith(comparable(mountpoint))) ||
+        path.includes(`/volumes/${name}/_data/`) ||
+        path.endsWith(`/volumes/${name}/`));
+}
+/** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
+function comparable(folder) {
+    const windows = /^[a-z]:/i.test(folder);
+    const path = windows ? folder.replaceAll('\\', '/').toLowerCase() : folder;
+    return path.endsWith('/') ? path : `${path}/`;
+}
+/** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
+function describeUsers(users, now) {
+    const [first] = users;
+    if (first === undefined)
+        return 'nothing';
+    const more = users.length > 1 ? `, and ${users.length - 1} more` : '';
+    const noun = first.service ? 'service' : 'container';
+    return `${noun} ${first.name}, ${describeState(first, now)}${more}`;
+}
+function describeState(container, now) {
+    const finished = plausible(container.finishedAt, now);
+    if (container.state === 'created')
+        return 'never started';
+    if (container.state !== 'exited' || finished === undefined)
+        return container.state;
+    return `stopped ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
+}
+
+;// CONCATENATED MODULE: ./src/policy/volumes.ts
+
+
+
+
+/** Decides every volume that gets past the guard. */
+function decideVolumes(volumes, needs, context, guard = keepByGuard) {
+    const decided = new Map(volumes.map((volume) => [
+        volume.name,
+        decide(volume, needs, context, guard)
+    ]));
+    for (const { name, options } of volumes) {
+        if (decided.get(name)?.decision.action !== 'keep')
+            continue;
+        const folders = foldersOf(options);
+        for (const other of volumes)
+            if (other.name !== name && folders.some((folder) => isIn(folder, other)))
+                (0,model_decision/* keepAsWell */.Yf)(decided, other.name, `volume ${name} lies in it`);
+    }
+    return decided;
+}
+/** The folders of the host that a volume is made of: `device: /srv/data`, `o: lowerdir=/a:/b,upperdir=/c`. */
+function foldersOf(options) {
+    return Object.values(options).flatMap((option) => option.split(/[,:=]/).filter((part) => part.startsWith('/')));
+}
+function decide(volume, { staying, all }, context, guard) {
+    const evidence = [
+        ...endsOf(usersOfVolume(volume, all)),
+        ...context.evidence.of(volume.name, volume.createdAt)
+    ];
+    const watchedSince = context.evidence.watchedSince(volume.name);
+    const age = ageOrWatch(volume.createdAt, evidence, watchedSince, context);
+    const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
+    const decision = (0,model_decision/* onlyKeep */.uv)(scoped) ??
+        keepAnyway(volume, staying, context) ??
+        guard(volume, context) ??
+        keepForAge(age, context, { ...volume, watchedSince }) ??
+        scoped ??
+        (0,model_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
+}
+function keepAnyway(volume, staying, { now, protectedBy }) {
+    const users = usersOfVolume(volume, staying);
+    if (users.length > 0)
+        return (0,model_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    const label = protectedBy(volume.labels);
+    return label === undefined ? undefined : (0,model_decision/* keep */.aC)('protected-label', label);
+}
+function keepByGuard(volume, context) {
+    const { policy, engine } = context;
+    const podman = engine.kind === 'podman';
+    if (policy.includeVolumes === 'none')
+        return (0,model_decision/* keep */.aC)('not-included', 'include-volumes is false');
+    const elsewhere = keepElsewhere(volume);
+    if (elsewhere !== undefined)
+        return elsewhere;
+    const anonymous = isAnonymous(volume);
+    // Podman's log has no mounts.
+    if (anonymous && !podman)
+        return undefined;
+    // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+    if (!anonymous && podman)
+        return (0,model_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told', null);
+    if (!anonymous && policy.includeVolumes !== 'all')
+        return (0,model_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
+    if (policy.scope.kind !== 'engine')
+        return undefined;
+    const what = anonymous ? 'on Podman a volume' : 'a named volume';
+    return keepUnwatched(volume, what, context);
+}
+/** Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean. */
+function keepElsewhere({ driver, options }) {
+    if (driver !== 'local')
+        return (0,model_decision/* keep */.aC)('not-included', `its driver is ${driver}, not local`, null);
+    return Object.keys(options).length > 0
+        ? (0,model_decision/* keep */.aC)('not-included', 'it has driver options', null)
+        : undefined;
+}
+/** No date that Docker knows tells when a named volume was last used: it must have been watched for that long. */
+function keepUnwatched({ name }, what, context) {
+    const { policy, now, evidence } = context;
+    const until = untilDuration(policy, now);
+    const since = evidence.watchedSince(name) ?? now;
+    return now - since >= until
+        ? undefined
+        : keepUntilWatched(`${what} goes only after it was watched for until`, since, context);
+}
+/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
+function isAnonymous(volume) {
+    return ('com.docker.volume.anonymous' in volume.labels ||
+        /^[0-9a-f]{64}$/.test(volume.name));
+}
+
+;// CONCATENATED MODULE: ./src/policy/builders.ts
+
+
+
+
+/** What buildx calls the container of a node: it takes names that begin with a letter, and writes them small. */
+const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/;
+const stateSuffix = '_state';
+function isBuilder({ name }) {
+    return builderName.test(name);
+}
+/** Finds the builders: containers by their name, each with its state, and state volumes whose container is gone. */
+function findBuilders({ containers, volumes }) {
+    const states = new Map(volumes
+        .filter(({ name }) => name.endsWith(stateSuffix) &&
+        isBuilder({ name: name.slice(0, -stateSuffix.length) }))
+        .map((volume) => [volume.name, volume]));
+    const whole = containers.filter(isBuilder).map((container) => {
+        const { id, name } = container;
+        return { id, name, container, volume: states.get(name + stateSuffix) };
+    });
+    for (const { volume } of whole)
+        states.delete(volume?.name ?? '');
+    const left = [...states.values()].map((volume) => {
+        const { name } = volume;
+        return { id: name, name, container: undefined, volume };
+    });
+    return [...whole, ...left];
+}
+/** What builders hold in bytes, by their ID: what their containers have written, and their state. */
+function sizesOfBuilders(builders, sizes) {
+    return new Map(builders.flatMap(({ id, container, volume }) => {
+        const written = container ? sizes.containers.get(id) : 0;
+        const state = volume ? sizes.volumes.get(volume.name) : 0;
+        return written === undefined || state === undefined
+            ? []
+            : [[id, written + state]];
+    }));
+}
+/** States in which the container of a builder can go without being stopped. */
+const removable = new Set(['created', 'exited', 'dead']);
+/** Decides a builder that has its container; the volume with its state follows it. */
+function decideBuilder(container, volume, context) {
+    const running = container.state === 'running';
+    const started = happened(container.startedAt) !== undefined;
+    const age = ageOfBuilder(container, context);
+    const decision = (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
+        builders_keepAnyway(container, volume, context) ??
+        keepForRunner(isRunnerContainer(container), container.createdAt, [{ at: running ? context.now : container.finishedAt, of: 'seen in use' }], context) ??
+        builders_keepByGuard(container, context) ??
+        (volume && keepElsewhere(volume)) ??
+        keepForAge(age, context, started ? undefined : container) ??
+        (running ? stopFirst(age) : (0,model_decision/* remove */.TF)('expired', describeAge(age)));
+    return { decision, age };
+}
+function stopFirst(age) {
+    const detail = `${describeAge(age)}; it has no client now, and is stopped first`;
+    return { action: 'remove', reason: 'expired', detail, stop: true };
+}
+/** One that runs counts from its start, whatever `age-from` says, or from the latest client that the log shows. */
+function ageOfBuilder(container, context) {
+    const clients = context.evidence.of(container.id);
+    if (container.state !== 'running') {
+        const stopped = { at: container.finishedAt, of: 'stopped' };
+        return ageOf(container.createdAt, [stopped, ...clients], context);
+    }
+    const policy = { ...context.policy, ageFrom: 'last-used' };
+    const started = { at: container.startedAt, of: 'started' };
+    return ageOf(undefined, [started, ...clients], { ...context, policy });
+}
+function builders_keepAnyway({ state, labels, name, unreadable }, volume, { protectedBy }) {
+    if (!removable.has(state) && state !== 'running')
+        return (0,model_decision/* keep */.aC)('in-use', `it is ${state}`);
+    if (unreadable)
+        return (0,model_decision/* keepUnreadable */.V7)('container', name);
+    const label = protectedBy(labels);
+    if (label !== undefined)
+        return (0,model_decision/* keep */.aC)('protected-label', label);
+    const ofState = volume && protectedBy(volume.labels);
+    return ofState === undefined
+        ? undefined
+        : (0,model_decision/* keep */.aC)('protected-label', `its state volume ${ofState}`);
+}
+function builders_keepByGuard(container, context) {
+    const notIncluded = keepAsNotIncluded(context);
+    if (notIncluded !== undefined || container.state !== 'running')
+        return notIncluded;
+    if (context.policy.includeBuilders !== 'all')
+        return (0,model_decision/* keep */.aC)('not-included', 'only include-builders: all takes running ones');
+    return hasNoClient(container)
+        ? undefined
+        : (0,model_decision/* keep */.aC)('in-use', 'a client is attached');
+}
+function keepAsNotIncluded({ policy, engine }) {
+    if (policy.includeBuilders === 'none')
+        return (0,model_decision/* keep */.aC)('not-included', 'include-builders is false');
+    // It takes a name that is gone for the start of another: no volume of a name can go there.
+    return engine.kind === 'podman'
+        ? (0,model_decision/* keep */.aC)('not-included', 'on Podman, builders are left alone', null)
+        : undefined;
+}
+/** A build, or whoever else talks to a builder, is a process that `docker exec` runs in it. */
+function hasNoClient({ execs }) {
+    return execs?.length === 0;
+}
+/** Decides what is left of builders whose containers are gone: their state volumes. */
+function decideLeftStates(volumes, needs, context) {
+    const guard = (volume) => (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
+        keepAsNotIncluded(context) ??
+        keepElsewhere(volume) ??
+        keepUnwatched(volume, 'a state volume', context);
+    const decided = decideVolumes(volumes, needs, context, guard);
+    return new Map([...decided].map(([id, { decision, age }]) => {
+        const { action, detail } = decision;
+        const why = `its container is gone; ${detail}`;
+        const goes = action === 'remove' ? (0,model_decision/* remove */.TF)('expired', why) : decision;
+        return [id, { decision: goes, age }];
+    }));
+}
+
+;// CONCATENATED MODULE: ./src/policy/order.ts
+
+/**
+ * Puts what needs something before what it needs: containers before those that they name, images before their
+ * parents, networks before those that they are configured from. Each level can go at once.
+ */
+function inLevels(items, { containers, images, networks }) {
+    const find = containerFinder(containers);
+    const configs = new Map(networks.map(({ id, name }) => [name, id]));
+    const needs = new Map([
+        ...containers.map((one) => [one.id, find(one)]),
+        ...images.map(({ id, parent }) => [id, parent ? [parent] : []]),
+        ...networks.map(({ id, configFrom = '' }) => [id, [configs.get(configFrom) ?? '']])
+    ]);
+    const levels = [];
+    for (let left = [...items]; left.length > 0;) {
+        const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []));
+        const free = left.filter(({ id }) => !needed.has(id));
+        // A circle cannot be; if there is one, the engine decides.
+        const level = free.length > 0 ? free : left;
+        levels.push(level);
+        left = free.length > 0 ? left.filter(({ id }) => needed.has(id)) : [];
+    }
+    return levels;
+}
+
+;// CONCATENATED MODULE: ./src/removal/recheck.ts
+
+
+
+/** A container must be as it was, or as this run has made it, and nothing may have come that joins it. */
+function recheckContainer(planned, { now, needs, containers }, stops = false) {
+    const current = containers.get(planned.id);
+    if (current === undefined)
+        return 'gone';
+    if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
+        return { changed: `it was used meanwhile: it is ${current.state} now` };
+    return inUse(needs.containers.get(planned.id), now);
+}
+/** One that somebody tried to remove (this run, perhaps) is not in use: it is as it was, but for its state. */
+function isAsItWas(planned, current) {
+    const sameTimes = current.startedAt === planned.startedAt &&
+        current.finishedAt === planned.finishedAt;
+    const sameState = [planned.state, 'dead'].includes(current.state);
+    return (sameTimes && sameState) || isBeingRemoved(current);
+}
+/**
+ * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself: it counts
+ * its own starts, and counts anew where somebody starts a container. Of the first one nobody knows whose it was.
+ */
+function isOnItsWay(planned, current) {
+    if (isBeingRemoved(current))
+        return true;
+    const more = current.restarts - planned.restarts;
+    const same = current.startedAt === planned.startedAt;
+    const ended = ['exited', 'dead', 'stopped'];
+    if (planned.state === 'paused')
+        return same && [...ended, 'paused'].includes(current.state);
+    const again = planned.state === 'restarting'
+        ? // The start that it waits for is counted already.
+            more >= 0
+        : more > 0 && (planned.restarts > 0 || planned.state === 'stopped');
+    const states = [...ended, 'running', 'restarting'];
+    return (same || again) && states.includes(current.state);
+}
+/** The engine is at it: of what was started with `--rm`, as soon as it ends. */
+function isBeingRemoved({ state }) {
+    return state.startsWith('removing');
+}
+/**
+ * A builder must be as it was, without a client where it runs, and nothing else may use its state. Where the container
+ * has gone, whoever removed it may want to keep the volume.
+ */
+function recheckBuilder({ id, container, volume }, look) {
+    const names = [id, ...(volume ? [volume.name] : [])];
+    if (names.some(look.isUnreadable))
+        return { changed: 'the engine cannot tell of its state volume any more' };
+    const ofContainer = container ? recheckContainer(container, look) : 'gone';
+    const ofState = volume ? recheckVolume(volume, look, container) : 'gone';
+    if (ofContainer === 'gone' && ofState === 'gone')
+        return 'gone';
+    if (container !== undefined && ofContainer === 'gone')
+        return { changed: 'its container was removed meanwhile' };
+    const current = look.containers.get(id);
+    const change = [ofContainer, ofState].find((one) => typeof one === 'object');
+    if (change !== undefined)
+        return change;
+    return current?.state === 'running' && !hasNoClient(current)
+        ? { changed: 'it has a client now' }
+        : usedMeanwhile(names, look);
+}
+function usedMeanwhile(names, { usedSince }) {
+    const used = names.map(usedSince).find((use) => use !== undefined);
+    return used === undefined
+        ? undefined
+        : { changed: `meanwhile it was ${used}` };
+}
+function recheckNetwork(planned, { now, needs, networks }) {
+    if (!networks.has(planned.id))
+        return 'gone';
+    return inUse(usersOfNetwork(planned, needs), now);
+}
+/**
+ * An image must have the references that it had, but for those that this run has `takenOff`, and be tagged no later;
+ * no container may need it, and no child of it may be left.
+ */
+function recheckImage(planned, { now, needs, images }, takenOff, children) {
+    const current = images.get(planned.id);
+    if (current === undefined)
+        return 'gone';
+    const added = current.references.filter((one) => !planned.references.includes(one) || takenOff.includes(one));
+    // With the last tag of a repository the engine takes the digests of that repository, too.
+    const lost = takenOff.length === 0 &&
+        current.references.length < planned.references.length;
+    if (added.length > 0 || lost) {
+        const references = current.references.join(', ') || 'none';
+        return { changed: `its references are now: ${references}` };
+    }
+    if (takenOff.length === 0 && wasTaggedAgain(planned, current, now))
+        return { changed: 'it was tagged or pulled again' };
+    if (planned.remembered && !(0,external_node_util_.isDeepStrictEqual)(current.labels, planned.labels))
+        return { changed: 'its labels are not those that an earlier run saw' };
+    const [child] = children;
+    if (child !== undefined)
+        return { changed: `parent of ${child.references[0] ?? child.id}` };
+    return inUse(needs.images.get(planned.id), now);
+}
+/** Of one that an earlier run looked at, only a tag since this run's look counts: the ones before were planned with. */
+function wasTaggedAgain({ taggedAt, remembered }, current, now) {
+    return (current.taggedAt !== taggedAt &&
+        (!remembered || (current.taggedAt ?? 0) > now));
+}
+/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */
+function recheckVolume(planned, { now, needs, volumes }, own) {
+    const current = volumes.get(planned.name);
+    if (current === undefined)
+        return 'gone';
+    if (current.createdAt !== planned.createdAt)
+        return { changed: 'it was made anew' };
+    const users = usersOfVolume(planned, needs);
+    return inUse(users.filter(({ id }) => id !== own?.id), now);
+}
+function inUse(users, now) {
+    return users === undefined || users.length === 0
+        ? undefined
+        : { changed: `needed by ${describeUsers(users, now)}` };
+}
+
+;// CONCATENATED MODULE: ./src/removal/refusal.ts
+
+/** Words of the engine about a use that no listing shows yet. */
+const used = /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|paused container|is restarting|already in progress/i;
+/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
+function readRefusal(output, command) {
+    const detail = (0,cli/* wordsOf */.Z9)(output, command);
+    return used.test(detail) ? kept(detail) : { outcome: 'failed', detail };
+}
+/** What becomes of something that has changed since the plan. */
+function readChange(change) {
+    return change === 'gone' ? { outcome: 'gone' } : kept(change.changed);
+}
+function kept(detail) {
+    return { outcome: 'kept', reason: 'changed', detail };
+}
+
+;// CONCATENATED MODULE: ./src/removal/builders.ts
+
+
+/** Milliseconds between the two looks that must both find no client in a builder that runs. */
+const timeWithoutClient = 10_000;
+/**
+ * Removes a builder that was looked at right before: it is stopped where it runs, its container goes, then the volume
+ * with its state, unless somebody has taken that into use.
+ */
+async function removeBuilder(builder, tools) {
+    const { container, volume } = builder;
+    if (container === undefined)
+        return removeState(builder, tools);
+    const { id, state } = container;
+    if (state === 'running') {
+        const output = await tools.stop();
+        if (!names(output, id))
+            return readFailure(builder, tools, output, 'container stop');
+    }
+    const output = await tools.docker(['container', 'rm', '--', id], {
+        limit: Infinity
+    });
+    if (!names(output, id))
+        return readFailure(builder, tools, output, 'container rm');
+    if (volume === undefined)
+        return { outcome: 'removed' };
+    const left = { ...builder, id: volume.name, container: undefined };
+    const change = recheckBuilder(left, await tools.look());
+    const fate = change ? readChange(change) : await removeState(left, tools);
+    return fate.outcome === 'removed' || fate.outcome === 'gone'
+        ? { outcome: 'removed' }
+        : {
+            ...fate,
+            detail: `its container has gone, its state volume stays: ${fate.detail ?? ''}`
+        };
+}
+/** Removes the volume that is left of a builder. */
+async function removeState(builder, tools) {
+    // The build cache in it can be large.
+    const output = await tools.docker(['volume', 'rm', '--', builder.id], {
+        limit: Infinity
+    });
+    return names(output, builder.id)
+        ? { outcome: 'removed' }
+        : readFailure(builder, tools, output, 'volume rm');
+}
+/** Docker prints what a call was about once it is done. */
+function names({ stdout }, id) {
+    return stdout.split('\n').some((line) => line.trim() === id);
+}
+/** What a call did that did not say that it was done: somebody else was there first, or the engine refused. */
+async function readFailure(builder, { look }, output, command) {
+    const { id } = builder;
+    const seen = await look();
+    const there = seen.containers.has(id) || seen.volumes.has(id);
+    const change = there ? undefined : recheckBuilder(builder, seen);
+    return change ? readChange(change) : readRefusal(output, command);
+}
+
+;// CONCATENATED MODULE: ./src/removal/secondLook.ts
+
+
+
+
+
+
+
+/**
+ * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
+ * state of those whose state is `changing`, and the things themselves.
+ */
+async function lookAgain(docker, inventory, watch, kind, ids, others) {
+    const { engine, images: allImages } = inventory;
+    const nothing = { found: [], unreadable: [] };
+    const [containers, services, networks, images, volumes] = await Promise.all([
+        listContainersAgain(docker, inventory, others),
+        inventory.services && listServices(docker, engine),
+        kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
+        kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
+        kind === 'volume' ? inspectVolumes(docker, ids) : nothing
+    ]);
+    const unreadable = new Set([networks, images, volumes].flatMap((one) => one.unreadable));
+    const uses = usesInLog({ ...inventory, events: watch.events() });
+    return {
+        now: engine.now,
+        // What the plan knew of them holds, where their manager cannot be asked any more.
+        needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
+            containers,
+            images: allImages
+        }),
+        containers: byKey(containers, ({ id }) => id),
+        networks: byKey(networks.found, ({ id }) => id),
+        images: byKey(images.found, ({ id }) => id),
+        volumes: byKey(volumes.found, ({ name }) => name),
+        usedSince: (id) => uses(id).at(-1)?.of,
+        isUnreadable: (id) => unreadable.has(id)
+    };
+}
+/**
+ * Images by ID. Where it takes long to find one, those that this run has inspected once and that a listing shows as they
+ * were count as unchanged: as long as the watch tells of what was tagged or pulled again to the same ID.
+ */
+async function lookAtImages(docker, { engine, images }, watch, ids) {
+    const asked = new Set(ids);
+    const listed = traitsOf(engine).findsImagesSlowly && watch.isLive()
+        ? images.filter(({ id, remembered, references }) => 
+        // A listing by reference shows no digests: these may have been taken off.
+        asked.has(id) && !remembered && references.every(patterns/* isTag */.dz))
+        : [];
+    const found = await findUnchanged(docker, engine, listed);
+    const unchanged = watch.isLive() ? found : [];
+    for (const { id } of unchanged)
+        asked.delete(id);
+    const inspected = await inspectImages(docker, engine, [...asked]);
+    return { ...inspected, found: [...unchanged, ...inspected.found] };
+}
+/** A map of things by their ID, or by what else each of them is known by. */
+function byKey(things, key) {
+    return new Map(things.map((thing) => [key(thing), thing]));
+}
+
+;// CONCATENATED MODULE: ./src/removal/references.ts
+
+
+
+
+
+// Without --no-prune the engine takes untagged parents along, protected ones too.
+const removeImage = ['image', 'rm', '--no-prune'];
+/**
+ * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
+ * engine lets go with its ID, that is one tag and the digests of the same repository.
+ */
+function referencesToUntag({ decision }, references) {
+    if (decision.action === 'untag')
+        return decision.removedReferences;
+    const last = references.find(patterns/* isTag */.dz) ?? references[0];
+    if (last === undefined)
+        return [];
+    const repository = (0,patterns/* repositoryOf */._M)(last);
+    return references.filter((one) => one !== last && ((0,patterns/* isTag */.dz)(one) || (0,patterns/* repositoryOf */._M)(one) !== repository));
+}
+/**
+ * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns what the
+ * engine said of those that it refused, and whether it came to all: it begins none once it is `stopped`. The containerd
+ * store compares and deletes in one; on others the reference is read right before, one at a time.
+ */
+async function untag(docker, engine, { id }, references, { done, stopped }) {
+    const failures = [];
+    for (const reference of references) {
+        if (stopped())
+            return { failures, cameToAll: false };
+        const compares = traitsOf(engine).comparesTags && (0,patterns/* isTag */.dz)(reference);
+        const read = () => meaningOf(docker, engine, reference);
+        if (!compares && (await read()).id !== id)
+            continue;
+        const name = compares ? `${reference}@${id}` : reference;
+        const output = await docker([...removeImage, '--', name]);
+        if (output.exitCode === 0)
+            done.push(reference);
+        else {
+            const meant = await read();
+            const absent = meant.id === undefined && !meant.unreadable;
+            // It is off, although the engine has no room to write that down.
+            if (absent && !saysAbsent(output, 'image', name))
+                done.push(reference);
+            else if (meant.id === id || meant.unreadable) {
+                const fate = readRefusal(output, 'image rm');
+                failures.push({ ...fate, detail: `${reference}: ${fate.detail ?? ''}` });
+            }
+        }
+    }
+    return { failures, cameToAll: true };
+}
+/** The ID of the image that a reference means; undefined where it means none, or one that is unreadable. */
+async function meaningOf(docker, engine, reference) {
+    const { found, unreadable } = await inspectImages(docker, engine, [reference]);
+    return { id: found[0]?.id, unreadable: unreadable.length > 0 };
+}
+
+;// CONCATENATED MODULE: ./src/removal/removal.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Removes what the plan wants gone: containers, builders, networks, images, volumes, then the build cache, in small
+ * batches, each checked again right before. Never forces. Never throws: what an error of the engine left undone is in
+ * the results, one for each item.
+ */
+async function removeAll(items, options) {
+    const act = createAct(options);
+    const levels = (...kinds) => {
+        const ofKind = items.filter(({ kind }) => kinds.includes(kind));
+        return inLevels(ofKind, options.inventory);
+    };
+    for (const level of levels('container', 'builder')) {
+        const builders = level.filter(({ kind }) => kind === 'builder');
+        const containers = level.filter(({ kind }) => kind === 'container');
+        await act.removeInBatches('container', containers);
+        await act.removeBuilders(builders);
+    }
+    for (const kind of ['network', 'image', 'volume'])
+        for (const level of levels(kind))
+            await act.removeInBatches(kind, level);
+    await act.lookAtCache();
+    for (const item of items.filter(({ kind }) => kind === 'build-cache'))
+        await act.prune(item);
+    return act.finish(items);
+}
+/** How each kind is removed, and how its success reads on standard output. */
+const commands = {
+    container: { args: ['container', 'rm'], said: (id) => id },
+    network: { args: ['network', 'rm'], said: (id) => id },
+    image: { args: removeImage, said: (id) => `Deleted: ${id}` },
+    volume: { args: ['volume', 'rm'], said: (name) => name }
+};
+/** A line that a removal printed. */
+function readWord(line) {
+    const deleted = 'Deleted: ';
+    const word = line.trim();
+    return word.startsWith(deleted)
+        ? deleted + imageId(word.slice(deleted.length))
+        : word;
+}
+/** Seconds in which a container may end by itself before the engine kills it. */
+const stopTime = '10';
+/** Milliseconds before the end of the time in which no stop begins any more: the grace is no longer than a stop. */
+const stopMargin = 5_000;
+/**
+ * Podman starts again what was told to stop in the moment between an end and the next start: of what does nothing but
+ * fail, one of twenty such stops came in that moment.
+ */
+const mostStops = 5;
+const stopContainers = ['container', 'stop', '--time', stopTime];
+/** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
+const batchTime = 1_000;
+const firstBatch = 8;
+const largestBatch = 100;
+function createAct(options) {
+    const { inventory, concurrency, deadline, signal, onResult } = options;
+    const watch = {
+        ...options.watch,
+        events: () => options.watch.events().filter((event) => !isOwn(event))
+    };
+    // What has begun when the time is up comes to its end, and is looked at, in the time of grace.
+    const docker = (args, more) => options.docker(args, { grace: true, ...more });
+    const recheck = createRecheck(inventory, {
+        stops: (id) => toStop.has(id),
+        isLeft: (id) => !isGone(id),
+        takenOff: (id) => takenOff.get(id) ?? []
+    });
+    const builders = byKey(findBuilders(inventory), ({ id }) => id);
+    const results = new Map();
+    /** Containers that run and are to go, and those of them that were told to stop. */
+    const toStop = new Set();
+    const stopping = new Set();
+    /** What became of containers and images, by ID. */
+    const fates = new Map();
+    /** References that are off an image already, whatever becomes of it. */
+    const takenOff = new Map();
+    /** All that the engine said of its removals: what it took along with something is not asked for again. */
+    const everSaid = new Set();
+    let fatal;
+    let cacheAfter;
+    /** What the engine is told to remove: Podman refuses a network in use only where it is named. */
+    const target = ({ kind, id, name }) => kind === 'network' && inventory.engine.kind === 'podman' ? name : id;
+    const isGone = (id) => ['removed', 'gone'].includes(fates.get(id) ?? '');
+    /** Looks again; what the state of some `containers` is now matters as well. */
+    const look = (kind, ids, containers = []) => {
+        const asked = new Set([...ids, ...containers]);
+        const changing = (id) => kind === 'network' || asked.has(id);
+        const others = { changing, gone: isGone };
+        return lookAgain(docker, inventory, watch, kind, ids, others);
+    };
+    const stopped = () => fatal !== undefined || signal.aborted || Date.now() >= deadline;
+    /** A stop that begins must have the time to end. */
+    const late = (at = Date.now()) => at + stopMargin >= deadline;
+    /** A container that this run stops holds what it needs for as long as it is there, and was of no use before. */
+    function isOwn({ id, container }) {
+        return stopping.has(container || id);
+    }
+    function settle(item, fate) {
+        if (results.has(item))
+            return;
+        const off = takenOff.get(item.id) ?? [];
+        const left = !['removed', 'gone'].includes(fate.outcome);
+        const result = {
+            item,
+            ...fate,
+            ...(left && off.length > 0 && { removedReferences: off }),
+            ...(left &&
+                stopping.has(item.id) && {
+                detail: `it was told to stop; ${fate.detail ?? 'it is still there'}`
+            }),
+            ...(off.length > 0 &&
+                ['kept', 'failed'].includes(fate.outcome) && {
+                detail: `${fate.detail ?? 'it is still there'}; taken off: ${(0,model_decision/* list */.p_)(off)}`
+            })
+        };
+        results.set(item, result);
+        if (['container', 'image', 'builder'].includes(item.kind))
+            fates.set(item.id, fate.outcome);
+        onResult(result);
+    }
+    async function removeInBatches(kind, items) {
+        if (kind === 'container')
+            await stopAll(items);
+        const queue = items.filter((item) => !results.has(item) && (!toStop.has(item.id) || stopping.has(item.id)));
+        let size = firstBatch;
+        async function lane() {
+            while (queue.length > 0 && !stopped()) {
+                const next = queue.slice(0, size);
+                const ids = next.slice(0, countForUntagging(next)).map(({ id }) => id);
+                const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, size));
+                try {
+                    const pace = await removeBatch(kind, batch);
+                    // What had gone already says nothing about how long a removal takes.
+                    if (pace > 0)
+                        size = Math.min(Math.max(Math.round(pace * batchTime), 1), largestBatch);
+                }
+                catch (error) {
+                    fatal ??= asDockerError(error);
+                }
+            }
+        }
+        await Promise.all(Array.from({ length: concurrency }, lane));
+    }
+    /** Stops what runs and is to go; settles what cannot be stopped. */
+    async function stopAll(items) {
+        const queue = items.filter(({ decision }) => 'stop' in decision);
+        for (const { id } of queue)
+            toStop.add(id);
+        while (queue.length > 0 && !stopped() && !late()) {
+            const ids = queue.slice(0, largestBatch).map(({ id }) => id);
+            const batch = queue.splice(0, (0,cli/* countForOneCall */.n$)(ids, largestBatch));
+            try {
+                const going = await stillGoing('container', batch);
+                const { running } = await stop(going);
+                for (const item of running)
+                    await stopAlone(item);
+            }
+            catch (error) {
+                fatal ??= asDockerError(error);
+            }
+        }
+    }
+    /** Tells one container to stop: what the engine says then is about this one. Settles it where it cannot be stopped. */
+    async function stopAlone(item) {
+        const { running, output } = await stop([item]);
+        const [left] = await stillGoing('container', running);
+        if (left !== undefined)
+            settle(left, {
+                outcome: 'failed',
+                detail: (0,cli/* wordsOf */.Z9)(output, 'container stop')
+            });
+    }
+    /** Stops containers with one call, which waits for all of them; returns those that it did not stop, and its words. */
+    async function stop(items) {
+        const ids = items.map(({ id }) => id);
+        if (ids.length === 0)
+            return { running: [], output: { exitCode: 0, stdout: '', stderr: '' } };
+        for (const id of ids)
+            stopping.add(id);
+        const output = await docker([...stopContainers, '--', ...ids]);
+        const words = new Set(output.stdout.split('\n').map(readWord));
+        // Those that were started with --rm the engine removes by itself then.
+        for (const word of words)
+            everSaid.add(word);
+        return { running: items.filter(({ id }) => !words.has(id)), output };
+    }
+    /** Waits until the engine has removed what it removes by itself, as soon as it is stopped. */
+    async function waitForEngine(items) {
+        const ids = items.map(({ id }) => id).filter((id) => stopping.has(id));
+        for (let attempt = 0; ids.length > 0 && attempt < 20; attempt += 1) {
+            const { containers } = await look('container', ids);
+            const left = ids.flatMap((id) => containers.get(id) ?? []);
+            if (!left.some(isBeingRemoved))
+                return;
+            await (0,external_node_timers_promises_.setTimeout)(250);
+        }
+    }
+    /** Returns its pace: how many a millisecond were removed, once it had been looked at them again; 0 for none. */
+    async function removeBatch(kind, batch) {
+        const going = await stillGoing(kind, batch);
+        const start = Date.now();
+        const whole = kind === 'image' ? await untagFirst(going) : going;
+        const untagged = whole.some(({ id }) => takenOff.get(id)?.length);
+        // That took its time, and the last tag of one may have been renewed meanwhile.
+        const left = untagged ? await stillGoing(kind, whole) : whole;
+        if (left.length > 0 && !stopped())
+            await removeWhole(kind, left);
+        return going.length / Math.max(Date.now() - start, 1);
+    }
+    async function removeWhole(kind, whole) {
+        const output = await remove(kind, whole);
+        const unclear = whole.filter((item) => !results.has(item));
+        await waitForEngine(unclear);
+        for (const item of await attempt(unclear, () => stillGoing(kind, unclear, noteLost))) {
+            if (stopped()) {
+                // It was alone already.
+                if (whole.length === 1)
+                    settle(item, readRefusal(output, `${kind} rm`));
+                return;
+            }
+            await removeAlone(kind, item);
+        }
+    }
+    /** Once more, alone: what the engine says now is about this one. */
+    async function removeAlone(kind, item) {
+        for (let tries = 1;; tries += 1) {
+            if (stopping.has(item.id) && !(await stopAgain(item)))
+                return;
+            const output = await remove(kind, [item]);
+            const [left] = results.has(item)
+                ? []
+                : await attempt([item], () => stillGoing(kind, [item], noteLost));
+            if (left === undefined)
+                return;
+            const fate = readRefusal(output, `${kind} rm`);
+            const again = fate.outcome === 'kept' && stopping.has(item.id);
+            if (!again || tries === mostStops || stopped()) {
+                settle(left, fate);
+                return;
+            }
+        }
+    }
+    /** Stops what may run again although it was stopped; tells whether it is still to go. */
+    async function stopAgain(item) {
+        const goesOn = async () => !stopped() &&
+            !results.has(item) &&
+            (await stillGoing('container', [item])).length > 0;
+        if (late() || !(await goesOn()))
+            return false;
+        await stopAlone(item);
+        return goesOn();
+    }
+    /** Removes things with one call, and settles those that the engine says are gone by it. */
+    async function remove(kind, items) {
+        const { args, said } = commands[kind];
+        const read = (stdout) => {
+            const words = new Set(stdout.split('\n').map(readWord));
+            for (const word of words)
+                everSaid.add(word);
+            for (const item of items)
+                if (words.has(said(target(item))))
+                    settle(item, { outcome: 'removed' });
+        };
+        const ids = items.map(target);
+        const output = await attempt(items, 
+        // As long as the step has: large files take their time, and whoever is cut off does not know what became of it.
+        () => docker([...args, '--', ...ids], { limit: Infinity }), read);
+        read(output.stdout);
+        return output;
+    }
+    /** Takes off what has to be taken off by name; returns those that are then to go as a whole. */
+    async function untagFirst(items) {
+        const whole = [];
+        for (const item of items) {
+            const done = [];
+            takenOff.set(item.id, done);
+            const references = referencesToUntag(item, item.references ?? []);
+            const { failures, cameToAll } = await attempt([item], () => untag(docker, inventory.engine, item, references, { done, stopped }));
+            const failed = failures.find(({ outcome }) => outcome === 'failed');
+            if (failed !== undefined)
+                settle(item, failed);
+            // What was not come to is left for the end.
+            else if (!cameToAll)
+                return [];
+            else if (item.decision.action === 'remove')
+                whole.push(item);
+            else
+                settle(item, failures[0] ?? readUntagging(done));
+        }
+        return whole;
+    }
+    /** Runs a call that may change the items; if it breaks off, nobody knows what became of the others. */
+    async function attempt(items, change, read = () => undefined) {
+        try {
+            return await change();
+        }
+        catch (error) {
+            const { message, stdout } = asDockerError(error);
+            read(stdout);
+            const detail = `its removal broke off, it may be gone: ${message}`;
+            for (const item of items)
+                settle(item, { outcome: 'failed', detail });
+            throw error;
+        }
+    }
+    /** Looks again at the items and what could need them; settles those that are gone or have changed. */
+    async function stillGoing(kind, items, note) {
+        if (items.length === 0)
+            return [];
+        const ids = items.map(({ id }) => id);
+        const seen = await look(kind, ids);
+        await note?.(items, seen);
+        return items.filter((item) => {
+            const { id } = item;
+            const change = recheck[kind](id, seen);
+            if (change === 'gone')
+                settle(item, {
+                    outcome: everSaid.has(commands[kind].said(target(item)))
+                        ? 'removed'
+                        : 'gone'
+                });
+            else if (change !== undefined)
+                settle(item, kept(change.changed));
+            return change === undefined;
+        });
+    }
+    /** Removes builders, those that run last: they must have been without a client for a while. */
+    async function removeBuilders(items) {
+        const runs = ({ decision }) => 'stop' in decision;
+        const limit = (0,p_limit/* default */.A)(concurrency);
+        await limit.map(items.filter((item) => !runs(item)), endBuilder);
+        const running = items.filter(runs);
+        const end = options.listedAt + timeWithoutClient;
+        if (running.length === 0 || stopped() || late(end))
+            return;
+        // A cancel ends the wait.
+        await (0,external_node_timers_promises_.setTimeout)(end - Date.now(), undefined, { signal }).catch(() => undefined);
+        await limit.map(running, async (item) => {
+            if (!late())
+                await endBuilder(item);
+        });
+    }
+    async function endBuilder(item) {
+        const builder = builders.get(item.id);
+        if (builder === undefined)
+            throw new Error(`${item.id} is no builder`);
+        if (stopped())
+            return;
+        const states = builder.volume ? [builder.volume.name] : [];
+        const { id } = builder.container ?? {};
+        const lookAtIt = () => look('volume', states, id ? [id] : []);
+        const tools = {
+            docker,
+            look: lookAtIt,
+            stop: async () => (await stop([item])).output
+        };
+        try {
+            const change = recheckBuilder(builder, await lookAtIt());
+            const fate = change
+                ? readChange(change)
+                : await attempt([item], () => removeBuilder(builder, tools));
+            settle(item, fate);
+        }
+        catch (error) {
+            fatal ??= asDockerError(error);
+        }
+    }
+    /** Sees what the cache keeps of the images that went: only then it can be told what they freed. */
+    async function lookAtCache() {
+        const shares = inventory.buildCache.records?.some(({ shared }) => shared);
+        const freed = [...results.values()].some(({ item, outcome }) => item.kind === 'image' && outcome === 'removed');
+        if (!shares || !freed || stopped())
+            return;
+        try {
+            cacheAfter = await options.listCache(docker);
+        }
+        catch {
+            // The figure is what is certain then; a cancel the signal tells.
+        }
+    }
+    /**
+     * Takes the references that an image has lost for those that its failed removal took off: the engine does so before
+     * it deletes, and they stay off where it then has no room to write that down. One that means another image now, or
+     * that of an image in use, somebody else took.
+     */
+    async function noteLost(items, { images, needs }) {
+        for (const { id, references = [] } of items) {
+            const left = images.get(id)?.references ?? references;
+            const lost = references.filter((one) => !left.includes(one));
+            if (lost.length === 0 || needs.images.has(id))
+                continue;
+            const off = new Set(takenOff.get(id));
+            // One at a time: of several references nobody could tell which one an answer is for.
+            for (const one of lost) {
+                const meant = await meaningOf(docker, inventory.engine, one);
+                if (meant.id === undefined && !meant.unreadable)
+                    off.add(one);
+            }
+            takenOff.set(id, [...off]);
+        }
+    }
+    async function prune(item) {
+        if (stopped())
+            return;
+        try {
+            settle(item, await pruneBuildCache({ docker, ...options.cache }));
+        }
+        catch (error) {
+            const broken = asDockerError(error);
+            const late = broken.kind === 'no-answer' && Date.now() >= deadline;
+            if (!late)
+                fatal ??= broken;
+            const detail = late
+                ? 'the engine was still removing records when the time was up'
+                : broken.message;
+            settle(item, late
+                ? { outcome: 'kept', reason: 'budget', detail, heldBy: 'timeout' }
+                : { outcome: 'failed', detail });
+        }
+    }
+    /** Settles what was not come to. */
+    function finish(items) {
+        // Nor is it the engine's fault that a call was ended with the time of the step.
+        const late = fatal?.kind === 'no-answer' && Date.now() >= deadline;
+        const failed = fatal !== undefined && !late;
+        const why = signal.aborted
+            ? 'the run was cancelled'
+            : failed
+                ? 'the engine failed'
+                : 'the time was up';
+        for (const item of items)
+            settle(item, {
+                outcome: 'kept',
+                reason: 'budget',
+                detail: `not done: ${why}`,
+                ...(!signal.aborted && !failed && { heldBy: 'timeout' })
+            });
+        return { results: [...results.values()], fatal, cacheAfter };
+    }
+    return { removeInBatches, removeBuilders, lookAtCache, prune, finish };
+}
+/** Makes the check of each kind against a second look. */
+function createRecheck({ containers, networks, images, volumes }, done) {
+    const children = Map.groupBy(images, ({ parent }) => parent);
+    function checking(planned, recheck) {
+        return (id, look) => {
+            const thing = planned.get(id);
+            if (thing === undefined)
+                throw new Error(`${id} is not in the inventory`);
+            if (look.isUnreadable(id))
+                return { changed: 'the engine cannot tell of it any more' };
+            const change = recheck(thing, look);
+            const used = look.usedSince(id);
+            return change === undefined && used !== undefined
+                ? { changed: `meanwhile it was ${used}` }
+                : change;
+        };
+    }
+    return {
+        container: checking(byKey(containers, ({ id }) => id), (container, look) => recheckContainer(container, look, done.stops(container.id))),
+        network: checking(byKey(networks, ({ id }) => id), recheckNetwork),
+        image: checking(byKey(images, ({ id }) => id), (image, look) => {
+            const left = (children.get(image.id) ?? []).filter(({ id }) => done.isLeft(id));
+            return recheckImage(image, look, done.takenOff(image.id), left);
+        }),
+        volume: checking(byKey(volumes, ({ name }) => name), recheckVolume)
+    };
+}
+/** How many of the first items have no more to be taken off one by one than fits into a batch; at least one. */
+function countForUntagging(items) {
+    let references = 0;
+    const tooMany = items.findIndex((item) => {
+        references += referencesToUntag(item, item.references ?? []).length;
+        return references > firstBatch;
+    });
+    return tooMany < 0 ? items.length : Math.max(tooMany, 1);
+}
+function readUntagging(done) {
+    return done.length > 0
+        ? { outcome: 'untagged' }
+        : kept('its references mean other images now');
+}
+function asDockerError(error) {
+    // Whatever went wrong, what was done until then is still to be reported.
+    return error instanceof cli/* DockerError */.Bi
+        ? error
+        : new cli/* DockerError */.Bi('failed', String(error));
+}
+
+// EXTERNAL MODULE: ./node_modules/execa/index.js + 140 modules
+var execa = __nccwpck_require__(8149);
+;// CONCATENATED MODULE: ./src/removal/watch.ts
+
+
+/**
+ * Watches an engine from the moment of its clock at which it was asked who it is: no later than the listing. Events
+ * that do not come for a while are only less to go by; that the stream broke off or cannot be read is told once, and
+ * nothing fails.
+ */
+function watchEngine(engine, { command, env, signal, onBroken }) {
+    const events = [];
+    const since = (engine.now / 1_000).toFixed(6);
+    const stream = (0,execa/* execa */.Ho)(command, ['events', '--since', since, '--format', eventFormat], {
+        env,
+        extendEnv: false,
+        stdin: 'ignore',
+        stderr: 'ignore',
+        buffer: false,
+        reject: false,
+        cancelSignal: signal,
+        killDescendants: true,
+        forceKillAfterDelay: 1_000
+    });
+    let broken = false;
+    const tell = () => {
+        if (!broken && !signal.aborted)
+            onBroken();
+        broken = true;
+    };
+    const read = async () => {
+        for await (const line of stream)
+            try {
+                events.push(...readEvents(line, engine));
+            }
+            catch {
+                // The next lines may be read again; and a stream that nobody reads would block.
+                tell();
+            }
+    };
+    read().then(tell, tell);
+    return { events: () => events, isLive: () => events.length > 0 && !broken };
+}
+
+// EXTERNAL MODULE: ./src/inputs/schema.ts
+var schema = __nccwpck_require__(2898);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_async.js
+/* IMPORT */
+/* MAIN */
+const attemptifyAsync = (fn, options) => {
+    const { onError } = options;
+    return function attemptified(...args) {
+        return fn.apply(undefined, args).catch(onError);
+    }; //TSC
+};
+/* EXPORT */
+/* harmony default export */ const attemptify_async = (attemptifyAsync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/attemptify_sync.js
+/* IMPORT */
+/* MAIN */
+const attemptifySync = (fn, options) => {
+    const { onError } = options;
+    return function attemptified(...args) {
+        try {
+            return fn.apply(undefined, args);
+        }
+        catch (error) {
+            return onError(error);
+        }
+    }; //TSC
+};
+/* EXPORT */
+/* harmony default export */ const attemptify_sync = (attemptifySync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/constants.js
+/* MAIN */
+const RETRY_INTERVAL = 250;
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_async.js
+/* IMPORT */
+
+/* MAIN */
+const retryifyAsync = (fn, options) => {
+    const { isRetriable } = options;
+    return function retryified(options) {
+        const { timeout } = options;
+        const interval = options.interval ?? RETRY_INTERVAL;
+        const timestamp = Date.now() + timeout;
+        return function attempt(...args) {
+            return fn.apply(undefined, args).catch((error) => {
+                if (!isRetriable(error))
+                    throw error;
+                if (Date.now() >= timestamp)
+                    throw error;
+                const delay = Math.round(interval * Math.random());
+                if (delay > 0) {
+                    const delayPromise = new Promise(resolve => setTimeout(resolve, delay));
+                    return delayPromise.then(() => attempt.apply(undefined, args));
+                }
+                else {
+                    return attempt.apply(undefined, args);
+                }
+            });
+        }; //TSC
+    };
+};
+/* EXPORT */
+/* harmony default export */ const retryify_async = (retryifyAsync);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-utils/dist/retryify_sync.js
+/* IMPORT */
+/* MAIN */
+const retryifySync = (fn, options) => {
+    const { isRetriable } = options;
+    return function retryified(options) {
+        const { timeout } = options;
+        const timestamp = Date.now() + timeout;
+        return function attempt(...args) {
+            while (true) {
+                try {
+                    return fn.apply(undefined, args);
+                }
+                catch (error) {
+                    if (!isRetriable(error))
+                        throw error;
+                    if (Date.now() >= timestamp)
+                        throw error;
+                    continue;
+                }
+            }
+        }; //TSC
+    };
+};
+/* EXPORT */
+/* harmony default export */ const retryify_sync = (retryifySync);
+
+// EXTERNAL MODULE: external "node:process"
+var external_node_process_ = __nccwpck_require__(1708);
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/handlers.js
+/* IMPORT */
+
+/* MAIN */
+const Handlers = {
+    /* API */
+    isChangeErrorOk: (error) => {
+        if (!Handlers.isNodeError(error))
+            return false;
+        const { code } = error;
+        if (code === 'ENOSYS')
+            return true;
+        if (!IS_USER_ROOT && (code === 'EINVAL' || code === 'EPERM'))
+            return true;
+        return false;
+    },
+    isNodeError: (error) => {
+        return (error instanceof Error);
+    },
+    isRetriableError: (error) => {
+        if (!Handlers.isNodeError(error))
+            return false;
+        const { code } = error;
+        if (code === 'EMFILE' || code === 'ENFILE' || code === 'EAGAIN' || code === 'EBUSY' || code === 'EACCESS' || code === 'EACCES' || code === 'EACCS' || code === 'EPERM')
+            return true;
+        return false;
+    },
+    onChangeError: (error) => {
+        if (!Handlers.isNodeError(error))
+            throw error;
+        if (Handlers.isChangeErrorOk(error))
+            return;
+        throw error;
+    }
+};
+/* EXPORT */
+/* harmony default export */ const handlers = (Handlers);
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/constants.js
+/* IMPORT */
+
+
+/* MAIN */
+const ATTEMPTIFY_CHANGE_ERROR_OPTIONS = {
+    onError: handlers.onChangeError
+};
+const ATTEMPTIFY_NOOP_OPTIONS = {
+    onError: () => undefined
+};
+const IS_USER_ROOT = (external_node_process_.getuid ? !external_node_process_.getuid() : false);
+const RETRYIFY_OPTIONS = {
+    isRetriable: handlers.isRetriableError
+};
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/stubborn-fs/dist/index.js
+/* IMPORT */
+
+
+
+
+
+/* MAIN */
+const FS = {
+    attempt: {
+        /* ASYNC */
+        chmod: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chmod), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        chown: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.chown), ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        close: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.close), ATTEMPTIFY_NOOP_OPTIONS),
+        fsync: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), ATTEMPTIFY_NOOP_OPTIONS),
+        mkdir: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.mkdir), ATTEMPTIFY_NOOP_OPTIONS),
+        realpath: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.realpath), ATTEMPTIFY_NOOP_OPTIONS),
+        stat: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.stat), ATTEMPTIFY_NOOP_OPTIONS),
+        unlink: attemptify_async((0,external_node_util_.promisify)(external_node_fs_.unlink), ATTEMPTIFY_NOOP_OPTIONS),
+        /* SYNC */
+        chmodSync: attemptify_sync(external_node_fs_.chmodSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        chownSync: attemptify_sync(external_node_fs_.chownSync, ATTEMPTIFY_CHANGE_ERROR_OPTIONS),
+        closeSync: attemptify_sync(external_node_fs_.closeSync, ATTEMPTIFY_NOOP_OPTIONS),
+        existsSync: attemptify_sync(external_node_fs_.existsSync, ATTEMPTIFY_NOOP_OPTIONS),
+        fsyncSync: attemptify_sync(external_node_fs_.fsync, ATTEMPTIFY_NOOP_OPTIONS),
+        mkdirSync: attemptify_sync(external_node_fs_.mkdirSync, ATTEMPTIFY_NOOP_OPTIONS),
+        realpathSync: attemptify_sync(external_node_fs_.realpathSync, ATTEMPTIFY_NOOP_OPTIONS),
+        statSync: attemptify_sync(external_node_fs_.statSync, ATTEMPTIFY_NOOP_OPTIONS),
+        unlinkSync: attemptify_sync(external_node_fs_.unlinkSync, ATTEMPTIFY_NOOP_OPTIONS)
+    },
+    retry: {
+        /* ASYNC */
+        close: retryify_async((0,external_node_util_.promisify)(external_node_fs_.close), RETRYIFY_OPTIONS),
+        fsync: retryify_async((0,external_node_util_.promisify)(external_node_fs_.fsync), RETRYIFY_OPTIONS),
+        open: retryify_async((0,external_node_util_.promisify)(external_node_fs_.open), RETRYIFY_OPTIONS),
+        readFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.readFile), RETRYIFY_OPTIONS),
+        rename: retryify_async((0,external_node_util_.promisify)(external_node_fs_.rename), RETRYIFY_OPTIONS),
+        stat: retryify_async((0,external_node_util_.promisify)(external_node_fs_.stat), RETRYIFY_OPTIONS),
+        write: retryify_async((0,external_node_util_.promisify)(external_node_fs_.write), RETRYIFY_OPTIONS),
+        writeFile: retryify_async((0,external_node_util_.promisify)(external_node_fs_.writeFile), RETRYIFY_OPTIONS),
+        /* SYNC */
+        closeSync: retryify_sync(external_node_fs_.closeSync, RETRYIFY_OPTIONS),
+        fsyncSync: retryify_sync(external_node_fs_.fsyncSync, RETRYIFY_OPTIONS),
+        openSync: retryify_sync(external_node_fs_.openSync, RETRYIFY_OPTIONS),
+        readFileSync: retryify_sync(external_node_fs_.readFileSync, RETRYIFY_OPTIONS),
+        renameSync: retryify_sync(external_node_fs_.renameSync, RETRYIFY_OPTIONS),
+        statSync: retryify_sync(external_node_fs_.statSync, RETRYIFY_OPTIONS),
+        writeSync: retryify_sync(external_node_fs_.writeSync, RETRYIFY_OPTIONS),
+        writeFileSync: retryify_sync(external_node_fs_.writeFileSync, RETRYIFY_OPTIONS)
+    }
+};
+/* EXPORT */
+/* harmony default export */ const dist = (FS);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/constants.js
+/* IMPORT */
+
+/* MAIN */
+const constants_DEFAULT_ENCODING = 'utf8';
+const constants_DEFAULT_FILE_MODE = 0o666;
+const constants_DEFAULT_FOLDER_MODE = 0o777;
+const constants_DEFAULT_READ_OPTIONS = {};
+const constants_DEFAULT_WRITE_OPTIONS = {};
+const constants_DEFAULT_USER_UID = external_node_process_.geteuid ? external_node_process_.geteuid() : -1;
+const constants_DEFAULT_USER_GID = external_node_process_.getegid ? external_node_process_.getegid() : -1;
+const constants_DEFAULT_INTERVAL_ASYNC = 200;
+const constants_DEFAULT_TIMEOUT_ASYNC = 7500;
+const constants_DEFAULT_TIMEOUT_SYNC = 1000;
+const constants_IS_POSIX = !!external_node_process_.getuid;
+const constants_IS_USER_ROOT = external_node_process_.getuid ? !external_node_process_.getuid() : false;
+const LIMIT_BASENAME_LENGTH = 128; //TODO: Fetch the real limit from the filesystem //TODO: Fetch the whole-path length limit too
+const NOOP = () => { };
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/lang.js
+/* IMPORT */
+/* MAIN */
+const lang_isException = (value) => {
+    return (value instanceof Error) && ('code' in value);
+};
+const isFunction = (value) => {
+    return (typeof value === 'function');
+};
+const lang_isString = (value) => {
+    return (typeof value === 'string');
+};
+const lang_isUndefined = (value) => {
+    return (value === undefined);
+};
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/scheduler.js
+/* IMPORT */
+/* HELPERS */
+const Queues = {};
+/* MAIN */
+//TODO: Maybe publish this as a standalone package
+const Scheduler = {
+    /* API */
+    next: (id) => {
+        const queue = Queues[id];
+        if (!queue)
+            return;
+        queue.shift();
+        const job = queue[0];
+        if (job) {
+            job(() => Scheduler.next(id));
+        }
+        else {
+            delete Queues[id];
+        }
+    },
+    schedule: (id) => {
+        return new Promise(resolve => {
+            let queue = Queues[id];
+            if (!queue)
+                queue = Queues[id] = [];
+            queue.push(resolve);
+            if (queue.length > 1)
+                return;
+            resolve(() => Scheduler.next(id));
+        });
+    }
+};
+/* EXPORT */
+/* harmony default export */ const scheduler = (Scheduler);
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/constants.js
+/* IMPORT */
+
+/* MAIN */
+const IS_LINUX = (external_node_process_.platform === 'linux');
+const IS_WINDOWS = (external_node_process_.platform === 'win32');
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/signals.js
+/* IMPORT */
+
+/* MAIN */
+//URL: https://github.com/tapjs/signal-exit/blob/458776d9cf8be89712aa1f7b45bb2163ce15ef4a/src/signals.ts
+const Signals = ['SIGHUP', 'SIGINT', 'SIGTERM'];
+if (!IS_WINDOWS) {
+    Signals.push('SIGALRM', 'SIGABRT', 'SIGVTALRM', 'SIGXCPU', 'SIGXFSZ', 'SIGUSR2', 'SIGTRAP', 'SIGSYS', 'SIGQUIT', 'SIGIOT');
+}
+if (IS_LINUX) {
+    Signals.push('SIGIO', 'SIGPOLL', 'SIGPWR', 'SIGSTKFLT');
+}
+/* EXPORT */
+/* harmony default export */ const signals = (Signals);
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/interceptor.js
+/* IMPORT */
+
+
+
+/* MAIN */
+class Interceptor {
+    /* CONSTRUCTOR */
+    constructor() {
+        /* VARIABLES */
+        this.callbacks = new Set();
+        this.exited = false;
+        /* API */
+        this.exit = (signal) => {
+            if (this.exited)
+                return;
+            this.exited = true;
+            for (const callback of this.callbacks) {
+                callback();
+            }
+            if (signal) {
+                if (IS_WINDOWS && (signal !== 'SIGINT' && signal !== 'SIGTERM' && signal !== 'SIGKILL')) { // Windows doesn't support POSIX signals, but Node emulates these 3 signals for us
+                    external_node_process_.kill(external_node_process_.pid, 'SIGTERM');
+                }
+                else {
+                    external_node_process_.kill(external_node_process_.pid, signal);
+                }
+            }
+        };
+        this.hook = () => {
+            external_node_process_.once('exit', () => this.exit());
+            for (const signal of signals) {
+                try {
+                    external_node_process_.once(signal, () => this.exit(signal));
+                }
+                catch {
+                    // Sometimes "process.once" can throw...
+                }
+            }
+        };
+        this.register = (callback) => {
+            this.callbacks.add(callback);
+            return () => {
+                this.callbacks.delete(callback);
+            };
+        };
+        this.hook();
+    }
+}
+/* EXPORT */
+/* harmony default export */ const interceptor = (new Interceptor());
+
+;// CONCATENATED MODULE: ./node_modules/when-exit/dist/node/index.js
+/* IMPORT */
+
+/* MAIN */
+const whenExit = interceptor.register;
+/* EXPORT */
+/* harmony default export */ const node = (whenExit);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/utils/temp.js
+/* IMPORT */
+
+
+
+
+/* MAIN */
+//TODO: Maybe publish this as a standalone package
+const temp_Temp = {
+    /* VARIABLES */
+    store: {}, // filePath => purge
+    /* API */
+    create: (filePath) => {
+        const randomness = `000000${Math.floor(Math.random() * 16777215).toString(16)}`.slice(-6); // 6 random-enough hex characters
+        const timestamp = Date.now().toString().slice(-10); // 10 precise timestamp digits
+        const prefix = 'tmp-';
+        const suffix = `.${prefix}${timestamp}${randomness}`;
+        const tempPath = `${filePath}${suffix}`;
+        return tempPath;
+    },
+    get: (filePath, creator, purge = true) => {
+        const tempPath = temp_Temp.truncate(creator(filePath));
+        if (tempPath in temp_Temp.store)
+            return temp_Temp.get(filePath, creator, purge); // Collision found, try again
+        temp_Temp.store[tempPath] = purge;
+        const disposer = () => delete temp_Temp.store[tempPath];
+        return [tempPath, disposer];
+    },
+    purge: (filePath) => {
+        if (!temp_Temp.store[filePath])
+            return;
+        delete temp_Temp.store[filePath];
+        dist.attempt.unlink(filePath);
+    },
+    purgeSync: (filePath) => {
+        if (!temp_Temp.store[filePath])
+            return;
+        delete temp_Temp.store[filePath];
+        dist.attempt.unlinkSync(filePath);
+    },
+    purgeSyncAll: () => {
+        for (const filePath in temp_Temp.store) {
+            temp_Temp.purgeSync(filePath);
+        }
+    },
+    truncate: (filePath) => {
+        const basename = external_node_path_.basename(filePath);
+        if (basename.length <= LIMIT_BASENAME_LENGTH)
+            return filePath; //FIXME: Rough and quick attempt at detecting ok lengths
+        const truncable = /^(\.?)(.*?)((?:\.[^.]+)?(?:\.tmp-\d{10}[a-f0-9]{6})?)$/.exec(basename);
+        if (!truncable)
+            return filePath; //FIXME: No truncable part detected, can't really do much without also changing the parent path, which is unsafe, hoping for the best here
+        const truncationLength = basename.length - LIMIT_BASENAME_LENGTH;
+        return `${filePath.slice(0, -basename.length)}${truncable[1]}${truncable[2].slice(0, -truncationLength)}${truncable[3]}`; //FIXME: The truncable part might be shorter than needed here
+    }
+};
+/* INIT */
+node(temp_Temp.purgeSyncAll); // Ensuring purgeable temp files are purged on exit
+/* EXPORT */
+/* harmony default export */ const temp = (temp_Temp);
+
+;// CONCATENATED MODULE: ./node_modules/atomically/dist/index.js
+/* IMPORT */
+
+
+
+
+
+
+
+
+
+function readFile(filePath, options = DEFAULT_READ_OPTIONS) {
+    if (isString(options))
+        return readFile(filePath, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_ASYNC;
+    const retryOptions = { timeout, interval: DEFAULT_INTERVAL_ASYNC };
+    return fs.retry.readFile(retryOptions)(filePath, options);
+}
+function readFileSync(filePath, options = DEFAULT_READ_OPTIONS) {
+    if (isString(options))
+        return readFileSync(filePath, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
+    const retryOptions = { timeout };
+    return fs.retry.readFileSync(retryOptions)(filePath, options);
+}
+function writeFile(filePath, data, options, callback) {
+    if (isFunction(options))
+        return writeFile(filePath, data, constants_DEFAULT_WRITE_OPTIONS, options);
+    const promise = writeFileAsync(filePath, data, options);
+    if (callback)
+        promise.then(callback, callback);
+    return promise;
+}
+async function writeFileAsync(filePath, data, options = constants_DEFAULT_WRITE_OPTIONS) {
+    if (lang_isString(options))
+        return writeFileAsync(filePath, data, { encoding: options });
+    const timeout = options.timeout ?? constants_DEFAULT_TIMEOUT_ASYNC;
+    const retryOptions = { timeout, interval: constants_DEFAULT_INTERVAL_ASYNC };
+    let schedulerCustomDisposer = null;
+    let schedulerDisposer = null;
+    let tempDisposer = null;
+    let tempPath = null;
+    let fd = null;
+    try {
+        if (options.schedule)
+            schedulerCustomDisposer = await options.schedule(filePath);
+        schedulerDisposer = await scheduler.schedule(filePath);
+        const filePathReal = await dist.attempt.realpath(filePath);
+        const filePathExists = !!filePathReal;
+        filePath = filePathReal || filePath;
+        [tempPath, tempDisposer] = temp.get(filePath, options.tmpCreate || temp.create, !(options.tmpPurge === false));
+        const useStatChown = constants_IS_POSIX && lang_isUndefined(options.chown);
+        const useStatMode = lang_isUndefined(options.mode);
+        if (filePathExists && (useStatChown || useStatMode)) {
+            const stats = await dist.attempt.stat(filePath);
+            if (stats) {
+                options = { ...options };
+                if (useStatChown) {
+                    options.chown = { uid: stats.uid, gid: stats.gid };
+                }
+                if (useStatMode) {
+                    options.mode = stats.mode;
+                }
+            }
+        }
+        if (!filePathExists) {
+            const parentPath = external_node_path_.dirname(filePath);
+            await dist.attempt.mkdir(parentPath, {
+                mode: constants_DEFAULT_FOLDER_MODE,
+                recursive: true
+            });
+        }
+        fd = await dist.retry.open(retryOptions)(tempPath, 'w', options.mode || constants_DEFAULT_FILE_MODE);
+        if (options.tmpCreated) {
+            options.tmpCreated(tempPath);
+        }
+        if (lang_isString(data)) {
+            await dist.retry.write(retryOptions)(fd, data, 0, options.encoding || constants_DEFAULT_ENCODING);
+        }
+        else if (data instanceof external_node_stream_.Readable) {
+            const writeStream = (0,external_node_fs_.createWriteStream)(tempPath, { fd, autoClose: false });
+            const finishPromise = (0,external_node_events_.once)(writeStream, 'finish');
+            data.pipe(writeStream);
+            await finishPromise;
+        }
+        else if (!lang_isUndefined(data)) {
+            await dist.retry.write(retryOptions)(fd, data, 0, data.length, 0);
+        }
+        if (options.fsync !== false) {
+            if (options.fsyncWait !== false) {
+                await dist.retry.fsync(retryOptions)(fd);
+            }
+            else {
+                dist.attempt.fsync(fd);
+            }
+        }
+        await dist.retry.close(retryOptions)(fd);
+        fd = null;
+        if (options.chown && (options.chown.uid !== constants_DEFAULT_USER_UID || options.chown.gid !== constants_DEFAULT_USER_GID)) {
+            await dist.attempt.chown(tempPath, options.chown.uid, options.chown.gid);
+        }
+        if (options.mode && options.mode !== constants_DEFAULT_FILE_MODE) {
+            await dist.attempt.chmod(tempPath, options.mode);
+        }
+        try {
+            await dist.retry.rename(retryOptions)(tempPath, filePath);
+        }
+        catch (error) {
+            if (!lang_isException(error))
+                throw error;
+            if (error.code !== 'ENAMETOOLONG')
+                throw error;
+            await dist.retry.rename(retryOptions)(tempPath, temp.truncate(filePath));
+        }
+        tempDisposer();
+        tempPath = null;
+    }
+    finally {
+        if (fd)
+            await dist.attempt.close(fd);
+        if (tempPath)
+            temp.purge(tempPath);
+        if (schedulerCustomDisposer)
+            schedulerCustomDisposer();
+        if (schedulerDisposer)
+            schedulerDisposer();
+    }
+}
+function writeFileSync(filePath, data, options = DEFAULT_WRITE_OPTIONS) {
+    if (isString(options))
+        return writeFileSync(filePath, data, { encoding: options });
+    const timeout = options.timeout ?? DEFAULT_TIMEOUT_SYNC;
+    const retryOptions = { timeout };
+    let tempDisposer = null;
+    let tempPath = null;
+    let fd = null;
+    try {
+        const filePathReal = fs.attempt.realpathSync(filePath);
+        const filePathExists = !!filePathReal;
+        filePath = filePathReal || filePath;
+        [tempPath, tempDisposer] = Temp.get(filePath, options.tmpCreate || Temp.create, !(options.tmpPurge === false));
+        const useStatChown = IS_POSIX && isUndefined(options.chown);
+        const useStatMode = isUndefined(options.mode);
+        if (filePathExists && (useStatChown || useStatMode)) {
+            const stats = fs.attempt.statSync(filePath);
+            if (stats) {
+                options = { ...options };
+                if (useStatChown) {
+                    options.chown = { uid: stats.uid, gid: stats.gid };
+                }
+                if (useStatMode) {
+                    options.mode = stats.mode;
+                }
+            }
+        }
+        if (!filePathExists) {
+            const parentPath = path.dirname(filePath);
+            fs.attempt.mkdirSync(parentPath, {
+                mode: DEFAULT_FOLDER_MODE,
+                recursive: true
+            });
+        }
+        fd = fs.retry.openSync(retryOptions)(tempPath, 'w', options.mode || DEFAULT_FILE_MODE);
+        if (options.tmpCreated) {
+            options.tmpCreated(tempPath);
+        }
+        if (isString(data)) {
+            fs.retry.writeSync(retryOptions)(fd, data, 0, options.encoding || DEFAULT_ENCODING);
+        }
+        else if (!isUndefined(data)) {
+            fs.retry.writeSync(retryOptions)(fd, data, 0, data.length, 0);
+        }
+        if (options.fsync !== false) {
+            if (options.fsyncWait !== false) {
+                fs.retry.fsyncSync(retryOptions)(fd);
+            }
+            else {
+                fs.attempt.fsync(fd);
+            }
+        }
+        fs.retry.closeSync(retryOptions)(fd);
+        fd = null;
+        if (options.chown && (options.chown.uid !== DEFAULT_USER_UID || options.chown.gid !== DEFAULT_USER_GID)) {
+            fs.attempt.chownSync(tempPath, options.chown.uid, options.chown.gid);
+        }
+        if (options.mode && options.mode !== DEFAULT_FILE_MODE) {
+            fs.attempt.chmodSync(tempPath, options.mode);
+        }
+        try {
+            fs.retry.renameSync(retryOptions)(tempPath, filePath);
+        }
+        catch (error) {
+            if (!isException(error))
+                throw error;
+            if (error.code !== 'ENAMETOOLONG')
+                throw error;
+            fs.retry.renameSync(retryOptions)(tempPath, Temp.truncate(filePath));
+        }
+        tempDisposer();
+        tempPath = null;
+    }
+    finally {
+        if (fd)
+            fs.attempt.closeSync(fd);
+        if (tempPath)
+            Temp.purge(tempPath);
+    }
+}
+/* EXPORT */
+
+
+;// CONCATENATED MODULE: ./src/files.ts
+
+
+
+
+/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
+const retryTime = 500;
+/** Writes JSON in one step: whoever reads meanwhile finds the old file or the new one. */
+async function writeJsonFile(file, value) {
+    await (0,promises_.mkdir)((0,external_node_path_.dirname)(file), { recursive: true });
+    // A string would be cut off without a word where the disk is full; a stream is an error then.
+    const text = external_node_stream_.Readable.from([`${JSON.stringify(value)}\n`]);
+    await writeFile(file, text, { timeout: retryTime });
+}
+/** What a text says in JSON; undefined where it is none. */
+function parseJson(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What the system calls an error, such as `ENOENT`; undefined where it is none of the system's. */
+function codeOf(error) {
+    return typeof error === 'object' && error !== null && 'code' in error
+        ? error.code
+        : undefined;
+}
+
+;// CONCATENATED MODULE: ./src/state/stateFile.ts
+
+
+
+
+
+/** A file about an engine in the folder `state-dir`; `what` tells several of them apart. */
+function stateFile(folder, key, what = '') {
+    const { endpoint, rootDir, store } = key;
+    const text = JSON.stringify([endpoint, rootDir, store]);
+    const name = (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex').slice(0, 16);
+    return (0,external_node_path_.join)(folder, `${name}${what}.json`);
+}
+/** The schema of a file about an engine, of the first version. */
+function stateSchema(content) {
+    return schemas/* object */.Ikc({
+        version: schemas/* literal */.euz(1),
+        engine: schemas/* object */.Ikc({
+            endpoint: schemas/* string */.YjP(),
+            rootDir: schemas/* string */.YjP(),
+            store: schemas/* string */.YjP()
+        }),
+        ...content
+    });
+}
+/** What a file holds; undefined where there is none. One that is broken or of another version is a problem. */
+async function readStateFile(file, schema) {
+    let text;
+    try {
+        text = await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (error) {
+        return codeOf(error) === 'ENOENT' ? {} : { problem: String(error) };
+    }
+    const { data, success } = schema.safeParse(parseJson(text));
+    return success
+        ? { content: data }
+        : { problem: `${file} is broken, or of another version` };
+}
+/** Writes a file in one step, with the engine that it is about; returns what went wrong, if something did. */
+async function writeStateFile(file, engine, content) {
+    try {
+        await writeJsonFile(file, { version: 1, engine, ...content });
+        return undefined;
+    }
+    catch (error) {
+        return String(error);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/state/imageFacts.ts
+
+
+
+const instant = schemas/* number */.aig().optional();
+const imageFacts_imageSchema = schemas/* object */.Ikc({
+    id: schemas/* string */.YjP().min(1),
+    references: schemas/* array */.YOg(schemas/* string */.YjP()),
+    digests: schemas/* array */.YOg(schemas/* string */.YjP()),
+    aliases: schemas/* array */.YOg(schemas/* string */.YjP()),
+    parent: schemas/* string */.YjP().optional(),
+    createdAt: instant,
+    taggedAt: instant,
+    labels: labelsSchema,
+    bytes: schemas/* number */.aig().nonnegative(),
+    packedBytes: schemas/* number */.aig().nonnegative().optional(),
+    layers: schemas/* array */.YOg(schemas/* string */.YjP()),
+    pulled: schemas/* boolean */.zMY(),
+    byBuildKit: schemas/* boolean */.zMY()
+});
+const factsSchema = stateSchema({
+    images: schemas/* array */.YOg(schemas/* object */.Ikc({
+        id: schemas/* string */.YjP().min(1),
+        image: imageFacts_imageSchema.optional(),
+        layerSizes: schemas/* array */.YOg(schemas/* number */.aig().nonnegative()).optional()
+    }))
+});
+/** The file of the facts about an engine's images in the folder `state-dir`. */
+function factsFile(folder, key) {
+    return stateFile(folder, key, '-images');
+}
+/** Reads the facts; none where they cannot be read: the engine is asked then, which only takes longer. */
+async function readFacts(folder, key) {
+    const file = factsFile(folder, key);
+    const { content } = await readStateFile(file, factsSchema);
+    const same = content && factsFile(folder, content.engine) === file;
+    return new Map(same
+        ? content.images.map(({ id, image, layerSizes }) => [
+            id,
+            { layerSizes, image: image?.id === id ? imageFacts_readImage(image) : undefined }
+        ])
+        : []);
+}
+function imageFacts_readImage(image) {
+    const { parent, createdAt, taggedAt, packedBytes, ...rest } = image;
+    return {
+        ...rest,
+        ...{ parent, createdAt, taggedAt },
+        ...(packedBytes !== undefined && { packedBytes }),
+        remembered: true
+    };
+}
+/** Writes the facts instead of those that were there; that it fails costs only time. */
+async function writeFacts(folder, key, facts) {
+    const images = [...facts].map(([id, one]) => ({ id, ...one }));
+    await writeStateFile(factsFile(folder, key), key, { images });
+}
+
+;// CONCATENATED MODULE: ./src/state/ledger.ts
+
+
+
+/** Entries as they can be: the engine's clock may have been set back since they were written. */
+function entriesUntil(entries, now) {
+    return entries.map((entry) => ({
+        ...entry,
+        since: plausible(entry.since, now) ?? now,
+        ...(entry.usedAt !== undefined && {
+            usedAt: plausible(entry.usedAt, now) ?? now
+        })
+    }));
+}
+/** The entries of what is there: a volume that was made anew under its old name is another one. */
+function entriesThatHold(entries, volumes) {
+    const made = new Map(volumes.map((one) => [one.name, one.createdAt]));
+    return entries.filter(({ id, since }) => (made.get(id) ?? since) <= since);
+}
+/**
+ * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
+ * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
+ * the earlier runs.
+ */
+function updateLedger(inventory) {
+    const { engine, containers, images, networks, volumes, ledger } = inventory;
+    const users = [...containers, ...(inventory.services ?? [])];
+    const known = new Map(ledger?.map((entry) => [entry.id, entry]));
+    const needs = needsOf(users, { containers, images });
+    const uses = usesInLog(inventory);
+    const seen = [
+        ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
+        ...networks.map((network) => ({
+            id: network.id,
+            users: usersOfNetwork(network, needs)
+        })),
+        ...volumes.map((volume) => ({
+            id: volume.name,
+            users: usersOfVolume(volume, needs)
+        }))
+    ];
+    const ids = new Set(seen.map(({ id }) => id));
+    const unseen = inventory.withoutVolumes
+        ? (ledger ?? []).filter(({ id }) => !ids.has(id) && !isImage(id))
+        : [];
+    const updated = seen.map(({ id, users }) => {
+        const entry = known.get(id);
+        const times = [
+            entry?.usedAt,
+            ...users.map((user) => isRunning(user) || user.service
+                ? engine.now
+                : plausible(user.finishedAt, engine.now)),
+            ...uses(id).map(({ at }) => plausible(at, engine.now))
+        ].filter((at) => at !== undefined);
+        return {
+            id,
+            since: entry?.since ?? engine.now,
+            arrived: entry?.arrived ?? ledger !== undefined,
+            ...(times.length > 0 && { usedAt: Math.max(...times) })
+        };
+    });
+    return [...updated, ...unseen];
+}
+function isImage(id) {
+    return id.startsWith('sha256:');
+}
+
+;// CONCATENATED MODULE: ./src/state/ledgerFile.ts
+
+
+
+const ledgerFile_instant = schemas/* number */.aig().nonnegative();
+const ledgerSchema = stateSchema({
+    entries: schemas/* array */.YOg(schemas/* object */.Ikc({
+        id: schemas/* string */.YjP().min(1),
+        since: ledgerFile_instant,
+        arrived: schemas/* boolean */.zMY(),
+        usedAt: ledgerFile_instant.optional()
+    }))
+});
+/** The file of an engine's ledger in the folder `state-dir`. */
+function ledgerFile(folder, key) {
+    return stateFile(folder, key);
+}
+/**
+ * What earlier runs have seen on an engine, whose clock says `now`; undefined where there was none. A file that is
+ * broken, of another version or of another engine is a problem to be told, and counts as none.
+ */
+async function readLedger(folder, key, now) {
+    const file = ledgerFile(folder, key);
+    const { content, problem } = await readStateFile(file, ledgerSchema);
+    if (problem !== undefined)
+        return { entries: undefined, problem };
+    if (content === undefined || ledgerFile(folder, content.engine) === file)
+        return { entries: content && entriesUntil(content.entries, now) };
+    return {
+        entries: undefined,
+        problem: `${file} is the ledger of another engine`
+    };
+}
+/**
+ * Writes what was seen. What another run wrote since it was read is taken over. Returns what went wrong, if something
+ * did.
+ */
+async function writeLedger(folder, key, entries, now) {
+    const { entries: others } = await readLedger(folder, key, now);
+    const known = new Map(others?.map((entry) => [entry.id, entry]));
+    const merged = entries.map((entry) => {
+        const other = known.get(entry.id) ?? entry;
+        const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0);
+        return {
+            ...entry,
+            ...firstSeen(entry, other),
+            ...(usedAt > 0 && { usedAt })
+        };
+    });
+    return writeStateFile(ledgerFile(folder, key), key, { entries: merged });
+}
+/** Of two first looks the earlier; but where one saw something come, that counts: it may be made anew. */
+function firstSeen(a, b) {
+    const came = [a, b].filter(({ arrived }) => arrived);
+    return came.length > 0
+        ? { since: Math.max(...came.map(({ since }) => since)), arrived: true }
+        : { since: Math.min(a.since, b.since), arrived: false };
+}
+
+;// CONCATENATED MODULE: ./src/policy/buildCache.ts
+
+
+
+/**
+ * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
+ * says what it will pick. A record that an image shares is passed over, unless that image goes first.
+ */
+function decideBuildCache({ records }, imagesGo, { policy, now, scope }) {
+    const until = untilDuration(policy, now);
+    const stays = (decision) => ({ decision, least: 0, most: 0 });
+    const scoped = (0,model_decision/* onlyKeep */.uv)(scope.buildCache());
+    if (scoped !== undefined)
+        return stays(scoped);
+    if (!policy.includeBuildCache)
+        return stays((0,model_decision/* keep */.aC)('not-included', 'include-build-cache is false'));
+    if (records === undefined) {
+        const detail = `${describe(until)}; the engine did not list its records`;
+        return { decision: (0,model_decision/* remove */.TF)('expired', detail), least: undefined, most: 0 };
+    }
+    const own = records.filter(({ inUse, internal, shared }) => !inUse && !internal && !shared);
+    const pool = records.filter(({ inUse, internal, shared }) => !inUse && !internal && (imagesGo || !shared));
+    const possible = pool.filter(({ idle }) => idle.most >= until);
+    const certain = withoutParents(own.filter(({ idle, rewritable }) => !rewritable && idle.least >= until + margin), records);
+    if (possible.length === 0)
+        return stays((0,model_decision/* keep */.aC)('recent', records.length === 0
+            ? 'it is empty'
+            : `none of its ${records.length} records can go yet`, pool.length === 0 ? null : undefined));
+    const kept = policy.buildCacheKeep;
+    if (kept > 0 && total(pool) <= kept)
+        return stays((0,model_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`, 'build-cache-keep'));
+    const number = `${possible.length} of ${records.length} records`;
+    // What an image shares counts with that image.
+    const counted = possible.filter(({ shared }) => !shared);
+    const all = records.filter(({ shared }) => imagesGo || !shared);
+    return {
+        decision: (0,model_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
+        least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
+        most: kept > 0 ? mostBeyond(kept, counted, all) : total(counted),
+        ...(counted.some(({ base }) => base) && { estimated: true })
+    };
+}
+/** What of some records goes at most for a size that stays: the last one may be larger than what was left to go. */
+function mostBeyond(kept, possible, all) {
+    const largest = possible.reduce((most, { bytes }) => Math.max(most, bytes), 0);
+    return Math.min(total(possible), Math.max(total(all) - kept, 0) + largest);
+}
+/** Milliseconds: without buildx, a prune counts in whole seconds and passes over what was used in the current one. */
+const margin = 1_000;
+/** What of some records the builder can take: none that one of the others was built on. */
+function withoutParents(going, records) {
+    const byId = new Map(records.map((record) => [record.id, record]));
+    const held = new Set();
+    const holdParents = ({ parents }) => {
+        for (const parent of parents.flatMap((id) => byId.get(id) ?? [])) {
+            if (held.has(parent))
+                continue;
+            held.add(parent);
+            holdParents(parent);
+        }
+    };
+    const goes = new Set(going);
+    records.filter((record) => !goes.has(record)).forEach(holdParents);
+    return going.filter((record) => !held.has(record));
+}
+function describe(until) {
+    return until === 0
+        ? 'whenever last used'
+        : `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
+}
+/** The bytes of records. */
+function total(records) {
+    return (0,model_decision/* sum */.cz)(records.map(({ bytes }) => bytes));
+}
+
+;// CONCATENATED MODULE: ./src/accounting/cache.ts
+
+
+/**
+ * What the build cache keeps of images that go, given the records that share with them: of the layers that BuildKit built, and of those that it built on.
+ * The engine does not tell which record shares with which image, so this is the most that the records can hold; where
+ * it did not list them, everything.
+ *
+ * With a storage driver a record is the layer itself, and one of a base image has no size of its own. On the
+ * containerd store a record has the packed layer in common with the image, and a base image its unpacked one as well.
+ */
+function heldByCache(freed, images, records) {
+    const going = images.filter(({ id }) => (freed.get(id)?.bytes ?? 0) > 0);
+    const byBuildKit = going.filter((image) => image.byBuildKit);
+    if (records === undefined) {
+        const all = going.map(({ id }) => [id, freed.get(id)?.bytes ?? 0]);
+        return { byImage: new Map(all), byBases: 0, estimated: true };
+    }
+    const share = packedShare(going);
+    const bases = records.filter(({ base }) => base);
+    const built = records.filter(({ base }) => !base);
+    const byImage = new Map();
+    const left = ({ id }) => (freed.get(id)?.bytes ?? 0) - (byImage.get(id) ?? 0);
+    const hold = (image, bytes) => {
+        byImage.set(image.id, (byImage.get(image.id) ?? 0) + bytes);
+    };
+    let bytes = total(built) * (share ?? 1);
+    for (const image of byBuildKit) {
+        const held = Math.min(bytes, left(image));
+        bytes -= held;
+        hold(image, held);
+    }
+    let byBases = 0;
+    let layers = bases.length;
+    let baseBytes = share === undefined ? Infinity : total(bases) / share;
+    for (const image of going.toSorted((a, b) => left(b) - left(a))) {
+        if (layers <= 0)
+            break;
+        const held = Math.min(left(image), baseBytes);
+        const own = image.byBuildKit ? built.length : 0;
+        layers -= Math.max((freed.get(image.id)?.layers ?? 0) - own, 1);
+        baseBytes -= held;
+        byBases += held;
+        hold(image, held);
+    }
+    const estimated = byBases > 0 || share !== undefined;
+    return { byImage, byBases, estimated };
+}
+/** The records that images shared, and now share no more: they keep what those images had. */
+function recordsLeftBehind(before, after) {
+    const now = new Map(after.map((record) => [record.id, record]));
+    return before.filter(({ id, shared }) => shared && now.get(id)?.shared === false);
+}
+/**
+ * What the removal of records frees beyond their own sizes: a record of a base image keeps more than it tells, and
+ * that goes with it. `left` are the records that the images left behind, `removed` the IDs of those that went.
+ */
+function freedWithBases({ byBases }, left, removed) {
+    const bases = left.filter(({ base }) => base);
+    const gone = bases.filter(({ id }) => removed.has(id));
+    if (gone.length === 0)
+        return 0;
+    const held = (byBases * gone.length) / bases.length;
+    return Math.max(held - total(gone), 0);
+}
+/** What records hold apart from the images that share them, in bytes: their own unpacked layers. */
+function ownOfShared(images, records) {
+    const share = packedShare(images);
+    const built = records.filter(({ base, shared }) => shared && !base);
+    return share === undefined ? 0 : Math.round(total(built) * (1 - share));
+}
+/** How much of images is packed layers, by those of which that is known; undefined where the store has none. */
+function packedShare(images) {
+    const split = images.filter((image) => !isUnsplit(image));
+    const packed = (0,model_decision/* sum */.cz)(split.map(({ packedBytes = 0 }) => packedBytes));
+    return packed > 0 ? packed / (0,model_decision/* sum */.cz)(split.map(({ bytes }) => bytes)) : undefined;
+}
+/** Whether an image counts as packed as a whole. */
+function isUnsplit({ bytes, packedBytes = 0 }) {
+    return packedBytes > 0 && packedBytes >= bytes;
+}
+/**
+ * The images that go whose history has to be read to know how much of them is packed, as records of the build cache may
+ * keep that. Those that BuildKit built are the ones in question; without any, the others stand for what it built on.
+ */
+function imagesToSplit(images, removed, records) {
+    if (!records?.some(({ shared }) => shared))
+        return [];
+    const going = new Set(removed);
+    const unsplit = images.filter((one) => going.has(one.id) && isUnsplit(one));
+    const built = unsplit.filter(({ byBuildKit }) => byBuildKit);
+    return (built.length > 0 ? built : unsplit).map(({ id }) => id);
+}
+/** Images with how much of them is packed, in bytes by ID, where that was not known. */
+function withPacked(images, packed) {
+    return images.map((image) => {
+        const packedBytes = packed.get(image.id);
+        return packedBytes !== undefined && isUnsplit(image)
+            ? { ...image, packedBytes }
+            : image;
+    });
+}
+
+;// CONCATENATED MODULE: ./src/policy/containers.ts
+
+
+
+
+
+/** States in which a container can be removed without stopping it. */
+const containers_removable = new Set(['created', 'exited', 'dead']);
+/**
+ * Decides every container, those of builders as well: by itself first, then those that a staying one joins stay as
+ * well, and builders whose state it uses.
+ */
+function decideContainers(containers, builders, context) {
+    const byId = new Map(builders.map((builder) => [builder.id, builder]));
+    const decided = new Map(containers.map((container) => {
+        const { id } = container;
+        const builder = byId.get(id);
+        return [
+            id,
+            builder
+                ? decideBuilder(container, builder.volume, context)
+                : containers_decide(container, context)
+        ];
+    }));
+    keepOfPods(containers, decided);
+    let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
+    while (staying.length > 0) {
+        const needs = needsOf(staying, { containers, images: [] });
+        staying = containers.filter(({ id }) => {
+            const state = byId.get(id)?.volume;
+            const ofState = state ? usersOfVolume(state, needs) : [];
+            const users = [...(needs.containers.get(id) ?? []), ...ofState];
+            const detail = `needed by ${describeUsers(users, context.now)}`;
+            return users.length > 0 && (0,model_decision/* keepAsWell */.Yf)(decided, id, detail);
+        });
+    }
+    return decided;
+}
+function containers_decide(container, context) {
+    const { now, scope } = context;
+    const stop = isToStop(container, context);
+    const evidence = [
+        { at: container.finishedAt, of: 'stopped' },
+        { at: stop ? now : undefined, of: 'seen running' }
+    ];
+    const age = hasNoEnd(container) && !stop && context.policy.ageFrom === 'last-used'
+        ? 'unknown'
+        : ageOf(container.createdAt, evidence, context);
+    const started = happened(container.startedAt) !== undefined;
+    // No ledger has containers.
+    const forgetful = { ...context, evidence: { remembers: false } };
+    const recent = keepForAge(age, forgetful, started ? {} : container);
+    const scoped = scope.container(container);
+    const decision = (0,model_decision/* onlyKeep */.uv)(scoped) ??
+        containers_keepAnyway(container, stop, context) ??
+        keepForRunner(isRunnerContainer(container), container.createdAt, evidence, context) ??
+        recent ??
+        scoped ??
+        (0,model_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision: stop ? containers_stopFirst(decision, container) : decision, age };
+}
+/** Labels by which an orchestrator tells which containers make up a whole, some of which only have to have run. */
+const podLabels = [
+    'io.kubernetes.pod.uid',
+    'com.amazonaws.ecs.task-arn',
+    'com.hashicorp.nomad.alloc_id'
+];
+/** Keeps what belongs to a pod that runs: without its init container, kubelet would run that again. */
+function keepOfPods(containers, decided) {
+    for (const label of podLabels) {
+        const pods = Map.groupBy(containers, ({ labels }) => labels[label]);
+        pods.delete(undefined);
+        for (const members of pods.values()) {
+            const running = members.find((one) => isRunning(one) && decided.get(one.id)?.decision.action === 'keep');
+            if (running === undefined)
+                continue;
+            for (const { id } of members)
+                (0,model_decision/* keepAsWell */.Yf)(decided, id, `of the same pod as container ${running.name}`);
+        }
+    }
+}
+/** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
+function hasNoEnd({ startedAt, finishedAt }) {
+    const started = happened(startedAt);
+    // Docker 20.10 may date an end a moment before the start.
+    return started !== undefined && (happened(finishedAt) ?? 0) + 1_000 < started;
+}
+/** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
+function isToStop(container, { policy, engine }) {
+    return (policy.scope.kind !== 'engine' &&
+        isRunning(container) &&
+        !(engine.kind === 'podman' && container.state === 'paused'));
+}
+function containers_stopFirst(decision, { state }) {
+    const does = state === 'stopped' ? 'may start again' : `is ${state}`;
+    const detail = `${decision.detail}; it ${does}, and is stopped first`;
+    return decision.action === 'remove'
+        ? { ...decision, detail, stop: true }
+        : decision;
+}
+function containers_keepAnyway(container, stop, { policy, protectedBy, engine }) {
+    const { state, labels, startedAt, unreadable } = container;
+    if (unreadable)
+        return (0,model_decision/* keepUnreadable */.V7)('container', container.name);
+    if (!containers_removable.has(state) && !stop)
+        return (0,model_decision/* keep */.aC)('in-use', `it is ${state}`);
+    const waits = isSwarmTask(container) && happened(startedAt) === undefined;
+    if (engine.swarm !== 'none' && waits)
+        return (0,model_decision/* keep */.aC)('in-use', 'a task of the swarm that has not started yet');
+    const label = protectedBy(labels);
+    if (label !== undefined)
+        return (0,model_decision/* keep */.aC)('protected-label', label);
+    return policy.includeContainers
+        ? undefined
+        : (0,model_decision/* keep */.aC)('not-included', 'include-containers is false');
+}
+
+;// CONCATENATED MODULE: ./src/policy/images.ts
+
+
+
+
+
+
+/** Decides every image by its references; `staying` is what the staying containers need. */
+function decideImages(images, staying, context) {
+    const newest = newestByRepository(images, context);
+    const decided = new Map(images.map((image) => {
+        const age = ageOfImage(image, context);
+        const decision = images_decide(image, age, { newest, staying }, context);
+        return [image.id, { decision, age }];
+    }));
+    keepParents(images, decided);
+    if (context.engine.takesParents)
+        keepOfStayingParents(images, decided);
+    return decided;
+}
+function images_decide(image, age, { newest, staying }, context) {
+    const scoped = context.scope.image(image);
+    if (scoped?.action === 'keep')
+        return scoped;
+    return (images_keepAnyway(image, staying, context) ??
+        keepForRunner(isRunnerImage(image), cameAt(image, context), evidenceOf(image, context), context) ??
+        decideReferences(image, scoped, age, newest, context));
+}
+/**
+ * The age of an image. Where nothing else is known, it counts from when an earlier run saw it, or from the beginning of
+ * the event log, if either goes back far enough: that it was here by then is no sign of use then.
+ */
+function ageOfImage(image, context) {
+    const { policy, now, evidence } = context;
+    const byDate = policy.ageFrom === 'created';
+    const createdAt = byDate
+        ? plausible(image.createdAt, now)
+        : cameAt(image, context);
+    const watchedSince = evidence.watchedSince(image.id);
+    const known = evidenceOf(image, context);
+    const age = ageOrWatch(createdAt, known, watchedSince, context);
+    const { logBegan } = evidence;
+    const dated = known.some(({ at }) => happened(at) !== undefined);
+    if (byDate || dated || logBegan === undefined || !isSilent(image, context))
+        return age;
+    const idle = now - logBegan;
+    const longer = age === 'unknown' || age.idle < idle;
+    return longer && idle > 0 && idle >= untilDuration(policy, now)
+        ? { idle, of: 'in no event of the log, which began' }
+        : age;
+}
+/** Whether an image would be in the engine's log, had it come since that began. */
+function isSilent(image, { engine, evidence }) {
+    // A pull is in the log by its tag: that of an image which has lost one tells of the one that has it now.
+    const names = [...image.references, ...image.digests].map(patterns/* repositoryOf */._M);
+    return (image.references.some(patterns/* isTag */.dz) &&
+        (image.pulled || engine.logsBuilds) &&
+        !names.some(evidence.isNamed) &&
+        !evidence.isNew(image.id));
+}
+/**
+ * When an image came to this engine, where its `Created` says so. It does not where a registry has the image, or where
+ * nothing dates its tags: it was pulled or loaded, or 20.10 built it with BuildKit, perhaps from its cache. The classic
+ * builder dates what it makes on the way to a tag.
+ */
+function cameAt(image, { now, parents }) {
+    const { id, references, parent, pulled, taggedAt, createdAt } = image;
+    const onTheWay = references.length === 0 && (parent !== undefined || parents.has(id));
+    const here = !pulled && (happened(taggedAt) !== undefined || onTheWay);
+    return here ? plausible(createdAt, now) : undefined;
+}
+function evidenceOf({ id, references, taggedAt, pulled }, { evidence, now }) {
+    const dateless = references.length > 0 && happened(taggedAt) === undefined;
+    const arrived = dateless && !pulled && evidence.isNew(id);
+    return [
+        { at: taggedAt, of: 'tagged' },
+        { at: arrived ? now : undefined, of: 'first seen' },
+        ...evidence.of(id, taggedAt)
+    ];
+}
+/** What keeps a whole image, with all its references. */
+function images_keepAnyway(image, staying, { policy, now, protectedBy, protectedImage }) {
+    const users = staying.images.get(image.id);
+    if (users !== undefined)
+        return (0,model_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    const label = protectedBy(image.labels);
+    if (label !== undefined)
+        return (0,model_decision/* keep */.aC)('protected-label', label);
+    const glob = protectedImage(image);
+    if (glob !== undefined)
+        return (0,model_decision/* keep */.aC)('protected-image', glob);
+    if (policy.includeImages === false)
+        return (0,model_decision/* keep */.aC)('not-included', 'include-images is false');
+    return policy.includeImages === 'dangling' && image.references.length > 0
+        ? (0,model_decision/* keep */.aC)('not-included', 'include-images takes dangling ones alone')
+        : undefined;
+}
+/** A reference goes with age or by the scope, unless the image is among the newest of that repository. */
+function decideReferences({ id, references }, scoped, age, newest, context) {
+    const inScope = scoped?.action === 'untag' ? scoped.removedReferences : references;
+    const kept = inScope.filter((reference) => newest.get((0,patterns/* repositoryOf */._M)(reference))?.has(id));
+    const going = inScope.filter((one) => !kept.includes(one));
+    const recent = keepForAge(age, context, {
+        watchedSince: context.evidence.watchedSince(id)
+    });
+    if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
+        const repositories = (0,model_decision/* list */.p_)([...new Set(kept.map(patterns/* repositoryOf */._M))]);
+        return (0,model_decision/* keep */.aC)('keep-last', `among the newest ${context.policy.keepLast} of ${repositories}`);
+    }
+    if (recent !== undefined)
+        return recent;
+    const reason = scoped?.reason ?? (references.length > 0 ? 'expired' : 'dangling');
+    const why = scoped?.detail ?? describeAge(age);
+    if (going.length === references.length)
+        return (0,model_decision/* remove */.TF)(reason, why);
+    const others = references.filter((one) => !going.includes(one));
+    return {
+        action: 'untag',
+        reason,
+        detail: `${why}; stays as ${(0,model_decision/* list */.p_)(others)}`,
+        removedReferences: going
+    };
+}
+/**
+ * The newest images of each repository, `keep-last` of them. Images count, not tags. One of unknown age stays by
+ * that reason and takes no place; where `until: 0s` asks for no age, one without any date comes last. One that is dated
+ * ahead stays among them by its arrival, and takes no place: its builder's clock is wrong.
+ */
+function newestByRepository(images, context) {
+    const { policy, now } = context;
+    const anyAge = untilDuration(policy, now) === 0;
+    const places = images
+        .map((image) => {
+        const { id, references, createdAt, taggedAt } = image;
+        const age = ageOfImage(image, context);
+        const arrival = age === 'unknown' ? 0 : now - age.idle;
+        const date = plausible(createdAt, now) ?? plausible(taggedAt, now) ?? arrival;
+        const names = new Set(references.map(patterns/* repositoryOf */._M));
+        const counts = anyAge || age !== 'unknown';
+        return {
+            id,
+            names,
+            arrival,
+            date,
+            counts,
+            ahead: isAhead(createdAt, now)
+        };
+    })
+        .filter(({ counts }) => counts)
+        // By the date of the build where it is one, else of the arrival; the ID makes the order the same every time.
+        .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,model_decision/* compareText */.n6)(a.id, b.id))
+        .flatMap(({ names, ...one }) => [...names].map((name) => ({ name, ...one })));
+    return new Map([...Map.groupBy(places, ({ name }) => name)].map(([name, members]) => {
+        let left = policy.keepLast;
+        const newest = members.filter(({ ahead }) => {
+            const stays = left > 0;
+            if (stays && !ahead)
+                left -= 1;
+            return stays;
+        });
+        return [name, new Set(newest.map(({ id }) => id))];
+    }));
+}
+/** An image that stays needs its parents (the classic builder leaves them): removing one would break its history. */
+function keepParents(images, decided) {
+    const byId = new Map(images.map((image) => [image.id, image]));
+    const left = images.filter(({ id }) => decided.get(id)?.decision.action !== 'remove');
+    for (let child = left.pop(); child !== undefined; child = left.pop()) {
+        const parent = byId.get(child.parent ?? '');
+        const name = child.references[0] ?? child.id;
+        if (parent && (0,model_decision/* keepAsWell */.Yf)(decided, parent.id, `parent of ${name}`))
+            left.push(parent);
+    }
+}
+/** Keeps what would take a parent along that is to stay: the last child of an untagged one. */
+function keepOfStayingParents(images, decided) {
+    const goes = ({ id }) => decided.get(id)?.decision.action === 'remove';
+    const children = Map.groupBy(images, ({ parent }) => parent);
+    const staying = images.filter((one) => !goes(one) && one.references.length === 0);
+    for (let parent = staying.pop(); parent !== undefined; parent = staying.pop()) {
+        const [child, ...others] = children.get(parent.id) ?? [];
+        if (child === undefined || ![child, ...others].every(goes))
+            continue;
+        (0,model_decision/* keepAsWell */.Yf)(decided, child.id, `its parent stays, and would go with it`);
+        if (child.references.length === 0)
+            staying.push(child);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/policy/networks.ts
+
+
+
+
+/** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
+const builtIn = new Set([
+    'bridge',
+    'host',
+    'none',
+    'ingress',
+    'docker_gwbridge',
+    'nat',
+    'podman'
+]);
+/** Decides every network. A network that another one takes its configuration from stays with it. */
+function decideNetworks(networks, needs, context) {
+    const decided = new Map(networks.map((network) => [network.id, networks_decide(network, needs, context)]));
+    const ids = new Map(networks.map(({ id, name }) => [name, id]));
+    for (const { id, name, configFrom = '' } of networks)
+        if (decided.get(id)?.decision.action === 'keep')
+            (0,model_decision/* keepAsWell */.Yf)(decided, ids.get(configFrom) ?? '', `network ${name} is made from it`);
+    return decided;
+}
+function networks_decide(network, needs, context) {
+    const users = usersOfNetwork(network, needs.all);
+    const evidence = [
+        ...endsOf(users),
+        ...context.evidence.of(network.id, network.createdAt)
+    ];
+    const watchedSince = context.evidence.watchedSince(network.id);
+    const age = ageOrWatch(network.createdAt, evidence, watchedSince, context);
+    const scoped = context.scope.network(network, users);
+    const decision = keepBuiltIn(network) ??
+        (0,model_decision/* onlyKeep */.uv)(scoped) ??
+        networks_keepAnyway(network, needs, context) ??
+        keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
+        keepForAge(age, context, { ...network, watchedSince }) ??
+        scoped ??
+        (0,model_decision/* remove */.TF)('expired', describeAge(age));
+    return { decision, age };
+}
+function keepBuiltIn({ name, ingress }) {
+    return builtIn.has(name) || ingress
+        ? (0,model_decision/* keep */.aC)('built-in', 'made by Docker itself')
+        : undefined;
+}
+function networks_keepAnyway(network, { staying, all }, { policy, now, protectedBy }) {
+    const users = usersOfNetwork(network, staying);
+    if (users.length > 0)
+        return (0,model_decision/* keep */.aC)('in-use', `used by ${describeUsers(users, now)}`);
+    // What runs and does not stay is stopped first.
+    const stopped = usersOfNetwork(network, all).filter(isRunning);
+    const leaving = new Set(stopped.map(({ id }) => id));
+    if (network.containers.some((id) => !leaving.has(id)))
+        return (0,model_decision/* keep */.aC)('in-use', 'a running container is on it');
+    if (network.scope === 'swarm')
+        return (0,model_decision/* keep */.aC)('in-use', 'a network of the swarm: other nodes may need it');
+    const label = protectedBy(network.labels);
+    if (label !== undefined)
+        return (0,model_decision/* keep */.aC)('protected-label', label);
+    return policy.includeNetworks
+        ? undefined
+        : (0,model_decision/* keep */.aC)('not-included', 'include-networks is false');
+}
+
+// EXTERNAL MODULE: ./node_modules/fastest-levenshtein/mod.js
+var mod = __nccwpck_require__(1916);
+;// CONCATENATED MODULE: ./src/policy/unmatched.ts
+
+
+
+
+/** Finds the patterns that match nothing; `goes` tells of an ID (a volume's name) whether that is to be removed. */
+function findUnmatched(inventory, policy, goes) {
+    const { containers, images, networks, volumes } = inventory;
+    const labelled = [
+        ...[...containers, ...images, ...networks],
+        ...volumes.map((volume) => ({ ...volume, id: volume.name }))
+    ];
+    const unlabelled = policy.protectedLabels.filter((pattern) => {
+        const matches = (0,patterns/* labelMatcher */.LX)(pattern);
+        return !labelled.some(({ labels }) => matches(labels));
+    });
+    const unused = policy.protectedImages.filter((glob) => {
+        const matches = (0,patterns/* imageMatcher */.kD)(glob);
+        return !images.some((image) => matches(image.id, namesOf(image)));
+    });
+    const going = labelled.filter(({ id }) => goes(id));
+    const labels = going.flatMap(({ labels }) => Object.entries(labels));
+    const references = images
+        .filter(({ id }) => goes(id))
+        .flatMap((one) => one.references);
+    return [
+        ...unlabelled.map((pattern) => unmatched_describe('protected-labels', describePattern(pattern), [
+            ...labels.map(([key, value]) => pattern.value === undefined ? key : `${key}=${value}`)
+        ])),
+        ...unused.map((glob) => unmatched_describe('protected-images', glob, references, formsOf(glob))),
+        ...unmatchedTags(inventory, policy)
+    ];
+}
+function unmatchedTags(inventory, { scope }) {
+    if (scope.kind !== 'pull-request')
+        return [];
+    return scope.patterns
+        .filter((one) => (0,pullRequests/* findNumbers */.Yl)(inventory, scope.repository, [one]).length === 0)
+        .map((pattern) => ({ input: 'pull-request-patterns', pattern }));
+}
+/** So many characters of three may be others. */
+const nearEnough = 1 / 3;
+/** Beyond that many, whatever is near is one of many. */
+const mostCandidates = 2_000;
+function unmatched_describe(input, pattern, candidates, forms = (one) => [one]) {
+    const text = withoutWildcards(pattern);
+    const [nearest] = [...new Set(candidates)]
+        .slice(0, mostCandidates)
+        .map((name) => {
+        const far = forms(name).map((form) => (0,mod/* distance */.Io)(text, form) / Math.max(text.length, form.length, 1));
+        return { name, far: Math.min(...far) };
+    })
+        .filter(({ far }) => far <= nearEnough)
+        .sort((a, b) => a.far - b.far);
+    return { input, pattern, ...(nearest && { nearest: nearest.name }) };
+}
+/** How a reference may have been meant: with or without its tag, as the pattern is, and without its registry or owner. */
+function formsOf(glob) {
+    const tagged = (0,patterns/* parseReference */.F2)(glob).tag !== undefined;
+    return (reference) => {
+        const { repository, tag = '' } = (0,patterns/* parseReference */.F2)(reference);
+        const parts = repository.split('/');
+        return parts.flatMap((_, index) => {
+            const path = parts.slice(index).join('/');
+            return tagged ? [`${path}:${tag}`, `${path}:`] : [path];
+        });
+    };
+}
+function withoutWildcards(pattern) {
+    return pattern
+        .toLowerCase()
+        .replace(/[*?]+/g, '')
+        .replace(/^\/+|\/+$/g, '');
+}
+
+;// CONCATENATED MODULE: ./src/policy/plan.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The kinds of resources, in the order in which they go: what goes frees what it needed. */
+const kinds = [
+    'container',
+    'builder',
+    'network',
+    'image',
+    'volume',
+    'build-cache'
+];
+/** The one resource that the build cache is: the builder itself picks its records. */
+const buildCacheId = 'build-cache';
+/**
+ * Decides every resource of the inventory, each exactly once. Depends on nothing but its arguments; the order of the
+ * inventory makes no difference. Figures of bytes come with `measurePlan`.
+ */
+function makePlan(inventory, policy) {
+    const containers = sorted(inventory.containers, ({ name, id }) => name + id);
+    const networks = sorted(inventory.networks, ({ name, id }) => name + id);
+    const images = sorted(inventory.images, (image) => nameOf(image) + image.id);
+    const volumes = sorted(inventory.volumes, ({ name }) => name);
+    const context = createContext(policy, inventory);
+    const builders = findBuilders({ containers, volumes });
+    const ofContainers = decideContainers(containers, builders, context);
+    const staying = containers.filter(({ id }) => ofContainers.get(id)?.decision.action === 'keep');
+    const all = { containers, images };
+    // Where no manager tells what the services of a swarm need, its tasks do, also those that go.
+    const tasks = inventory.services ?? containers.filter(isSwarmTask);
+    const needs = {
+        staying: needsOf([...new Set([...staying, ...tasks])], all),
+        all: needsOf(containers, all)
+    };
+    const ofNetworks = decideNetworks(networks, needs, context);
+    const ofImages = decideImages(images, needs.staying, context);
+    const left = builders.filter(({ container }) => container === undefined);
+    const ofBuilders = new Map([
+        ...ofContainers,
+        ...decideLeftStates(left.flatMap(({ volume = [] }) => volume), needs, context)
+    ]);
+    const states = new Set(builders.map(({ volume }) => volume?.name));
+    const others = volumes.filter(({ name }) => !states.has(name));
+    const ofVolumes = decideVolumes(others, needs, context);
+    const imagesGo = [...ofImages.values()].some(({ decision }) => decision.action === 'remove');
+    const ofCache = decideBuildCache(inventory.buildCache, imagesGo, context);
+    const items = [
+        ...containers
+            .filter((one) => !isBuilder(one))
+            .map((one) => makeItem('container', one, ofContainers)),
+        ...builders.map(({ id, name, volume }) => ({
+            ...makeItem('builder', { id, name }, ofBuilders),
+            ...(volume && { volume: volume.name })
+        })),
+        ...networks.map((one) => makeItem('network', one, ofNetworks)),
+        ...images.map((image) => ({
+            ...makeItem('image', { id: image.id, name: nameOf(image) }, ofImages),
+            references: image.references
+        })),
+        ...others.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes)),
+        ...inventory.unreadable.map(makeUnreadableItem),
+        makeCacheItem(ofCache)
+    ];
+    const going = new Set(items
+        .filter(({ decision }) => decision.action !== 'keep')
+        .map(({ id }) => id));
+    return {
+        scope: describeScope(policy.scope),
+        items,
+        unmatched: findUnmatched(inventory, policy, (id) => going.has(id))
+    };
+}
+function sorted(items, key) {
+    return items
+        .map((item) => ({ item, key: key(item) }))
+        .sort((a, b) => (0,model_decision/* compareText */.n6)(a.key, b.key))
+        .map(({ item }) => item);
+}
+function nameOf({ id, references }) {
+    return references[0] ?? id;
+}
+function makeItem(kind, { id, name }, all) {
+    const decided = all.get(id);
+    if (decided === undefined)
+        throw new Error(`no decision for ${kind} ${id}`);
+    const bytes = decided.decision.action === 'remove' ? undefined : 0;
+    return { kind, id, name, ...decided, bytes };
+}
+function makeUnreadableItem({ kind, id, references }) {
+    const name = references?.[0] ?? id;
+    return {
+        ...{ kind, id, name, age: 'unknown', bytes: 0 },
+        ...(references && { references }),
+        decision: (0,model_decision/* keepUnreadable */.V7)(kind, name)
+    };
+}
+function makeCacheItem({ decision, least, most, estimated }) {
+    const item = { id: buildCacheId, name: 'build cache', decision };
+    return {
+        kind: 'build-cache',
+        ...item,
+        age: 'unknown',
+        bytes: least,
+        bytesAtMost: most,
+        ...(estimated && { estimated })
+    };
+}
+/** What of the plan is to go, or is to lose references. */
+function plannedItems(plan) {
+    return plan.items.filter(({ decision }) => decision.action !== 'keep');
+}
+/** The plan with what each removal frees. */
+function measurePlan(plan, inventory, sizes) {
+    const images = plan.items.filter(({ kind, decision }) => kind === 'image' && decision.action === 'remove');
+    // In the order of the removal: a layer counts with the last image that has it.
+    const order = inLevels(images, inventory).flat();
+    const ids = order.map(({ id }) => id);
+    const { records } = inventory.buildCache;
+    const sharing = records?.filter(({ shared }) => shared);
+    const { figures } = freedByImages(inventory, ids, sizes.layers, sharing);
+    const going = inventory.images.filter(({ id }) => figures.has(id));
+    const measure = {
+        container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+        builder: ({ id }) => ({ bytes: sizes.builders.get(id) }),
+        network: () => ({ bytes: 0 }),
+        image: ({ id }) => figures.get(id) ?? { bytes: 0 },
+        volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
+        'build-cache': ({ bytesAtMost = 0 }) => ({
+            bytesAtMost: bytesAtMost + ownOfShared(going, records ?? [])
+        })
+    };
+    return {
+        ...plan,
+        items: plan.items.map((item) => item.decision.action === 'remove'
+            ? { ...item, ...measure[item.kind](item) }
+            : item)
+    };
+}
+/**
+ * What the removal of images frees, in this order, where the cache has the given records in common with them
+ * (undefined: nobody knows which); and what these hold of it.
+ */
+function freedByImages({ images }, removed, layers, sharing) {
+    const freed = freedByRemoval(images, removed, layers);
+    const held = heldByCache(freed, images, sharing);
+    const figures = new Map([...freed].map(([id, { bytes, estimated }]) => {
+        const cached = held.byImage.get(id) ?? 0;
+        const figure = {
+            bytes: Math.round(bytes - cached),
+            bytesAtMost: bytes,
+            estimated: estimated || (cached > 0 && held.estimated)
+        };
+        return [id, figure];
+    }));
+    return { figures, held };
+}
+
+// EXTERNAL MODULE: ./src/report/text.ts
+var report_text = __nccwpck_require__(5655);
+;// CONCATENATED MODULE: ./src/report/log.ts
+
+
+
+
+
+/** What the run is limited to, and what of the inputs does not hold there. */
+function scopeLines({ scope, keepLast, until }, { 'keep-last': newest, until: idle }) {
+    if (scope.kind === 'engine')
+        return [];
+    const off = [
+        ...(keepLast === Number(newest) ? [] : [`keep-last: ${newest}`]),
+        ...('duration' in until && until.duration !== (0,units/* parseDuration */.E9)(idle)
+            ? [`until: ${idle}`]
+            : [])
+    ];
+    return [
+        `Scope: ${describeScope(scope)}`,
+        ...(off.length > 0
+            ? [
+                `Off in this scope: ${off.join(', ')} (the default counts as not given)`
+            ]
+            : [])
+    ];
+}
+/** What an engine holds, counted. */
+function describeHeld({ containers, images, networks, volumes }) {
+    return [
+        (0,report_text/* count */.U9)(containers.size, 'container'),
+        (0,report_text/* count */.U9)(images.size, 'image'),
+        (0,report_text/* count */.U9)(networks.size, 'network'),
+        (0,report_text/* count */.U9)(volumes.size, 'volume')
+    ].join(', ');
+}
+/** What GitHub told of pull requests: a line for each state. */
+function stateLines(states) {
+    return [...Map.groupBy(states, ([, state]) => state)].map(([state, some]) => `${state}: ${(0,model_decision/* list */.p_)(some.map(([number]) => String(number)), 20)}`);
+}
+/** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
+function planLines(plan) {
+    const going = plannedItems(plan);
+    const kept = plan.items.filter(({ decision }) => decision.action === 'keep');
+    const reasons = Map.groupBy(kept, ({ kind, decision }) => `${kind}: ${decision.reason}`);
+    return [
+        ...going.map((item) => `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`),
+        ...(going.length === 0 ? ['nothing is to go'] : []),
+        ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
+    ];
+}
+function describeItem({ kind, name, references = [], decision }) {
+    const names = decision.action === 'untag'
+        ? decision.removedReferences
+        : references.length > 0
+            ? references
+            : [name];
+    return `${kind} ${names.join(', ')} (${decision.reason}: ${decision.detail})`;
+}
+function describeBytes({ decision, bytes, bytesAtMost = 0 }) {
+    if (decision.action !== 'remove' || bytes === undefined)
+        return '';
+    const most = bytesAtMost > bytes ? `, up to ${(0,units/* formatSize */.Xq)(bytesAtMost)}` : '';
+    return `, ${(0,units/* formatSize */.Xq)(bytes)}${most}`;
+}
+/** What became of one planned item, for the log. */
+function resultLine({ item, outcome, reason, detail, freed }) {
+    const done = outcome === 'removed';
+    const bytes = freed ?? item.bytes;
+    const size = done && bytes !== undefined ? `, ${(0,units/* formatSize */.Xq)(bytes)}` : '';
+    const why = detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`;
+    return `${outcome} ${describeItem(item)}${size}${why}`;
+}
+/** A sign of life during long work. Bytes as planned: what was really freed is counted at the end. */
+function progressLine(results, planned, elapsed) {
+    const removed = results.filter(({ outcome }) => outcome === 'removed');
+    const bytes = (0,model_decision/* sum */.cz)(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0));
+    return (`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${(0,report_text/* count */.U9)(results.length, 'resource')} done, ` +
+        `${planned - results.length} left, ${(0,units/* formatSize */.Xq)(bytes)} so far`);
+}
+
+;// CONCATENATED MODULE: ./src/report/outputs.ts
+
+/** The outputs of the step, under their public names. What cannot be read is empty. */
+function makeOutputs({ totals }, reportFile) {
+    return {
+        'reclaimed-bytes': String(totals.reclaimedBytes),
+        reclaimed: (0,units/* formatSize */.Xq)(totals.reclaimedBytes),
+        'planned-bytes': String(totals.plannedBytes),
+        'removed-containers': String(totals.removedContainers),
+        'removed-images': String(totals.removedImages),
+        'untagged-references': String(totals.untaggedReferences),
+        'removed-networks': String(totals.removedNetworks),
+        'removed-volumes': String(totals.removedVolumes),
+        'removed-builders': String(totals.removedBuilders),
+        failed: String(totals.failed),
+        'free-bytes-before': String(totals.freeBytesBefore ?? ''),
+        'free-bytes-after': String(totals.freeBytesAfter ?? ''),
+        'report-file': reportFile,
+        skipped: String(totals.skipped)
+    };
+}
+
+;// CONCATENATED MODULE: ./src/report/ownBytes.ts
+
+
+/** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
+function withMore({ inventory, sizes }, resources) {
+    const digests = new Map(inventory.images.map((one) => [one.id, one.digests]));
+    const logs = sizes.logs.bytes;
+    const ofImages = ownBytes(leftImages(inventory, resources));
+    const cached = (inventory.buildCache.records ?? []).filter(({ shared }) => !shared);
+    const own = {
+        container: (id) => sizes.containers.get(id),
+        builder: (id) => sizes.builders.get(id),
+        network: () => undefined,
+        image: (id) => ofImages.get(id),
+        volume: (id) => sizes.volumes.get(id),
+        // What an image shares counts with that image.
+        'build-cache': () => inventory.buildCache.records && (0,model_decision/* sum */.cz)(cached.map(({ bytes }) => bytes))
+    };
+    return resources.map((one) => {
+        const held = one.outcome === 'kept' ? own[one.kind](one.id) : undefined;
+        const known = one.action === 'remove' ? (digests.get(one.id) ?? []) : [];
+        const log = one.kind === 'container' && one.bytes ? logs.get(one.id) : 0;
+        return {
+            ...one,
+            ...(held !== undefined && { ownBytes: held }),
+            ...(log && { logBytes: log }),
+            ...(one.kind === 'image' && known.length > 0 && { digests: known })
+        };
+    });
+}
+/** The images that are still there afterwards, or would be. */
+function leftImages({ images }, resources) {
+    const gone = resources.filter(({ kind, action, outcome }) => kind === 'image' &&
+        (outcome === 'removed' ||
+            outcome === 'gone' ||
+            (outcome === 'planned' && action === 'remove')));
+    const ids = new Set(gone.map(({ id }) => id));
+    return images.filter(({ id }) => !ids.has(id));
+}
+/** Sums up what stays by its reason. Networks hold nothing; volumes and containers are not measured in every run. */
+function heldBytes(inventory, resources) {
+    const left = leftImages(inventory, resources);
+    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+    return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
+        const images = group.filter(({ kind }) => kind === 'image');
+        const others = group.filter(({ kind }) => kind !== 'image');
+        const freed = freedByRemoval(left, images.map(({ id }) => id));
+        const own = others.map(({ ownBytes = 0 }) => ownBytes);
+        const bytes = [...freed.values()].map((one) => one.bytes);
+        const unknown = others.some(({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined);
+        return [reason, { bytes: (0,model_decision/* sum */.cz)([...bytes, ...own]), unknown }];
+    }));
+}
+
+// EXTERNAL MODULE: ./node_modules/zod/v4/core/api.js
+var api = __nccwpck_require__(3759);
+;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/iso.js
+
+
+
+function datetime(params) {
+    return api/* _isoDateTime */.G1(schemas/* ZodISODateTime */.You, params);
+}
+function date(params) {
+    return core._isoDate(ZodISODate, params);
+}
+function iso_time(params) {
+    return core._isoTime(ZodISOTime, params);
+}
+function duration(params) {
+    return core._isoDuration(ZodISODuration, params);
+}
+
+;// CONCATENATED MODULE: ./src/report/heldBy.ts
+const inputOf = {
+    'keep-last': 'keep-last',
+    recent: 'until',
+    'unknown-age': 'until',
+    'protected-label': 'protected-labels',
+    'protected-image': 'protected-images',
+    'named-volume': 'include-volumes',
+    'out-of-scope': 'scope'
+};
+const includes = {
+    image: 'include-images',
+    container: 'include-containers',
+    network: 'include-networks',
+    volume: 'include-volumes',
+    builder: 'include-builders',
+    'build-cache': 'include-build-cache'
+};
+/** The input that holds what stays by a decision, where one does. */
+function inputThatHolds(kind, decision) {
+    if (decision.action !== 'keep')
+        return undefined;
+    const { reason, input } = decision;
+    if (input !== undefined)
+        return input ?? undefined;
+    return reason === 'not-included' ? includes[kind] : inputOf[reason];
+}
+
+;// CONCATENATED MODULE: ./src/report/report.ts
+
+
+
+
+
+
+
+
+
+
+const reasons = [...model_decision/* keepReasons */.XL, ...model_decision/* removeReasons */.Am, 'changed', 'budget'];
+const bytes = schemas/* number */.aig().nonnegative();
+const resourceSchema = schemas/* object */.Ikc({
+    kind: schemas/* enum */.k5n(kinds),
+    id: schemas/* string */.YjP(),
+    name: schemas/* string */.YjP(),
+    references: schemas/* array */.YOg(schemas/* string */.YjP())
+        .optional()
+        .describe('Images only: every tag and digest that it had.'),
+    volume: schemas/* string */.YjP()
+        .optional()
+        .describe('Builders only: the volume with its state, which goes with it.'),
+    digests: schemas/* array */.YOg(schemas/* string */.YjP())
+        .optional()
+        .describe('Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'),
+    action: schemas/* enum */.k5n(['keep', 'remove', 'untag']),
+    outcome: schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
+    reason: schemas/* enum */.k5n(reasons),
+    detail: schemas/* string */.YjP().describe('The same in a sentence for people.'),
+    bytes: bytes
+        .nullable()
+        .describe('What its removal freed, or would free in a dry run; null where that is not known, 0 for what stays.'),
+    bytesAtMost: bytes
+        .optional()
+        .describe('In a dry run, where more may be freed than is certain: at most this.'),
+    estimated: schemas/* boolean */.zMY()
+        .optional()
+        .describe('The figures of bytes may be somewhat off.'),
+    logBytes: bytes
+        .optional()
+        .describe('Containers that go: how much of bytes is the log.'),
+    ownBytes: bytes
+        .optional()
+        .describe('What stays: what its removal alone would free, where that is known, with what the build cache has of it.'),
+    heldBy: schema/* schema */.wQ
+        .keyof()
+        .optional()
+        .describe('What stays: the input that holds it, where one does.'),
+    eligibleFrom: datetime()
+        .optional()
+        .describe('What is of unknown age: when it can go, if it stays unused.'),
+    idle: schemas/* number */.aig()
+        .nullable()
+        .describe('Milliseconds since its last use; null where nothing tells.'),
+    removedReferences: schemas/* array */.YOg(schemas/* string */.YjP())
+        .optional()
+        .describe('References that were taken off an image that is still there, or are to be in a dry run.')
+});
+const inodes = schemas/* int */.Whr().nonnegative();
+const spaceSchema = schemas/* object */.Ikc({
+    freeBytes: bytes.describe('Free for users other than root.'),
+    usedBytes: bytes,
+    freeInodes: inodes
+        .optional()
+        .describe('Absent where the filesystem counts no inodes (btrfs).'),
+    totalInodes: inodes.optional()
+});
+const diskSchema = schemas/* object */.Ikc({
+    path: schemas/* string */.YjP()
+        .describe('A folder on it: DockerRootDir or the image store.'),
+    holds: schemas/* array */.YOg(schemas/* enum */.k5n(diskContents)),
+    before: spaceSchema,
+    after: spaceSchema.optional()
+});
+const totalsSchema = schemas/* object */.Ikc({
+    plannedBytes: bytes,
+    reclaimedBytes: bytes,
+    removedContainers: schemas/* int */.Whr(),
+    removedImages: schemas/* int */.Whr(),
+    untaggedReferences: schemas/* int */.Whr(),
+    removedNetworks: schemas/* int */.Whr(),
+    removedVolumes: schemas/* int */.Whr(),
+    removedBuilders: schemas/* int */.Whr(),
+    failed: schemas/* int */.Whr(),
+    freeBytesBefore: bytes
+        .nullable()
+        .describe('Free on the disk of DockerRootDir; null where it cannot be read.'),
+    freeBytesAfter: bytes.nullable(),
+    skipped: schemas/* boolean */.zMY().describe('Nothing had to be done.')
+});
+/** The JSON report, as `report.schema.json` publishes it. */
+const reportSchema = schemas/* object */.Ikc({
+    version: schemas/* literal */.euz(1),
+    dryRun: schemas/* boolean */.zMY(),
+    scope: schemas/* string */.YjP()
+        .describe('engine, or in words what the run was limited to: pull request 12 of acme/web.'),
+    engine: schemas/* object */.Ikc({
+        name: schemas/* string */.YjP(),
+        id: schemas/* string */.YjP(),
+        version: schemas/* string */.YjP(),
+        store: schemas/* string */.YjP()
+            .describe('containerd, or the name of the storage driver.')
+    }),
+    disks: schemas/* array */.YOg(diskSchema)
+        .describe('The disks that hold the engine’s data, that of DockerRootDir first; none where they cannot be read.'),
+    startedAt: datetime(),
+    finishedAt: datetime(),
+    resources: schemas/* array */.YOg(resourceSchema),
+    totals: totalsSchema
+})
+    .meta({
+    title: 'The report of Docker Reclaim',
+    description: 'The whole plan and what became of it. Sizes in bytes, times in RFC 3339.'
+});
+function makeReport(facts) {
+    const { engine, plan, removal } = facts;
+    const results = new Map(removal?.results.map((result) => [result.item, result]));
+    const freed = freedInAll(facts);
+    const busy = usedNow(facts.inventory);
+    const resources = withMore(facts, plan.items.map((item) => ({
+        ...(removal === undefined
+            ? makePlanned(item)
+            : makeDone(item, results.get(item), freed)),
+        ...(busy.has(item.id) && { idle: 0 })
+    })));
+    return {
+        version: 1,
+        dryRun: removal === undefined,
+        scope: plan.scope,
+        engine: {
+            name: engine.name,
+            id: engine.id,
+            version: engine.version,
+            store: engine.store
+        },
+        disks: facts.disks,
+        startedAt: facts.startedAt.toISOString(),
+        finishedAt: facts.finishedAt.toISOString(),
+        resources,
+        totals: makeTotals(facts, resources)
+    };
+}
+/** What a running container is or needs, by ID, or by name: whatever its dates are, it is not idle. */
+function usedNow({ containers, images, networks, volumes }) {
+    // A builder that runs without a client is.
+    const running = containers.filter((one) => isRunning(one) && !isBuilder(one));
+    const needs = needsOf(running, { containers, images });
+    const used = [
+        ...networks.filter((one) => usersOfNetwork(one, needs).length > 0),
+        ...running
+    ];
+    return new Set([
+        ...used.map(({ id }) => id),
+        ...volumes
+            .filter((one) => usersOfVolume(one, needs).length > 0)
+            .map(({ name }) => name),
+        ...needs.images.keys(),
+        ...needs.containers.keys()
+    ]);
+}
+function makeTotals({ plan, disks: [disk] }, resources) {
+    const removed = resources.filter(({ outcome }) => outcome === 'removed');
+    const number = (kind) => removed.filter((one) => one.kind === kind).length;
+    const untagged = resources
+        .filter(({ outcome }) => outcome !== 'planned')
+        .map(({ removedReferences = [] }) => removedReferences.length);
+    return {
+        plannedBytes: (0,model_decision/* sum */.cz)(plannedItems(plan).map(({ bytes = 0 }) => bytes)),
+        reclaimedBytes: (0,model_decision/* sum */.cz)(removed.map(({ bytes }) => bytes ?? 0)),
+        removedContainers: number('container'),
+        removedImages: number('image'),
+        untaggedReferences: (0,model_decision/* sum */.cz)(untagged),
+        removedNetworks: number('network'),
+        removedVolumes: number('volume'),
+        removedBuilders: number('builder'),
+        failed: resources.filter(({ outcome }) => outcome === 'failed').length,
+        freeBytesBefore: disk?.before.freeBytes ?? null,
+        freeBytesAfter: disk?.after?.freeBytes ?? null,
+        // Whether the build cache has anything to remove, only the builder knows for certain.
+        skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
+    };
+}
+/** Counts in the order in which the images went: a layer goes with the last that had it, or stays with the cache. */
+function freedInAll({ inventory, sizes, removal }) {
+    const { results = [], cacheAfter } = removal ?? {};
+    const gone = results.filter(({ item, outcome }) => item.kind === 'image' && (outcome === 'removed' || outcome === 'gone'));
+    const ids = gone.map(({ item }) => item.id);
+    const { records } = inventory.buildCache;
+    const sharing = records?.filter(({ shared }) => shared);
+    const left = sharing && cacheAfter ? recordsLeftBehind(sharing, cacheAfter) : sharing;
+    const { figures, held } = freedByImages(inventory, ids, sizes.layers, left);
+    const pruned = new Set(results.flatMap(({ removedRecords = [] }) => removedRecords));
+    return {
+        images: figures,
+        withBases: freedWithBases(held, left ?? [], pruned),
+        basesWent: records?.some(({ id, base }) => base && pruned.has(id)) ?? false
+    };
+}
+function common(item) {
+    const { kind, id, name, references, volume, decision, age } = item;
+    const heldBy = inputThatHolds(kind, decision);
+    const { eligibleFrom } = { eligibleFrom: undefined, ...decision };
+    return {
+        kind,
+        id,
+        name,
+        ...(references && { references }),
+        ...(volume !== undefined && { volume }),
+        action: decision.action,
+        reason: decision.reason,
+        detail: decision.detail,
+        ...(heldBy !== undefined && { heldBy }),
+        ...(eligibleFrom !== undefined && {
+            eligibleFrom: new Date(eligibleFrom).toISOString()
+        }),
+        idle: age === 'unknown' ? null : age.idle
+    };
+}
+function makePlanned(item) {
+    const { decision, bytes, bytesAtMost = 0, estimated } = item;
+    return {
+        ...common(item),
+        outcome: decision.action === 'keep' ? 'kept' : 'planned',
+        bytes: bytes ?? null,
+        ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
+        ...(estimated && { estimated }),
+        ...(decision.action === 'untag' && {
+            removedReferences: decision.removedReferences
+        })
+    };
+}
+function makeDone(item, result, freed) {
+    const { outcome = 'kept', reason, detail, heldBy, removedReferences } = result ?? {};
+    return {
+        ...common(item),
+        outcome,
+        ...(reason && { reason }),
+        ...(detail !== undefined && { detail }),
+        ...(heldBy && { heldBy }),
+        ...(outcome === 'removed' ? freedBy(item, result, freed) : { bytes: 0 }),
+        ...(removedReferences && { removedReferences })
+    };
+}
+function freedBy({ kind, id, bytes }, result, { images, withBases, basesWent }) {
+    if (kind === 'image') {
+        const figure = images.get(id);
+        return {
+            bytes: figure?.bytes ?? null,
+            ...(figure?.estimated && { estimated: true })
+        };
+    }
+    if (kind !== 'build-cache')
+        return { bytes: bytes ?? null };
+    const told = result?.freed;
+    return told === undefined
+        ? { bytes: null }
+        : {
+            bytes: Math.round(told + withBases),
+            ...(basesWent && { estimated: true })
+        };
+}
+
+// EXTERNAL MODULE: ./src/report/headline.ts
+var headline = __nccwpck_require__(4512);
+// EXTERNAL MODULE: ./src/report/summary.ts + 5 modules
+var summary = __nccwpck_require__(9189);
+// EXTERNAL MODULE: ./node_modules/zod/v4/classic/errors.js
+var classic_errors = __nccwpck_require__(3342);
+;// CONCATENATED MODULE: ./src/inputs/event.ts
+
+
+
+const payloadSchema = schemas/* object */.Ikc({
+    pull_request: schemas/* object */.Ikc({ number: schemas/* int */.Whr().min(1).max(pullRequests/* largestNumber */.kY) })
+});
+/** Reads the event that the runner tells of. Never throws: only whoever needs it has to mind. */
+async function event_readEvent(env) {
+    const name = env['GITHUB_EVENT_NAME'] ?? '';
+    const file = env['GITHUB_EVENT_PATH'] ?? '';
+    if (name !== 'pull_request' && name !== 'pull_request_target')
+        return {
+            problem: name === '' ? 'there is no event' : `the event is ${name}`
+        };
+    try {
+        const payload = JSON.parse(await (0,promises_.readFile)(file, 'utf8'));
+        return payloadSchema.parse(payload).pull_request;
+    }
+    catch (error) {
+        const why = error instanceof classic_errors/* ZodError */.G ? errors/* prettifyError */.S1(error) : String(error);
+        return {
+            problem: `the file of the event, ${file}, cannot be read: ${why.replace(/\s+/g, ' ')}`
+        };
+    }
+}
+
+;// CONCATENATED MODULE: ./src/docker/contents.ts
+
+
+
+
+
+
+const imageFields = ['ID', 'Repository', 'Tag', 'Digest'];
+const imageRow = schemas/* tuple */.PVZ([
+    schemas/* string */.YjP().min(1),
+    schemas/* string */.YjP(),
+    schemas/* string */.YjP(),
+    schemas/* string */.YjP()
+]);
+const namedRow = schemas/* tuple */.PVZ([schemas/* string */.YjP().min(1), schemas/* string */.YjP()]);
+const contents_none = '<none>';
+/** What an engine holds by ID and by name alone: plain listings, that have it inspect nothing. */
+async function listHeld(docker) {
+    const [containers, rows, networks, volumes] = await Promise.all([
+        listNamed(docker, [...listAllContainers], 'Names'),
+        listImageRows(docker),
+        listNamed(docker, ['network', 'ls', '--no-trunc'], 'Name'),
+        listIds(docker, ['volume', 'ls', '--format', '{{json .Name}}'])
+    ]);
+    const references = rows.flatMap(([, repository, tag, digest]) => [
+        ...(tag === contents_none ? [] : [`${repository}:${tag}`]),
+        ...(digest === contents_none ? [] : [`${repository}@${digest}`])
+    ]);
+    return {
+        containers: new Set(containers.keys()),
+        images: new Set(rows.map(([id]) => imageId(id))),
+        references: new Set(references.map(canonical)),
+        networks: new Set(networks.keys()),
+        // A container that others link to has their names for it, too.
+        names: new Set([...containers.values(), ...networks.values()].flatMap((name) => name.split(','))),
+        volumes: new Set(volumes)
+    };
+}
+/** The names of containers or networks by their IDs. */
+async function listNamed(docker, args, field) {
+    const format = ['--format', `[{{json .ID}},{{json .${field}}}]`];
+    const stdout = await printListing(docker, [...args, ...format]);
+    return new Map(readJsonLines(stdout, namedRow, args.slice(0, 2).join(' ')));
+}
+/** An image has a row for each pair of a tag and a digest. */
+async function listImageRows(docker) {
+    const format = `[${imageFields.map((field) => `{{json .${field}}}`).join(',')}]`;
+    const args = [...imageLs, '--all', '--digests', '--format', format];
+    const stdout = await printListing(docker, args);
+    return readJsonLines(stdout, imageRow, 'image ls');
+}
+
+;// CONCATENATED MODULE: ./src/host/workers.ts
+
+
+
+
+/** The runner starts one such process for each job. */
+const worker = /^Runner\.Worker(?:\.dll|\.exe)?$/;
+/** The namespace of processes that a machine starts with: its number is part of the kernel. In others some are missing. */
+const firstNamespace = 'pid:[4026531836]';
+/** Linux has told programs of so many a second for ever. */
+const ticksPerSecond = 100;
+/**
+ * When the oldest job began that runs on this host, as Date.now() counts; Infinity where none does, undefined where
+ * the processes cannot be seen.
+ */
+async function findOldestJob(proc = '/proc') {
+    const processes = await listProcesses(proc);
+    if (typeof processes === 'string')
+        return undefined;
+    const ages = processes
+        .filter(({ isWorker }) => isWorker)
+        .map(({ ticks }) => (0,external_node_os_.uptime)() - ticks / ticksPerSecond);
+    return ages.length > 0 ? Date.now() - Math.max(...ages) * 1_000 : Infinity;
+}
+/**
+ * Why other jobs may be at work on this host, by the list of its processes: there is a worker of another runner, or the
+ * list cannot be trusted to show it. Undefined where only this process's own worker is there, the one above it.
+ */
+async function findOtherJobs({ proc = '/proc', self = process.pid } = {}) {
+    const processes = await listProcesses(proc);
+    if (typeof processes === 'string')
+        return distrust(processes);
+    const byId = new Map(processes.map((one) => [one.id, one]));
+    const above = (id) => {
+        const ids = new Set();
+        for (let at = byId.get(id); at; at = byId.get(at.parent)) {
+            if (ids.has(at.id))
+                break;
+            ids.add(at.id);
+        }
+        return ids;
+    };
+    const own = above(self);
+    const workers = processes.filter(({ isWorker }) => isWorker);
+    const ours = workers.filter(({ id }) => own.has(id));
+    if (ours.length === 0)
+        return distrust('this job’s own Runner.Worker is not among them');
+    const other = workers.find(({ id }) => {
+        // What this job's worker has started is this job's.
+        const line = above(id);
+        return !own.has(id) && !ours.some((one) => line.has(one.id));
+    });
+    return (other &&
+        `another runner’s job is at work on this host (Runner.Worker, process ${other.id})`);
+}
+function distrust(why) {
+    return `nobody can tell whether other runners are at work on this host: ${why}`;
+}
+/** All processes of the host, or why they cannot be listed. */
+async function listProcesses(proc) {
+    try {
+        if ((await (0,promises_.readlink)((0,external_node_path_.join)(proc, 'self/ns/pid'))) !== firstNamespace)
+            return 'this process sees only a part of its processes';
+        const ids = (await (0,promises_.readdir)(proc)).filter((name) => /^\d+$/.test(name));
+        // Where the list is kept from users, the first process is as well.
+        if (!ids.includes('1'))
+            return 'its processes are hidden from this user';
+        const found = await Promise.all(ids.map((id) => readProcess(proc, id)));
+        return found.flat();
+    }
+    catch (error) {
+        return `its processes cannot be read (${String(error)})`;
+    }
+}
+/** Nothing where it has ended. */
+async function readProcess(proc, id) {
+    try {
+        const read = (file) => (0,promises_.readFile)((0,external_node_path_.join)(proc, id, file), 'utf8');
+        // `1 (name) S 0 …`, where the name may have anything in it.
+        const stat = await read('stat');
+        const end = stat.lastIndexOf(')');
+        const name = stat.slice(stat.indexOf('(') + 1, end);
+        const fields = stat.slice(end + 2).split(' ');
+        const [state = '', parent = ''] = fields;
+        if (state === 'Z' || state === 'X')
+            return [];
+        const words = [name, ...(await read('cmdline')).split('\0')];
+        const isWorker = words.some((word) => worker.test((0,external_node_path_.basename)(word)));
+        const ticks = Number(fields[19]);
+        return [{ id: Number(id), parent: Number(parent), isWorker, ticks }];
+    }
+    catch (error) {
+        const code = codeOf(error);
+        if (code === 'ENOENT' || code === 'ESRCH')
+            return [];
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/state/jobSnapshot.ts
+
+
+
+
+
+
+
+
+const jobSnapshot_names = schemas/* array */.YOg(schemas/* string */.YjP()).transform((list) => new Set(list));
+/** What main writes down for the post step: what the engine held, or why nothing may be removed after the job. */
+const snapshotSchema = schemas/* object */.Ikc({
+    version: schemas/* literal */.euz(1),
+    engine: schemas/* object */.Ikc({
+        id: schemas/* string */.YjP(),
+        endpoint: schemas/* string */.YjP(),
+        rootDir: schemas/* string */.YjP(),
+        store: schemas/* string */.YjP()
+    }),
+    before: schemas/* union */.KCZ([
+        schemas/* object */.Ikc({ problem: schemas/* string */.YjP() }),
+        schemas/* object */.Ikc({
+            containers: jobSnapshot_names,
+            images: jobSnapshot_names,
+            references: jobSnapshot_names,
+            networks: jobSnapshot_names,
+            names: jobSnapshot_names,
+            volumes: jobSnapshot_names
+        })
+    ])
+});
+/**
+ * Writes down what the engine holds before a job, in a new file of the folder. Returns its path, undefined where it
+ * could not be written, and what it has.
+ */
+async function takeSnapshot(docker, engine, context, folder) {
+    const why = await whyNotAlone(engine, context);
+    const before = why === undefined ? await listHeld(docker) : { problem: why };
+    const file = (0,external_node_path_.join)(folder, `job-${(0,external_node_crypto_.randomUUID)()}.json`);
+    try {
+        await writeJsonFile(file, {
+            version: 1,
+            engine: identify(engine, context),
+            before: 'problem' in before ? before : asLists(before)
+        });
+        return { file, before };
+    }
+    catch (error) {
+        const problem = `what is there before the job could not be written down: ${String(error)}`;
+        return { file: undefined, before: { problem } };
+    }
+}
+function asLists(held) {
+    return Object.fromEntries(Object.entries(held).map(([kind, names]) => [kind, [...names]]));
+}
+/** Reads what main wrote, or why it cannot be used. */
+async function readSnapshot(file) {
+    try {
+        const read = snapshotSchema.safeParse(parseJson(await (0,promises_.readFile)(file, 'utf8')));
+        return read.success
+            ? read.data
+            : { problem: `${file} does not tell what was there before the job` };
+    }
+    catch (error) {
+        return {
+            problem: `what was there before the job is not known any more: ${String(error)}`
+        };
+    }
+}
+/** What was there before the job, or why nothing may be removed after it. */
+async function findBefore({ engine: known, before }, engine, context) {
+    if ('problem' in before)
+        return before;
+    const now = identify(engine, context);
+    if (JSON.stringify(known) !== JSON.stringify(now))
+        return { problem: 'this is another engine than before the job' };
+    const problem = await whyNotAlone(engine, context);
+    return problem === undefined ? before : { problem };
+}
+/** Podman gives itself another ID each time that it is asked. */
+function identify({ kind, id, rootDir, store }, { endpoint }) {
+    return { id: kind === 'podman' ? '' : id, endpoint, rootDir, store };
+}
+/** Why this job may not be the only one that uses the engine; undefined where it is. */
+async function whyNotAlone(engine, { endpoint }) {
+    return (await whyNotHere(engine, endpoint)) ?? (await findOtherJobs());
+}
+
+;// CONCATENATED MODULE: ./src/run.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
+ * where it could not come to a plan: nothing has been removed then.
+ */
+async function run(world) {
+    const startedAt = new Date();
+    const { policy, options, texts } = (0,schema/* readInputs */.Ko)(world.getInput, {
+        now: startedAt.getTime(),
+        env: world.env,
+        event: await event_readEvent(world.env)
+    });
+    for (const line of scopeLines(policy, texts))
+        world.log.info(line);
+    // Ends what is still under way: the watch, and where one call of several has failed, the others.
+    const leave = new AbortController();
+    const deadline = startedAt.getTime() + options.timeout;
+    const running = new Set();
+    const docker = (0,cli/* createDocker */.hC)({
+        running,
+        command: options.docker,
+        env: world.env,
+        concurrency: options.concurrency,
+        deadline,
+        signal: AbortSignal.any([world.signal, leave.signal])
+    });
+    try {
+        const step = {
+            ...{ docker, policy, options, texts, startedAt, deadline, world },
+            running,
+            leave: leave.signal
+        };
+        // The runner reads the inputs of the post step anew: by then they may say something else.
+        if (world.snapshotFile !== undefined && policy.scope.kind !== 'job')
+            return leaveAll(step, 'its step had another scope by then');
+        if (policy.scope.kind !== 'job') {
+            const looked = await world.log.group('Look', () => look(step));
+            return await cleanUp(step, looked, await ask(step, looked.inventory));
+        }
+        return world.snapshotFile === undefined
+            ? await beginJob(step)
+            : await endJob(step, world.snapshotFile);
+    }
+    finally {
+        leave.abort();
+    }
+}
+/** Before a job: only writes down what is there. */
+async function beginJob({ docker, world }) {
+    const { env, log, saveState } = world;
+    if (saveState === undefined)
+        throw new schema/* InputError */.dz('scope: job takes a step of a workflow: elsewhere nobody starts what removes something after the job.');
+    const { file, before } = await log.group('Look', async () => {
+        const [engine, context] = await lookAtBoth(docker, env);
+        const folder = (0,external_node_path_.join)(env['RUNNER_TEMP'] || (0,external_node_os_.tmpdir)(), 'docker-reclaim');
+        return takeSnapshot(docker, engine, context, folder);
+    });
+    const unsaved = file === undefined ? '' : saveState('snapshot', file);
+    if ('problem' in before || unsaved !== '') {
+        const why = 'problem' in before ? before.problem : unsaved;
+        log.warning(`Nothing will be removed after this job: ${why}`);
+    }
+    else
+        log.info(`There before this job: ${describeHeld(before)}`);
+    return nothingDone;
+}
+/** After a job: removes what came since, if it is certain that it is this job's. */
+async function endJob(step, file) {
+    const snapshot = await readSnapshot(file);
+    if ('problem' in snapshot)
+        return leaveAll(step, snapshot.problem);
+    if ('problem' in snapshot.before)
+        return leaveAll(step, snapshot.before.problem);
+    const looked = await step.world.log.group('Look', () => look(step));
+    const { engine, context } = looked;
+    // After the look: whoever has made something of what it saw is still to be seen, or has ended.
+    const before = await findBefore(snapshot, engine, context);
+    if ('problem' in before)
+        return leaveAll(step, before.problem);
+    const policy = { ...step.policy, scope: { kind: 'job', before } };
+    return cleanUp(step, looked, { policy, problems: [] });
+}
+function leaveAll({ world }, problem) {
+    const why = `Nothing is removed after this job: ${problem}`;
+    world.log.warning(why);
+    return { ...nothingDone, summary: (0,summary/* renderNothing */.KJ)(why) };
+}
+const nothingDone = {
+    report: undefined,
+    reportFile: '',
+    outputs: {},
+    summary: '',
+    answer: '',
+    failure: undefined
+};
+/** Plans, acts and reports. */
+async function cleanUp(step, looked, { policy, problems }) {
+    const { options, texts, startedAt, world } = step;
+    const { plan, sizes, inventory } = await world.log.group('Plan', () => run_decide(step, policy, looked));
+    const early = [...problems, ...warnEarly(plan, inventory, options.dryRun)];
+    // Before anything is removed: whoever sees it in time can still cancel.
+    for (const warning of early)
+        world.log.warning(warning);
+    const removal = options.dryRun
+        ? undefined
+        : await world.log.group('Remove', () => act(step, plan, { ...looked, inventory }));
+    const facts = factsOf(inventory, sizes, removal);
+    if (options.stateDir !== '' && facts.size > 0)
+        await writeFacts(options.stateDir, looked.key, facts);
+    if (options.stateDir !== '')
+        await forget(options.stateDir, looked, inventory, removal);
+    const { engine } = looked;
+    const disks = await Promise.all(looked.disks.map(measureAgain));
+    const finishedAt = new Date();
+    const report = makeReport({
+        ...{ engine, inventory, plan, sizes, removal },
+        ...{ disks, startedAt, finishedAt }
+    });
+    const failure = describeFailure(report, removal, world.signal);
+    const late = warnLate(report, texts);
+    for (const warning of late)
+        world.log.warning(warning);
+    const held = heldBytes(inventory, report.resources);
+    return {
+        report,
+        reportFile: options.reportFile,
+        outputs: makeOutputs(report, options.reportFile),
+        summary: (0,summary/* renderSummary */.Br)({
+            ...{ report, inputs: texts, held },
+            warnings: [...early, ...late],
+            notes: sizes.logs.unread ? [logsNote] : [],
+            podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
+            error: failure
+        }),
+        answer: (0,headline/* headline */.Pl)(report),
+        failure
+    };
+}
+async function measureAgain(disk) {
+    const after = await readSpace(disk.path);
+    return { ...disk, ...(after && { after }) };
+}
+function lookAtBoth(docker, env) {
+    return Promise.all([lookAtEngine(docker, env), findContext(docker)]);
+}
+/** Milliseconds for the volumes, where no input lets one go. */
+const unneededVolumes = 5_000;
+async function look(step) {
+    const { docker, running, policy, options, world, leave } = step;
+    const { env, log, show } = world;
+    const lookedAt = Date.now();
+    const [engine, context] = await lookAtBoth(docker, env);
+    const onBroken = () => {
+        log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
+    };
+    const watch = options.dryRun
+        ? { events: () => [], isLive: () => false }
+        : watchEngine(engine, {
+            command: options.docker,
+            env,
+            signal: leave,
+            onBroken
+        });
+    show(options.docker, ['--version']);
+    const key = {
+        endpoint: context.endpoint,
+        rootDir: engine.rootDir,
+        store: engine.store
+    };
+    const facts = options.stateDir === ''
+        ? new Map()
+        : await readFacts(options.stateDir, key);
+    const listed = await withSignsOfLife(lookAtAll(...[docker, engine, context.name, facts], needsVolumes(policy) ? undefined : unneededVolumes), (elapsed) => {
+        log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${describeWait(running)}`);
+    });
+    const listedAt = Date.now();
+    const away = await whyNotHere(engine, context.endpoint);
+    const oldestJob = away === undefined ? await findOldestJob() : undefined;
+    const inventory = await remember(...[{ ...listed, oldestJob }, key, options.stateDir, log]);
+    const { containers, images, networks, volumes } = inventory;
+    const held = [
+        (0,report_text/* count */.U9)(containers.length, 'container'),
+        (0,report_text/* count */.U9)(images.length, 'image'),
+        (0,report_text/* count */.U9)(networks.length, 'network'),
+        (0,report_text/* count */.U9)(volumes.length, 'volume')
+    ];
+    log.info(`Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${held.join(', ')}`);
+    if (engine.kind === 'podman')
+        log.info(podmanNote(engine));
+    const disks = await findDisks(engine, context.endpoint);
+    return {
+        ...{ engine, key, facts, inventory, context, disks },
+        ...{ lookedAt, listedAt, watch }
+    };
+}
+/** Whether an input lets a volume go; a builder takes its state along. */
+function needsVolumes({ includeVolumes, includeBuilders }) {
+    return includeVolumes !== 'none' || includeBuilders !== 'none';
+}
+/** Says which call is waited for, the oldest first. */
+function describeWait(running) {
+    const now = performance.now();
+    const waits = [...running].map(({ command, since }) => `${command} (${(0,units/* formatDuration */.a3)(now - since)})`);
+    return `the engine is still listing: ${(0,model_decision/* list */.p_)(waits)}`;
+}
+/** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
+async function remember(listed, key, stateDir, log) {
+    if (stateDir === '')
+        return listed;
+    const { now } = listed.engine;
+    const { entries, problem } = await readLedger(stateDir, key, now);
+    const ledger = entries && entriesThatHold(entries, listed.volumes);
+    const inventory = { ...listed, ledger, remembers: true };
+    const updated = updateLedger(inventory);
+    const failure = await writeLedger(stateDir, key, updated, now);
+    for (const why of [problem, failure])
+        if (why !== undefined)
+            log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}. What nothing else dates may stay longer for that.`);
+    return { ...inventory, remembers: failure === undefined };
+}
+/** Takes what has gone out of the ledger: should it come back, it is not what was known. */
+async function forget(stateDir, { key, lookedAt }, inventory, removal) {
+    const gone = new Set(removal?.results
+        .filter(({ outcome }) => outcome === 'removed' || outcome === 'gone')
+        .flatMap(({ item }) => [item.id, item.volume]));
+    if (gone.size === 0 && inventory.remembers)
+        return;
+    const now = inventory.engine.now + Date.now() - lookedAt;
+    // Anew, as another run may have written meanwhile; and where it could not be written, there may be room now.
+    const { entries = updateLedger(inventory) } = inventory.remembers
+        ? await readLedger(stateDir, key, now)
+        : {};
+    const left = entries.filter(({ id }) => !gone.has(id));
+    await writeLedger(stateDir, key, left, now);
+}
+/** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */
+async function ask({ policy, options, deadline, world }, inventory) {
+    const { scope } = policy;
+    const { github } = options;
+    if (github === undefined || scope.kind !== 'pull-request')
+        return { policy, problems: [] };
+    const { repository, patterns } = scope;
+    const found = (0,pullRequests/* findNumbers */.Yl)(inventory, repository, patterns);
+    if (found.length === 0)
+        return { policy, problems: [] };
+    return world.log.group('Ask GitHub', async () => {
+        const { info } = world.log;
+        info(`${(0,report_text/* count */.U9)(found.length, 'pull request')} of ${repository} on the engine`);
+        // Loaded only here: no other scope has to wait for it, nor mind what it reads of its environment.
+        const { askGitHub } = await Promise.resolve(/* import() eager */).then(__nccwpck_require__.bind(__nccwpck_require__, 4609));
+        const { states, problems } = await withSignsOfLife(askGitHub(found, {
+            ...github,
+            ...{ repository, deadline, signal: world.signal, info }
+        }), (elapsed) => {
+            info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: GitHub is still asked`);
+        });
+        for (const line of stateLines(states))
+            info(line);
+        return {
+            policy: { ...policy, scope: { ...scope, numbers: states } },
+            problems
+        };
+    });
+}
+async function run_decide({ docker, world }, policy, { inventory: listed, facts, context }) {
+    const { plan: unmeasured, inventory: certain } = await planForCertain(docker, listed, policy);
+    const { sizes, packed } = await measure(docker, certain, unmeasured, {
+        facts,
+        endpoint: context.endpoint
+    });
+    const images = withPacked(certain.images, packed);
+    const inventory = { ...certain, images };
+    const plan = measurePlan(unmeasured, inventory, sizes);
+    for (const line of planLines(plan))
+        world.log.info(line);
+    if (sizes.logs.unread)
+        world.log.info(logsNote);
+    return { plan, sizes, inventory };
+}
+/**
+ * Plans, and asks for the images that would go by what an earlier run was told: they may have been tagged since, and be
+ * younger than it seems. What stays by that is younger, too, at the most.
+ */
+async function planForCertain(docker, listed, policy) {
+    let inventory = listed;
+    for (;;) {
+        const plan = makePlan(inventory, policy);
+        const going = new Set(plannedItems(plan).map(({ id }) => id));
+        const { engine, images } = inventory;
+        const unsure = images.filter(({ id, remembered }) => remembered && going.has(id));
+        if (unsure.length === 0 || untilDuration(policy, engine.now) === 0)
+            return { plan, inventory };
+        inventory = await askAgain(docker, inventory, unsure);
+    }
+}
+/** Asks for the figures that cost an extra call, side by side; one that cannot be had is left out. */
+async function measure(docker, inventory, plan, { facts, endpoint }) {
+    const going = (kind) => plannedItems(plan)
+        .filter((item) => item.kind === kind && item.decision.action === 'remove')
+        .map(({ id }) => id);
+    const builders = findBuilders(inventory);
+    const withBuilders = going('builder').length > 0;
+    const ofBuilders = builders.flatMap(({ container = [] }) => container);
+    const containers = [
+        ...going('container'),
+        // Those that stay as well: what they hold is worth knowing.
+        ...(withBuilders ? ofBuilders.map(({ id }) => id) : [])
+    ];
+    const known = new Map(inventory.images.flatMap(({ id }) => {
+        const sizes = facts.get(id)?.layerSizes;
+        return sizes ? [[id, sizes]] : [];
+    }));
+    const removed = going('image');
+    const { records } = inventory.buildCache;
+    const asked = new Set([
+        ...imagesToMeasure(inventory.images, removed, known),
+        ...imagesToSplit(inventory.images, removed, records)
+    ]);
+    const images = inventory.images.filter(({ id }) => asked.has(id));
+    const [ofContainers, ofVolumes, ofImages] = await Promise.all([
+        (0,cli/* orNothing */.bR)(measureContainers(docker, containers)),
+        withBuilders || going('volume').length > 0
+            ? measureVolumes(docker)
+            : undefined,
+        (0,cli/* orNothing */.bR)(measureLayers(docker, inventory.engine, images))
+    ]);
+    const written = ofContainers ?? new Map();
+    const logs = await measureLogs(inventory.engine, endpoint, written);
+    const figures = {
+        containers: withLogs(written, logs),
+        logs,
+        volumes: ofVolumes ?? new Map(),
+        layers: new Map([...known, ...(ofImages?.layers ?? [])])
+    };
+    return {
+        sizes: { ...figures, builders: sizesOfBuilders(builders, figures) },
+        packed: ofImages?.packed ?? new Map()
+    };
+}
+function withLogs(written, logs) {
+    return new Map([...written].map(([id, { bytes }]) => [
+        id,
+        bytes + (logs.bytes.get(id) ?? 0)
+    ]));
+}
+const signOfLife = 5_000;
+/** Calls back every few seconds until the work is done. */
+async function withSignsOfLife(work, tell) {
+    // Not by the time of day, which may be set meanwhile.
+    const start = performance.now();
+    const timer = setInterval(() => {
+        const seconds = Math.round((performance.now() - start) / 1_000);
+        tell(seconds * 1_000);
+    }, signOfLife);
+    try {
+        return await work;
+    }
+    finally {
+        clearInterval(timer);
+    }
+}
+/** What the next run need not ask again: not of what went, or was not as it was thought to be. */
+function factsOf({ engine, images }, { layers }, removal) {
+    const fates = new Map(removal?.results.map(({ item, outcome }) => [item.id, outcome]));
+    const { remembersImages } = traitsOf(engine);
+    return new Map(images.flatMap((image) => {
+        const { id } = image;
+        const fate = fates.get(id);
+        if (fate === 'removed' || fate === 'gone')
+            return [];
+        const layerSizes = layers.get(id);
+        const same = remembersImages && fate === undefined ? image : undefined;
+        return same || layerSizes
+            ? [[id, { image: same, layerSizes }]]
+            : [];
+    }));
+}
+async function act({ docker, policy, options, deadline, world }, plan, { engine, inventory, context, lookedAt, listedAt, watch }) {
+    const items = plannedItems(plan);
+    const results = [];
+    return withSignsOfLife(removeAll(items, {
+        docker,
+        inventory,
+        watch,
+        cache: {
+            builder: context.name,
+            lookedAt,
+            until: untilDuration(policy, engine.now),
+            keep: policy.buildCacheKeep,
+            configFolder: world.env['DOCKER_CONFIG'] ?? (0,external_node_path_.join)((0,external_node_os_.homedir)(), '.docker')
+        },
+        listCache: (docker) => listBuildCache(docker, engine, context.name),
+        concurrency: options.concurrency,
+        listedAt,
+        deadline,
+        signal: world.signal,
+        onResult: (result) => {
+            results.push(result);
+            world.log.info(resultLine(result));
+        }
+    }), (elapsed) => {
+        world.log.info(progressLine(results, items.length, elapsed));
+    });
+}
+/** Why the step has to fail although a report was made, or undefined. */
+function describeFailure({ resources, totals }, removal, signal) {
+    if (signal.aborted)
+        return 'The run was cancelled: the summary says what was done until then.';
+    if (removal?.fatal !== undefined)
+        return `The engine failed during the removal: ${removal.fatal.message}`;
+    const first = resources.find(({ outcome }) => outcome === 'failed');
+    return (first &&
+        `${(0,report_text/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
+            `The first: ${first.kind} ${first.name}: ${first.detail}`);
+}
+function warnEarly({ items, unmatched }, { withoutVolumes }, dryRun) {
+    return [
+        ...(withoutVolumes
+            ? [
+                `The volumes are not in this report: docker volume ls took longer than ${(0,units/* formatDuration */.a3)(unneededVolumes)} (is a volume plugin not answering?). None would have been removed: include-volumes is false.`
+            ]
+            : []),
+        ...unmatched
+            // A default is there for whoever wants to use it, and most do not.
+            .filter(({ input, pattern }) => !schema/* defaults */.NT[input].split(', ').includes(pattern))
+            .map(({ input, pattern, nearest }) => {
+            const hint = nearest === undefined
+                ? 'Is it a typo?'
+                : `Did you mean ${nearest}, which ${dryRun ? 'would' : 'is about to'} be removed?`;
+            return `${input}: nothing on this engine matches ${pattern}. ${hint}`;
+        }),
+        ...items
+            .filter(({ decision }) => decision.reason === 'unreadable')
+            .map(({ kind, name, decision }) => `${kind} ${name} is kept: ${decision.detail}`)
+    ];
+}
+function warnLate({ resources }, texts) {
+    const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length;
+    const cache = resources.find(({ kind }) => kind === 'build-cache');
+    return [
+        ...(late > 0
+            ? [
+                `The time was up (timeout: ${texts.timeout}): ${(0,report_text/* count */.U9)(late, 'planned removal')} not done.`
+            ]
+            : []),
+        ...(cache?.reason === 'changed'
+            ? [`The build cache was left as it is: ${cache.detail}`]
+            : [])
+    ];
 }
 
 

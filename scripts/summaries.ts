@@ -13,10 +13,10 @@ import {
   volume
 } from '../__tests__/builders.ts'
 import { hostileTexts } from '../__tests__/hostile.ts'
-import { diskContents } from '../src/docker/disk.ts'
-import type { Fate, Result } from '../src/docker/removal.ts'
-import { defaults, type InputTexts } from '../src/inputs.ts'
-import type { Image, Inventory } from '../src/policy/inventory.ts'
+import { diskContents } from '../src/host/disk.ts'
+import type { Fate, Result } from '../src/removal/removal.ts'
+import { defaults, type InputTexts } from '../src/inputs/schema.ts'
+import type { Image, Inventory } from '../src/model/inventory.ts'
 import {
   makePlan,
   measurePlan,
@@ -24,8 +24,8 @@ import {
   type PlanItem,
   type Sizes
 } from '../src/policy/plan.ts'
-import type { Policy } from '../src/policy/policy.ts'
-import { heldBytes } from '../src/report/held.ts'
+import type { Policy } from '../src/model/policy.ts'
+import { heldBytes } from '../src/report/ownBytes.ts'
 import { makeReport, type Report } from '../src/report/report.ts'
 import { renderFailure, renderSummary } from '../src/report/summary.ts'
 

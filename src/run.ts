@@ -7,8 +7,8 @@ import {
   type Docker,
   type RunningCall
 } from './docker/cli.ts'
-import { list } from './policy/decision.ts'
-import { findDisks, readSpace, whyNotHere, type Disk } from './docker/disk.ts'
+import { list } from './model/decision.ts'
+import { findDisks, readSpace, whyNotHere, type Disk } from './host/disk.ts'
 import {
   askAgain,
   findContext,
@@ -16,8 +16,8 @@ import {
   lookAtEngine,
   type Context
 } from './docker/inventory.ts'
-import { logsNote, measureLogs } from './docker/logs.ts'
-import { removeAll, type Removal, type Result } from './docker/removal.ts'
+import { logsNote, measureLogs } from './host/logs.ts'
+import { removeAll, type Removal, type Result } from './removal/removal.ts'
 import { podmanNote } from './docker/podman.ts'
 import {
   measureContainers,
@@ -26,22 +26,22 @@ import {
   type Written
 } from './docker/sizes.ts'
 import { traitsOf } from './docker/traits.ts'
-import { watchEngine, type Watch } from './docker/watch.ts'
+import { watchEngine, type Watch } from './removal/watch.ts'
 import {
   defaults,
   InputError,
   readInputs,
   type InputTexts,
   type Options
-} from './inputs.ts'
-import { readFacts, writeFacts, type ImageFacts } from './imageFacts.ts'
-import { readLedger, writeLedger } from './ledger.ts'
-import type { EngineKey } from './stateFile.ts'
+} from './inputs/schema.ts'
+import { readFacts, writeFacts, type ImageFacts } from './state/imageFacts.ts'
+import { readLedger, writeLedger } from './state/ledgerFile.ts'
+import type { EngineKey } from './state/stateFile.ts'
 import { findBuilders, sizesOfBuilders } from './policy/builders.ts'
-import { imagesToMeasure } from './policy/bytes.ts'
-import { imagesToSplit, withPacked } from './policy/cached.ts'
-import type { Engine, Inventory } from './policy/inventory.ts'
-import { entriesThatHold, updateLedger } from './policy/ledger.ts'
+import { imagesToMeasure } from './accounting/layers.ts'
+import { imagesToSplit, withPacked } from './accounting/cache.ts'
+import type { Engine, Inventory } from './model/inventory.ts'
+import { entriesThatHold, updateLedger } from './state/ledger.ts'
 import {
   makePlan,
   measurePlan,
@@ -51,8 +51,8 @@ import {
   type Plan,
   type Sizes
 } from './policy/plan.ts'
-import { untilDuration, type Policy } from './policy/policy.ts'
-import { findNumbers } from './policy/pullRequests.ts'
+import { untilDuration, type Policy } from './model/policy.ts'
+import { findNumbers } from './policy/scope/pullRequests.ts'
 import {
   describeHeld,
   planLines,
@@ -62,14 +62,14 @@ import {
   stateLines
 } from './report/log.ts'
 import { makeOutputs } from './report/outputs.ts'
-import { heldBytes } from './report/held.ts'
+import { heldBytes } from './report/ownBytes.ts'
 import { makeReport, type Report } from './report/report.ts'
 import { headline } from './report/headline.ts'
 import { renderNothing, renderSummary } from './report/summary.ts'
 import { count } from './report/text.ts'
-import { readEvent } from './scope/event.ts'
-import { findBefore, readSnapshot, takeSnapshot } from './scope/job.ts'
-import { findOldestJob } from './scope/workers.ts'
+import { readEvent } from './inputs/event.ts'
+import { findBefore, readSnapshot, takeSnapshot } from './state/jobSnapshot.ts'
+import { findOldestJob } from './host/workers.ts'
 import { formatDuration } from './units.ts'
 
 /** What a run needs of the world around it. */
@@ -437,7 +437,7 @@ async function ask(
     )
     // Loaded only here: no other scope has to wait for it, nor mind what it reads of its environment.
     const { askGitHub } = await import(
-      /* webpackMode: "eager" */ './scope/github.ts'
+      /* webpackMode: "eager" */ './github/pullRequests.ts'
     )
     const { states, problems } = await withSignsOfLife(
       askGitHub(found, {

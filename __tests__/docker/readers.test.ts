@@ -13,9 +13,9 @@ import {
   measureLayers,
   measureVolumes
 } from '../../src/docker/sizes.ts'
-import type { ImageFacts } from '../../src/imageFacts.ts'
+import type { ImageFacts } from '../../src/state/imageFacts.ts'
 import { happened } from '../../src/policy/age.ts'
-import type { Image } from '../../src/policy/inventory.ts'
+import type { Image } from '../../src/model/inventory.ts'
 import { parseSize, parseTime } from '../../src/units.ts'
 import { commandOf, recordings, replay, type Json } from './replay.ts'
 

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
 import { findBuilders, sizesOfBuilders } from '../../src/policy/builders.ts'
-import type { Container, Inventory } from '../../src/policy/inventory.ts'
+import type { Container, Inventory } from '../../src/model/inventory.ts'
 import { makePlan } from '../../src/policy/plan.ts'
-import type { Policy } from '../../src/policy/policy.ts'
+import type { Policy } from '../../src/model/policy.ts'
 import {
   container,
   day,

@@ -5,9 +5,9 @@ import type {
   Inventory,
   Network,
   Volume
-} from '../../src/policy/inventory.ts'
-import type { Policy } from '../../src/policy/policy.ts'
-import type { Scope } from '../../src/policy/scope.ts'
+} from '../../src/model/inventory.ts'
+import type { Policy } from '../../src/model/policy.ts'
+import type { Scope } from '../../src/policy/scope/scope.ts'
 import { pullRequests } from '../builders.ts'
 
 /** The engine's clock in all generated inventories. */

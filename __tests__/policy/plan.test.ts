@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { Image, Inventory } from '../../src/policy/inventory.ts'
+import type { Image, Inventory } from '../../src/model/inventory.ts'
 import {
   labelMatcher,
   parseReference,
   referenceMatcher
-} from '../../src/policy/match.ts'
+} from '../../src/model/patterns.ts'
 import { makePlan, type Kind, type Plan } from '../../src/policy/plan.ts'
 import { minute, policy } from '../builders.ts'
 import {

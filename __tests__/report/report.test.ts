@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
-import type { Removal, Result } from '../../src/docker/removal.ts'
-import { keep } from '../../src/policy/decision.ts'
+import type { Removal, Result } from '../../src/removal/removal.ts'
+import { keep } from '../../src/model/decision.ts'
 import type { PlanItem } from '../../src/policy/plan.ts'
-import { heldBytes } from '../../src/report/held.ts'
+import { heldBytes } from '../../src/report/ownBytes.ts'
 import {
   makeReport,
   reportSchema,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { defaults } from '../../src/inputs.ts'
+import { defaults } from '../../src/inputs/schema.ts'
 import { headline } from '../../src/report/headline.ts'
 import {
   renderFailure,

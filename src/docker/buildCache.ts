@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { sum } from '../policy/decision.ts'
-import type { CacheRecord, Engine } from '../policy/inventory.ts'
+import { sum } from '../model/decision.ts'
+import type { CacheRecord, Engine } from '../model/inventory.ts'
 import { parseHumanAge, parseTime } from '../units.ts'
 import {
   orNothing,
@@ -11,7 +11,7 @@ import {
   type Docker,
   type Output
 } from './cli.ts'
-import type { Fate } from './removal.ts'
+import type { Fate } from '../removal/removal.ts'
 import { readSize } from './schemas.ts'
 import { costlyLimit, readDiskUsage } from './sizes.ts'
 

@@ -1,4 +1,4 @@
-import type { Engine, EngineEvent } from '../policy/inventory.ts'
+import type { Engine, EngineEvent } from '../model/inventory.ts'
 import { succeed, type Docker } from './cli.ts'
 import { podmanEvent, podmanLogEnd } from './podman.ts'
 import { eventSchema, readJsonLines } from './schemas.ts'

@@ -9,10 +9,10 @@ import type {
   Network,
   Unreadable,
   Volume
-} from '../policy/inventory.ts'
+} from '../model/inventory.ts'
 import { plausible } from '../policy/age.ts'
-import { isTag } from '../policy/match.ts'
-import type { ImageFacts } from '../imageFacts.ts'
+import { isTag } from '../model/patterns.ts'
+import type { ImageFacts } from '../state/imageFacts.ts'
 import { listBuildCache } from './buildCache.ts'
 import { readEventLog } from './events.ts'
 import {

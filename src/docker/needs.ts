@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Container } from '../policy/inventory.ts'
+import type { Container } from '../model/inventory.ts'
 import type { containerSchema } from './schemas.ts'
 
 type Inspected = z.output<typeof containerSchema>

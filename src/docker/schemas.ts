@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { longestLabel } from '../policy/match.ts'
+import { longestLabel } from '../model/patterns.ts'
 import { parseSize, parseTime } from '../units.ts'
 import { DockerError } from './cli.ts'
 

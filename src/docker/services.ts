@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Container, Engine } from '../policy/inventory.ts'
+import type { Container, Engine } from '../model/inventory.ts'
 import type { Docker } from './cli.ts'
 import { readJson, serviceSchema } from './schemas.ts'
 

@@ -1,4 +1,4 @@
-import type { Engine } from '../policy/inventory.ts'
+import type { Engine } from '../model/inventory.ts'
 
 /** What engines and their image stores do in different ways. */
 export type Traits = {

@@ -1,6 +1,6 @@
 import { formatDuration, formatMinute } from '../units.ts'
-import { keep, type Decision } from './decision.ts'
-import { untilDuration, type Policy } from './policy.ts'
+import { keep, type Decision } from '../model/decision.ts'
+import { untilDuration, type Policy } from '../model/policy.ts'
 
 /** Something that shows that a resource was in use at an instant (milliseconds since 1970). */
 export type Evidence = { at: number | undefined; of: string }

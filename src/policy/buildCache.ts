@@ -1,8 +1,14 @@
 import { formatDuration, formatSize } from '../units.ts'
 import type { Context } from './context.ts'
-import { keep, onlyKeep, remove, sum, type Decision } from './decision.ts'
-import type { BuildCache, CacheRecord } from './inventory.ts'
-import { untilDuration } from './policy.ts'
+import {
+  keep,
+  onlyKeep,
+  remove,
+  sum,
+  type Decision
+} from '../model/decision.ts'
+import type { BuildCache, CacheRecord } from '../model/inventory.ts'
+import { untilDuration } from '../model/policy.ts'
 
 /** What a prune of the build cache frees, in bytes: the certain (undefined where nothing tells) and the possible. */
 export type CachePlan = {

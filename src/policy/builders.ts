@@ -7,9 +7,9 @@ import {
   remove,
   type Decided,
   type Decision
-} from './decision.ts'
-import type { Container, Inventory, Volume } from './inventory.ts'
-import type { NeedsBoth } from './needs.ts'
+} from '../model/decision.ts'
+import type { Container, Inventory, Volume } from '../model/inventory.ts'
+import type { NeedsBoth } from '../model/needs.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 import { decideVolumes, keepElsewhere, keepUnwatched } from './volumes.ts'
 

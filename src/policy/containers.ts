@@ -9,15 +9,15 @@ import {
   remove,
   type Decided,
   type Decision
-} from './decision.ts'
-import type { Container } from './inventory.ts'
+} from '../model/decision.ts'
+import type { Container } from '../model/inventory.ts'
 import {
   describeUsers,
   isRunning,
   isSwarmTask,
   needsOf,
   usersOfVolume
-} from './needs.ts'
+} from '../model/needs.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 
 /** States in which a container can be removed without stopping it. */

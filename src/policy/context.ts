@@ -1,13 +1,13 @@
 import { indexEvidence, type EvidenceIndex } from './evidence.ts'
-import type { Engine, Image, Inventory } from './inventory.ts'
+import type { Engine, Image, Inventory } from '../model/inventory.ts'
 import {
   imageMatcher,
   labelMatcher,
   type LabelPattern,
   type Labels
-} from './match.ts'
-import type { Policy } from './policy.ts'
-import { rulesOf, type ScopeRules } from './scope.ts'
+} from '../model/patterns.ts'
+import type { Policy } from '../model/policy.ts'
+import { rulesOf, type ScopeRules } from './scope/scope.ts'
 
 /** What every decision needs: the policy, the engine's clock, and the patterns made ready for use. */
 export type Context = {

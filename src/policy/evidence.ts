@@ -1,8 +1,8 @@
 import { happened, plausible, type Evidence } from './age.ts'
 import { isBuilder } from './builders.ts'
-import type { EngineEvent, Image, Inventory } from './inventory.ts'
-import { parseReference, repositoryOf } from './match.ts'
-import { imageFinder } from './needs.ts'
+import type { EngineEvent, Image, Inventory } from '../model/inventory.ts'
+import { parseReference, repositoryOf } from '../model/patterns.ts'
+import { imageFinder } from '../model/needs.ts'
 
 /** What the event log and the ledger show of images, networks and builders (by ID) and of volumes (by name). */
 export type EvidenceIndex = {

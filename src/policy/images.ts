@@ -18,12 +18,12 @@ import {
   type Decided,
   type Decision,
   type Going
-} from './decision.ts'
-import type { Image } from './inventory.ts'
-import { isTag, repositoryOf } from './match.ts'
-import { describeUsers, type Needs } from './needs.ts'
+} from '../model/decision.ts'
+import type { Image } from '../model/inventory.ts'
+import { isTag, repositoryOf } from '../model/patterns.ts'
+import { describeUsers, type Needs } from '../model/needs.ts'
 import { isRunnerImage, keepForRunner } from './runner.ts'
-import { untilDuration } from './policy.ts'
+import { untilDuration } from '../model/policy.ts'
 
 /** Decides every image by its references; `staying` is what the staying containers need. */
 export function decideImages(

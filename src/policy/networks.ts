@@ -7,14 +7,14 @@ import {
   remove,
   type Decided,
   type Decision
-} from './decision.ts'
-import type { Network } from './inventory.ts'
+} from '../model/decision.ts'
+import type { Network } from '../model/inventory.ts'
 import {
   describeUsers,
   isRunning,
   usersOfNetwork,
   type NeedsBoth
-} from './needs.ts'
+} from '../model/needs.ts'
 import { isRunnerNetwork, keepForRunner } from './runner.ts'
 
 /** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */

@@ -1,8 +1,8 @@
 import type { Age } from './age.ts'
 import { decideBuildCache, type CachePlan } from './buildCache.ts'
 import { decideLeftStates, findBuilders, isBuilder } from './builders.ts'
-import { freedByRemoval, type LayerSizes } from './bytes.ts'
-import { heldByCache, ownOfShared, type Held } from './cached.ts'
+import { freedByRemoval, type LayerSizes } from '../accounting/layers.ts'
+import { heldByCache, ownOfShared, type Held } from '../accounting/cache.ts'
 import { decideContainers } from './containers.ts'
 import { createContext } from './context.ts'
 import {
@@ -10,14 +10,19 @@ import {
   keepUnreadable,
   type Decided,
   type Decision
-} from './decision.ts'
+} from '../model/decision.ts'
 import { decideImages } from './images.ts'
-import type { CacheRecord, Image, Inventory, Unreadable } from './inventory.ts'
-import { inLevels } from './levels.ts'
-import { isSwarmTask, needsOf } from './needs.ts'
+import type {
+  CacheRecord,
+  Image,
+  Inventory,
+  Unreadable
+} from '../model/inventory.ts'
+import { inLevels } from './order.ts'
+import { isSwarmTask, needsOf } from '../model/needs.ts'
 import { decideNetworks } from './networks.ts'
-import type { Policy } from './policy.ts'
-import { describeScope } from './scope.ts'
+import type { Policy } from '../model/policy.ts'
+import { describeScope } from './scope/scope.ts'
 import { findUnmatched, type Unmatched } from './unmatched.ts'
 import { decideVolumes } from './volumes.ts'
 

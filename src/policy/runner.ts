@@ -1,7 +1,7 @@
 import { ageOf, describeAge, type Evidence } from './age.ts'
 import type { Context } from './context.ts'
-import { keep, type Decision } from './decision.ts'
-import type { Container, Image, Network } from './inventory.ts'
+import { keep, type Decision } from '../model/decision.ts'
+import type { Container, Image, Network } from '../model/inventory.ts'
 
 const day = 86_400_000
 

@@ -1,9 +1,13 @@
 import { distance } from 'fastest-levenshtein'
 import { describePattern, namesOf } from './context.ts'
-import type { Inventory } from './inventory.ts'
-import { imageMatcher, labelMatcher, parseReference } from './match.ts'
-import type { Policy } from './policy.ts'
-import { findNumbers } from './pullRequests.ts'
+import type { Inventory } from '../model/inventory.ts'
+import {
+  imageMatcher,
+  labelMatcher,
+  parseReference
+} from '../model/patterns.ts'
+import type { Policy } from '../model/policy.ts'
+import { findNumbers } from './scope/pullRequests.ts'
 
 /** A pattern of an input that matched nothing on the engine: perhaps a slip of the pen that protects nothing. */
 export type Unmatched = {

@@ -13,10 +13,15 @@ import {
   remove,
   type Decided,
   type Decision
-} from './decision.ts'
-import type { Volume } from './inventory.ts'
-import { describeUsers, isIn, usersOfVolume, type NeedsBoth } from './needs.ts'
-import { untilDuration } from './policy.ts'
+} from '../model/decision.ts'
+import type { Volume } from '../model/inventory.ts'
+import {
+  describeUsers,
+  isIn,
+  usersOfVolume,
+  type NeedsBoth
+} from '../model/needs.ts'
+import { untilDuration } from '../model/policy.ts'
 
 type Guard = (volume: Volume, context: Context) => Decision | undefined
 

@@ -1,4 +1,4 @@
-import { isTag } from '../policy/match.ts'
+import { isTag } from '../model/patterns.ts'
 import { nouns } from './headline.ts'
 import type { Resource } from './report.ts'
 import { code } from './text.ts'

@@ -1,4 +1,4 @@
-import { sum } from '../policy/decision.ts'
+import { sum } from '../model/decision.ts'
 import type { Kind } from '../policy/plan.ts'
 import { formatSize } from '../units.ts'
 import { bar, estimate, figure, table } from './markdown.ts'

@@ -1,4 +1,4 @@
-import { sum } from '../policy/decision.ts'
+import { sum } from '../model/decision.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import { describeDisks } from './disks.ts'
 import { estimate } from './markdown.ts'

@@ -1,5 +1,5 @@
-import { sum } from '../policy/decision.ts'
-import { repositoryOf } from '../policy/match.ts'
+import { sum } from '../model/decision.ts'
+import { repositoryOf } from '../model/patterns.ts'
 import { formatSize } from '../units.ts'
 import { goes } from './headline.ts'
 import type { Report, Resource } from './report.ts'

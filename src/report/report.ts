@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { schema as inputs } from '../inputs.ts'
-import { diskContents } from '../docker/disk.ts'
-import type { Removal, Result } from '../docker/removal.ts'
-import { freedWithBases, recordsLeftBehind } from '../policy/cached.ts'
-import { keepReasons, removeReasons, sum } from '../policy/decision.ts'
-import type { Engine, Inventory } from '../policy/inventory.ts'
+import { schema as inputs } from '../inputs/schema.ts'
+import { diskContents } from '../host/disk.ts'
+import type { Removal, Result } from '../removal/removal.ts'
+import { freedWithBases, recordsLeftBehind } from '../accounting/cache.ts'
+import { keepReasons, removeReasons, sum } from '../model/decision.ts'
+import type { Engine, Inventory } from '../model/inventory.ts'
 import {
   freedByImages,
   kinds,
@@ -19,10 +19,10 @@ import {
   needsOf,
   usersOfNetwork,
   usersOfVolume
-} from '../policy/needs.ts'
+} from '../model/needs.ts'
 import { isBuilder } from '../policy/builders.ts'
-import { withMore } from './held.ts'
-import { inputThatHolds } from './inputs.ts'
+import { withMore } from './ownBytes.ts'
+import { inputThatHolds } from './heldBy.ts'
 
 const reasons = [...keepReasons, ...removeReasons, 'changed', 'budget'] as const
 

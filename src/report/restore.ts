@@ -1,4 +1,4 @@
-import { isTag } from '../policy/match.ts'
+import { isTag } from '../model/patterns.ts'
 import { folded } from './markdown.ts'
 import { goes } from './headline.ts'
 import type { Report, Resource } from './report.ts'

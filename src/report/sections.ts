@@ -1,4 +1,4 @@
-import { sum } from '../policy/decision.ts'
+import { sum } from '../model/decision.ts'
 import { nameCell, shownRows, whatCell, whyCell } from './cells.ts'
 import { goes, nouns } from './headline.ts'
 import {

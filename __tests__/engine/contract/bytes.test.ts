@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { expect } from '@jest/globals'
 import type { Step } from '../../../scripts/step.ts'
 import { startRegistry } from '../../../scripts/registry.ts'
-import { logsNote } from '../../../src/docker/logs.ts'
+import { logsNote } from '../../../src/host/logs.ts'
 import { random } from '../harness/cache.ts'
 import { seeingDiskOf, useEngine } from '../harness/engine.ts'
 import {

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals'
-import { readRefusal } from '../../../src/docker/refusal.ts'
+import { readRefusal } from '../../../src/removal/refusal.ts'
 import { useEngine } from '../harness/engine.ts'
 import { podman } from '../harness/target.ts'
 import { createFacts, failing, inspectOne, printing } from './fact.ts'

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { ledgerFile } from '../../../src/ledger.ts'
+import { ledgerFile } from '../../../src/state/ledgerFile.ts'
 import { useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { anHourLater } from '../harness/standIn.ts'

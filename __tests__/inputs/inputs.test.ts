@@ -1,0 +1,442 @@
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { defaults, InputError, readInputs } from '../../src/inputs/schema.ts'
+import type { PullRequestOfEvent } from '../../src/inputs/event.ts'
+
+const now = Date.UTC(2026, 0, 31)
+const read = (inputs: Record<string, string>) =>
+  readInputs((name) => inputs[name], {
+    now,
+    env: { RUNNER_TEMP: '/temp', HOME: '/home/me' }
+  })
+
+test('without inputs the defaults hold', () => {
+  expect(read({})).toEqual({
+    texts: defaults,
+    policy: {
+      scope: { kind: 'engine' },
+      keepLast: 3,
+      until: { duration: 24 * 3_600_000 },
+      ageFrom: 'last-used',
+      protectedLabels: [{ key: 'keep', value: undefined }],
+      protectedImages: [],
+      includeContainers: true,
+      includeImages: true,
+      includeNetworks: true,
+      includeVolumes: 'none',
+      includeBuilders: 'none',
+      includeBuildCache: true,
+      buildCacheKeep: 0
+    },
+    options: {
+      dryRun: false,
+      timeout: 900_000,
+      concurrency: 4,
+      docker: 'docker',
+      stateDir: '/home/me/.local/state/docker-reclaim',
+      reportFile: '/temp/docker-reclaim/report.json'
+    }
+  })
+})
+
+test.each(['$RUNNER_TEMP/r.json', '$RUNNER_TEMP\\r.json'])(
+  'the folders of the runner stand in paths, written as on every system: %s',
+  (path) => {
+    const { options } = read({ 'report-file': path })
+    expect(options.reportFile).toBe(path.replace('$RUNNER_TEMP', '/temp'))
+  }
+)
+
+test('the folders of the runner are known in braces and in both paths, and any other variable is said to be none', () => {
+  const { options } = read({
+    'state-dir': '${RUNNER_TEMP}/state',
+    'report-file': '$RUNNER_TEMP/report.json'
+  })
+  expect(options).toMatchObject({
+    stateDir: '/temp/state',
+    reportFile: '/temp/report.json'
+  })
+  for (const path of ['$HOME/x', '${HOME}/x', '~/x', '$RUNNER_TEMPx/y'])
+    for (const name of ['state-dir', 'report-file'])
+      expect(() => read({ [name]: path })).toThrow(
+        `${name}: got ${JSON.stringify(path)}; it takes a path; no shell reads it`
+      )
+  expect(read({ 'report-file': 'a~$b' }).options.reportFile).toBe('a~$b')
+})
+
+test.each(['INPUT_DRY_RUN', 'INPUT_DRYRUN', 'INPUT_dry-run', 'input_dry-run'])(
+  'a variable that only means to be an input stops the step: %s',
+  (variable) => {
+    const of = (value: string) =>
+      readInputs(() => undefined, {
+        now,
+        env: {
+          [variable]: value,
+          'INPUT_KEEP-LAST': '1',
+          INPUT_OTHER_ACTION: ''
+        }
+      })
+    expect(() => of('true')).toThrow(
+      `${variable}: the input is dry-run, its variable INPUT_DRY-RUN.`
+    )
+    expect(of('').options.dryRun).toBe(false)
+  }
+)
+
+test('lists take one item a line, or commas', () => {
+  const { policy } = read({
+    'protected-images': 'node:*\n  ghcr.io/acme/** ,, redis\n',
+    'protected-labels': 'a,b=c\nd=*'
+  })
+  expect(policy.protectedImages).toEqual(['node:*', 'ghcr.io/acme/**', 'redis'])
+  expect(policy.protectedLabels).toEqual([
+    { key: 'a', value: undefined },
+    { key: 'b', value: 'c' },
+    { key: 'd', value: '*' }
+  ])
+})
+
+test.each([
+  ['include-volumes', 'TRUE', { includeVolumes: 'anonymous' }],
+  ['include-volumes', 'all', { includeVolumes: 'all' }],
+  ['include-builders', 'stopped', { includeBuilders: 'stopped' }],
+  ['include-builders', 'ALL', { includeBuilders: 'all' }],
+  ['include-images', 'Dangling', { includeImages: 'dangling' }],
+  ['build-cache-keep', '10GB', { buildCacheKeep: 1e10 }],
+  ['build-cache-keep', '0', { buildCacheKeep: 0 }],
+  ['until', '2026-01-01', { until: { time: Date.UTC(2026, 0, 1) } }],
+  ['until', '1w', { until: { duration: 7 * 24 * 3_600_000 } }],
+  ['keep-last', '0', { keepLast: 0 }]
+])('%s: %s', (name, value, policy) => {
+  expect(read({ [name]: value }).policy).toMatchObject(policy)
+})
+
+const atWork = { GITHUB_REPOSITORY: 'acme/web' }
+const readFor = (
+  inputs: Record<string, string>,
+  event: PullRequestOfEvent,
+  env: Record<string, string> = atWork
+) => readInputs((name) => inputs[name], { now, env, event })
+const inScope = { scope: 'pull-request' }
+
+test('the pull request is that of the event, or the one that is given', () => {
+  const scopeOf = (inputs: Record<string, string>, event: PullRequestOfEvent) =>
+    readFor({ ...inScope, ...inputs }, event).policy.scope
+  const scope = {
+    kind: 'pull-request',
+    repository: 'acme/web',
+    numbers: new Map([[12, 'closed']]),
+    patterns: ['pr-{number}', 'pr-{number}-*', '*-pr-{number}']
+  }
+  expect(scopeOf({}, { number: 12 })).toEqual(scope)
+  expect(scopeOf({ 'pull-request': '12' }, { number: 5 })).toEqual(scope)
+  expect(scopeOf({ 'pull-request': '12' }, { problem: 'x' })).toEqual(scope)
+  expect(
+    scopeOf(
+      { 'pull-request-patterns': 'mr{number}\n*{number}' },
+      { number: 12 }
+    )
+  ).toEqual({ ...scope, patterns: ['mr{number}', '*{number}'] })
+})
+
+test.each([
+  [{}, 0, 0],
+  [{ 'keep-last': '3', until: '24h' }, 0, 0],
+  [{ 'keep-last': '2', until: '1d' }, 2, 24 * 3_600_000],
+  [{ until: '7d' }, 0, 7 * 24 * 3_600_000]
+])(
+  'for a pull request, keep-last and until hold only if they are given: %j',
+  (inputs, keepLast, duration) => {
+    const { policy } = readFor({ ...inScope, ...inputs }, { number: 12 })
+    expect(policy).toMatchObject({ keepLast, until: { duration } })
+  }
+)
+
+test.each([
+  ['a number', inScope, atWork, /pull-request: got ""; it takes .*is push/],
+  [
+    'a repository',
+    { ...inScope, 'pull-request': '1' },
+    {},
+    /^scope: got .*GITHUB_REPOSITORY/m
+  ],
+  [
+    'a name of one',
+    { ...inScope, 'pull-request': '1' },
+    { GITHUB_REPOSITORY: 'web' },
+    /^scope: got/m
+  ],
+  [
+    'the scope',
+    { 'pull-request': '1' },
+    atWork,
+    /pull-request: got "1"; it takes scope: pull-request/
+  ],
+  [
+    'a pattern',
+    { ...inScope, 'pull-request': '1', 'pull-request-patterns': ' , ' },
+    atWork,
+    /pull-request-patterns: got .* one pattern/
+  ]
+])('for a pull request it takes %s', (_, inputs, env, message) => {
+  const problem = { problem: 'the event is push' }
+  expect(() => readFor(inputs, problem, env)).toThrow(InputError)
+  expect(() => readFor(inputs, problem, env)).toThrow(message)
+})
+
+test('for closed pull requests GitHub is asked, where the runner says that it is', () => {
+  const inputs = { scope: 'closed-pull-requests', 'github-token': 'ghs_1' }
+  const problem = { problem: 'the event is schedule' }
+  const { policy, options } = readFor(inputs, problem)
+  expect(policy).toMatchObject({
+    scope: { kind: 'pull-request', repository: 'acme/web', numbers: new Map() },
+    keepLast: 0,
+    until: { duration: 0 }
+  })
+  expect(options.github).toEqual({
+    token: 'ghs_1',
+    url: 'https://api.github.com/graphql'
+  })
+  const url = 'https://github.example/api/graphql'
+  const env = { ...atWork, GITHUB_GRAPHQL_URL: url }
+  expect(readFor(inputs, problem, env).options.github?.url).toBe(url)
+  // Nobody else is to know the token.
+  const other = { ...inputs, scope: 'engine' }
+  expect(readFor(other, problem).options.github).toBeUndefined()
+})
+
+test.each(['', '${{ github.token }}'])(
+  'for closed pull requests it takes a token, which "%s" is not',
+  (token) => {
+    const inputs = { scope: 'closed-pull-requests', 'github-token': token }
+    expect(() => readFor(inputs, { problem: 'x' })).toThrow(
+      `github-token: got "${token}"; it takes a token with the permission pull-requests: read`
+    )
+  }
+)
+
+test('what the scope lacks stands in one message with all else', () => {
+  const inputs = { ...inScope, until: 'x', 'pull-request-patterns': 'pr-12' }
+  const read = () => readFor(inputs, { problem: 'the event is push' }, {})
+  expect(read).toThrow(/^4 inputs are not valid/)
+  for (const name of [
+    'scope',
+    'until',
+    'pull-request',
+    'pull-request-patterns'
+  ])
+    expect(read).toThrow(new RegExp(`^${name}: got `, 'm'))
+})
+
+test('a report file of one’s own', () => {
+  expect(read({ 'report-file': '/var/report.json' }).options.reportFile).toBe(
+    '/var/report.json'
+  )
+  expect(read({ 'report-file': '$RUNNER_TEMP' }).options.reportFile).toBe(
+    '/temp'
+  )
+})
+
+const names = Object.keys(defaults)
+
+/** What somebody could write into an input, by mistake or not. */
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'binary' }),
+  fc.integer().map(String),
+  fc.double().map(String),
+  fc.bigInt().map(String),
+  // Lone halves of surrogate pairs, and what hides or reorders other characters.
+  fc
+    .array(
+      fc.constantFrom('\ud83d', '\ude00', '\u202e', '\u2028', '\0', '\r', 'a')
+    )
+    .map((all) => all.join('')),
+  fc.constantFrom(
+    ...[
+      'true',
+      'FALSE',
+      'all',
+      '7d',
+      '1e3',
+      '10GB',
+      'a=b',
+      '９',
+      '0x10',
+      '1_0'
+    ],
+    ...['__proto__', 'constructor', 'toString', 'node:*', '[', '!', '=', '$'],
+    ...['- a\n- b', 'key: value', '{"a": 1}', '|\n  x', '&a [*a]', '!!js x'],
+    ...['x'.repeat(100_000), '9'.repeat(400), '[,'.repeat(50_000)],
+    ...['${{ x }}', '$(reboot)', '%0A::error::x', '::set-env name=X::y']
+  ),
+  // Valid and invalid items in a list.
+  fc
+    .array(fc.constantFrom('node', '**', '[x', '=', 'a=b', '\t', ',', '\n'))
+    .map((all) => all.join(','))
+)
+
+/** The names of the inputs that a message complains about; throws where it is more or less than that. */
+function complaints(error: unknown, inputs: Record<string, string>): string[] {
+  expect(error).toBeInstanceOf(InputError)
+  const [first, ...lines] = (error as InputError).message.split('\n')
+  expect(first).toMatch(
+    /^(An input is|\d+ inputs are) not valid. Nothing was looked at or removed.$/
+  )
+  return lines.map((line) => {
+    const name = /^[a-z-]+(?=: got )/.exec(line)?.[0] ?? ''
+    const value = inputs[name] || defaults[name as keyof typeof defaults]
+    const quoted = JSON.stringify(value.slice(0, 200)).slice(0, -1)
+    expect(line).toContain(`${name}: got ${quoted}`)
+    expect(line).toMatch(/; it takes /)
+    expect(line.length).toBeLessThan(20_000)
+    return name
+  })
+}
+
+function badIn(inputs: Record<string, string>): string[] {
+  try {
+    read(inputs)
+    return []
+  } catch (error) {
+    return complaints(error, inputs)
+  }
+}
+
+test.each(names)(
+  'whatever is written into %s, it is read, or refused by its name with what it got',
+  (name) => {
+    fc.assert(
+      fc.property(text, (value) => {
+        for (const bad of badIn({ [name]: value })) expect(bad).toBe(name)
+      }),
+      { numRuns: 500 }
+    )
+  }
+)
+
+test('one message names every bad input, and no other', () => {
+  // A report file may contradict another input.
+  const apart = names.filter((name) => name !== 'report-file')
+  let several = 0
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...apart), text), (inputs) => {
+      const alone = Object.entries(inputs).flatMap(([name, value]) =>
+        badIn({ [name]: value })
+      )
+      if (alone.length > 1) several += 1
+      expect(new Set(badIn(inputs))).toEqual(new Set(alone))
+    }),
+    { numRuns: 500 }
+  )
+  expect(several).toBeGreaterThan(100)
+})
+
+test('of a long list of bad items the first are shown', () => {
+  const bad = Array.from({ length: 500 }, (_, index) => `!${index}`)
+  expect(() => read({ 'protected-images': bad.join() })).toThrow(
+    /"!0" \(it has "!"\), .*"!9" \(it has "!"\), 490 more\.$/
+  )
+})
+
+const list = fc.uniqueArray(
+  fc
+    .array(fc.constantFrom('a', 'b-1', 'c.d', '*', '?'), {
+      minLength: 1,
+      maxLength: 4
+    })
+    .map((parts) => parts.join('/')),
+  { maxLength: 5 }
+)
+const whole = (max: number) => fc.integer({ min: 0, max })
+
+test('what is valid keeps its meaning', () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        keepLast: whole(Number.MAX_SAFE_INTEGER),
+        weeks: whole(99),
+        days: whole(99),
+        hours: whole(9_999),
+        size: whole(9_000),
+        unit: fc.constantFrom('B', 'kB', 'MB', 'GB', 'TB'),
+        concurrency: fc.integer({ min: 1, max: 64 }),
+        images: list,
+        labels: list,
+        separator: fc.constantFrom(',', '\n', ' , ', '\r\n', ',\n'),
+        time: fc.date({
+          min: new Date('1900-01-01'),
+          max: new Date(now),
+          noInvalidDate: true
+        })
+      }),
+      (wanted) => {
+        const { keepLast, weeks, days, hours, size, unit } = wanted
+        const { policy, options } = read({
+          'keep-last': String(keepLast),
+          until: `${weeks}w${days}d${hours}h`,
+          'build-cache-keep': `${size}${unit}`,
+          concurrency: String(wanted.concurrency),
+          'protected-images': wanted.images.join(wanted.separator),
+          'protected-labels': wanted.labels
+            .map((key) => `${key}=${key}=`)
+            .join(wanted.separator)
+        })
+        const factor = 1_000 ** ['B', 'kB', 'MB', 'GB', 'TB'].indexOf(unit)
+        expect(policy).toMatchObject({
+          keepLast,
+          until: { duration: ((weeks * 7 + days) * 24 + hours) * 3_600_000 },
+          buildCacheKeep: size * factor,
+          protectedImages: wanted.images,
+          protectedLabels:
+            wanted.labels.length > 0
+              ? wanted.labels.map((key) => ({ key, value: `${key}=` }))
+              : [{ key: 'keep' }]
+        })
+        expect(options.concurrency).toBe(wanted.concurrency)
+        expect(read({ until: wanted.time.toISOString() }).policy.until).toEqual(
+          {
+            time: wanted.time.getTime()
+          }
+        )
+      }
+    ),
+    { numRuns: 300 }
+  )
+})
+
+test.each([
+  ['/srv/x', '/srv/x'],
+  ['/srv/x/ledgers', '/srv/x'],
+  ['$RUNNER_TOOL_CACHE', '/home/me/.local/state'],
+  ['x/../srv', './srv/']
+])(
+  'a report file cannot be where the folder of state-dir %s is: %s',
+  (folder, file) => {
+    expect(badIn({ 'state-dir': folder, 'report-file': file })).toEqual([
+      'report-file'
+    ])
+    expect(() => read({ 'state-dir': folder, 'report-file': file })).toThrow(
+      `state-dir, ${JSON.stringify(folder)}`
+    )
+    expect(
+      badIn({ 'state-dir': folder, 'report-file': `${folder}/..x/r.json` })
+    ).toEqual([])
+  }
+)
+
+test('the folder of the ledgers: the tool cache, the user’s state, one of one’s own, or none', () => {
+  const stateDir = (env: Record<string, string>, text?: string) =>
+    readInputs((name) => (name === 'state-dir' ? text : undefined), {
+      now,
+      env
+    }).options.stateDir
+  expect(stateDir({ RUNNER_TOOL_CACHE: '/tools', HOME: '/home/me' })).toBe(
+    '/tools/docker-reclaim'
+  )
+  expect(stateDir({ XDG_STATE_HOME: '/state', HOME: '/home/me' })).toBe(
+    '/state/docker-reclaim'
+  )
+  expect(stateDir({ HOME: '/home/me' }, '/srv/ledgers')).toBe('/srv/ledgers')
+  expect(stateDir({ HOME: '/home/me' }, '')).toBe('')
+})

@@ -1,0 +1,104 @@
+import { expect, test } from '@jest/globals'
+import type { Docker } from '../../src/docker/cli.ts'
+import { referencesToUntag, untag } from '../../src/removal/references.ts'
+import { inLevels } from '../../src/policy/order.ts'
+import { container, image, inventory, item, network } from '../builders.ts'
+
+const digest = `sha256:${'a'.repeat(64)}`
+
+test.each([
+  [['app:1'], []],
+  [['app:1', `app@${digest}`], []],
+  [['app:1', 'app:2', `app@${digest}`], ['app:2']],
+  [['app:1', 'web:1'], ['web:1']],
+  [['app:1', `web@${digest}`], [`web@${digest}`]],
+  [[`app@${digest}`, `app@${digest.replace('a', 'b')}`], []],
+  [[`app@${digest}`, 'web:1'], [`app@${digest}`]],
+  [[], []]
+])('of %j are untagged first: %j', (references, expected) => {
+  expect(referencesToUntag(item('image', 'x'), references)).toEqual(expected)
+})
+
+test('of an image that stays only what the plan says is untagged', () => {
+  const untag = {
+    action: 'untag',
+    reason: 'expired',
+    detail: '',
+    removedReferences: ['app:1']
+  } as const
+  expect(
+    referencesToUntag(
+      item('image', 'x', { ...untag, removedReferences: ['app:1'] }),
+      ['app:1', 'web:1']
+    )
+  ).toEqual(['app:1'])
+})
+
+test.each([
+  [
+    'Error response from daemon: conflict: container 1 is using its referenced image 2',
+    { outcome: 'kept', reason: 'changed' }
+  ],
+  ['Error response from daemon: it is locked', { outcome: 'failed' }]
+])('a reference that is still there after: %s', async (stderr, fate) => {
+  const { engine } = inventory()
+  // Whether it is still there, the engine does not tell.
+  const docker: Docker = ([, command]) =>
+    Promise.resolve({
+      exitCode: 1,
+      stdout: command === 'inspect' ? '[]' : '',
+      stderr
+    })
+  const done: string[] = []
+  const { failures } = await untag(
+    docker,
+    { ...engine, store: 'containerd' },
+    { id: digest },
+    ['app:1'],
+    { done, stopped: () => false }
+  )
+  expect(failures).toEqual([{ ...fate, detail: `app:1: ${stderr}` }])
+  expect(done).toEqual([])
+})
+
+test('none is taken off once the step has to end', async () => {
+  const docker = () => Promise.reject(new Error('not to be called'))
+  const tools = { done: [], stopped: () => true }
+  expect(
+    await untag(docker, inventory().engine, { id: digest }, ['app:1'], tools)
+  ).toEqual({ failures: [], cameToAll: false })
+})
+
+test('what needs something goes before it', () => {
+  const inventory = {
+    containers: [
+      container('a'),
+      container('b', { joins: ['name-of-a'] }),
+      container('c', { joins: ['b'] })
+    ],
+    images: [
+      image('base'),
+      image('middle', { parent: 'base' }),
+      image('top', { parent: 'middle' }),
+      image('other')
+    ],
+    networks: [
+      network('n', { configFrom: 'name-of-config' }),
+      network('config')
+    ]
+  }
+  const levels = (...ids: string[]) =>
+    inLevels(
+      ids.map((id) => ({ id })),
+      inventory
+    ).map((level) => level.map(({ id }) => id))
+  expect(levels('a', 'b', 'c')).toEqual([['c'], ['b'], ['a']])
+  expect(levels('base', 'middle', 'other', 'top')).toEqual([
+    ['other', 'top'],
+    ['middle'],
+    ['base']
+  ])
+  expect(levels('base', 'top')).toEqual([['base', 'top']])
+  expect(levels('config', 'n')).toEqual([['n'], ['config']])
+  expect(levels()).toEqual([])
+})

@@ -1,0 +1,32 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { largestNumber } from '../policy/scope/pullRequests.ts'
+
+/** The pull request of the event that the workflow runs for, or why there is none. */
+export type PullRequestOfEvent = { number: number } | { problem: string }
+
+const payloadSchema = z.object({
+  pull_request: z.object({ number: z.int().min(1).max(largestNumber) })
+})
+
+/** Reads the event that the runner tells of. Never throws: only whoever needs it has to mind. */
+export async function readEvent(
+  env: Record<string, string | undefined>
+): Promise<PullRequestOfEvent> {
+  const name = env['GITHUB_EVENT_NAME'] ?? ''
+  const file = env['GITHUB_EVENT_PATH'] ?? ''
+  if (name !== 'pull_request' && name !== 'pull_request_target')
+    return {
+      problem: name === '' ? 'there is no event' : `the event is ${name}`
+    }
+  try {
+    const payload: unknown = JSON.parse(await readFile(file, 'utf8'))
+    return payloadSchema.parse(payload).pull_request
+  } catch (error) {
+    const why =
+      error instanceof z.ZodError ? z.prettifyError(error) : String(error)
+    return {
+      problem: `the file of the event, ${file}, cannot be read: ${why.replace(/\s+/g, ' ')}`
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import type { Inventory } from '../model/inventory.ts'
+import { containerFinder } from '../model/needs.ts'
+
+/**
+ * Puts what needs something before what it needs: containers before those that they name, images before their
+ * parents, networks before those that they are configured from. Each level can go at once.
+ */
+export function inLevels<T extends { id: string }>(
+  items: readonly T[],
+  {
+    containers,
+    images,
+    networks
+  }: Pick<Inventory, 'containers' | 'images' | 'networks'>
+): T[][] {
+  const find = containerFinder(containers)
+  const configs = new Map(networks.map(({ id, name }) => [name, id]))
+  const needs = new Map<string, readonly string[]>([
+    ...containers.map((one) => [one.id, find(one)] as const),
+    ...images.map(({ id, parent }) => [id, parent ? [parent] : []] as const),
+    ...networks.map(
+      ({ id, configFrom = '' }) =>
+        [id, [configs.get(configFrom) ?? '']] as const
+    )
+  ])
+  const levels: T[][] = []
+  for (let left = [...items]; left.length > 0;) {
+    const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []))
+    const free = left.filter(({ id }) => !needed.has(id))
+    // A circle cannot be; if there is one, the engine decides.
+    const level = free.length > 0 ? free : left
+    levels.push(level)
+    left = free.length > 0 ? left.filter(({ id }) => needed.has(id)) : []
+  }
+  return levels
+}

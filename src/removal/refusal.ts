@@ -1,0 +1,22 @@
+import type { Change } from './recheck.ts'
+import { wordsOf, type Output } from '../docker/cli.ts'
+import type { Fate } from './removal.ts'
+
+/** Words of the engine about a use that no listing shows yet. */
+const used =
+  /in use|being used|is using|referenced in|more than one tag|active endpoints|dependent (?:child|containers)|infra container of pod|is running|a running container|is paused|paused container|is restarting|already in progress/i
+
+/** Reads what the engine answered to the removal of one thing that was still there, and still to go. */
+export function readRefusal(output: Output, command: string): Fate {
+  const detail = wordsOf(output, command)
+  return used.test(detail) ? kept(detail) : { outcome: 'failed', detail }
+}
+
+/** What becomes of something that has changed since the plan. */
+export function readChange(change: Change): Fate {
+  return change === 'gone' ? { outcome: 'gone' } : kept(change.changed)
+}
+
+export function kept(detail: string): Fate {
+  return { outcome: 'kept', reason: 'changed', detail }
+}

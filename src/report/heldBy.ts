@@ -1,0 +1,33 @@
+import type { InputName } from '../inputs/schema.ts'
+import type { Decision, KeepReason } from '../model/decision.ts'
+import type { Kind } from '../policy/plan.ts'
+
+const inputOf: Partial<Record<KeepReason, InputName>> = {
+  'keep-last': 'keep-last',
+  recent: 'until',
+  'unknown-age': 'until',
+  'protected-label': 'protected-labels',
+  'protected-image': 'protected-images',
+  'named-volume': 'include-volumes',
+  'out-of-scope': 'scope'
+}
+
+const includes = {
+  image: 'include-images',
+  container: 'include-containers',
+  network: 'include-networks',
+  volume: 'include-volumes',
+  builder: 'include-builders',
+  'build-cache': 'include-build-cache'
+} satisfies Record<Kind, InputName>
+
+/** The input that holds what stays by a decision, where one does. */
+export function inputThatHolds(
+  kind: Kind,
+  decision: Decision
+): InputName | undefined {
+  if (decision.action !== 'keep') return undefined
+  const { reason, input } = decision
+  if (input !== undefined) return input ?? undefined
+  return reason === 'not-included' ? includes[kind] : inputOf[reason]
+}

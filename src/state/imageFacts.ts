@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { labelsSchema } from '../docker/schemas.ts'
+import type { Image } from '../model/inventory.ts'
+import {
+  readStateFile,
+  stateFile,
+  stateSchema,
+  writeStateFile,
+  type EngineKey
+} from './stateFile.ts'
+
+/**
+ * What an earlier run was told of an image, by its ID: its labels and layers are fixed by that. The image itself is
+ * there only where the store takes long to tell of it, the sizes of its layers only where they were asked for.
+ */
+export type ImageFacts = {
+  image?: Image | undefined
+  layerSizes?: readonly number[] | undefined
+}
+
+const instant = z.number().optional()
+const imageSchema = z.object({
+  id: z.string().min(1),
+  references: z.array(z.string()),
+  digests: z.array(z.string()),
+  aliases: z.array(z.string()),
+  parent: z.string().optional(),
+  createdAt: instant,
+  taggedAt: instant,
+  labels: labelsSchema,
+  bytes: z.number().nonnegative(),
+  packedBytes: z.number().nonnegative().optional(),
+  layers: z.array(z.string()),
+  pulled: z.boolean(),
+  byBuildKit: z.boolean()
+})
+const factsSchema = stateSchema({
+  images: z.array(
+    z.object({
+      id: z.string().min(1),
+      image: imageSchema.optional(),
+      layerSizes: z.array(z.number().nonnegative()).optional()
+    })
+  )
+})
+
+/** The file of the facts about an engine's images in the folder `state-dir`. */
+export function factsFile(folder: string, key: EngineKey): string {
+  return stateFile(folder, key, '-images')
+}
+
+/** Reads the facts; none where they cannot be read: the engine is asked then, which only takes longer. */
+export async function readFacts(
+  folder: string,
+  key: EngineKey
+): Promise<Map<string, ImageFacts>> {
+  const file = factsFile(folder, key)
+  const { content } = await readStateFile(file, factsSchema)
+  const same = content && factsFile(folder, content.engine) === file
+  return new Map(
+    same
+      ? content.images.map(({ id, image, layerSizes }) => [
+          id,
+          { layerSizes, image: image?.id === id ? readImage(image) : undefined }
+        ])
+      : []
+  )
+}
+
+function readImage(image: z.output<typeof imageSchema>): Image {
+  const { parent, createdAt, taggedAt, packedBytes, ...rest } = image
+  return {
+    ...rest,
+    ...{ parent, createdAt, taggedAt },
+    ...(packedBytes !== undefined && { packedBytes }),
+    remembered: true
+  }
+}
+
+/** Writes the facts instead of those that were there; that it fails costs only time. */
+export async function writeFacts(
+  folder: string,
+  key: EngineKey,
+  facts: ReadonlyMap<string, ImageFacts>
+): Promise<void> {
+  const images = [...facts].map(([id, one]) => ({ id, ...one }))
+  await writeStateFile(factsFile(folder, key), key, { images })
+}

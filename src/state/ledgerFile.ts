@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import type { LedgerEntry } from '../model/inventory.ts'
+import { entriesUntil } from './ledger.ts'
+import {
+  readStateFile,
+  stateFile,
+  stateSchema,
+  writeStateFile,
+  type EngineKey
+} from './stateFile.ts'
+
+const instant = z.number().nonnegative()
+const ledgerSchema = stateSchema({
+  entries: z.array(
+    z.object({
+      id: z.string().min(1),
+      since: instant,
+      arrived: z.boolean(),
+      usedAt: instant.optional()
+    })
+  )
+})
+
+/** The file of an engine's ledger in the folder `state-dir`. */
+export function ledgerFile(folder: string, key: EngineKey): string {
+  return stateFile(folder, key)
+}
+
+/**
+ * What earlier runs have seen on an engine, whose clock says `now`; undefined where there was none. A file that is
+ * broken, of another version or of another engine is a problem to be told, and counts as none.
+ */
+export async function readLedger(
+  folder: string,
+  key: EngineKey,
+  now: number
+): Promise<{ entries: LedgerEntry[] | undefined; problem?: string }> {
+  const file = ledgerFile(folder, key)
+  const { content, problem } = await readStateFile(file, ledgerSchema)
+  if (problem !== undefined) return { entries: undefined, problem }
+  if (content === undefined || ledgerFile(folder, content.engine) === file)
+    return { entries: content && entriesUntil(content.entries, now) }
+  return {
+    entries: undefined,
+    problem: `${file} is the ledger of another engine`
+  }
+}
+
+/**
+ * Writes what was seen. What another run wrote since it was read is taken over. Returns what went wrong, if something
+ * did.
+ */
+export async function writeLedger(
+  folder: string,
+  key: EngineKey,
+  entries: readonly LedgerEntry[],
+  now: number
+): Promise<string | undefined> {
+  const { entries: others } = await readLedger(folder, key, now)
+  const known = new Map(others?.map((entry) => [entry.id, entry]))
+  const merged = entries.map((entry) => {
+    const other = known.get(entry.id) ?? entry
+    const usedAt = Math.max(entry.usedAt ?? 0, other.usedAt ?? 0)
+    return {
+      ...entry,
+      ...firstSeen(entry, other),
+      ...(usedAt > 0 && { usedAt })
+    }
+  })
+  return writeStateFile(ledgerFile(folder, key), key, { entries: merged })
+}
+
+/** Of two first looks the earlier; but where one saw something come, that counts: it may be made anew. */
+function firstSeen(
+  a: LedgerEntry,
+  b: LedgerEntry
+): Pick<LedgerEntry, 'since' | 'arrived'> {
+  const came = [a, b].filter(({ arrived }) => arrived)
+  return came.length > 0
+    ? { since: Math.max(...came.map(({ since }) => since)), arrived: true }
+    : { since: Math.min(a.since, b.since), arrived: false }
+}
