@@ -461,7 +461,7 @@ const cacheOf = ({ inventory }: Awaited<ReturnType<typeof readAll>>) =>
   }))
 
 const names = [...recordings.keys()]
-const runs = 1_000
+const runs = 600
 
 test.each(names)('what %s printed is read as it stands', async (name) => {
   const recording = recordings.get(name) ?? []
