@@ -43456,7 +43456,9 @@ var mod = __nccwpck_require__(1916);
 function findUnmatched(inventory, policy, goes) {
     const { containers, images, networks, volumes } = inventory;
     const labelled = [
-        ...[...containers, ...images, ...networks],
+        ...containers,
+        ...images,
+        ...networks,
         ...volumes.map((volume) => ({ ...volume, id: volume.name }))
     ];
     const unlabelled = policy.protectedLabels.filter((pattern) => {
@@ -43473,9 +43475,7 @@ function findUnmatched(inventory, policy, goes) {
         .filter(({ id }) => goes(id))
         .flatMap((one) => one.references);
     return [
-        ...unlabelled.map((pattern) => unmatched_describe('protected-labels', describePattern(pattern), [
-            ...labels.map(([key, value]) => pattern.value === undefined ? key : `${key}=${value}`)
-        ])),
+        ...unlabelled.map((pattern) => unmatched_describe('protected-labels', describePattern(pattern), labels.map(([key, value]) => pattern.value === undefined ? key : `${key}=${value}`))),
         ...unused.map((glob) => unmatched_describe('protected-images', glob, references, formsOf(glob))),
         ...unmatchedTags(inventory, policy)
     ];
@@ -44636,13 +44636,14 @@ async function look(step) {
     const facts = options.stateDir === ''
         ? new Map()
         : await readFacts(options.stateDir, key);
-    const listed = await withSignsOfLife(lookAtAll(...[docker, engine, context.name, facts], needsVolumes(policy) ? undefined : unneededVolumes), (elapsed) => {
+    const listed = await withSignsOfLife(lookAtAll(docker, engine, context.name, facts, needsVolumes(policy) ? undefined : unneededVolumes), (elapsed) => {
         log.info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${describeWait(running)}`);
     });
     const listedAt = Date.now();
     const away = await whyNotHere(engine, context.endpoint);
     const oldestJob = away === undefined ? await findOldestJob() : undefined;
-    const inventory = await remember(...[{ ...listed, oldestJob }, key, options.stateDir, log]);
+    const seen = { ...listed, oldestJob };
+    const inventory = await remember(seen, key, options.stateDir, log);
     const { containers, images, networks, volumes } = inventory;
     const held = [
         (0,report_text/* count */.U9)(containers.length, 'container'),

@@ -329,7 +329,10 @@ async function look(step: Step): Promise<Looked> {
       : await readFacts(options.stateDir, key)
   const listed = await withSignsOfLife(
     lookAtAll(
-      ...[docker, engine, context.name, facts],
+      docker,
+      engine,
+      context.name,
+      facts,
       needsVolumes(policy) ? undefined : unneededVolumes
     ),
     (elapsed) => {
@@ -339,9 +342,8 @@ async function look(step: Step): Promise<Looked> {
   const listedAt = Date.now()
   const away = await whyNotHere(engine, context.endpoint)
   const oldestJob = away === undefined ? await findOldestJob() : undefined
-  const inventory = await remember(
-    ...([{ ...listed, oldestJob }, key, options.stateDir, log] as const)
-  )
+  const seen = { ...listed, oldestJob }
+  const inventory = await remember(seen, key, options.stateDir, log)
   const { containers, images, networks, volumes } = inventory
   const held = [
     count(containers.length, 'container'),

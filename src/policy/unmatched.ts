@@ -25,7 +25,9 @@ export function findUnmatched(
 ): Unmatched[] {
   const { containers, images, networks, volumes } = inventory
   const labelled = [
-    ...[...containers, ...images, ...networks],
+    ...containers,
+    ...images,
+    ...networks,
     ...volumes.map((volume) => ({ ...volume, id: volume.name }))
   ]
   const unlabelled = policy.protectedLabels.filter((pattern) => {
@@ -43,11 +45,13 @@ export function findUnmatched(
     .flatMap((one) => one.references)
   return [
     ...unlabelled.map((pattern) =>
-      describe('protected-labels', describePattern(pattern), [
-        ...labels.map(([key, value]) =>
+      describe(
+        'protected-labels',
+        describePattern(pattern),
+        labels.map(([key, value]) =>
           pattern.value === undefined ? key : `${key}=${value}`
         )
-      ])
+      )
     ),
     ...unused.map((glob) =>
       describe('protected-images', glob, references, formsOf(glob))
