@@ -1,4 +1,4 @@
-import { defaults } from '../src/inputs/schema.ts'
+import { defaults } from '../src/model/inputs.ts'
 import { keep, remove, type Decision } from '../src/model/decision.ts'
 import type {
   CacheRecord,
@@ -8,11 +8,13 @@ import type {
   Network,
   Volume
 } from '../src/model/inventory.ts'
-import type { Held } from '../src/policy/scope/job.ts'
-import { makePlan, type Kind, type PlanItem } from '../src/policy/plan.ts'
+import type { EngineContents } from '../src/model/policy.ts'
+import type { Kind } from '../src/model/kinds.ts'
+import type { PlanItem } from '../src/model/plan.ts'
+import { makePlan } from '../src/policy/plan.ts'
 import type { Policy } from '../src/model/policy.ts'
-import type { PullRequests } from '../src/policy/scope/pullRequests.ts'
-import type { Report, Resource } from '../src/report/report.ts'
+import type { PullRequests } from '../src/model/policy.ts'
+import type { Report, Resource } from '../src/report/schema.ts'
 import type { SummaryFacts } from '../src/report/summary.ts'
 
 // Things as an engine could have them, each with what a test wants to be different.
@@ -195,7 +197,7 @@ export function pullRequests(parts: Partial<PullRequests> = {}): PullRequests {
 }
 
 /** What was there before a job; nothing, but for what the test says. */
-export function held(parts: Partial<Held> = {}): Held {
+export function held(parts: Partial<EngineContents> = {}): EngineContents {
   return {
     containers: new Set(),
     images: new Set(),

@@ -4,12 +4,9 @@ import { hostname, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { format } from 'prettier'
 import { createDocker, type Docker } from '../src/docker/cli.ts'
-import {
-  findContext,
-  lookAtAll,
-  lookAtEngine
-} from '../src/docker/inventory.ts'
-import { pruneArguments } from '../src/docker/buildCache.ts'
+import { readContext, readEngine } from '../src/docker/engine.ts'
+import { readInventory } from '../src/docker/inventory.ts'
+import { pruneArguments } from '../src/removal/buildCache.ts'
 import {
   measureContainers,
   measureLayers,
@@ -54,9 +51,9 @@ try {
     else console.log('not recorded:', args.join(' '), output.stderr)
     return output
   }
-  const seen = await lookAtEngine(docker, env)
-  const { name } = await findContext(docker)
-  const inventory = await lookAtAll(docker, seen, name)
+  const seen = await readEngine(docker, env)
+  const { name } = await readContext(docker)
+  const inventory = await readInventory(docker, seen, name)
   const helper = inventory.containers.filter(({ name }) => name === 'helper')
   await measureContainers(
     docker,

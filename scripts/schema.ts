@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { reportSchema } from '../src/report/report.ts'
+import { reportSchema } from '../src/report/schema.ts'
 
 await writeFile(
   join(import.meta.dirname, '..', 'report.schema.json'),

@@ -5,7 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { parse } from 'yaml'
-import { reportSchema, type Report } from '../src/report/report.ts'
+import { type Report, reportSchema } from '../src/report/schema.ts'
 
 /** Root without any right of its own: what the file modes deny is denied. Others need nothing for that. */
 export const withoutCapabilities =

@@ -13,20 +13,17 @@ import {
   volume
 } from '../__tests__/builders.ts'
 import { hostileTexts } from '../__tests__/hostile.ts'
-import { diskContents } from '../src/host/disk.ts'
-import type { Fate, Result } from '../src/removal/removal.ts'
-import { defaults, type InputTexts } from '../src/inputs/schema.ts'
+import { diskContents } from '../src/model/disks.ts'
+import type { Outcome, Result } from '../src/model/outcome.ts'
+import { defaults, type InputTexts } from '../src/model/inputs.ts'
 import type { Image, Inventory } from '../src/model/inventory.ts'
-import {
-  makePlan,
-  measurePlan,
-  plannedItems,
-  type PlanItem,
-  type Sizes
-} from '../src/policy/plan.ts'
+import { type PlanItem, plannedItems, type Sizes } from '../src/model/plan.ts'
+import { measurePlan } from '../src/policy/measure.ts'
+import { makePlan } from '../src/policy/plan.ts'
 import type { Policy } from '../src/model/policy.ts'
 import { heldBytes } from '../src/report/ownBytes.ts'
-import { makeReport, type Report } from '../src/report/report.ts'
+import { makeReport } from '../src/report/report.ts'
+import type { Report } from '../src/report/schema.ts'
 import { renderFailure, renderSummary } from '../src/report/summary.ts'
 
 // Summaries of runs that were never made, on engines that were made up: the decisions and figures are the action's own.
@@ -43,7 +40,7 @@ type Run = Engine & {
   rules?: Partial<Policy>
   seconds?: number
   /** What became of a removal, where it did not simply happen. */
-  fateOf?: (item: PlanItem, index: number) => Fate | undefined
+  fateOf?: (item: PlanItem, index: number) => Outcome | undefined
   warnings?: string[]
   error?: string
   /** Whether the images have a disk of their own. */
@@ -125,7 +122,7 @@ function makeDisks({ totals }: Report, twoDisks: boolean): Disks {
   ]
 }
 
-function happened({ decision, kind, bytes = 0 }: PlanItem): Fate {
+function happened({ decision, kind, bytes = 0 }: PlanItem): Outcome {
   if (decision.action === 'untag')
     return {
       outcome: 'untagged',
@@ -307,7 +304,7 @@ function crowded(number: number): Engine {
   }
 }
 
-function failing(item: PlanItem, index: number): Fate | undefined {
+function failing(item: PlanItem, index: number): Outcome | undefined {
   if (item.kind === 'volume')
     return {
       outcome: 'failed',

@@ -4,12 +4,13 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as core from '@actions/core'
 import { exec } from '@actions/exec'
-import { DockerError } from './docker/cli.ts'
-import { InputError, variableOf } from './inputs/schema.ts'
-import type { Report } from './report/report.ts'
+import { DockerError } from './docker/errors.ts'
+import { InputError, variableOf } from './model/inputs.ts'
+import type { Report } from './report/schema.ts'
 import { renderFailure } from './report/summary.ts'
 import { code, logLine, logLines } from './report/text.ts'
-import { run, type Ending, type Log } from './run.ts'
+import { run } from './run.ts'
+import type { Ending, Log } from './run/world.ts'
 
 const log: Log = {
   info: (text) => {

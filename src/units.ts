@@ -135,3 +135,7 @@ export function parseHumanAge(
     most: (Number(count) + 1) * unit
   }
 }
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

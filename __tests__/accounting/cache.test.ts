@@ -2,14 +2,14 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Freed } from '../../src/accounting/layers.ts'
 import {
+  cacheShareOf,
   freedWithBases,
-  heldByCache,
   imagesToSplit,
   ownOfShared,
   recordsLeftBehind,
   withPacked
 } from '../../src/accounting/cache.ts'
-import { freedByImages } from '../../src/policy/plan.ts'
+import { freedByImages } from '../../src/accounting/freed.ts'
 import { cacheRecord, image } from '../builders.ts'
 
 const built = image('built', { bytes: 100, byBuildKit: true })
@@ -26,14 +26,14 @@ const record = (bytes: number, base = false) =>
   cacheRecord({ id: `${bytes}`, bytes, base, shared: true })
 
 test('layers that BuildKit built are held by their records, and no others', () => {
-  const { byImage, byBases } = heldByCache(both, [plain, built], [record(70)])
+  const { byImage, byBases } = cacheShareOf(both, [plain, built], [record(70)])
   expect([...byImage]).toEqual([['built', 70]])
   expect(byBases).toBe(0)
 })
 
 test('a record of a base image has no size, and may hold a layer of any image, the largest first', () => {
   const bases = (count: number) =>
-    heldByCache(
+    cacheShareOf(
       both,
       [plain, built],
       Array.from({ length: count }, () => record(0, true))
@@ -51,10 +51,10 @@ test('on the containerd store a record has the packed layer, and that of a base 
     image('built', { bytes: 100, packedBytes: 50, byBuildKit: true }),
     image('plain', { bytes: 60, packedBytes: 30 })
   ]
-  expect([...heldByCache(both, packed, [record(100)]).byImage]).toEqual([
+  expect([...cacheShareOf(both, packed, [record(100)]).byImage]).toEqual([
     ['built', 50]
   ])
-  const bases = heldByCache(both, packed, [record(20, true)])
+  const bases = cacheShareOf(both, packed, [record(20, true)])
   expect([...bases.byImage]).toEqual([['built', 40]])
   expect(ownOfShared(packed, [record(100), record(20, true)])).toBe(50)
   expect(ownOfShared([built], [record(100)])).toBe(0)
@@ -109,11 +109,13 @@ test('an image that is not unpacked says nothing about how much of the others is
     image('built', { bytes: 100, packedBytes: 50, byBuildKit: true }),
     whole('plain', 60)
   ]
-  expect(heldByCache(both, images, [record(100)]).byImage.get('built')).toBe(50)
+  expect(cacheShareOf(both, images, [record(100)]).byImage.get('built')).toBe(
+    50
+  )
 })
 
 test('where the engine does not list its cache, it may hold everything', () => {
-  expect([...heldByCache(both, [plain, built], undefined).byImage]).toEqual([
+  expect([...cacheShareOf(both, [plain, built], undefined).byImage]).toEqual([
     ['plain', 60],
     ['built', 100]
   ])
@@ -130,7 +132,7 @@ test('no more is held than would be freed', () => {
         ...one,
         ...(packed && { packedBytes: one.bytes / 3 })
       }))
-      const { byImage, byBases } = heldByCache(
+      const { byImage, byBases } = cacheShareOf(
         both,
         images,
         parts.map((one) => cacheRecord(one))
@@ -169,7 +171,7 @@ test('figures that make no sense make none either', () => {
     { ...built, packedBytes: 0 },
     { ...plain, packedBytes: 0 }
   ]
-  expect(heldByCache(both, odd, [record(0, true)]).byBases).toBe(100)
+  expect(cacheShareOf(both, odd, [record(0, true)]).byBases).toBe(100)
   const more = [{ ...built, packedBytes: 200 }]
   expect(ownOfShared(more, [record(100)])).toBe(0)
 })

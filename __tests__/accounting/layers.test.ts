@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import {
   freedByRemoval,
   imagesToMeasure,
-  layerSizesOf,
   ownBytes
 } from '../../src/accounting/layers.ts'
+import { layerSizesOf } from '../../src/docker/history.ts'
 import type { Image } from '../../src/model/inventory.ts'
 
 /** Layers of which the letter says the content and the number behind it the size: `a10`. */

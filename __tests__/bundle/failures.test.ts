@@ -7,7 +7,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { findDocker } from '../../scripts/engine.ts'
 import { runStep, withoutCapabilities, type Step } from '../../scripts/step.ts'
-import { defaults, readInputs } from '../../src/inputs/schema.ts'
+import { readInputs } from '../../src/inputs/read.ts'
+import { defaults } from '../../src/model/inputs.ts'
 import { neutralise } from '../../src/report/text.ts'
 import {
   foreignCommands,

@@ -1,13 +1,14 @@
 import { expect, test } from '@jest/globals'
-import { DockerError, type Docker } from '../../src/docker/cli.ts'
+import type { Docker } from '../../src/docker/cli.ts'
+import { DockerError } from '../../src/docker/errors.ts'
+import { listBuildCache } from '../../src/docker/buildCache.ts'
+import { readCacheRecords } from '../../src/docker/cacheRecords.ts'
 import {
-  listBuildCache,
   pruneArguments,
   pruneBuildCache,
-  readCacheRecords,
   readPruned,
   readTotal
-} from '../../src/docker/buildCache.ts'
+} from '../../src/removal/buildCache.ts'
 import { inventory } from '../builders.ts'
 
 test.each([

@@ -1,9 +1,6 @@
 import { expect, test } from '@jest/globals'
-import {
-  connectionError,
-  createDocker,
-  DockerError
-} from '../../src/docker/cli.ts'
+import { createDocker } from '../../src/docker/cli.ts'
+import { connectionError, DockerError } from '../../src/docker/errors.ts'
 
 test.each([
   // As 20.10, 26.1 and 28.5 say it.

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { DockerError, type Docker } from '../../src/docker/cli.ts'
+import type { Docker } from '../../src/docker/cli.ts'
+import { DockerError } from '../../src/docker/errors.ts'
 import { inspect, saysAbsent } from '../../src/docker/inspect.ts'
 import { imageSchema, volumeSchema } from '../../src/docker/schemas.ts'
 

@@ -1,10 +1,7 @@
 import { expect, test } from '@jest/globals'
 import type { Docker } from '../../src/docker/cli.ts'
-import {
-  askAgain,
-  inspectImages,
-  listContainersAgain
-} from '../../src/docker/inventory.ts'
+import { listContainersAgain } from '../../src/docker/containers.ts'
+import { inspectAgain, inspectImages } from '../../src/docker/images.ts'
 import { container, image, inventory, minute, now } from '../builders.ts'
 
 /** What inspect has of every image that is not damaged. */
@@ -26,7 +23,7 @@ test.each([
       Promise.resolve({ exitCode: 0, stdout, stderr: '' })
     const known = image('i', { bytes: 90, ...parts })
     const held = onStore(store, { images: [known] })
-    const { images } = await askAgain(docker, held, [known])
+    const { images } = await inspectAgain(docker, held, [known])
     expect(images).toEqual([expect.objectContaining(size)])
     expect(images[0] && 'packedBytes' in images[0]).toBe('packedBytes' in size)
   }

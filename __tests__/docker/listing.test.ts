@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import type { Docker, Output } from '../../src/docker/cli.ts'
+import type { Docker } from '../../src/docker/cli.ts'
+import type { Output } from '../../src/docker/errors.ts'
 import { printListing } from '../../src/docker/listing.ts'
 
 const failing = (stderr: string): Output => ({

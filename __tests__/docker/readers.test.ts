@@ -1,41 +1,39 @@
 import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { readTotal } from '../../src/docker/buildCache.ts'
-import { DockerError, orNothing, type Docker } from '../../src/docker/cli.ts'
-import {
-  findContext,
-  lookAtAll,
-  lookAtEngine
-} from '../../src/docker/inventory.ts'
+import { readTotal } from '../../src/removal/buildCache.ts'
+import type { Docker } from '../../src/docker/cli.ts'
+import { DockerError, optional } from '../../src/docker/errors.ts'
+import { readContext, readEngine } from '../../src/docker/engine.ts'
+import { readInventory } from '../../src/docker/inventory.ts'
 import {
   measureContainers,
   measureLayers,
   measureVolumes
 } from '../../src/docker/sizes.ts'
-import type { ImageFacts } from '../../src/state/imageFacts.ts'
-import { happened } from '../../src/policy/age.ts'
+import type { ImageFacts } from '../../src/model/inventory.ts'
+import { happened } from '../../src/model/dates.ts'
 import type { Image } from '../../src/model/inventory.ts'
 import { parseSize, parseTime } from '../../src/units.ts'
 import { commandOf, recordings, replay, type Json } from './replay.ts'
 
 /** Everything that is read of an engine. */
 async function readAll(docker: Docker) {
-  const engine = await lookAtEngine(docker, {})
-  const context = await findContext(docker)
-  const inventory = await lookAtAll(docker, engine, context.name)
+  const engine = await readEngine(docker, {})
+  const context = await readContext(docker)
+  const inventory = await readInventory(docker, engine, context.name)
   const measured = inventory.containers.filter(({ name }) => name === 'helper')
   return {
     inventory: { ...inventory, containers: sorted(inventory.containers) },
     context,
-    written: await orNothing(
+    written: await optional(
       measureContainers(
         docker,
         measured.map(({ id }) => id)
       )
     ),
     volumes: await measureVolumes(docker),
-    histories: await orNothing(measureLayers(docker, engine, inventory.images))
+    histories: await optional(measureLayers(docker, engine, inventory.images))
   }
 }
 
@@ -498,7 +496,7 @@ test.each([
   'of %s only images that look otherwise than before are inspected again',
   async (name, changes: Partial<Image>[]) => {
     const recording = recordings.get(name) ?? []
-    const engine = await lookAtEngine(replay(recording), {})
+    const engine = await readEngine(replay(recording), {})
     const look = async (facts: ReadonlyMap<string, ImageFacts>) => {
       const asked: string[] = []
       const docker: Docker = (args) => {
@@ -506,7 +504,7 @@ test.each([
           asked.push(...args.slice(3))
         return replay(recording)(args)
       }
-      const { images } = await lookAtAll(docker, engine, 'default', facts)
+      const { images } = await readInventory(docker, engine, 'default', facts)
       return { asked, images }
     }
     const { images } = await look(new Map())

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Docker, Output } from '../../src/docker/cli.ts'
+import type { Docker } from '../../src/docker/cli.ts'
+import type { Output } from '../../src/docker/errors.ts'
 
 export type Json = Record<string, unknown>
 export const identify = (one: Json) => String(one['Id'] ?? one['Name'])

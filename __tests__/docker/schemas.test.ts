@@ -1,13 +1,12 @@
 import { expect, test } from '@jest/globals'
-import { DockerError } from '../../src/docker/cli.ts'
+import { DockerError } from '../../src/docker/errors.ts'
+import { readJson, readJsonLines } from '../../src/docker/json.ts'
 import {
   containerSchema,
   eventSchema,
   historySchema,
   imageSchema,
   networkSchema,
-  readJson,
-  readJsonLines,
   volumeSchema
 } from '../../src/docker/schemas.ts'
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals'
-import { InputError } from '../../src/inputs/schema.ts'
+import { InputError } from '../../src/model/inputs.ts'
 import { askGitHub, makeQuery } from '../../src/github/pullRequests.ts'
 import {
   faults,

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { defaults, InputError, readInputs } from '../../src/inputs/schema.ts'
+import { readInputs } from '../../src/inputs/read.ts'
+import { defaults, InputError } from '../../src/model/inputs.ts'
 import type { PullRequestOfEvent } from '../../src/inputs/event.ts'
 
 const now = Date.UTC(2026, 0, 31)

@@ -5,10 +5,10 @@ import {
   labelMatcher,
   longestLabel,
   parseLabelPattern,
-  parseReference,
   problemOfGlob,
   referenceMatcher
 } from '../../src/model/patterns.ts'
+import { parseReference } from '../../src/model/references.ts'
 
 const digest = `sha256:${'a'.repeat(64)}`
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { findBuilders, sizesOfBuilders } from '../../src/policy/builders.ts'
+import { findBuilders, sizesOfBuilders } from '../../src/model/builders.ts'
 import type { Container, Inventory } from '../../src/model/inventory.ts'
 import { makePlan } from '../../src/policy/plan.ts'
 import type { Policy } from '../../src/model/policy.ts'

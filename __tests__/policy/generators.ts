@@ -7,7 +7,7 @@ import type {
   Volume
 } from '../../src/model/inventory.ts'
 import type { Policy } from '../../src/model/policy.ts'
-import type { Scope } from '../../src/policy/scope/scope.ts'
+import type { Scope } from '../../src/model/policy.ts'
 import { pullRequests } from '../builders.ts'
 
 /** The engine's clock in all generated inventories. */

@@ -1,12 +1,11 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Image, Inventory } from '../../src/model/inventory.ts'
-import {
-  labelMatcher,
-  parseReference,
-  referenceMatcher
-} from '../../src/model/patterns.ts'
-import { makePlan, type Kind, type Plan } from '../../src/policy/plan.ts'
+import { labelMatcher, referenceMatcher } from '../../src/model/patterns.ts'
+import { parseReference } from '../../src/model/references.ts'
+import type { Kind } from '../../src/model/kinds.ts'
+import type { Plan } from '../../src/model/plan.ts'
+import { makePlan } from '../../src/policy/plan.ts'
 import { minute, policy } from '../builders.ts'
 import {
   inventories,

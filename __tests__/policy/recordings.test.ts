@@ -1,9 +1,11 @@
 import { expect, test } from '@jest/globals'
-import { lookAtAll, lookAtEngine } from '../../src/docker/inventory.ts'
+import { readEngine } from '../../src/docker/engine.ts'
+import { readInventory } from '../../src/docker/inventory.ts'
 import { withPacked } from '../../src/accounting/cache.ts'
-import { makePlan, measurePlan } from '../../src/policy/plan.ts'
+import { measurePlan } from '../../src/policy/measure.ts'
+import { makePlan } from '../../src/policy/plan.ts'
 import type { Policy } from '../../src/model/policy.ts'
-import { measure } from '../../src/run.ts'
+import { measure } from '../../src/run/plan.ts'
 import { day, policy } from '../builders.ts'
 import { recordings, replay } from '../docker/replay.ts'
 
@@ -28,8 +30,8 @@ test.each(
   )
 )('$name, $which: the plan', async ({ recording, wanted }) => {
   const docker = replay(recording)
-  const engine = await lookAtEngine(docker, {})
-  const listed = await lookAtAll(docker, engine, 'default')
+  const engine = await readEngine(docker, {})
+  const listed = await readInventory(docker, engine, 'default')
   const plan = makePlan(listed, policy(wanted))
   const { sizes, packed } = await measure(docker, listed, plan, {
     facts: new Map(),

@@ -6,9 +6,9 @@ import {
   recheckContainer,
   recheckImage,
   recheckNetwork,
-  recheckVolume,
-  type SecondLook
+  recheckVolume
 } from '../../src/removal/recheck.ts'
+import type { SecondLook } from '../../src/removal/secondLook.ts'
 import { container, image, network, now, volume } from '../builders.ts'
 
 const planned = {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { describeDisks, renderDisks } from '../../src/report/disks.ts'
-import type { Report } from '../../src/report/report.ts'
+import type { Report } from '../../src/report/schema.ts'
 import { makeTestReport, resource } from '../builders.ts'
 
 type Disk = Report['disks'][number]

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { defaults } from '../../src/inputs/schema.ts'
+import { defaults } from '../../src/model/inputs.ts'
 import { scopeLines } from '../../src/report/log.ts'
 import { day, policy, pullRequests } from '../builders.ts'
 

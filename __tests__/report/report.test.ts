@@ -1,14 +1,10 @@
 import { expect, test } from '@jest/globals'
-import type { Removal, Result } from '../../src/removal/removal.ts'
+import type { Removal, Result } from '../../src/model/outcome.ts'
 import { keep } from '../../src/model/decision.ts'
-import type { PlanItem } from '../../src/policy/plan.ts'
+import type { PlanItem } from '../../src/model/plan.ts'
 import { heldBytes } from '../../src/report/ownBytes.ts'
-import {
-  makeReport,
-  reportSchema,
-  type Report,
-  type ReportFacts
-} from '../../src/report/report.ts'
+import { makeReport, type ReportFacts } from '../../src/report/report.ts'
+import { type Report, reportSchema } from '../../src/report/schema.ts'
 import {
   cacheRecord,
   container,

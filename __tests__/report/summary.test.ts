@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { defaults } from '../../src/inputs/schema.ts'
+import { defaults } from '../../src/model/inputs.ts'
 import { headline } from '../../src/report/headline.ts'
 import {
   renderFailure,
   renderSummary,
   type SummaryFacts
 } from '../../src/report/summary.ts'
-import type { Report } from '../../src/report/report.ts'
+import type { Report } from '../../src/report/schema.ts'
 import { day, facts, makeTestReport, resource } from '../builders.ts'
 import { foreignMarkup, hostileTexts, oddCharacters } from '../hostile.ts'
 

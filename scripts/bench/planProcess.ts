@@ -1,7 +1,9 @@
 /** Plans for as many generated images as the argument says, and prints what that cost as JSON. */
 import { createHash } from 'node:crypto'
 import { day, image, inventory, now, policy } from '../../__tests__/builders.ts'
-import { makePlan, measurePlan, plannedItems } from '../../src/policy/plan.ts'
+import { plannedItems } from '../../src/model/plan.ts'
+import { measurePlan } from '../../src/policy/measure.ts'
+import { makePlan } from '../../src/policy/plan.ts'
 
 const perRepository = 20
 const number = Number(process.argv[2])

@@ -1,10 +1,9 @@
 import type { Freed } from './layers.ts'
-import { total } from '../policy/buildCache.ts'
-import { sum } from '../model/decision.ts'
 import type { CacheRecord, Image } from '../model/inventory.ts'
+import { sum } from '../units.ts'
 
 /** What of the bytes that images would free the build cache holds as well. */
-export type Held = {
+export type CacheShare = {
   /** Bytes by the ID of the image. */
   byImage: Map<string, number>
   /** Bytes of it that records of base images hold. */
@@ -21,11 +20,11 @@ export type Held = {
  * With a storage driver a record is the layer itself, and one of a base image has no size of its own. On the
  * containerd store a record has the packed layer in common with the image, and a base image its unpacked one as well.
  */
-export function heldByCache(
+export function cacheShareOf(
   freed: ReadonlyMap<string, Freed>,
   images: readonly Image[],
   records: readonly CacheRecord[] | undefined
-): Held {
+): CacheShare {
   const going = images.filter(({ id }) => (freed.get(id)?.bytes ?? 0) > 0)
   const byBuildKit = going.filter((image) => image.byBuildKit)
   if (records === undefined) {
@@ -80,7 +79,7 @@ export function recordsLeftBehind(
  * that goes with it. `left` are the records that the images left behind, `removed` the IDs of those that went.
  */
 export function freedWithBases(
-  { byBases }: Held,
+  { byBases }: CacheShare,
   left: readonly CacheRecord[],
   removed: ReadonlySet<string>
 ): number {
@@ -140,4 +139,9 @@ export function withPacked(
       ? { ...image, packedBytes }
       : image
   })
+}
+
+/** The bytes of records. */
+export function total(records: readonly CacheRecord[]): number {
+  return sum(records.map(({ bytes }) => bytes))
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import type { Held } from '../policy/scope/job.ts'
-import { canonical } from '../model/needs.ts'
+import type { EngineContents } from '../model/policy.ts'
+import { canonical } from '../model/references.ts'
 import type { Docker } from './cli.ts'
 import { imageLs, listIds, printListing } from './listing.ts'
-import { listAllContainers } from './inventory.ts'
+import { listAllContainers } from './containers.ts'
 import { imageId } from './podman.ts'
-import { readJsonLines } from './schemas.ts'
+import { readJsonLines } from './json.ts'
 
 const imageFields = ['ID', 'Repository', 'Tag', 'Digest']
 const imageRow = z.tuple([
@@ -18,7 +18,7 @@ const namedRow = z.tuple([z.string().min(1), z.string()])
 const none = '<none>'
 
 /** What an engine holds by ID and by name alone: plain listings, that have it inspect nothing. */
-export async function listHeld(docker: Docker): Promise<Held> {
+export async function listContents(docker: Docker): Promise<EngineContents> {
   const [containers, rows, networks, volumes] = await Promise.all([
     listNamed(docker, [...listAllContainers], 'Names'),
     listImageRows(docker),

@@ -1,7 +1,9 @@
 import type { Engine, EngineEvent } from '../model/inventory.ts'
-import { succeed, type Docker } from './cli.ts'
+import type { Docker } from './cli.ts'
+import { succeed } from './errors.ts'
 import { podmanEvent, podmanLogEnd } from './podman.ts'
-import { eventSchema, readJsonLines } from './schemas.ts'
+import { readJsonLines } from './json.ts'
+import { eventSchema } from './schemas.ts'
 
 const attribute = (name: string) =>
   `"${name}":{{json (index .Actor.Attributes "${name}")}}`

@@ -1,16 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { z } from 'zod'
-import {
-  countForOneCall,
-  DockerError,
-  succeed,
-  type CallOptions,
-  type Docker,
-  type Output
-} from './cli.ts'
+import { type CallOptions, countForOneCall, type Docker } from './cli.ts'
+import { DockerError, type Output, succeed } from './errors.ts'
+import { readJson } from './json.ts'
 import { podmanSaysAbsent, saysAllAbsent } from './podman.ts'
-import { readJson } from './schemas.ts'
 
 export type Inspectable = 'container' | 'image' | 'network' | 'volume'
 
@@ -22,6 +17,7 @@ const mostPerCall = 100
 
 /** Characters of an answer about several things, which otherwise are asked for in halves; and about one alone. */
 const mostOfSeveral = 1_000_000
+
 const mostOfOne = 32_000_000
 
 /**
@@ -145,4 +141,23 @@ export function saysAbsent(
       podmanSaysAbsent(around, type)
     )
   })
+}
+
+/** Milliseconds in which what is just being removed is gone, and what is just ending has ended. */
+const changeTime = 500
+
+/** Inspects things; those that the engine cannot tell of once more, a moment later. */
+export async function inspectTwice<T>(
+  docker: Docker,
+  type: Inspectable,
+  names: readonly string[],
+  schema: z.ZodType<T & { Id?: string; Name?: string }>
+): Promise<Inspected<T>> {
+  const first = await inspect(docker, type, names, schema)
+  if (first.unreadable.length > 0) await sleep(changeTime)
+  const second = await inspect(docker, type, first.unreadable, schema)
+  return {
+    found: [...first.found, ...second.found],
+    unreadable: second.unreadable
+  }
 }

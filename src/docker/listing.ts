@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { succeed, type CallOptions, type Docker } from './cli.ts'
-import { readJsonLines } from './schemas.ts'
+import type { CallOptions, Docker } from './cli.ts'
+import { succeed } from './errors.ts'
+import { readJsonLines } from './json.ts'
 
 /** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
 const pauses = [250, 500, ...Array<number>(8).fill(2_000)]

@@ -1,6 +1,6 @@
 import type { Container, Engine, EngineEvent } from '../model/inventory.ts'
-import { compareText } from '../model/decision.ts'
-import { repositoryOf } from '../model/patterns.ts'
+import { compareText } from '../words.ts'
+import { repositoryOf } from '../model/references.ts'
 
 // What Podman does otherwise than Docker behind the same API; seen on 4.3.1 and 5.4.2 where nothing else is said.
 

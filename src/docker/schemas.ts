@@ -1,17 +1,21 @@
 import { z } from 'zod'
 import { longestLabel } from '../model/patterns.ts'
-import { parseSize, parseTime } from '../units.ts'
-import { DockerError } from './cli.ts'
+import { parseTime } from '../units.ts'
 
 // Docker leaves keys out, or writes null for them, from one version to the next: every key is optional. One that is
 // there and is something else than it should be is no "none": what it holds could be what speaks against a removal.
 function orElse<T extends z.ZodType>(schema: T, fallback: z.output<T>) {
   return schema.nullish().transform((value) => value ?? fallback)
 }
+
 const text = orElse(z.string(), '')
+
 const texts = orElse(z.array(z.string()), [])
+
 const flag = orElse(z.boolean(), false)
+
 const size = orElse(z.number().nonnegative(), 0)
+
 const time = z
   .string()
   .nullish()
@@ -21,6 +25,7 @@ const time = z
       context.addIssue({ code: 'custom', message: 'this is no time' })
     return instant
   })
+
 /** When an image was built is written by whoever built it, in whatever form. */
 const buildTime = z
   .string()
@@ -49,7 +54,9 @@ function entries<T>(schema: z.ZodType<T>) {
       })
     })
 }
+
 const map = entries(text).transform((all) => Object.fromEntries(all))
+
 /** Of a long value just the start, as a text of its own: a slice would keep the whole answer in memory. */
 const labels = entries(text).transform((all) =>
   Object.fromEntries(
@@ -61,6 +68,7 @@ const labels = entries(text).transform((all) =>
     ])
   )
 )
+
 const keys = entries(z.unknown()).transform((all) => all.map(([key]) => key))
 
 export const labelsSchema = labels
@@ -142,6 +150,7 @@ export const containerSizeSchema = z.object({
 })
 
 const targetsSchema = orElse(z.array(z.object({ Target: text })), [])
+
 const serviceSpecSchema = z.object({
   Name: text,
   Networks: targetsSchema,
@@ -258,45 +267,3 @@ export const contextSchema = z.array(
       .nullish()
   })
 )
-
-/** Reads one JSON value that a command printed. Throws a DockerError that names the command. */
-export function readJson<T>(
-  json: string,
-  schema: z.ZodType<T>,
-  command: string
-): T {
-  let value: unknown
-  try {
-    value = JSON.parse(json)
-  } catch {
-    throw unreadable(command, `no JSON: ${json.slice(0, 200)}`)
-  }
-  const result = schema.safeParse(value)
-  if (!result.success)
-    throw unreadable(command, z.prettifyError(result.error).slice(0, 1_000))
-  return result.data
-}
-
-/** Reads JSON that a command printed one value a line. Throws a DockerError that names the command. */
-export function readJsonLines<T>(
-  lines: string,
-  schema: z.ZodType<T>,
-  command: string
-): T[] {
-  return lines
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line) => readJson(line, schema, command))
-}
-
-function unreadable(command: string, why: string): DockerError {
-  return new DockerError(
-    'failed',
-    `The output of docker ${command} could not be read. ${why}`
-  )
-}
-
-/** A size as Docker prints it for people; undefined where it is none (`N/A`). */
-export function readSize(text: string): number | undefined {
-  return parseSize(text.trim())
-}

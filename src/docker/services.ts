@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Container, Engine } from '../model/inventory.ts'
 import type { Docker } from './cli.ts'
-import { readJson, serviceSchema } from './schemas.ts'
+import { readJson } from './json.ts'
+import { serviceSchema } from './schemas.ts'
 
 /**
  * The services of the swarm that the engine manages, as the policy takes them: they need what their spec and their

@@ -1,25 +1,21 @@
 import pLimit from 'p-limit'
 import type { z } from 'zod'
-import { layerSizesOf, type HistoryEntry } from '../accounting/layers.ts'
-import { sum } from '../model/decision.ts'
-import type { Engine, Image } from '../model/inventory.ts'
-import { orNothing, succeed, type Docker } from './cli.ts'
+import type { Docker } from './cli.ts'
+import { optional, succeed } from './errors.ts'
+import { type HistoryEntry, layerSizesOf } from './history.ts'
 import { inspect } from './inspect.ts'
-import { traitsOf } from './traits.ts'
+import { readJson, readJsonLines, readSize } from './json.ts'
 import {
   containerSizeSchema,
   diskUsageSchema,
-  historySchema,
-  readJson,
-  readJsonLines,
-  readSize
+  historySchema
 } from './schemas.ts'
+import { traitsOf } from './traits.ts'
+import type { Engine, Image, Written } from '../model/inventory.ts'
+import { sum } from '../units.ts'
 
 /** Milliseconds for a figure that costs the engine much, and that can be left out. */
 export const costlyLimit = 20_000
-
-/** The bytes that a container has written, without its log, and where the engine says that the log is. */
-export type Written = { bytes: number; logPath: string; logDriver: string }
 
 /** Measures what containers have written, by ID; costs the engine a walk through their files. */
 export async function measureContainers(
@@ -71,7 +67,7 @@ const diskUsageFormat =
 /** What `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
 export function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
   const args = ['system', 'df', '--verbose', '--format', diskUsageFormat]
-  return orNothing(
+  return optional(
     docker(args, { limit: costlyLimit }).then((output) =>
       readJson(
         succeed(output, 'system df').stdout,
@@ -102,7 +98,7 @@ export async function measureLayers(
   // Not all at once, or each would wait for its turn in the time that it has.
   await pLimit(sideBySide).map(images, async (image) => {
     if (Date.now() >= end) return
-    const history = await orNothing(readHistory(docker, image, end))
+    const history = await optional(readHistory(docker, image, end))
     if (history === undefined) return
     const { id, bytes } = image
     const unpacked = sum(history.map((entry) => entry.bytes))

@@ -2,11 +2,8 @@ import { getOctokit } from '@actions/github'
 import { retry } from '@octokit/plugin-retry'
 import { throttling } from '@octokit/plugin-throttling'
 import { z } from 'zod'
-import { InputError } from '../inputs/schema.ts'
-import {
-  largestNumber,
-  type PullRequestState
-} from '../policy/scope/pullRequests.ts'
+import { InputError } from '../model/inputs.ts'
+import { largestNumber, type PullRequestState } from '../model/policy.ts'
 
 /** What GitHub told, and what it did not tell of some numbers, in words. */
 export type Asked = {

@@ -1,10 +1,10 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sum } from '../model/decision.ts'
+import { sum } from '../units.ts'
 import type { Engine } from '../model/inventory.ts'
-import type { LogSizes } from '../policy/plan.ts'
-import { whyNotHere } from './disk.ts'
-import type { Written } from '../docker/sizes.ts'
+import type { LogSizes } from '../model/plan.ts'
+import { whyNotHere } from './here.ts'
+import type { Written } from '../model/inventory.ts'
 
 export const logsNote =
   'Container logs are not counted: their size can only be read by root on the engine’s host.'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { largestNumber } from '../policy/scope/pullRequests.ts'
+import { largestNumber } from '../model/policy.ts'
 
 /** The pull request of the event that the workflow runs for, or why there is none. */
 export type PullRequestOfEvent = { number: number } | { problem: string }

@@ -1,5 +1,3 @@
-import type { Age } from '../policy/age.ts'
-
 /** Why a resource stays. */
 export const keepReasons = [
   'in-use',
@@ -27,6 +25,7 @@ export const removeReasons = [
 ] as const
 
 export type KeepReason = (typeof keepReasons)[number]
+
 export type RemoveReason = (typeof removeReasons)[number]
 
 /** What becomes of a resource, why, and the same in a sentence for people. */
@@ -89,7 +88,7 @@ export function onlyKeep(decision: Decision | undefined): Decision | undefined {
 }
 
 /** Keeps one more, for what depends on it; false where it stays already, or is not known. */
-export function keepAsWell(
+export function keepDependency(
   decided: Map<string, Decided>,
   id: string,
   detail: string
@@ -100,18 +99,5 @@ export function keepAsWell(
   return true
 }
 
-/** Joins the first few of a list for a sentence: `a, b and 3 more`. */
-export function list(names: readonly string[], most = 3): string {
-  const shown = names.slice(0, most)
-  const more = names.length - shown.length
-  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '')
-}
-
-/** Orders text by its characters' codes, the same on every machine. */
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
-}
-
-export function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0)
-}
+/** How long a resource has been idle, in milliseconds by the engine's clock, and what shows it. */
+export type Age = { idle: number; of: string } | 'unknown'

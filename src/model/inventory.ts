@@ -1,5 +1,3 @@
-import type { Labels } from './patterns.ts'
-
 /** What an engine holds, as the policy needs it. Sizes in bytes, instants in milliseconds since 1970. */
 export type Inventory = {
   engine: Engine
@@ -178,4 +176,29 @@ export type CacheRecord = {
   internal: boolean
   /** Builds write to it again: its first listing after one counts as a use, and the prune that follows passes it over. */
   rewritable: boolean
+}
+
+export type Labels = Record<string, string>
+
+/** The CLI's context: its name, which is that of the engine's own builder as well, and where it sends its calls. */
+export type EngineContext = { name: string; endpoint: string }
+
+/** The bytes that a container has written, without its log, and where the engine says that the log is. */
+export type Written = { bytes: number; logPath: string; logDriver: string }
+
+/**
+ * What an earlier run was told of an image, by its ID: its labels and layers are fixed by that. The image itself is
+ * there only where the store takes long to tell of it, the sizes of its layers only where they were asked for.
+ */
+export type ImageFacts = {
+  image?: Image | undefined
+  layerSizes?: readonly number[] | undefined
+}
+
+/** A map of things by their ID, or by what else each of them is known by. */
+export function byKey<T>(
+  things: readonly T[],
+  key: (thing: T) => string
+): Map<string, T> {
+  return new Map(things.map((thing) => [key(thing), thing]))
 }

@@ -1,8 +1,5 @@
-import { formatDuration } from '../units.ts'
-import { happened, plausible } from '../policy/age.ts'
-import { namesOf } from '../policy/context.ts'
-import type { Container, Image, Network, Volume } from './inventory.ts'
-import { parseReference, type Labels } from './patterns.ts'
+import type { Container, Image, Labels } from './inventory.ts'
+import { canonical, namesOf, parseReference } from './references.ts'
 
 /** States in which a container uses what it needs at this moment. */
 const running = new Set([
@@ -128,14 +125,6 @@ function indexImages(images: readonly Image[]): ImageIndex {
   return index
 }
 
-/** A reference in the one form that can be compared: familiar, with its tag or digest. */
-export function canonical(reference: string): string {
-  const { repository, tag, digest } = parseReference(reference)
-  return digest === undefined
-    ? `${repository}:${tag ?? 'latest'}`
-    : `${repository}@${digest}`
-}
-
 /**
  * Finds the IDs of the containers that one needs: those that it names, by name, by ID or by the start of one as
  * somebody typed it; and those of the services in its compose project that it depends on, as compose waits for them at
@@ -178,68 +167,4 @@ const compose = 'com.docker.compose'
 function serviceKey(labels: Labels, service?: string): string | undefined {
   const project = labels[`${compose}.project`]
   return project && service ? `${project} ${service}` : undefined
-}
-
-/**
- * The containers that need a network, by its ID or its name; those that were never started may have the start of its
- * ID instead, as somebody typed it.
- */
-export function usersOfNetwork(network: Network, needs: Needs): Container[] {
-  const typed = [...needs.networks]
-    .filter(([key]) => /^[0-9a-f]{4,}$/.test(key) && network.id.startsWith(key))
-    .flatMap(([, users]) => users)
-    .filter(({ startedAt }) => happened(startedAt) === undefined)
-  return [
-    ...new Set([
-      ...(needs.networks.get(network.id) ?? []),
-      ...(needs.networks.get(network.name) ?? []),
-      ...typed
-    ])
-  ]
-}
-
-/** The containers that use a volume: by its name, or by a bind of its folder on the host. */
-export function usersOfVolume(volume: Volume, needs: Needs): Container[] {
-  const users = new Set(needs.volumes.get(volume.name))
-  for (const [folder, containers] of needs.binds)
-    if (isIn(folder, volume))
-      for (const container of containers) users.add(container)
-  return [...users]
-}
-
-/** Whether a folder of the host lies in a volume, also by the path of a link to the folder of all volumes. */
-export function isIn(folder: string, { name, mountpoint }: Volume): boolean {
-  const path = comparable(folder)
-  return (
-    (mountpoint !== '' && path.startsWith(comparable(mountpoint))) ||
-    path.includes(`/volumes/${name}/_data/`) ||
-    path.endsWith(`/volumes/${name}/`)
-  )
-}
-
-/** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
-function comparable(folder: string): string {
-  const windows = /^[a-z]:/i.test(folder)
-  const path = windows ? folder.replaceAll('\\', '/').toLowerCase() : folder
-  return path.endsWith('/') ? path : `${path}/`
-}
-
-/** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
-export function describeUsers(
-  users: readonly Container[],
-  now: number
-): string {
-  const [first] = users
-  if (first === undefined) return 'nothing'
-  const more = users.length > 1 ? `, and ${users.length - 1} more` : ''
-  const noun = first.service ? 'service' : 'container'
-  return `${noun} ${first.name}, ${describeState(first, now)}${more}`
-}
-
-function describeState(container: Container, now: number): string {
-  const finished = plausible(container.finishedAt, now)
-  if (container.state === 'created') return 'never started'
-  if (container.state !== 'exited' || finished === undefined)
-    return container.state
-  return `stopped ${formatDuration(Math.max(now - finished, 0))} ago`
 }

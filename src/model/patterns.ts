@@ -1,48 +1,8 @@
+import type { Labels } from './inventory.ts'
+import { hasRegistry, parseReference, splitAt } from './references.ts'
+
 /** A label pattern of the input `protected-labels`: `key` or `key=value`, where `*` is any text. */
 export type LabelPattern = { key: string; value: string | undefined }
-
-export type Labels = Record<string, string>
-
-/** The parts of a reference in Docker's familiar form (`docker.io/library/node:20` is repository `node`, tag `20`). */
-export type Reference = {
-  repository: string
-  tag: string | undefined
-  digest: string | undefined
-}
-
-/** Splits `repository:tag` or `repository@digest`; a port in the registry's name is no tag. */
-export function parseReference(reference: string): Reference {
-  const [name = '', digest] = splitAt(reference, reference.indexOf('@'))
-  const colon = name.indexOf(':', name.lastIndexOf('/') + 1)
-  const [repository = '', tag] = splitAt(name, colon)
-  return { repository: familiar(repository), tag, digest }
-}
-
-/** Tells whether a reference is a tag: any other is a digest. */
-export function isTag(reference: string): boolean {
-  return !reference.includes('@')
-}
-
-/** A reference without tag and digest, in Docker's familiar form. */
-export function repositoryOf(reference: string): string {
-  return parseReference(reference).repository
-}
-
-/** The parts of a reference's path, without the registry. */
-export function pathOf(reference: string): string[] {
-  const { repository } = parseReference(reference)
-  return repository.split('/').slice(Number(hasRegistry(repository)))
-}
-
-function splitAt(text: string, index: number): string[] {
-  return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)]
-}
-
-function familiar(repository: string): string {
-  return repository
-    .replace(/^(?:index\.)?docker\.io\//i, '')
-    .replace(/^library\/(?=[^/]+$)/i, '')
-}
 
 /** A registry by its IPv6 address, the only name with other characters. */
 const ipv6 = /^\[[0-9a-f:.]+\](?=(?::\d+)?\/)/i
@@ -130,12 +90,6 @@ export function imageMatcher(
   return (id, names) =>
     names.some(matches) ||
     (start !== undefined && id.replace(/^sha256:/, '').startsWith(start))
-}
-
-/** Docker's own rule: a first part with a dot or a port, or `localhost`, is a registry. */
-function hasRegistry(repository: string): boolean {
-  const [first = '', ...rest] = repository.split('/')
-  return rest.length > 0 && /[.:]|^localhost$/.test(first)
 }
 
 /** Matches a path part by part: `**` stands for any number of whole parts, but for one at least at the end. */
@@ -229,4 +183,22 @@ export function labelMatcher({
 function textMatcher(pattern: string): (text: string) => boolean {
   return (text) =>
     matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got })
+}
+
+export function describePattern({ key, value }: LabelPattern): string {
+  return value === undefined ? key : `${key}=${value}`
+}
+
+/** What is wrong with a pattern of tags, or undefined. */
+export function problemOfPattern(pattern: string): string | undefined {
+  const parts = pattern.split('{number}')
+  if (parts.length < 2) return 'it has no {number}'
+  if (parts.length > 2) return 'it has {number} twice'
+  const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''))
+  if (bad !== null) return `it has ${JSON.stringify(bad[0])}`
+  if (/^[.-]/.test(pattern))
+    return `no tag begins with ${JSON.stringify(pattern[0])}`
+  return /\d\{|\}\d/.test(pattern)
+    ? 'a digit stands beside {number}'
+    : undefined
 }

@@ -1,38 +1,9 @@
+import { happened, isAhead, plausible } from '../model/dates.ts'
+import { type Age, type Decision, keep } from '../model/decision.ts'
+import type { Evidence } from '../model/evidence.ts'
+import type { Policy } from '../model/policy.ts'
+import { untilDuration } from './limits.ts'
 import { formatDuration, formatMinute } from '../units.ts'
-import { keep, type Decision } from '../model/decision.ts'
-import { untilDuration, type Policy } from '../model/policy.ts'
-
-/** Something that shows that a resource was in use at an instant (milliseconds since 1970). */
-export type Evidence = { at: number | undefined; of: string }
-
-/** How long a resource has been idle, in milliseconds by the engine's clock, and what shows it. */
-export type Age = { idle: number; of: string } | 'unknown'
-
-/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
-const earliestPlausible = Date.UTC(1980, 0, 3)
-
-/** Clocks of builders and engines differ by less. */
-const tolerance = 5 * 60_000
-
-/** Docker writes year 1 for "never", and build tools years that mean "none". */
-export function happened(instant: number | undefined): number | undefined {
-  return instant !== undefined && instant >= earliestPlausible
-    ? instant
-    : undefined
-}
-
-/** The instant, where it is a date at all: neither "none" nor later than the engine's clock. */
-export function plausible(
-  instant: number | undefined,
-  now: number
-): number | undefined {
-  return isAhead(instant, now) ? undefined : happened(instant)
-}
-
-/** Whether an instant is later than the engine's clock, and than what clocks differ by. */
-export function isAhead(instant: number | undefined, now: number): boolean {
-  return instant !== undefined && instant > now + tolerance
-}
 
 /**
  * The age of a resource by the latest evidence of its use: whatever was used last was used since. With
@@ -83,7 +54,7 @@ export function ageOrWatch(
 }
 
 /** What the end of containers shows of the networks and volumes that they used. */
-export function endsOf(
+export function containerExits(
   containers: readonly { finishedAt: number | undefined }[]
 ): Evidence[] {
   return containers.map(({ finishedAt }) => ({

@@ -1,14 +1,9 @@
-import { formatDuration, formatSize } from '../units.ts'
-import type { Context } from './context.ts'
-import {
-  keep,
-  onlyKeep,
-  remove,
-  sum,
-  type Decision
-} from '../model/decision.ts'
+import { total } from '../accounting/cache.ts'
+import { type Decision, keep, onlyKeep, remove } from '../model/decision.ts'
 import type { BuildCache, CacheRecord } from '../model/inventory.ts'
-import { untilDuration } from '../model/policy.ts'
+import type { Context } from './context.ts'
+import { untilDuration } from './limits.ts'
+import { formatDuration, formatSize } from '../units.ts'
 
 /** What a prune of the build cache frees, in bytes: the certain (undefined where nothing tells) and the possible. */
 export type CachePlan = {
@@ -119,9 +114,4 @@ function describe(until: number): string {
   return until === 0
     ? 'whenever last used'
     : `last used at least ${formatDuration(until)} ago`
-}
-
-/** The bytes of records. */
-export function total(records: readonly CacheRecord[]): number {
-  return sum(records.map(({ bytes }) => bytes))
 }

@@ -1,76 +1,20 @@
-import { ageOf, describeAge, happened, keepForAge, type Age } from './age.ts'
-import type { Context } from './context.ts'
+import { hasNoClient } from '../model/builders.ts'
+import { happened } from '../model/dates.ts'
 import {
+  type Age,
+  type Decided,
+  type Decision,
   keep,
   keepUnreadable,
   onlyKeep,
-  remove,
-  type Decided,
-  type Decision
+  remove
 } from '../model/decision.ts'
-import type { Container, Inventory, Volume } from '../model/inventory.ts'
+import type { Container, Volume } from '../model/inventory.ts'
 import type { NeedsBoth } from '../model/needs.ts'
+import { ageOf, describeAge, keepForAge } from './age.ts'
+import type { Context } from './context.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 import { decideVolumes, keepElsewhere, keepUnwatched } from './volumes.ts'
-
-/** A builder of buildx: the container that it runs in and the volume that holds its state. One of them may be gone. */
-export type Builder = {
-  /** The ID of its container, or the name of the volume where that is all that is left. */
-  id: string
-  name: string
-  container: Container | undefined
-  volume: Volume | undefined
-}
-
-/** What buildx calls the container of a node: it takes names that begin with a letter, and writes them small. */
-const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/
-const stateSuffix = '_state'
-
-export function isBuilder({ name }: Pick<Container, 'name'>): boolean {
-  return builderName.test(name)
-}
-
-/** Finds the builders: containers by their name, each with its state, and state volumes whose container is gone. */
-export function findBuilders({
-  containers,
-  volumes
-}: Pick<Inventory, 'containers' | 'volumes'>): Builder[] {
-  const states = new Map(
-    volumes
-      .filter(
-        ({ name }) =>
-          name.endsWith(stateSuffix) &&
-          isBuilder({ name: name.slice(0, -stateSuffix.length) })
-      )
-      .map((volume) => [volume.name, volume])
-  )
-  const whole = containers.filter(isBuilder).map((container) => {
-    const { id, name } = container
-    return { id, name, container, volume: states.get(name + stateSuffix) }
-  })
-  for (const { volume } of whole) states.delete(volume?.name ?? '')
-  const left = [...states.values()].map((volume) => {
-    const { name } = volume
-    return { id: name, name, container: undefined, volume }
-  })
-  return [...whole, ...left]
-}
-
-/** What builders hold in bytes, by their ID: what their containers have written, and their state. */
-export function sizesOfBuilders(
-  builders: readonly Builder[],
-  sizes: Record<'containers' | 'volumes', ReadonlyMap<string, number>>
-): Map<string, number> {
-  return new Map(
-    builders.flatMap(({ id, container, volume }) => {
-      const written = container ? sizes.containers.get(id) : 0
-      const state = volume ? sizes.volumes.get(volume.name) : 0
-      return written === undefined || state === undefined
-        ? []
-        : [[id, written + state] as const]
-    })
-  )
-}
 
 /** States in which the container of a builder can go without being stopped. */
 const removable = new Set(['created', 'exited', 'dead'])
@@ -86,7 +30,7 @@ export function decideBuilder(
   const age = ageOfBuilder(container, context)
   const decision =
     onlyKeep(context.scope.builder()) ??
-    keepAnyway(container, volume, context) ??
+    keepBuilder(container, volume, context) ??
     keepForRunner(
       isRunnerContainer(container),
       container.createdAt,
@@ -117,7 +61,7 @@ function ageOfBuilder(container: Container, context: Context): Age {
   return ageOf(undefined, [started, ...clients], { ...context, policy })
 }
 
-function keepAnyway(
+function keepBuilder(
   { state, labels, name, unreadable }: Container,
   volume: Volume | undefined,
   { protectedBy }: Context
@@ -154,11 +98,6 @@ function keepAsNotIncluded({ policy, engine }: Context): Decision | undefined {
   return engine.kind === 'podman'
     ? keep('not-included', 'on Podman, builders are left alone', null)
     : undefined
-}
-
-/** A build, or whoever else talks to a builder, is a process that `docker exec` runs in it. */
-export function hasNoClient({ execs }: Container): boolean {
-  return execs?.length === 0
 }
 
 /** Decides what is left of builders whose containers are gone: their state volumes. */

@@ -1,23 +1,20 @@
-import { decideBuilder, type Builder } from './builders.ts'
-import { ageOf, describeAge, happened, keepForAge } from './age.ts'
+import type { Builder } from '../model/builders.ts'
+import { decideBuilder } from './builders.ts'
+import { happened } from '../model/dates.ts'
+import { ageOf, describeAge, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import {
+  type Decided,
+  type Decision,
   keep,
-  keepAsWell,
+  keepDependency,
   keepUnreadable,
   onlyKeep,
-  remove,
-  type Decided,
-  type Decision
+  remove
 } from '../model/decision.ts'
 import type { Container } from '../model/inventory.ts'
-import {
-  describeUsers,
-  isRunning,
-  isSwarmTask,
-  needsOf,
-  usersOfVolume
-} from '../model/needs.ts'
+import { isRunning, isSwarmTask, needsOf } from '../model/needs.ts'
+import { describeUsers, usersOfVolume } from '../model/users.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 
 /** States in which a container can be removed without stopping it. */
@@ -41,7 +38,7 @@ export function decideContainers(
         id,
         builder
           ? decideBuilder(container, builder.volume, context)
-          : decide(container, context)
+          : decideContainer(container, context)
       ]
     })
   )
@@ -56,13 +53,13 @@ export function decideContainers(
       const ofState = state ? usersOfVolume(state, needs) : []
       const users = [...(needs.containers.get(id) ?? []), ...ofState]
       const detail = `needed by ${describeUsers(users, context.now)}`
-      return users.length > 0 && keepAsWell(decided, id, detail)
+      return users.length > 0 && keepDependency(decided, id, detail)
     })
   }
   return decided
 }
 
-function decide(container: Container, context: Context): Decided {
+function decideContainer(container: Container, context: Context): Decided {
   const { now, scope } = context
   const stop = isToStop(container, context)
   const evidence = [
@@ -80,7 +77,7 @@ function decide(container: Container, context: Context): Decided {
   const scoped = scope.container(container)
   const decision =
     onlyKeep(scoped) ??
-    keepAnyway(container, stop, context) ??
+    keepContainer(container, stop, context) ??
     keepForRunner(
       isRunnerContainer(container),
       container.createdAt,
@@ -115,7 +112,11 @@ function keepOfPods(
       )
       if (running === undefined) continue
       for (const { id } of members)
-        keepAsWell(decided, id, `of the same pod as container ${running.name}`)
+        keepDependency(
+          decided,
+          id,
+          `of the same pod as container ${running.name}`
+        )
     }
   }
 }
@@ -144,7 +145,7 @@ function stopFirst(decision: Decision, { state }: Container): Decision {
     : decision
 }
 
-function keepAnyway(
+function keepContainer(
   container: Container,
   stop: boolean,
   { policy, protectedBy, engine }: Context

@@ -1,13 +1,14 @@
-import { indexEvidence, type EvidenceIndex } from './evidence.ts'
-import type { Engine, Image, Inventory } from '../model/inventory.ts'
+import type { Engine, Image, Inventory, Labels } from '../model/inventory.ts'
 import {
+  describePattern,
   imageMatcher,
-  labelMatcher,
-  type LabelPattern,
-  type Labels
+  labelMatcher
 } from '../model/patterns.ts'
 import type { Policy } from '../model/policy.ts'
-import { rulesOf, type ScopeRules } from './scope/scope.ts'
+import { namesOf } from '../model/references.ts'
+import { type EvidenceIndex, indexEvidence } from './evidence.ts'
+import type { ScopeRules } from './scope/rules.ts'
+import { rulesOf } from './scope/scope.ts'
 
 /** What every decision needs: the policy, the engine's clock, and the patterns made ready for use. */
 export type Context = {
@@ -53,20 +54,4 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
       return found && `protected by ${found.text}`
     }
   }
-}
-
-/** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
-export function namesOf({
-  references,
-  digests,
-  aliases
-}: Pick<Image, 'references' | 'digests' | 'aliases'>): readonly string[] {
-  const others = [...digests, ...aliases]
-  return others.length > 0
-    ? [...new Set([...references, ...others])]
-    : references
-}
-
-export function describePattern({ key, value }: LabelPattern): string {
-  return value === undefined ? key : `${key}=${value}`
 }

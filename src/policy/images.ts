@@ -1,29 +1,23 @@
-import {
-  ageOrWatch,
-  describeAge,
-  happened,
-  isAhead,
-  keepForAge,
-  plausible,
-  type Age,
-  type Evidence
-} from './age.ts'
+import { happened, isAhead, plausible } from '../model/dates.ts'
+import type { Age } from '../model/decision.ts'
+import type { Evidence } from '../model/evidence.ts'
+import { ageOrWatch, describeAge, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import {
-  compareText,
-  keep,
-  keepAsWell,
-  list,
-  remove,
   type Decided,
   type Decision,
-  type Going
+  type Going,
+  keep,
+  keepDependency,
+  remove
 } from '../model/decision.ts'
+import { compareText, list } from '../words.ts'
 import type { Image } from '../model/inventory.ts'
-import { isTag, repositoryOf } from '../model/patterns.ts'
-import { describeUsers, type Needs } from '../model/needs.ts'
+import { isTag, repositoryOf } from '../model/references.ts'
+import type { Needs } from '../model/needs.ts'
+import { describeUsers } from '../model/users.ts'
 import { isRunnerImage, keepForRunner } from './runner.ts'
-import { untilDuration } from '../model/policy.ts'
+import { untilDuration } from './limits.ts'
 
 /** Decides every image by its references; `staying` is what the staying containers need. */
 export function decideImages(
@@ -35,7 +29,7 @@ export function decideImages(
   const decided = new Map(
     images.map((image) => {
       const age = ageOfImage(image, context)
-      const decision = decide(image, age, { newest, staying }, context)
+      const decision = decideImage(image, age, { newest, staying }, context)
       return [image.id, { decision, age }]
     })
   )
@@ -44,7 +38,7 @@ export function decideImages(
   return decided
 }
 
-function decide(
+function decideImage(
   image: Image,
   age: Age,
   {
@@ -56,7 +50,7 @@ function decide(
   const scoped = context.scope.image(image)
   if (scoped?.action === 'keep') return scoped
   return (
-    keepAnyway(image, staying, context) ??
+    keepImage(image, staying, context) ??
     keepForRunner(
       isRunnerImage(image),
       cameAt(image, context),
@@ -130,7 +124,7 @@ function evidenceOf(
 }
 
 /** What keeps a whole image, with all its references. */
-function keepAnyway(
+function keepImage(
   image: Image,
   staying: Needs,
   { policy, now, protectedBy, protectedImage }: Context
@@ -250,7 +244,7 @@ function keepParents(
   for (let child = left.pop(); child !== undefined; child = left.pop()) {
     const parent = byId.get(child.parent ?? '')
     const name = child.references[0] ?? child.id
-    if (parent && keepAsWell(decided, parent.id, `parent of ${name}`))
+    if (parent && keepDependency(decided, parent.id, `parent of ${name}`))
       left.push(parent)
   }
 }
@@ -272,7 +266,7 @@ function keepOfStayingParents(
   ) {
     const [child, ...others] = children.get(parent.id) ?? []
     if (child === undefined || ![child, ...others].every(goes)) continue
-    keepAsWell(decided, child.id, `its parent stays, and would go with it`)
+    keepDependency(decided, child.id, `its parent stays, and would go with it`)
     if (child.references.length === 0) staying.push(child)
   }
 }

@@ -1,20 +1,16 @@
-import { ageOrWatch, describeAge, endsOf, keepForAge } from './age.ts'
+import { ageOrWatch, containerExits, describeAge, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import {
-  keep,
-  keepAsWell,
-  onlyKeep,
-  remove,
   type Decided,
-  type Decision
+  type Decision,
+  keep,
+  keepDependency,
+  onlyKeep,
+  remove
 } from '../model/decision.ts'
 import type { Network } from '../model/inventory.ts'
-import {
-  describeUsers,
-  isRunning,
-  usersOfNetwork,
-  type NeedsBoth
-} from '../model/needs.ts'
+import { isRunning, type NeedsBoth } from '../model/needs.ts'
+import { describeUsers, usersOfNetwork } from '../model/users.ts'
 import { isRunnerNetwork, keepForRunner } from './runner.ts'
 
 /** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
@@ -35,12 +31,15 @@ export function decideNetworks(
   context: Context
 ): Map<string, Decided> {
   const decided = new Map(
-    networks.map((network) => [network.id, decide(network, needs, context)])
+    networks.map((network) => [
+      network.id,
+      decideNetwork(network, needs, context)
+    ])
   )
   const ids = new Map(networks.map(({ id, name }) => [name, id]))
   for (const { id, name, configFrom = '' } of networks)
     if (decided.get(id)?.decision.action === 'keep')
-      keepAsWell(
+      keepDependency(
         decided,
         ids.get(configFrom) ?? '',
         `network ${name} is made from it`
@@ -48,10 +47,14 @@ export function decideNetworks(
   return decided
 }
 
-function decide(network: Network, needs: NeedsBoth, context: Context): Decided {
+function decideNetwork(
+  network: Network,
+  needs: NeedsBoth,
+  context: Context
+): Decided {
   const users = usersOfNetwork(network, needs.all)
   const evidence = [
-    ...endsOf(users),
+    ...containerExits(users),
     ...context.evidence.of(network.id, network.createdAt)
   ]
   const watchedSince = context.evidence.watchedSince(network.id)
@@ -60,7 +63,7 @@ function decide(network: Network, needs: NeedsBoth, context: Context): Decided {
   const decision =
     keepBuiltIn(network) ??
     onlyKeep(scoped) ??
-    keepAnyway(network, needs, context) ??
+    keepNetwork(network, needs, context) ??
     keepForRunner(
       isRunnerNetwork(network),
       network.createdAt,
@@ -79,7 +82,7 @@ function keepBuiltIn({ name, ingress }: Network): Decision | undefined {
     : undefined
 }
 
-function keepAnyway(
+function keepNetwork(
   network: Network,
   { staying, all }: NeedsBoth,
   { policy, now, protectedBy }: Context

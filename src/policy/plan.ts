@@ -1,70 +1,19 @@
-import type { Age } from './age.ts'
-import { decideBuildCache, type CachePlan } from './buildCache.ts'
-import { decideLeftStates, findBuilders, isBuilder } from './builders.ts'
-import { freedByRemoval, type LayerSizes } from '../accounting/layers.ts'
-import { heldByCache, ownOfShared, type Held } from '../accounting/cache.ts'
+import { findBuilders, isBuilder } from '../model/builders.ts'
+import { type Decided, keepUnreadable } from '../model/decision.ts'
+import type { Image, Inventory, Unreadable } from '../model/inventory.ts'
+import type { Kind } from '../model/kinds.ts'
+import { isSwarmTask, needsOf } from '../model/needs.ts'
+import { buildCacheId, type Plan, type PlanItem } from '../model/plan.ts'
+import { describeScope, type Policy } from '../model/policy.ts'
+import { type CachePlan, decideBuildCache } from './buildCache.ts'
+import { decideLeftStates } from './builders.ts'
 import { decideContainers } from './containers.ts'
 import { createContext } from './context.ts'
-import {
-  compareText,
-  keepUnreadable,
-  type Decided,
-  type Decision
-} from '../model/decision.ts'
 import { decideImages } from './images.ts'
-import type {
-  CacheRecord,
-  Image,
-  Inventory,
-  Unreadable
-} from '../model/inventory.ts'
-import { inLevels } from './order.ts'
-import { isSwarmTask, needsOf } from '../model/needs.ts'
 import { decideNetworks } from './networks.ts'
-import type { Policy } from '../model/policy.ts'
-import { describeScope } from './scope/scope.ts'
-import { findUnmatched, type Unmatched } from './unmatched.ts'
+import { findUnmatched } from './unmatched.ts'
 import { decideVolumes } from './volumes.ts'
-
-/** The kinds of resources, in the order in which they go: what goes frees what it needed. */
-export const kinds = [
-  'container',
-  'builder',
-  'network',
-  'image',
-  'volume',
-  'build-cache'
-] as const
-
-export type Kind = (typeof kinds)[number]
-
-/** One resource with what becomes of it. */
-export type PlanItem = {
-  kind: Kind
-  id: string
-  name: string
-  references?: string[]
-  /** Of a builder: the volume with its state, which goes with it. */
-  volume?: string
-  decision: Decision
-  age: Age
-  /** What its removal frees for certain; undefined where it is not known. 0 for what stays. */
-  bytes: number | undefined
-  /** What its removal may free, where that is more. */
-  bytesAtMost?: number
-  /** The figures may be somewhat off. */
-  estimated?: boolean
-}
-
-export type Plan = {
-  /** What it is limited to, in words. */
-  scope: string
-  items: PlanItem[]
-  unmatched: Unmatched[]
-}
-
-/** The one resource that the build cache is: the builder itself picks its records. */
-export const buildCacheId = 'build-cache'
+import { compareText } from '../words.ts'
 
 /**
  * Decides every resource of the inventory, each exactly once. Depends on nothing but its arguments; the order of the
@@ -185,91 +134,4 @@ function makeCacheItem({
     bytesAtMost: most,
     ...(estimated && { estimated })
   }
-}
-
-/** What of the plan is to go, or is to lose references. */
-export function plannedItems(plan: Plan): PlanItem[] {
-  return plan.items.filter(({ decision }) => decision.action !== 'keep')
-}
-
-/** Bytes by the ID of the container; unread: some container has a log of a size that cannot be read. */
-export type LogSizes = { bytes: ReadonlyMap<string, number>; unread: boolean }
-
-/** Figures that cost an extra call to the engine, in bytes by ID; what is missing is not known. */
-export type Sizes = {
-  /** With their logs. */
-  containers: ReadonlyMap<string, number>
-  logs: LogSizes
-  volumes: ReadonlyMap<string, number>
-  builders: ReadonlyMap<string, number>
-  layers: LayerSizes
-}
-
-/** The plan with what each removal frees. */
-export function measurePlan(
-  plan: Plan,
-  inventory: Inventory,
-  sizes: Sizes
-): Plan {
-  const images = plan.items.filter(
-    ({ kind, decision }) => kind === 'image' && decision.action === 'remove'
-  )
-  // In the order of the removal: a layer counts with the last image that has it.
-  const order = inLevels(images, inventory).flat()
-  const ids = order.map(({ id }) => id)
-  const { records } = inventory.buildCache
-  const sharing = records?.filter(({ shared }) => shared)
-  const { figures } = freedByImages(inventory, ids, sizes.layers, sharing)
-  const going = inventory.images.filter(({ id }) => figures.has(id))
-  const measure: Record<Kind, (item: PlanItem) => Partial<PlanItem>> = {
-    container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
-    builder: ({ id }) => ({ bytes: sizes.builders.get(id) }),
-    network: () => ({ bytes: 0 }),
-    image: ({ id }) => figures.get(id) ?? { bytes: 0 },
-    volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
-    'build-cache': ({ bytesAtMost = 0 }) => ({
-      bytesAtMost: bytesAtMost + ownOfShared(going, records ?? [])
-    })
-  }
-  return {
-    ...plan,
-    items: plan.items.map((item) =>
-      item.decision.action === 'remove'
-        ? { ...item, ...measure[item.kind](item) }
-        : item
-    )
-  }
-}
-
-/** What the removal of one image frees, in bytes: for certain, and at most, if the build cache has none of it. */
-export type ImageFigures = {
-  bytes: number
-  bytesAtMost: number
-  estimated: boolean
-}
-
-/**
- * What the removal of images frees, in this order, where the cache has the given records in common with them
- * (undefined: nobody knows which); and what these hold of it.
- */
-export function freedByImages(
-  { images }: Pick<Inventory, 'images'>,
-  removed: readonly string[],
-  layers: LayerSizes,
-  sharing: readonly CacheRecord[] | undefined
-): { figures: Map<string, ImageFigures>; held: Held } {
-  const freed = freedByRemoval(images, removed, layers)
-  const held = heldByCache(freed, images, sharing)
-  const figures = new Map(
-    [...freed].map(([id, { bytes, estimated }]) => {
-      const cached = held.byImage.get(id) ?? 0
-      const figure = {
-        bytes: Math.round(bytes - cached),
-        bytesAtMost: bytes,
-        estimated: estimated || (cached > 0 && held.estimated)
-      }
-      return [id, figure] as const
-    })
-  )
-  return { figures, held }
 }

@@ -1,4 +1,5 @@
-import { ageOf, describeAge, type Evidence } from './age.ts'
+import type { Evidence } from '../model/evidence.ts'
+import { ageOf, describeAge } from './age.ts'
 import type { Context } from './context.ts'
 import { keep, type Decision } from '../model/decision.ts'
 import type { Container, Image, Network } from '../model/inventory.ts'

@@ -1,21 +1,14 @@
 import { distance } from 'fastest-levenshtein'
-import { describePattern, namesOf } from './context.ts'
 import type { Inventory } from '../model/inventory.ts'
 import {
+  describePattern,
   imageMatcher,
-  labelMatcher,
-  parseReference
+  labelMatcher
 } from '../model/patterns.ts'
+import type { Unmatched } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
-import { findNumbers } from './scope/pullRequests.ts'
-
-/** A pattern of an input that matched nothing on the engine: perhaps a slip of the pen that protects nothing. */
-export type Unmatched = {
-  input: 'protected-labels' | 'protected-images' | 'pull-request-patterns'
-  pattern: string
-  /** What is going to be removed and is called nearly the same, if something is. */
-  nearest?: string
-}
+import { namesOf, parseReference } from '../model/references.ts'
+import { findNumbers } from './scope/pullRequestNumbers.ts'
 
 /** Finds the patterns that match nothing; `goes` tells of an ID (a volume's name) whether that is to be removed. */
 export function findUnmatched(
@@ -71,6 +64,7 @@ function unmatchedTags(inventory: Inventory, { scope }: Policy): Unmatched[] {
 
 /** So many characters of three may be others. */
 const nearEnough = 1 / 3
+
 /** Beyond that many, whatever is near is one of many. */
 const mostCandidates = 2_000
 

@@ -1,27 +1,23 @@
 import {
   ageOrWatch,
+  containerExits,
   describeAge,
-  endsOf,
   keepForAge,
   keepUntilWatched
 } from './age.ts'
 import type { Context } from './context.ts'
 import {
-  keep,
-  keepAsWell,
-  onlyKeep,
-  remove,
   type Decided,
-  type Decision
+  type Decision,
+  keep,
+  keepDependency,
+  onlyKeep,
+  remove
 } from '../model/decision.ts'
 import type { Volume } from '../model/inventory.ts'
-import {
-  describeUsers,
-  isIn,
-  usersOfVolume,
-  type NeedsBoth
-} from '../model/needs.ts'
-import { untilDuration } from '../model/policy.ts'
+import type { NeedsBoth } from '../model/needs.ts'
+import { describeUsers, isIn, usersOfVolume } from '../model/users.ts'
+import { untilDuration } from './limits.ts'
 
 type Guard = (volume: Volume, context: Context) => Decision | undefined
 
@@ -35,7 +31,7 @@ export function decideVolumes(
   const decided = new Map(
     volumes.map((volume) => [
       volume.name,
-      decide(volume, needs, context, guard)
+      decideVolume(volume, needs, context, guard)
     ])
   )
   for (const { name, options } of volumes) {
@@ -43,7 +39,7 @@ export function decideVolumes(
     const folders = foldersOf(options)
     for (const other of volumes)
       if (other.name !== name && folders.some((folder) => isIn(folder, other)))
-        keepAsWell(decided, other.name, `volume ${name} lies in it`)
+        keepDependency(decided, other.name, `volume ${name} lies in it`)
   }
   return decided
 }
@@ -55,14 +51,14 @@ function foldersOf(options: Volume['options']): string[] {
   )
 }
 
-function decide(
+function decideVolume(
   volume: Volume,
   { staying, all }: NeedsBoth,
   context: Context,
   guard: Guard
 ): Decided {
   const evidence = [
-    ...endsOf(usersOfVolume(volume, all)),
+    ...containerExits(usersOfVolume(volume, all)),
     ...context.evidence.of(volume.name, volume.createdAt)
   ]
   const watchedSince = context.evidence.watchedSince(volume.name)
@@ -70,7 +66,7 @@ function decide(
   const scoped = context.scope.volume(volume, usersOfVolume(volume, all))
   const decision =
     onlyKeep(scoped) ??
-    keepAnyway(volume, staying, context) ??
+    keepVolume(volume, staying, context) ??
     guard(volume, context) ??
     keepForAge(age, context, { ...volume, watchedSince }) ??
     scoped ??
@@ -78,7 +74,7 @@ function decide(
   return { decision, age }
 }
 
-function keepAnyway(
+function keepVolume(
   volume: Volume,
   staying: NeedsBoth['staying'],
   { now, protectedBy }: Context

@@ -1,8 +1,10 @@
-import type { Builder } from '../policy/builders.ts'
-import { recheckBuilder, type SecondLook } from './recheck.ts'
-import type { Docker, Output } from '../docker/cli.ts'
+import type { Builder } from '../model/builders.ts'
+import { recheckBuilder } from './recheck.ts'
+import type { SecondLook } from './secondLook.ts'
+import type { Docker } from '../docker/cli.ts'
+import type { Output } from '../docker/errors.ts'
 import { readChange, readRefusal } from './refusal.ts'
-import type { Fate } from './removal.ts'
+import type { Outcome } from '../model/outcome.ts'
 
 /** Milliseconds between the two looks that must both find no client in a builder that runs. */
 export const timeWithoutClient = 10_000
@@ -22,7 +24,7 @@ export type BuilderTools = {
 export async function removeBuilder(
   builder: Builder,
   tools: BuilderTools
-): Promise<Fate> {
+): Promise<Outcome> {
   const { container, volume } = builder
   if (container === undefined) return removeState(builder, tools)
   const { id, state } = container
@@ -52,7 +54,7 @@ export async function removeBuilder(
 async function removeState(
   builder: Builder,
   tools: BuilderTools
-): Promise<Fate> {
+): Promise<Outcome> {
   // The build cache in it can be large.
   const output = await tools.docker(['volume', 'rm', '--', builder.id], {
     limit: Infinity
@@ -73,7 +75,7 @@ async function readFailure(
   { look }: BuilderTools,
   output: Output,
   command: string
-): Promise<Fate> {
+): Promise<Outcome> {
   const { id } = builder
   const seen = await look()
   const there = seen.containers.has(id) || seen.volumes.has(id)

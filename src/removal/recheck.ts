@@ -1,29 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
-import { hasNoClient, type Builder } from '../policy/builders.ts'
-import type { Container, Image, Network, Volume } from '../model/inventory.ts'
+import { type Builder, hasNoClient } from '../model/builders.ts'
 import {
-  describeUsers,
-  usersOfNetwork,
-  usersOfVolume,
-  type Needs
-} from '../model/needs.ts'
-
-/**
- * What is read again right before a batch of removals: what all containers need now (those that were to go are gone,
- * so that whichever is still there holds what it needs), and the things of the batch itself.
- */
-export type SecondLook = {
-  now: number
-  needs: Needs
-  containers: ReadonlyMap<string, Container>
-  networks: ReadonlyMap<string, Network>
-  images: ReadonlyMap<string, Image>
-  volumes: ReadonlyMap<string, Volume>
-  /** What the engine's events say of the use of something since the listing: `pulled`, `last used by a container`. */
-  usedSince: (id: string) => string | undefined
-  /** The engine has it, but does not tell of it. */
-  isUnreadable: (id: string) => boolean
-}
+  byKey,
+  type Container,
+  type Image,
+  type Inventory,
+  type Network,
+  type Volume
+} from '../model/inventory.ts'
+import { describeUsers, usersOfNetwork, usersOfVolume } from '../model/users.ts'
+import type { RemovableKind } from './commands.ts'
+import type { SecondLook } from './secondLook.ts'
 
 /** Why a planned removal is not to be done any more: it is gone, or a sentence says what has changed. */
 export type Change = 'gone' | { changed: string }
@@ -186,4 +173,59 @@ function inUse(
   return users === undefined || users.length === 0
     ? undefined
     : { changed: `needed by ${describeUsers(users, now)}` }
+}
+
+/** Makes the check of each kind against a second look. */
+export function createRecheck(
+  { containers, networks, images, volumes }: Inventory,
+  done: {
+    /** Tells whether a container was running, and is stopped to go. */
+    stops: (id: string) => boolean
+    /** Tells whether an image that was to go is still there. */
+    isLeft: (id: string) => boolean
+    /** The references that this run has taken off an image. */
+    takenOff: (id: string) => readonly string[]
+  }
+): Record<RemovableKind, (id: string, look: SecondLook) => Change | undefined> {
+  const children = Map.groupBy(images, ({ parent }) => parent)
+  function checking<T>(
+    planned: ReadonlyMap<string, T>,
+    recheck: (thing: T, look: SecondLook) => Change | undefined
+  ) {
+    return (id: string, look: SecondLook) => {
+      const thing = planned.get(id)
+      if (thing === undefined) throw new Error(`${id} is not in the inventory`)
+      if (look.isUnreadable(id))
+        return { changed: 'the engine cannot tell of it any more' }
+      const change = recheck(thing, look)
+      const used = look.usedSince(id)
+      return change === undefined && used !== undefined
+        ? { changed: `meanwhile it was ${used}` }
+        : change
+    }
+  }
+  return {
+    container: checking(
+      byKey(containers, ({ id }) => id),
+      (container, look) =>
+        recheckContainer(container, look, done.stops(container.id))
+    ),
+    network: checking(
+      byKey(networks, ({ id }) => id),
+      recheckNetwork
+    ),
+    image: checking(
+      byKey(images, ({ id }) => id),
+      (image, look) => {
+        const left = (children.get(image.id) ?? []).filter(({ id }) =>
+          done.isLeft(id)
+        )
+        return recheckImage(image, look, done.takenOff(image.id), left)
+      }
+    ),
+    volume: checking(
+      byKey(volumes, ({ name }) => name),
+      recheckVolume
+    )
+  }
 }

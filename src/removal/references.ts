@@ -1,15 +1,14 @@
-import type { Engine, Image } from '../model/inventory.ts'
-import { isTag, repositoryOf } from '../model/patterns.ts'
-import type { PlanItem } from '../policy/plan.ts'
 import type { Docker } from '../docker/cli.ts'
+import { inspectImages } from '../docker/images.ts'
 import { saysAbsent } from '../docker/inspect.ts'
-import { inspectImages } from '../docker/inventory.ts'
-import { readRefusal } from './refusal.ts'
-import type { Fate } from './removal.ts'
 import { traitsOf } from '../docker/traits.ts'
-
-// Without --no-prune the engine takes untagged parents along, protected ones too.
-export const removeImage = ['image', 'rm', '--no-prune']
+import type { Engine, Image } from '../model/inventory.ts'
+import type { Outcome } from '../model/outcome.ts'
+import type { PlanItem } from '../model/plan.ts'
+import { isTag, repositoryOf } from '../model/references.ts'
+import { removeImage } from './commands.ts'
+import { kept, readRefusal } from './refusal.ts'
+import { firstBatch } from './removal.ts'
 
 /**
  * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
@@ -39,8 +38,8 @@ export async function untag(
   { id }: Pick<Image, 'id'>,
   references: readonly string[],
   { done, stopped }: { done: string[]; stopped: () => boolean }
-): Promise<{ failures: Fate[]; cameToAll: boolean }> {
-  const failures: Fate[] = []
+): Promise<{ failures: Outcome[]; cameToAll: boolean }> {
+  const failures: Outcome[] = []
   for (const reference of references) {
     if (stopped()) return { failures, cameToAll: false }
     const compares = traitsOf(engine).comparesTags && isTag(reference)
@@ -71,4 +70,20 @@ export async function meaningOf(
 ): Promise<{ id: string | undefined; unreadable: boolean }> {
   const { found, unreadable } = await inspectImages(docker, engine, [reference])
   return { id: found[0]?.id, unreadable: unreadable.length > 0 }
+}
+
+/** How many of the first items have no more to be taken off one by one than fits into a batch; at least one. */
+export function countForUntagging(items: readonly PlanItem[]): number {
+  let references = 0
+  const tooMany = items.findIndex((item) => {
+    references += referencesToUntag(item, item.references ?? []).length
+    return references > firstBatch
+  })
+  return tooMany < 0 ? items.length : Math.max(tooMany, 1)
+}
+
+export function readUntagging(done: readonly string[]): Outcome {
+  return done.length > 0
+    ? { outcome: 'untagged' }
+    : kept('its references mean other images now')
 }

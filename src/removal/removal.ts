@@ -1,58 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pLimit from 'p-limit'
-import { findBuilders } from '../policy/builders.ts'
-import type { CacheRecord, EngineEvent, Inventory } from '../model/inventory.ts'
-import { inLevels } from '../policy/order.ts'
-import { list } from '../model/decision.ts'
-import type { Kind, PlanItem } from '../policy/plan.ts'
-import {
-  isBeingRemoved,
-  recheckBuilder,
-  recheckContainer,
-  recheckImage,
-  recheckNetwork,
-  recheckVolume,
-  type Change,
-  type SecondLook
-} from './recheck.ts'
-import {
-  countForOneCall,
-  DockerError,
-  wordsOf,
-  type Docker,
-  type Output
-} from '../docker/cli.ts'
-import { pruneBuildCache, type PruneOptions } from '../docker/buildCache.ts'
-import { removeBuilder, timeWithoutClient } from './builders.ts'
-import { byKey, lookAgain } from './secondLook.ts'
+import { countForOneCall, type Docker } from '../docker/cli.ts'
+import { type DockerError, type Output, wordsOf } from '../docker/errors.ts'
 import type { Inspectable } from '../docker/inspect.ts'
-import type { Watch } from './watch.ts'
-import { imageId } from '../docker/podman.ts'
-import { kept, readChange, readRefusal } from './refusal.ts'
+import { findBuilders } from '../model/builders.ts'
 import {
+  byKey,
+  type CacheRecord,
+  type EngineEvent,
+  type Inventory
+} from '../model/inventory.ts'
+import type { Kind } from '../model/kinds.ts'
+import type { Outcome, Removal, Result } from '../model/outcome.ts'
+import type { PlanItem } from '../model/plan.ts'
+import { inLevels } from '../policy/order.ts'
+import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
+import { removeBuilder, timeWithoutClient } from './builders.ts'
+import { commands, readWord, type RemovableKind } from './commands.ts'
+import { createRecheck, isBeingRemoved, recheckBuilder } from './recheck.ts'
+import {
+  countForUntagging,
   meaningOf,
+  readUntagging,
   referencesToUntag,
-  removeImage,
   untag
 } from './references.ts'
-
-/** What became of a planned removal. */
-export type Fate = {
-  outcome: 'kept' | 'removed' | 'untagged' | 'gone' | 'failed'
-  /** Why the run did not do what the plan wanted. */
-  reason?: 'changed' | 'budget'
-  detail?: string
-  /** The input that kept it. */
-  heldBy?: 'timeout'
-  /** References that were taken off an image that is still there. */
-  removedReferences?: string[]
-  /** Bytes that the engine said it freed. */
-  freed?: number
-  /** IDs of the records of the build cache that went. */
-  removedRecords?: string[]
-}
-
-export type Result = Fate & { item: PlanItem }
+import { asDockerError, kept, readChange, readRefusal } from './refusal.ts'
+import { lookAgain, type SecondLook } from './secondLook.ts'
+import type { Watch } from './watch.ts'
+import { list } from '../words.ts'
 
 export type RemovalOptions = {
   docker: Docker
@@ -72,15 +48,6 @@ export type RemovalOptions = {
   signal: AbortSignal
   /** Is told of each item as soon as its fate is known. */
   onResult: (result: Result) => void
-}
-
-/** Everything that the act did, in order. */
-export type Removal = {
-  results: Result[]
-  /** The error that ended it early, if one did. */
-  fatal: DockerError | undefined
-  /** The records of the build cache once the images had gone; undefined where nobody looked, or it did not tell. */
-  cacheAfter: CacheRecord[] | undefined
 }
 
 /**
@@ -111,28 +78,6 @@ export async function removeAll(
   return act.finish(items)
 }
 
-type RemovableKind = Exclude<Kind, 'builder' | 'build-cache'>
-
-/** How each kind is removed, and how its success reads on standard output. */
-const commands = {
-  container: { args: ['container', 'rm'], said: (id: string) => id },
-  network: { args: ['network', 'rm'], said: (id: string) => id },
-  image: { args: removeImage, said: (id: string) => `Deleted: ${id}` },
-  volume: { args: ['volume', 'rm'], said: (name: string) => name }
-} satisfies Record<
-  RemovableKind,
-  { args: string[]; said: (id: string) => string }
->
-
-/** A line that a removal printed. */
-function readWord(line: string): string {
-  const deleted = 'Deleted: '
-  const word = line.trim()
-  return word.startsWith(deleted)
-    ? deleted + imageId(word.slice(deleted.length))
-    : word
-}
-
 /** Seconds in which a container may end by itself before the engine kills it. */
 const stopTime = '10'
 
@@ -149,7 +94,9 @@ const stopContainers = ['container', 'stop', '--time', stopTime]
 
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000
-const firstBatch = 8
+
+export const firstBatch = 8
+
 const largestBatch = 100
 
 function createAct(options: RemovalOptions) {
@@ -172,7 +119,7 @@ function createAct(options: RemovalOptions) {
   const toStop = new Set<string>()
   const stopping = new Set<string>()
   /** What became of containers and images, by ID. */
-  const fates = new Map<string, Fate['outcome']>()
+  const fates = new Map<string, Outcome['outcome']>()
   /** References that are off an image already, whatever becomes of it. */
   const takenOff = new Map<string, string[]>()
   /** All that the engine said of its removals: what it took along with something is not asked for again. */
@@ -210,7 +157,7 @@ function createAct(options: RemovalOptions) {
     return stopping.has(container || id)
   }
 
-  function settle(item: PlanItem, fate: Fate): void {
+  function settle(item: PlanItem, fate: Outcome): void {
     if (results.has(item)) return
     const off = takenOff.get(item.id) ?? []
     const left = !['removed', 'gone'].includes(fate.outcome)
@@ -587,82 +534,4 @@ function createAct(options: RemovalOptions) {
   }
 
   return { removeInBatches, removeBuilders, lookAtCache, prune, finish }
-}
-
-/** Makes the check of each kind against a second look. */
-function createRecheck(
-  { containers, networks, images, volumes }: Inventory,
-  done: {
-    /** Tells whether a container was running, and is stopped to go. */
-    stops: (id: string) => boolean
-    /** Tells whether an image that was to go is still there. */
-    isLeft: (id: string) => boolean
-    /** The references that this run has taken off an image. */
-    takenOff: (id: string) => readonly string[]
-  }
-): Record<RemovableKind, (id: string, look: SecondLook) => Change | undefined> {
-  const children = Map.groupBy(images, ({ parent }) => parent)
-  function checking<T>(
-    planned: ReadonlyMap<string, T>,
-    recheck: (thing: T, look: SecondLook) => Change | undefined
-  ) {
-    return (id: string, look: SecondLook) => {
-      const thing = planned.get(id)
-      if (thing === undefined) throw new Error(`${id} is not in the inventory`)
-      if (look.isUnreadable(id))
-        return { changed: 'the engine cannot tell of it any more' }
-      const change = recheck(thing, look)
-      const used = look.usedSince(id)
-      return change === undefined && used !== undefined
-        ? { changed: `meanwhile it was ${used}` }
-        : change
-    }
-  }
-  return {
-    container: checking(
-      byKey(containers, ({ id }) => id),
-      (container, look) =>
-        recheckContainer(container, look, done.stops(container.id))
-    ),
-    network: checking(
-      byKey(networks, ({ id }) => id),
-      recheckNetwork
-    ),
-    image: checking(
-      byKey(images, ({ id }) => id),
-      (image, look) => {
-        const left = (children.get(image.id) ?? []).filter(({ id }) =>
-          done.isLeft(id)
-        )
-        return recheckImage(image, look, done.takenOff(image.id), left)
-      }
-    ),
-    volume: checking(
-      byKey(volumes, ({ name }) => name),
-      recheckVolume
-    )
-  }
-}
-
-/** How many of the first items have no more to be taken off one by one than fits into a batch; at least one. */
-function countForUntagging(items: readonly PlanItem[]): number {
-  let references = 0
-  const tooMany = items.findIndex((item) => {
-    references += referencesToUntag(item, item.references ?? []).length
-    return references > firstBatch
-  })
-  return tooMany < 0 ? items.length : Math.max(tooMany, 1)
-}
-
-function readUntagging(done: readonly string[]): Fate {
-  return done.length > 0
-    ? { outcome: 'untagged' }
-    : kept('its references mean other images now')
-}
-
-function asDockerError(error: unknown): DockerError {
-  // Whatever went wrong, what was done until then is still to be reported.
-  return error instanceof DockerError
-    ? error
-    : new DockerError('failed', String(error))
 }

@@ -1,20 +1,23 @@
-import type { Image, Inventory } from '../model/inventory.ts'
-import { usesInLog } from '../policy/evidence.ts'
-import { isTag } from '../model/patterns.ts'
-import { needsOf } from '../model/needs.ts'
-import type { SecondLook } from './recheck.ts'
 import type { Docker } from '../docker/cli.ts'
-import type { Watch } from './watch.ts'
-import { type Inspectable, type Inspected } from '../docker/inspect.ts'
-import {
-  findUnchanged,
-  inspectImages,
-  inspectNetworks,
-  inspectVolumes,
-  listContainersAgain
-} from '../docker/inventory.ts'
+import { listContainersAgain } from '../docker/containers.ts'
+import { findUnchanged, inspectImages } from '../docker/images.ts'
+import type { Inspectable, Inspected } from '../docker/inspect.ts'
+import { inspectNetworks } from '../docker/networks.ts'
 import { listServices } from '../docker/services.ts'
 import { traitsOf } from '../docker/traits.ts'
+import { inspectVolumes } from '../docker/volumes.ts'
+import { usesInLog } from '../model/evidence.ts'
+import {
+  byKey,
+  type Container,
+  type Image,
+  type Inventory,
+  type Network,
+  type Volume
+} from '../model/inventory.ts'
+import { type Needs, needsOf } from '../model/needs.ts'
+import { isTag } from '../model/references.ts'
+import type { Watch } from './watch.ts'
 
 /**
  * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
@@ -85,10 +88,19 @@ async function lookAtImages(
   return { ...inspected, found: [...unchanged, ...inspected.found] }
 }
 
-/** A map of things by their ID, or by what else each of them is known by. */
-export function byKey<T>(
-  things: readonly T[],
-  key: (thing: T) => string
-): Map<string, T> {
-  return new Map(things.map((thing) => [key(thing), thing]))
+/**
+ * What is read again right before a batch of removals: what all containers need now (those that were to go are gone,
+ * so that whichever is still there holds what it needs), and the things of the batch itself.
+ */
+export type SecondLook = {
+  now: number
+  needs: Needs
+  containers: ReadonlyMap<string, Container>
+  networks: ReadonlyMap<string, Network>
+  images: ReadonlyMap<string, Image>
+  volumes: ReadonlyMap<string, Volume>
+  /** What the engine's events say of the use of something since the listing: `pulled`, `last used by a container`. */
+  usedSince: (id: string) => string | undefined
+  /** The engine has it, but does not tell of it. */
+  isUnreadable: (id: string) => boolean
 }

@@ -1,6 +1,6 @@
-import { isTag } from '../model/patterns.ts'
-import { nouns } from './headline.ts'
-import type { Resource } from './report.ts'
+import { isTag } from '../model/references.ts'
+import { nouns } from './words.ts'
+import type { Resource } from './schema.ts'
 import { code } from './text.ts'
 
 // How resources stand in the tables of the summary.

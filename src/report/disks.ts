@@ -1,8 +1,8 @@
-import { sum } from '../model/decision.ts'
-import type { Kind } from '../policy/plan.ts'
+import { sum } from '../units.ts'
+import type { Kind } from '../model/kinds.ts'
 import { formatSize } from '../units.ts'
 import { bar, estimate, figure, table } from './markdown.ts'
-import type { Report, Resource } from './report.ts'
+import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
 
 type Disk = Report['disks'][number]

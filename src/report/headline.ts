@@ -1,19 +1,9 @@
-import { sum } from '../model/decision.ts'
-import { formatDuration, formatSize } from '../units.ts'
 import { describeDisks } from './disks.ts'
 import { estimate } from './markdown.ts'
-import type { Report, Resource } from './report.ts'
-import { count } from './text.ts'
-
-/** The kinds of resources in words, in the order in which a reader wants them. */
-export const nouns = {
-  image: 'image',
-  container: 'container',
-  network: 'network',
-  volume: 'volume',
-  builder: 'builder',
-  'build-cache': 'build cache'
-} satisfies Record<Resource['kind'], string>
+import type { Report } from './schema.ts'
+import { goes, nouns } from './words.ts'
+import { formatDuration, formatSize, sum } from '../units.ts'
+import { count } from '../words.ts'
 
 /** The answer in one sentence, for the log and as the first line of the summary. */
 export function headline(report: Report): string {
@@ -72,11 +62,6 @@ function describeGoing({ resources, totals }: Report): string[] {
     }),
     ...(untagged > 0 ? [count(untagged, 'reference')] : [])
   ]
-}
-
-/** Whether it was removed, or would be. */
-export function goes({ action, outcome }: Resource): boolean {
-  return outcome === 'removed' || (outcome === 'planned' && action === 'remove')
 }
 
 /** In a dry run, what is possible beyond what is certain. */

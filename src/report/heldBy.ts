@@ -1,6 +1,6 @@
-import type { InputName } from '../inputs/schema.ts'
+import type { InputName } from '../model/inputs.ts'
 import type { Decision, KeepReason } from '../model/decision.ts'
-import type { Kind } from '../policy/plan.ts'
+import type { Kind } from '../model/kinds.ts'
 
 const inputOf: Partial<Record<KeepReason, InputName>> = {
   'keep-last': 'keep-last',

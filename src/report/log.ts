@@ -1,13 +1,14 @@
-import type { Result } from '../removal/removal.ts'
-import { list, sum } from '../model/decision.ts'
-import { plannedItems, type Plan, type PlanItem } from '../policy/plan.ts'
-import type { InputTexts } from '../inputs/schema.ts'
+import type { Result } from '../model/outcome.ts'
+import { sum } from '../units.ts'
+import { list } from '../words.ts'
+import { type Plan, type PlanItem, plannedItems } from '../model/plan.ts'
+import type { InputTexts } from '../model/inputs.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Held } from '../policy/scope/job.ts'
-import type { PullRequestState } from '../policy/scope/pullRequests.ts'
-import { describeScope } from '../policy/scope/scope.ts'
+import type { EngineContents } from '../model/policy.ts'
+import type { PullRequestState } from '../model/policy.ts'
+import { describeScope } from '../model/policy.ts'
 import { formatDuration, formatSize, parseDuration } from '../units.ts'
-import { count } from './text.ts'
+import { count } from '../words.ts'
 
 /** What the run is limited to, and what of the inputs does not hold there. */
 export function scopeLines(
@@ -32,12 +33,15 @@ export function scopeLines(
 }
 
 /** What an engine holds, counted. */
-export function describeHeld({
+export function describeContents({
   containers,
   images,
   networks,
   volumes
-}: Pick<Held, 'containers' | 'images' | 'networks' | 'volumes'>): string {
+}: Pick<
+  EngineContents,
+  'containers' | 'images' | 'networks' | 'volumes'
+>): string {
   return [
     count(containers.size, 'container'),
     count(images.size, 'image'),

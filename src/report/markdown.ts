@@ -1,5 +1,5 @@
 import { formatSize } from '../units.ts'
-import type { Resource } from './report.ts'
+import type { Resource } from './schema.ts'
 
 type Cell = string | number
 

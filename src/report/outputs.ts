@@ -1,5 +1,5 @@
 import { formatSize } from '../units.ts'
-import type { Report } from './report.ts'
+import type { Report } from './schema.ts'
 
 /** The outputs of the step, under their public names. What cannot be read is empty. */
 export function makeOutputs(

@@ -1,8 +1,9 @@
 import { freedByRemoval, ownBytes } from '../accounting/layers.ts'
-import { sum } from '../model/decision.ts'
+import { sum } from '../units.ts'
 import type { Image, Inventory } from '../model/inventory.ts'
-import type { Kind } from '../policy/plan.ts'
-import type { Reason, ReportFacts, Resource } from './report.ts'
+import type { Kind } from '../model/kinds.ts'
+import type { ReportFacts } from './report.ts'
+import type { Reason, Resource } from './schema.ts'
 
 /** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
 export function withMore(

@@ -1,8 +1,8 @@
-import { sum } from '../model/decision.ts'
-import { repositoryOf } from '../model/patterns.ts'
+import { sum } from '../units.ts'
+import { repositoryOf } from '../model/references.ts'
 import { formatSize } from '../units.ts'
-import { goes } from './headline.ts'
-import type { Report, Resource } from './report.ts'
+import { goes } from './words.ts'
+import type { Report, Resource } from './schema.ts'
 
 /** Colours that can be told apart on white and on black, with black text on them. */
 const colours = [

@@ -1,8 +1,8 @@
-import { isTag } from '../model/patterns.ts'
+import { isTag } from '../model/references.ts'
 import { folded } from './markdown.ts'
-import { goes } from './headline.ts'
-import type { Report, Resource } from './report.ts'
-import { count } from './text.ts'
+import { goes } from './words.ts'
+import type { Report, Resource } from './schema.ts'
+import { count } from '../words.ts'
 
 const longestScript = 60_000
 

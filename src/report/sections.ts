@@ -1,6 +1,6 @@
-import { sum } from '../model/decision.ts'
+import { sum } from '../units.ts'
 import { nameCell, shownRows, whatCell, whyCell } from './cells.ts'
-import { goes, nouns } from './headline.ts'
+import { goes, nouns } from './words.ts'
 import {
   bar,
   describeBytes,
@@ -9,7 +9,7 @@ import {
   table,
   tableThatFits
 } from './markdown.ts'
-import type { Report, Resource } from './report.ts'
+import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
 
 /** How many bytes of the summary a list may take. */

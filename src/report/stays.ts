@@ -1,10 +1,11 @@
-import type { InputTexts } from '../inputs/schema.ts'
+import type { InputTexts } from '../model/inputs.ts'
 import { formatDuration, formatMinute, formatSize } from '../units.ts'
 import { shownRows, whatCell, whyCell } from './cells.ts'
 import type { HeldBytes } from './ownBytes.ts'
 import { describeSum, figure, table } from './markdown.ts'
-import type { Report, Resource } from './report.ts'
-import { code, count } from './text.ts'
+import type { Report, Resource } from './schema.ts'
+import { code } from './text.ts'
+import { count } from '../words.ts'
 
 /** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
 export function renderStays(

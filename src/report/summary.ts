@@ -1,9 +1,9 @@
-import type { InputTexts } from '../inputs/schema.ts'
+import type { InputTexts } from '../model/inputs.ts'
 import { renderDisks } from './disks.ts'
 import { headline } from './headline.ts'
 import type { HeldBytes } from './ownBytes.ts'
 import { renderPie } from './pictures.ts'
-import type { Report } from './report.ts'
+import type { Report } from './schema.ts'
 import { renderRestore } from './restore.ts'
 import {
   renderEverything,

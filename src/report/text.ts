@@ -41,8 +41,3 @@ export function code(text: string, longest = 200): string {
     safe.startsWith('`') || safe.endsWith('`') || safe.trim() === '' ? ' ' : ''
   return `${fence}${pad}${safe}${pad}${fence}`
 }
-
-/** `1 image`, `2 images`. */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
-}

@@ -1,24 +1,16 @@
 import { z } from 'zod'
 import { labelsSchema } from '../docker/schemas.ts'
-import type { Image } from '../model/inventory.ts'
+import type { Image, ImageFacts } from '../model/inventory.ts'
 import {
+  type EngineKey,
   readStateFile,
   stateFile,
   stateSchema,
-  writeStateFile,
-  type EngineKey
+  writeStateFile
 } from './stateFile.ts'
 
-/**
- * What an earlier run was told of an image, by its ID: its labels and layers are fixed by that. The image itself is
- * there only where the store takes long to tell of it, the sizes of its layers only where they were asked for.
- */
-export type ImageFacts = {
-  image?: Image | undefined
-  layerSizes?: readonly number[] | undefined
-}
-
 const instant = z.number().optional()
+
 const imageSchema = z.object({
   id: z.string().min(1),
   references: z.array(z.string()),
@@ -34,6 +26,7 @@ const imageSchema = z.object({
   pulled: z.boolean(),
   byBuildKit: z.boolean()
 })
+
 const factsSchema = stateSchema({
   images: z.array(
     z.object({

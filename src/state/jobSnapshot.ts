@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Docker } from '../docker/cli.ts'
-import { whyNotHere } from '../host/disk.ts'
-import { listHeld } from '../docker/contents.ts'
-import type { Context } from '../docker/inventory.ts'
+import { whyNotHere } from '../host/here.ts'
+import { listContents } from '../docker/contents.ts'
+import type { EngineContext } from '../model/inventory.ts'
 import { parseJson, writeJsonFile } from '../files.ts'
 import type { Engine } from '../model/inventory.ts'
-import type { Held } from '../policy/scope/job.ts'
+import type { EngineContents } from '../model/policy.ts'
 import { findOtherJobs } from '../host/workers.ts'
 
 const names = z.array(z.string()).transform((list) => new Set(list))
@@ -44,11 +44,15 @@ export type Snapshot = z.output<typeof snapshotSchema>
 export async function takeSnapshot(
   docker: Docker,
   engine: Engine,
-  context: Context,
+  context: EngineContext,
   folder: string
-): Promise<{ file: string | undefined; before: Held | { problem: string } }> {
+): Promise<{
+  file: string | undefined
+  before: EngineContents | { problem: string }
+}> {
   const why = await whyNotAlone(engine, context)
-  const before = why === undefined ? await listHeld(docker) : { problem: why }
+  const before =
+    why === undefined ? await listContents(docker) : { problem: why }
   const file = join(folder, `job-${randomUUID()}.json`)
   try {
     await writeJsonFile(file, {
@@ -63,7 +67,7 @@ export async function takeSnapshot(
   }
 }
 
-function asLists(held: Held): Record<string, string[]> {
+function asLists(held: EngineContents): Record<string, string[]> {
   return Object.fromEntries(
     Object.entries(held).map(([kind, names]) => [kind, [...names]])
   )
@@ -91,8 +95,8 @@ export async function readSnapshot(
 export async function findBefore(
   { engine: known, before }: Snapshot,
   engine: Engine,
-  context: Context
-): Promise<Held | { problem: string }> {
+  context: EngineContext
+): Promise<EngineContents | { problem: string }> {
   if ('problem' in before) return before
   const now = identify(engine, context)
   if (JSON.stringify(known) !== JSON.stringify(now))
@@ -104,7 +108,7 @@ export async function findBefore(
 /** Podman gives itself another ID each time that it is asked. */
 function identify(
   { kind, id, rootDir, store }: Engine,
-  { endpoint }: Context
+  { endpoint }: EngineContext
 ): Snapshot['engine'] {
   return { id: kind === 'podman' ? '' : id, endpoint, rootDir, store }
 }
@@ -112,7 +116,7 @@ function identify(
 /** Why this job may not be the only one that uses the engine; undefined where it is. */
 async function whyNotAlone(
   engine: Engine,
-  { endpoint }: Context
+  { endpoint }: EngineContext
 ): Promise<string | undefined> {
   return (await whyNotHere(engine, endpoint)) ?? (await findOtherJobs())
 }

@@ -1,12 +1,8 @@
-import { plausible } from '../policy/age.ts'
+import { plausible } from '../model/dates.ts'
 import type { Inventory, LedgerEntry, Volume } from '../model/inventory.ts'
-import {
-  isRunning,
-  needsOf,
-  usersOfNetwork,
-  usersOfVolume
-} from '../model/needs.ts'
-import { usesInLog } from '../policy/evidence.ts'
+import { isRunning, needsOf } from '../model/needs.ts'
+import { usersOfNetwork, usersOfVolume } from '../model/users.ts'
+import { usesInLog } from '../model/evidence.ts'
 
 /** Entries as they can be: the engine's clock may have been set back since they were written. */
 export function entriesUntil(

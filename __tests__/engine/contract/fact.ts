@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { execa } from 'execa'
 import { createCli, type Cli } from '../../../scripts/fixtures.ts'
-import type { Output } from '../../../src/docker/cli.ts'
+import type { Output } from '../../../src/docker/errors.ts'
 import type { TestEngine } from '../harness/engine.ts'
 
 /** The docker of a test, and its path for the input `docker`. */

@@ -9,7 +9,7 @@ import {
   pruneArguments,
   readPruned,
   readTotal
-} from '../../../src/docker/buildCache.ts'
+} from '../../../src/removal/buildCache.ts'
 import { parseSize } from '../../../src/units.ts'
 import { createCache } from '../harness/cache.ts'
 import { makeDockerConfig } from '../harness/clis.ts'

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals'
 import type { Step } from '../../../scripts/step.ts'
-import type { Resource } from '../../../src/report/report.ts'
+import type { Resource } from '../../../src/report/schema.ts'
 
 /** A reference as Docker has it: Podman's say where they are from, if only from here. */
 export function familiar(reference: string): string {

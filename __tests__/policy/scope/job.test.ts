@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { Held } from '../../../src/policy/scope/job.ts'
+import type { EngineContents } from '../../../src/model/policy.ts'
 import {
   container,
   decisionOf,
@@ -12,7 +12,7 @@ import {
 } from '../../builders.ts'
 
 /** The scope of a job before which this was there; age is not asked for. */
-const after = (before: Partial<Held> = {}) => ({
+const after = (before: Partial<EngineContents> = {}) => ({
   scope: { kind: 'job' as const, before: held(before) },
   until: { duration: 0 }
 })
@@ -90,7 +90,7 @@ test.each([
     there
   ]
 ])('an image that is %s', (_, references, before, expected) => {
-  const sets: Partial<Held> = Object.fromEntries(
+  const sets: Partial<EngineContents> = Object.fromEntries(
     Object.entries(before).map(([kind, names]) => [kind, new Set(names)])
   )
   const images = [image('i', { references })]

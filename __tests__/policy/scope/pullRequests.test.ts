@@ -5,11 +5,9 @@ import type {
   Inventory
 } from '../../../src/model/inventory.ts'
 import type { Policy } from '../../../src/model/policy.ts'
-import {
-  findNumbers,
-  problemOfPattern,
-  type PullRequests
-} from '../../../src/policy/scope/pullRequests.ts'
+import { problemOfPattern } from '../../../src/model/patterns.ts'
+import type { PullRequests } from '../../../src/model/policy.ts'
+import { findNumbers } from '../../../src/policy/scope/pullRequestNumbers.ts'
 import {
   cacheRecord,
   container,

@@ -1,24 +1,12 @@
-import { keep, remove, type Decision } from '../../model/decision.ts'
+import { type Decision, keep, remove } from '../../model/decision.ts'
 import type { Image } from '../../model/inventory.ts'
-import { isTag, repositoryOf } from '../../model/patterns.ts'
-import { canonical, isSwarmTask } from '../../model/needs.ts'
-import type { ScopeRules } from './scope.ts'
-
-/** What an engine holds: IDs, and beside them names; references in the form that `canonical` gives them. */
-export type Held = {
-  containers: ReadonlySet<string>
-  images: ReadonlySet<string>
-  references: ReadonlySet<string>
-  networks: ReadonlySet<string>
-  /** Of containers and networks. */
-  names: ReadonlySet<string>
-  volumes: ReadonlySet<string>
-}
-
-/** What came since a job began; without a word of what was there `before` nothing did. */
-export type Job = { kind: 'job'; before: Held | undefined }
+import { isSwarmTask } from '../../model/needs.ts'
+import type { EngineContents, Job } from '../../model/policy.ts'
+import { canonical, isTag, repositoryOf } from '../../model/references.ts'
+import type { ScopeRules } from './rules.ts'
 
 const wasThere = 'it was there before the job'
+
 const came = 'it came since the job began'
 
 export function jobRules({ before }: Job): ScopeRules {
@@ -59,7 +47,10 @@ export function jobRules({ before }: Job): ScopeRules {
  * An image that came goes, but for the references that were there before: they stay, whatever they mean now. One that
  * was there loses those that came, unless that would leave it without any: the engine would delete it with the last.
  */
-function judgeImage({ id, references }: Image, before: Held): Decision {
+function judgeImage(
+  { id, references }: Image,
+  before: EngineContents
+): Decision {
   const there = before.images.has(id)
   const tags = references.filter((one) => before.references.has(canonical(one)))
   const kept = new Set(tags.map(repositoryOf))

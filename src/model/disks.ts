@@ -1,0 +1,20 @@
+/** Bytes free for users and bytes used. A filesystem such as btrfs counts no inodes. */
+export type Space = {
+  freeBytes: number
+  usedBytes: number
+  freeInodes?: number
+  totalInodes?: number
+}
+
+export const onImageStore = ['images', 'containers', 'build-cache'] as const
+
+export const onRootDir = ['volumes', 'logs'] as const
+
+export const diskContents = [...onImageStore, ...onRootDir] as const
+
+/** A disk that holds data of the engine, by a folder on it. */
+export type Disk = {
+  path: string
+  holds: (typeof diskContents)[number][]
+  before: Space
+}

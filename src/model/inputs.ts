@@ -1,0 +1,44 @@
+/** The default of every input, as in action.yml. */
+export const defaults = {
+  'keep-last': '3',
+  until: '24h',
+  'age-from': 'last-used',
+  'protected-labels': 'keep',
+  'protected-images': '',
+  'include-containers': 'true',
+  'include-images': 'true',
+  'include-networks': 'true',
+  'include-volumes': 'false',
+  'include-builders': 'false',
+  'include-build-cache': 'true',
+  'build-cache-keep': '',
+  scope: 'engine',
+  'pull-request': '',
+  'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
+  'github-token': '${{ github.token }}',
+  'dry-run': 'false',
+  timeout: '15m',
+  concurrency: '4',
+  docker: 'docker',
+  'state-dir': '$RUNNER_TOOL_CACHE/docker-reclaim',
+  'report-file': '$RUNNER_TEMP/docker-reclaim/report.json'
+}
+
+export type InputName = keyof typeof defaults
+
+/** The inputs as they were given, or their defaults. */
+export type InputTexts = Record<InputName, string>
+
+export const inputNames = Object.keys(defaults).filter(
+  (name): name is InputName => name in defaults
+)
+
+/** Inputs that the step cannot go on with, in one message; nothing has been removed when it is thrown. */
+export class InputError extends Error {
+  override name = 'InputError'
+}
+
+/** The environment variable in which the runner passes an input on. */
+export function variableOf(name: string): string {
+  return `INPUT_${name.toUpperCase()}`
+}

@@ -1,0 +1,42 @@
+import { ownOfShared } from '../accounting/cache.ts'
+import { freedByImages } from '../accounting/freed.ts'
+import type { Inventory } from '../model/inventory.ts'
+import type { Kind } from '../model/kinds.ts'
+import type { Plan, PlanItem, Sizes } from '../model/plan.ts'
+import { inLevels } from './order.ts'
+
+/** The plan with what each removal frees. */
+export function measurePlan(
+  plan: Plan,
+  inventory: Inventory,
+  sizes: Sizes
+): Plan {
+  const images = plan.items.filter(
+    ({ kind, decision }) => kind === 'image' && decision.action === 'remove'
+  )
+  // In the order of the removal: a layer counts with the last image that has it.
+  const order = inLevels(images, inventory).flat()
+  const ids = order.map(({ id }) => id)
+  const { records } = inventory.buildCache
+  const sharing = records?.filter(({ shared }) => shared)
+  const { figures } = freedByImages(inventory, ids, sizes.layers, sharing)
+  const going = inventory.images.filter(({ id }) => figures.has(id))
+  const measure: Record<Kind, (item: PlanItem) => Partial<PlanItem>> = {
+    container: ({ id }) => ({ bytes: sizes.containers.get(id) }),
+    builder: ({ id }) => ({ bytes: sizes.builders.get(id) }),
+    network: () => ({ bytes: 0 }),
+    image: ({ id }) => figures.get(id) ?? { bytes: 0 },
+    volume: ({ id }) => ({ bytes: sizes.volumes.get(id) }),
+    'build-cache': ({ bytesAtMost = 0 }) => ({
+      bytesAtMost: bytesAtMost + ownOfShared(going, records ?? [])
+    })
+  }
+  return {
+    ...plan,
+    items: plan.items.map((item) =>
+      item.decision.action === 'remove'
+        ? { ...item, ...measure[item.kind](item) }
+        : item
+    )
+  }
+}

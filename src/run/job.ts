@@ -1,0 +1,51 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { InputError } from '../model/inputs.ts'
+import type { Policy } from '../model/policy.ts'
+import { describeContents } from '../report/log.ts'
+import { renderNothing } from '../report/summary.ts'
+import { cleanUp } from './cleanUp.ts'
+import { look, readEngineAndContext } from './look.ts'
+import { type Ending, nothingDone, type Step } from './world.ts'
+import { findBefore, readSnapshot, takeSnapshot } from '../state/jobSnapshot.ts'
+
+/** Before a job: only writes down what is there. */
+export async function beginJob({ docker, world }: Step): Promise<Ending> {
+  const { env, log, saveState } = world
+  if (saveState === undefined)
+    throw new InputError(
+      'scope: job takes a step of a workflow: elsewhere nobody starts what removes something after the job.'
+    )
+  const { file, before } = await log.group('Look', async () => {
+    const [engine, context] = await readEngineAndContext(docker, env)
+    const folder = join(env['RUNNER_TEMP'] || tmpdir(), 'docker-reclaim')
+    return takeSnapshot(docker, engine, context, folder)
+  })
+  const unsaved = file === undefined ? '' : saveState('snapshot', file)
+  if ('problem' in before || unsaved !== '') {
+    const why = 'problem' in before ? before.problem : unsaved
+    log.warning(`Nothing will be removed after this job: ${why}`)
+  } else log.info(`There before this job: ${describeContents(before)}`)
+  return nothingDone
+}
+
+/** After a job: removes what came since, if it is certain that it is this job's. */
+export async function endJob(step: Step, file: string): Promise<Ending> {
+  const snapshot = await readSnapshot(file)
+  if ('problem' in snapshot) return leaveAll(step, snapshot.problem)
+  if ('problem' in snapshot.before)
+    return leaveAll(step, snapshot.before.problem)
+  const looked = await step.world.log.group('Look', () => look(step))
+  const { engine, context } = looked
+  // After the look: whoever has made something of what it saw is still to be seen, or has ended.
+  const before = await findBefore(snapshot, engine, context)
+  if ('problem' in before) return leaveAll(step, before.problem)
+  const policy: Policy = { ...step.policy, scope: { kind: 'job', before } }
+  return cleanUp(step, looked, { policy, problems: [] })
+}
+
+export function leaveAll({ world }: Step, problem: string): Ending {
+  const why = `Nothing is removed after this job: ${problem}`
+  world.log.warning(why)
+  return { ...nothingDone, summary: renderNothing(why) }
+}

@@ -1,0 +1,45 @@
+import type { Inventory } from '../model/inventory.ts'
+import { findNumbers } from '../policy/scope/pullRequestNumbers.ts'
+import { stateLines } from '../report/log.ts'
+import { withSignsOfLife } from './progress.ts'
+import type { Limited, Step } from './world.ts'
+import { formatDuration } from '../units.ts'
+import { count } from '../words.ts'
+
+/** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */
+export async function fetchPullRequestStates(
+  { policy, options, deadline, world }: Step,
+  inventory: Inventory
+): Promise<Limited> {
+  const { scope } = policy
+  const { github } = options
+  if (github === undefined || scope.kind !== 'pull-request')
+    return { policy, problems: [] }
+  const { repository, patterns } = scope
+  const found = findNumbers(inventory, repository, patterns)
+  if (found.length === 0) return { policy, problems: [] }
+  return world.log.group('Ask GitHub', async () => {
+    const { info } = world.log
+    info(
+      `${count(found.length, 'pull request')} of ${repository} on the engine`
+    )
+    // Loaded only here: no other scope has to wait for it, nor mind what it reads of its environment.
+    const { askGitHub } = await import(
+      /* webpackMode: "eager" */ '../github/pullRequests.ts'
+    )
+    const { states, problems } = await withSignsOfLife(
+      askGitHub(found, {
+        ...github,
+        ...{ repository, deadline, signal: world.signal, info }
+      }),
+      (elapsed) => {
+        info(`… ${formatDuration(elapsed)}: GitHub is still asked`)
+      }
+    )
+    for (const line of stateLines(states)) info(line)
+    return {
+      policy: { ...policy, scope: { ...scope, numbers: states } },
+      problems
+    }
+  })
+}

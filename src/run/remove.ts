@@ -1,0 +1,46 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { listBuildCache } from '../docker/buildCache.ts'
+import type { Removal, Result } from '../model/outcome.ts'
+import { type Plan, plannedItems } from '../model/plan.ts'
+import { untilDuration } from '../policy/limits.ts'
+import { removeAll } from '../removal/removal.ts'
+import { progressLine, resultLine } from '../report/log.ts'
+import type { Looked } from './look.ts'
+import { withSignsOfLife } from './progress.ts'
+import type { Step } from './world.ts'
+
+export async function removePlanned(
+  { docker, policy, options, deadline, world }: Step,
+  plan: Plan,
+  { engine, inventory, context, lookedAt, listedAt, watch }: Looked
+): Promise<Removal> {
+  const items = plannedItems(plan)
+  const results: Result[] = []
+  return withSignsOfLife(
+    removeAll(items, {
+      docker,
+      inventory,
+      watch,
+      cache: {
+        builder: context.name,
+        lookedAt,
+        until: untilDuration(policy, engine.now),
+        keep: policy.buildCacheKeep,
+        configFolder: world.env['DOCKER_CONFIG'] ?? join(homedir(), '.docker')
+      },
+      listCache: (docker) => listBuildCache(docker, engine, context.name),
+      concurrency: options.concurrency,
+      listedAt,
+      deadline,
+      signal: world.signal,
+      onResult: (result) => {
+        results.push(result)
+        world.log.info(resultLine(result))
+      }
+    }),
+    (elapsed) => {
+      world.log.info(progressLine(results, items.length, elapsed))
+    }
+  )
+}
