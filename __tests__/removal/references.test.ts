@@ -1,8 +1,7 @@
 import { expect, test } from '@jest/globals'
 import type { Docker } from '../../src/docker/cli.ts'
 import { referencesToUntag, untag } from '../../src/removal/references.ts'
-import { inLevels } from '../../src/policy/order.ts'
-import { container, image, inventory, item, network } from '../builders.ts'
+import { inventory, item } from '../builders.ts'
 
 const digest = `sha256:${'a'.repeat(64)}`
 
@@ -67,38 +66,4 @@ test('none is taken off once the step has to end', async () => {
   expect(
     await untag(docker, inventory().engine, { id: digest }, ['app:1'], tools)
   ).toEqual({ failures: [], cameToAll: false })
-})
-
-test('what needs something goes before it', () => {
-  const inventory = {
-    containers: [
-      container('a'),
-      container('b', { joins: ['name-of-a'] }),
-      container('c', { joins: ['b'] })
-    ],
-    images: [
-      image('base'),
-      image('middle', { parent: 'base' }),
-      image('top', { parent: 'middle' }),
-      image('other')
-    ],
-    networks: [
-      network('n', { configFrom: 'name-of-config' }),
-      network('config')
-    ]
-  }
-  const levels = (...ids: string[]) =>
-    inLevels(
-      ids.map((id) => ({ id })),
-      inventory
-    ).map((level) => level.map(({ id }) => id))
-  expect(levels('a', 'b', 'c')).toEqual([['c'], ['b'], ['a']])
-  expect(levels('base', 'middle', 'other', 'top')).toEqual([
-    ['other', 'top'],
-    ['middle'],
-    ['base']
-  ])
-  expect(levels('base', 'top')).toEqual([['base', 'top']])
-  expect(levels('config', 'n')).toEqual([['n'], ['config']])
-  expect(levels()).toEqual([])
 })

@@ -34,7 +34,7 @@ const images = [
 const reportFacts: ReportFacts = {
   engine: inventory().engine,
   inventory: inventory({ images }),
-  plan: { scope: 'engine', items: [], unmatched: [] },
+  plan: { scope: 'engine', items: [] },
   sizes: {
     containers: new Map(),
     logs: { bytes: new Map(), unread: false },
@@ -51,7 +51,7 @@ const reportFacts: ReportFacts = {
 function report(items: PlanItem[], removal: Removal | undefined) {
   return makeReport({
     ...reportFacts,
-    plan: { scope: 'engine', items, unmatched: [] },
+    plan: { scope: 'engine', items },
     removal
   })
 }
@@ -199,7 +199,7 @@ test('a container that goes has the bytes of its log, and one that does not go h
         unread: false
       }
     },
-    plan: { scope: 'engine', items: [going, staying], unmatched: [] }
+    plan: { scope: 'engine', items: [going, staying] }
   })
   expect(resources).toMatchObject([{ bytes: 7, logBytes: 5 }, { ownBytes: 7 }])
   expect(resources[1]?.logBytes).toBeUndefined()
@@ -293,8 +293,7 @@ test('what stays has what it holds alone, and an image that goes what it can be 
         { ...item('builder', 'b', kept), volume: 'b_state' },
         item('build-cache', 'build-cache', kept)
       ],
-      scope: 'engine',
-      unmatched: []
+      scope: 'engine'
     },
     sizes: {
       ...reportFacts.sizes,

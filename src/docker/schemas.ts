@@ -71,8 +71,6 @@ const labels = entries(text).transform((all) =>
 
 const keys = entries(z.unknown()).transform((all) => all.map(([key]) => key))
 
-export const labelsSchema = labels
-
 export const infoSchema = z.object({
   ID: text,
   Name: text,

@@ -3,7 +3,12 @@ import type { PullRequestOfEvent } from './event.ts'
 import { quote } from './parsers.ts'
 import { expand, isWithin, userState } from './paths.ts'
 import { schema } from './schema.ts'
-import { githubOptions, makeScope, problemsOfScope } from './scope.ts'
+import {
+  githubOptions,
+  makeScope,
+  problemsOfScope,
+  type GitHubAccess
+} from './scope.ts'
 import {
   defaults,
   InputError,
@@ -26,7 +31,7 @@ export type Options = {
   stateDir: string
   reportFile: string
   /** How to ask GitHub which pull requests are closed; undefined where nobody has to know. */
-  github: { token: string; url: string } | undefined
+  github: GitHubAccess | undefined
 }
 
 /**

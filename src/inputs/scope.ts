@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { PullRequestOfEvent } from './event.ts'
-import type { Options } from './read.ts'
 import type { schema } from './schema.ts'
 import { defaults, type InputName, type InputTexts } from '../model/inputs.ts'
 import type { Scope } from '../model/policy.ts'
@@ -63,11 +62,14 @@ export function makeScope(
   }
 }
 
+/** The token and the URL of the GraphQL API. */
+export type GitHubAccess = { token: string; url: string }
+
 /** GitHub Enterprise has an address of its own. */
 export function githubOptions(
   inputs: z.output<typeof schema>,
   env: Record<string, string | undefined>
-): Options['github'] {
+): GitHubAccess | undefined {
   if (inputs.scope !== 'closed-pull-requests') return undefined
   const url = env['GITHUB_GRAPHQL_URL'] || 'https://api.github.com/graphql'
   return { token: inputs['github-token'], url }

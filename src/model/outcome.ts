@@ -1,4 +1,3 @@
-import type { DockerError } from '../docker/errors.ts'
 import type { CacheRecord } from './inventory.ts'
 import type { PlanItem } from './plan.ts'
 
@@ -24,7 +23,7 @@ export type Result = Outcome & { item: PlanItem }
 export type Removal = {
   results: Result[]
   /** The error that ended it early, if one did. */
-  fatal: DockerError | undefined
+  fatal: Error | undefined
   /** The records of the build cache once the images had gone; undefined where nobody looked, or it did not tell. */
   cacheAfter: CacheRecord[] | undefined
 }

@@ -31,14 +31,19 @@ export type Plan = {
   /** What it is limited to, in words. */
   scope: string
   items: PlanItem[]
+  /** The removals, one step after the other. */
+  removalOrder: RemovalStep[]
   unmatched: Unmatched[]
 }
+
+/** IDs of items of one kind: none of them needs another, so that all can go at once. */
+export type RemovalStep = { kind: Kind; ids: string[] }
 
 /** The one resource that the build cache is: the builder itself picks its records. */
 export const buildCacheId = 'build-cache'
 
 /** What of the plan is to go, or is to lose references. */
-export function plannedItems(plan: Plan): PlanItem[] {
+export function plannedItems(plan: Pick<Plan, 'items'>): PlanItem[] {
   return plan.items.filter(({ decision }) => decision.action !== 'keep')
 }
 

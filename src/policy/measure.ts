@@ -3,7 +3,6 @@ import { freedByImages } from '../accounting/freed.ts'
 import type { Inventory } from '../model/inventory.ts'
 import type { Kind } from '../model/kinds.ts'
 import type { Plan, PlanItem, Sizes } from '../model/plan.ts'
-import { inLevels } from './order.ts'
 
 /** The plan with what each removal frees. */
 export function measurePlan(
@@ -11,12 +10,16 @@ export function measurePlan(
   inventory: Inventory,
   sizes: Sizes
 ): Plan {
-  const images = plan.items.filter(
-    ({ kind, decision }) => kind === 'image' && decision.action === 'remove'
+  const removed = new Set(
+    plan.items
+      .filter(({ decision }) => decision.action === 'remove')
+      .map(({ id }) => id)
   )
   // In the order of the removal: a layer counts with the last image that has it.
-  const order = inLevels(images, inventory).flat()
-  const ids = order.map(({ id }) => id)
+  const ids = plan.removalOrder
+    .filter(({ kind }) => kind === 'image')
+    .flatMap((step) => step.ids)
+    .filter((id) => removed.has(id))
   const { records } = inventory.buildCache
   const sharing = records?.filter(({ shared }) => shared)
   const { figures } = freedByImages(inventory, ids, sizes.layers, sharing)

@@ -1,11 +1,39 @@
 import type { Inventory } from '../model/inventory.ts'
+import type { Kind } from '../model/kinds.ts'
 import { containerFinder } from '../model/needs.ts'
+import type { PlanItem, RemovalStep } from '../model/plan.ts'
+
+/** A container can need a builder, and a builder's container another one: these two go level by level together. */
+const phases: readonly (readonly Kind[])[] = [
+  ['container', 'builder'],
+  ['network'],
+  ['image'],
+  ['volume'],
+  ['build-cache']
+]
+
+/** Orders the removals of a plan: what needs something goes before what it needs. */
+export function orderRemovals(
+  items: readonly PlanItem[],
+  inventory: Pick<Inventory, 'containers' | 'images' | 'networks'>
+): RemovalStep[] {
+  const planned = items.filter(({ decision }) => decision.action !== 'keep')
+  return phases.flatMap((kinds) => {
+    const ofPhase = planned.filter(({ kind }) => kinds.includes(kind))
+    return inLevels(ofPhase, inventory).flatMap((level) =>
+      kinds.flatMap((kind) => {
+        const ids = level.filter((one) => one.kind === kind).map(({ id }) => id)
+        return ids.length > 0 ? [{ kind, ids }] : []
+      })
+    )
+  })
+}
 
 /**
  * Puts what needs something before what it needs: containers before those that they name, images before their
  * parents, networks before those that they are configured from. Each level can go at once.
  */
-export function inLevels<T extends { id: string }>(
+function inLevels<T extends { id: string }>(
   items: readonly T[],
   {
     containers,

@@ -11,6 +11,7 @@ import { decideContainers } from './containers.ts'
 import { createContext } from './context.ts'
 import { decideImages } from './images.ts'
 import { decideNetworks } from './networks.ts'
+import { orderRemovals } from './order.ts'
 import { findUnmatched } from './unmatched.ts'
 import { decideVolumes } from './volumes.ts'
 import { compareText } from '../words.ts'
@@ -84,6 +85,7 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
   return {
     scope: describeScope(policy.scope),
     items,
+    removalOrder: orderRemovals(items, inventory),
     unmatched: findUnmatched(inventory, policy, (id) => going.has(id))
   }
 }

@@ -8,7 +8,6 @@ import type { PlanItem } from '../model/plan.ts'
 import { isTag, repositoryOf } from '../model/references.ts'
 import { removeImage } from './commands.ts'
 import { kept, readRefusal } from './refusal.ts'
-import { firstBatch } from './removal.ts'
 
 /**
  * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
@@ -72,12 +71,15 @@ export async function meaningOf(
   return { id: found[0]?.id, unreadable: unreadable.length > 0 }
 }
 
-/** How many of the first items have no more to be taken off one by one than fits into a batch; at least one. */
-export function countForUntagging(items: readonly PlanItem[]): number {
+/** How many of the first items have no more to be taken off one by one than `most`; at least one. */
+export function countForUntagging(
+  items: readonly PlanItem[],
+  most: number
+): number {
   let references = 0
   const tooMany = items.findIndex((item) => {
     references += referencesToUntag(item, item.references ?? []).length
-    return references > firstBatch
+    return references > most
   })
   return tooMany < 0 ? items.length : Math.max(tooMany, 1)
 }

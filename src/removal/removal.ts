@@ -10,10 +10,8 @@ import {
   type EngineEvent,
   type Inventory
 } from '../model/inventory.ts'
-import type { Kind } from '../model/kinds.ts'
 import type { Outcome, Removal, Result } from '../model/outcome.ts'
-import type { PlanItem } from '../model/plan.ts'
-import { inLevels } from '../policy/order.ts'
+import { plannedItems, type Plan, type PlanItem } from '../model/plan.ts'
 import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
 import { removeBuilder, timeWithoutClient } from './builders.ts'
 import { commands, readWord, type RemovableKind } from './commands.ts'
@@ -56,26 +54,23 @@ export type RemovalOptions = {
  * the results, one for each item.
  */
 export async function removeAll(
-  items: readonly PlanItem[],
+  plan: Plan,
   options: RemovalOptions
 ): Promise<Removal> {
   const act = createAct(options)
-  const levels = (...kinds: Kind[]) => {
-    const ofKind = items.filter(({ kind }) => kinds.includes(kind))
-    return inLevels(ofKind, options.inventory)
+  const planned = plannedItems(plan)
+  for (const { kind, ids } of plan.removalOrder) {
+    const step = new Set(ids)
+    const items = planned.filter(
+      (item) => item.kind === kind && step.has(item.id)
+    )
+    if (kind === 'builder') await act.removeBuilders(items)
+    else if (kind !== 'build-cache') await act.removeInBatches(kind, items)
   }
-  for (const level of levels('container', 'builder')) {
-    const builders = level.filter(({ kind }) => kind === 'builder')
-    const containers = level.filter(({ kind }) => kind === 'container')
-    await act.removeInBatches('container', containers)
-    await act.removeBuilders(builders)
-  }
-  for (const kind of ['network', 'image', 'volume'] as const)
-    for (const level of levels(kind)) await act.removeInBatches(kind, level)
   await act.lookAtCache()
-  for (const item of items.filter(({ kind }) => kind === 'build-cache'))
+  for (const item of planned.filter(({ kind }) => kind === 'build-cache'))
     await act.prune(item)
-  return act.finish(items)
+  return act.finish(planned)
 }
 
 /** Seconds in which a container may end by itself before the engine kills it. */
@@ -95,7 +90,7 @@ const stopContainers = ['container', 'stop', '--time', stopTime]
 /** Milliseconds: a batch lasts about this long. What changes within one is not seen. */
 const batchTime = 1_000
 
-export const firstBatch = 8
+const firstBatch = 8
 
 const largestBatch = 100
 
@@ -193,7 +188,9 @@ function createAct(options: RemovalOptions) {
     async function lane(): Promise<void> {
       while (queue.length > 0 && !stopped()) {
         const next = queue.slice(0, size)
-        const ids = next.slice(0, countForUntagging(next)).map(({ id }) => id)
+        const ids = next
+          .slice(0, countForUntagging(next, firstBatch))
+          .map(({ id }) => id)
         const batch = queue.splice(0, countForOneCall(ids, size))
         try {
           const pace = await removeBatch(kind, batch)

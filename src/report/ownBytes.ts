@@ -2,12 +2,12 @@ import { freedByRemoval, ownBytes } from '../accounting/layers.ts'
 import { sum } from '../units.ts'
 import type { Image, Inventory } from '../model/inventory.ts'
 import type { Kind } from '../model/kinds.ts'
-import type { ReportFacts } from './report.ts'
+import type { Sizes } from '../model/plan.ts'
 import type { Reason, Resource } from './schema.ts'
 
 /** Adds what is known beside the plan: what each one that stays holds alone, and what one that goes can be pulled by. */
 export function withMore(
-  { inventory, sizes }: Pick<ReportFacts, 'inventory' | 'sizes'>,
+  { inventory, sizes }: { inventory: Inventory; sizes: Sizes },
   resources: readonly Resource[]
 ): Resource[] {
   const digests = new Map(inventory.images.map((one) => [one.id, one.digests]))

@@ -19,7 +19,7 @@ import { sum } from '../units.ts'
 export type ReportFacts = {
   engine: Engine
   inventory: Inventory
-  plan: Plan
+  plan: Pick<Plan, 'scope' | 'items'>
   sizes: Sizes
   /** Undefined in a dry run. */
   removal: Removal | undefined

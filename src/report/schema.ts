@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { schema } from '../inputs/schema.ts'
+import { inputNames } from '../model/inputs.ts'
 import { keepReasons, removeReasons } from '../model/decision.ts'
 import { diskContents } from '../model/disks.ts'
 import { kinds } from '../model/kinds.ts'
@@ -54,8 +54,8 @@ const resourceSchema = z.object({
     .describe(
       'What stays: what its removal alone would free, where that is known, with what the build cache has of it.'
     ),
-  heldBy: schema
-    .keyof()
+  heldBy: z
+    .enum(inputNames)
     .optional()
     .describe('What stays: the input that holds it, where one does.'),
   eligibleFrom: z.iso

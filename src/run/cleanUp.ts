@@ -11,11 +11,10 @@ import {
   warnEarly,
   warnLate
 } from './conclude.ts'
-import type { Looked } from './look.ts'
 import { factsOf, forget } from './memory.ts'
 import { planAndMeasure } from './plan.ts'
 import { removePlanned } from './remove.ts'
-import type { Ending, Limited, Step } from './world.ts'
+import type { Looked, Ending, Limited, Step } from './world.ts'
 import { writeFacts } from '../state/imageFacts.ts'
 
 /** Plans, acts and reports. */

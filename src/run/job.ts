@@ -7,7 +7,12 @@ import { renderNothing } from '../report/summary.ts'
 import { cleanUp } from './cleanUp.ts'
 import { look, readEngineAndContext } from './look.ts'
 import { type Ending, nothingDone, type Step } from './world.ts'
-import { findBefore, readSnapshot, takeSnapshot } from '../state/jobSnapshot.ts'
+import { identify, readSnapshot, writeSnapshot } from '../state/jobSnapshot.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { listContents } from '../docker/contents.ts'
+import { findOtherJobs } from '../host/workers.ts'
+import { whyNotHere } from '../host/here.ts'
+import type { Engine, EngineContext } from '../model/inventory.ts'
 
 /** Before a job: only writes down what is there. */
 export async function beginJob({ docker, world }: Step): Promise<Ending> {
@@ -19,7 +24,12 @@ export async function beginJob({ docker, world }: Step): Promise<Ending> {
   const { file, before } = await log.group('Look', async () => {
     const [engine, context] = await readEngineAndContext(docker, env)
     const folder = join(env['RUNNER_TEMP'] || tmpdir(), 'docker-reclaim')
-    return takeSnapshot(docker, engine, context, folder)
+    const problem = await whyNotAlone(engine, context)
+    return writeSnapshot(
+      folder,
+      identify(engine, context.endpoint),
+      problem === undefined ? await listContents(docker) : { problem }
+    )
   })
   const unsaved = file === undefined ? '' : saveState('snapshot', file)
   if ('problem' in before || unsaved !== '') {
@@ -37,11 +47,23 @@ export async function endJob(step: Step, file: string): Promise<Ending> {
     return leaveAll(step, snapshot.before.problem)
   const looked = await step.world.log.group('Look', () => look(step))
   const { engine, context } = looked
+  const now = identify(engine, context.endpoint)
+  if (!isDeepStrictEqual(snapshot.engine, now))
+    return leaveAll(step, 'this is another engine than before the job')
   // After the look: whoever has made something of what it saw is still to be seen, or has ended.
-  const before = await findBefore(snapshot, engine, context)
-  if ('problem' in before) return leaveAll(step, before.problem)
+  const problem = await whyNotAlone(engine, context)
+  if (problem !== undefined) return leaveAll(step, problem)
+  const { before } = snapshot
   const policy: Policy = { ...step.policy, scope: { kind: 'job', before } }
   return cleanUp(step, looked, { policy, problems: [] })
+}
+
+/** Why this job may not be the only one that uses the engine; undefined where it is. */
+async function whyNotAlone(
+  engine: Engine,
+  { endpoint }: EngineContext
+): Promise<string | undefined> {
+  return (await whyNotHere(engine, endpoint)) ?? (await findOtherJobs())
 }
 
 export function leaveAll({ world }: Step, problem: string): Ending {

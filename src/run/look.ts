@@ -5,37 +5,15 @@ import { podmanNote } from '../docker/podman.ts'
 import { findDisks } from '../host/disk.ts'
 import { whyNotHere } from '../host/here.ts'
 import { findOldestJob } from '../host/workers.ts'
-import type { Disk } from '../model/disks.ts'
-import type {
-  Engine,
-  EngineContext,
-  ImageFacts,
-  Inventory
-} from '../model/inventory.ts'
+import type { Engine, EngineContext, ImageFacts } from '../model/inventory.ts'
 import type { Policy } from '../model/policy.ts'
-import { type Watch, watchEngine } from '../removal/watch.ts'
+import { watchEngine } from '../removal/watch.ts'
 import { remember } from './memory.ts'
 import { withSignsOfLife } from './progress.ts'
-import type { Step, World } from './world.ts'
+import type { Looked, Step, World } from './world.ts'
 import { readFacts } from '../state/imageFacts.ts'
-import type { EngineKey } from '../state/stateFile.ts'
 import { formatDuration } from '../units.ts'
 import { count, list } from '../words.ts'
-
-export type Looked = {
-  engine: Engine
-  key: EngineKey
-  /** What earlier runs were told of the images. */
-  facts: ReadonlyMap<string, ImageFacts>
-  inventory: Inventory
-  context: EngineContext
-  disks: Disk[]
-  /** Milliseconds, as Date.now() counts, when the listing began. */
-  lookedAt: number
-  /** When it was there. */
-  listedAt: number
-  watch: Watch
-}
 
 export function readEngineAndContext(
   docker: Docker,

@@ -23,8 +23,7 @@ import { untilDuration } from '../policy/limits.ts'
 import { measurePlan } from '../policy/measure.ts'
 import { makePlan } from '../policy/plan.ts'
 import { planLines } from '../report/log.ts'
-import type { Looked } from './look.ts'
-import type { Step } from './world.ts'
+import type { Looked, Step } from './world.ts'
 
 export async function planAndMeasure(
   { docker, world }: Step,

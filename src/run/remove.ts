@@ -6,9 +6,8 @@ import { type Plan, plannedItems } from '../model/plan.ts'
 import { untilDuration } from '../policy/limits.ts'
 import { removeAll } from '../removal/removal.ts'
 import { progressLine, resultLine } from '../report/log.ts'
-import type { Looked } from './look.ts'
 import { withSignsOfLife } from './progress.ts'
-import type { Step } from './world.ts'
+import type { Looked, Step } from './world.ts'
 
 export async function removePlanned(
   { docker, policy, options, deadline, world }: Step,
@@ -18,7 +17,7 @@ export async function removePlanned(
   const items = plannedItems(plan)
   const results: Result[] = []
   return withSignsOfLife(
-    removeAll(items, {
+    removeAll(plan, {
       docker,
       inventory,
       watch,

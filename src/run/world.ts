@@ -1,3 +1,12 @@
+import type { Disk } from '../model/disks.ts'
+import type {
+  Engine,
+  EngineContext,
+  ImageFacts,
+  Inventory
+} from '../model/inventory.ts'
+import type { Watch } from '../removal/watch.ts'
+import type { EngineKey } from '../state/stateFile.ts'
 import type { Docker, RunningCall } from '../docker/cli.ts'
 import type { Options } from '../inputs/read.ts'
 import type { InputTexts } from '../model/inputs.ts'
@@ -51,6 +60,22 @@ export type Step = {
   world: World
   /** Aborts when the step is over. */
   leave: AbortSignal
+}
+
+/** All that the look found. */
+export type Looked = {
+  engine: Engine
+  key: EngineKey
+  /** What earlier runs were told of the images. */
+  facts: ReadonlyMap<string, ImageFacts>
+  inventory: Inventory
+  context: EngineContext
+  disks: Disk[]
+  /** Milliseconds, as Date.now() counts, when the listing began. */
+  lookedAt: number
+  /** When it was there. */
+  listedAt: number
+  watch: Watch
 }
 
 /** A policy that is complete, and what was not to be had for it. */

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { labelsSchema } from '../docker/schemas.ts'
-import type { Image, ImageFacts } from '../model/inventory.ts'
+import type { Image, ImageFacts, Labels } from '../model/inventory.ts'
 import {
   type EngineKey,
   readStateFile,
@@ -9,6 +8,13 @@ import {
   writeStateFile
 } from './stateFile.ts'
 
+/** Not z.record, which drops the key `__proto__`. */
+const labelsSchema = z.custom<Labels>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((one) => typeof one === 'string')
+)
 const instant = z.number().optional()
 
 const imageSchema = z.object({

@@ -2,14 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Docker } from '../docker/cli.ts'
-import { whyNotHere } from '../host/here.ts'
-import { listContents } from '../docker/contents.ts'
-import type { EngineContext } from '../model/inventory.ts'
 import { parseJson, writeJsonFile } from '../files.ts'
 import type { Engine } from '../model/inventory.ts'
 import type { EngineContents } from '../model/policy.ts'
-import { findOtherJobs } from '../host/workers.ts'
 
 const names = z.array(z.string()).transform((list) => new Set(list))
 
@@ -37,27 +32,23 @@ const snapshotSchema = z.object({
 
 export type Snapshot = z.output<typeof snapshotSchema>
 
+/** Contents of an engine, or why they are unknown. */
+type Before = EngineContents | { problem: string }
+
 /**
- * Writes down what the engine holds before a job, in a new file of the folder. Returns its path, undefined where it
- * could not be written, and what it has.
+ * Writes what an engine held before a job into a new file of the folder. Returns the file's path, or undefined if it
+ * could not be written, and what the file has.
  */
-export async function takeSnapshot(
-  docker: Docker,
-  engine: Engine,
-  context: EngineContext,
-  folder: string
-): Promise<{
-  file: string | undefined
-  before: EngineContents | { problem: string }
-}> {
-  const why = await whyNotAlone(engine, context)
-  const before =
-    why === undefined ? await listContents(docker) : { problem: why }
+export async function writeSnapshot(
+  folder: string,
+  engine: Snapshot['engine'],
+  before: Before
+): Promise<{ file: string | undefined; before: Before }> {
   const file = join(folder, `job-${randomUUID()}.json`)
   try {
     await writeJsonFile(file, {
       version: 1,
-      engine: identify(engine, context),
+      engine,
       before: 'problem' in before ? before : asLists(before)
     })
     return { file, before }
@@ -91,32 +82,10 @@ export async function readSnapshot(
   }
 }
 
-/** What was there before the job, or why nothing may be removed after it. */
-export async function findBefore(
-  { engine: known, before }: Snapshot,
-  engine: Engine,
-  context: EngineContext
-): Promise<EngineContents | { problem: string }> {
-  if ('problem' in before) return before
-  const now = identify(engine, context)
-  if (JSON.stringify(known) !== JSON.stringify(now))
-    return { problem: 'this is another engine than before the job' }
-  const problem = await whyNotAlone(engine, context)
-  return problem === undefined ? before : { problem }
-}
-
-/** Podman gives itself another ID each time that it is asked. */
-function identify(
+/** Identifies an engine from one step to the other. Podman gives itself another ID each time that it is asked. */
+export function identify(
   { kind, id, rootDir, store }: Engine,
-  { endpoint }: EngineContext
+  endpoint: string
 ): Snapshot['engine'] {
   return { id: kind === 'podman' ? '' : id, endpoint, rootDir, store }
-}
-
-/** Why this job may not be the only one that uses the engine; undefined where it is. */
-async function whyNotAlone(
-  engine: Engine,
-  { endpoint }: EngineContext
-): Promise<string | undefined> {
-  return (await whyNotHere(engine, endpoint)) ?? (await findOtherJobs())
 }

@@ -1,6 +1,8 @@
 import { partMatcher } from '../../model/patterns.ts'
 import { largestNumber } from '../../model/policy.ts'
-import { longestTag } from './pullRequestNumbers.ts'
+
+/** No tag is longer. */
+const longestTag = 128
 
 /** The globs of what stands before and after a number. */
 type NumberGlob = { before: string; after: string }

@@ -15,9 +15,6 @@ import {
   withoutEnds
 } from './numberGlobs.ts'
 
-/** No tag is longer. */
-export const longestTag = 128
-
 const sourceLabel = 'org.opencontainers.image.source'
 
 const versionLabel = 'org.opencontainers.image.version'

@@ -1,0 +1,121 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import * as core from '@actions/core'
+import { exec } from '@actions/exec'
+import { DockerError } from '../docker/errors.ts'
+import { InputError, variableOf } from '../model/inputs.ts'
+import type { Report } from '../report/schema.ts'
+import { renderFailure } from '../report/summary.ts'
+import { code, logLine, logLines } from '../report/text.ts'
+import type { Ending, Log } from './world.ts'
+
+/** An input as the runner passes it on. */
+export function getInput(name: string): string | undefined {
+  return process.env[variableOf(name)]?.trim()
+}
+
+export const log: Log = {
+  info: (text) => {
+    core.info(logLine(text))
+  },
+  warning: (text) => {
+    core.warning(logLine(text))
+  },
+  group: core.group
+}
+
+/** Keeps a word for the post step; returns what went wrong, if something did: a full disk is no reason to stop. */
+export function saveState(name: string, value: string): string {
+  try {
+    core.saveState(name, value)
+    return ''
+  } catch (error) {
+    return describe(error)
+  }
+}
+
+/** Only for the log: whether Docker works, the listing tells. */
+export function show(command: string, args: string[]): void {
+  exec(`"${command}"`, args).catch(() => undefined)
+}
+
+/** Writes the report, the summary and the outputs, and fails the step if it has to fail. */
+export async function finish({
+  report,
+  reportFile,
+  outputs,
+  summary,
+  answer,
+  failure
+}: Ending): Promise<void> {
+  const problem = report && (await writeReport(report, reportFile))
+  if (summary !== '')
+    await writeSummary(problem ? `${summary}\n> ${code(problem)}\n` : summary)
+  writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs)
+  // Last of all, also where the summary stands in the log.
+  if (answer !== '') log.info(answer)
+  if (failure !== undefined) fail(failure)
+}
+
+/** Writes the report, or prints it where that fails; returns what went wrong, if something did. */
+async function writeReport(report: Report, file: string): Promise<string> {
+  try {
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, `${JSON.stringify(report, null, 2)}\n`)
+    return ''
+  } catch (error) {
+    const problem = `The report could not be written: ${describe(error)}`
+    log.warning(problem)
+    const { resources, ...rest } = report
+    core.startGroup('Report')
+    for (const part of [rest, ...resources]) log.info(JSON.stringify(part))
+    core.endGroup()
+    return problem
+  }
+}
+
+async function writeSummary(summary: string): Promise<void> {
+  if (process.env['GITHUB_STEP_SUMMARY']) {
+    try {
+      await core.summary.addRaw(summary).write()
+      return
+    } catch (error) {
+      log.warning(`The job summary could not be written: ${describe(error)}`)
+    }
+  }
+  for (const line of logLines(summary)) core.info(line)
+}
+
+function writeOutputs(outputs: Record<string, string>): void {
+  // Without the file, core would print a command that the runner no longer knows.
+  if (process.env['GITHUB_OUTPUT']) {
+    try {
+      for (const [name, value] of Object.entries(outputs))
+        core.setOutput(name, value)
+      return
+    } catch (error) {
+      log.warning(`The outputs could not be written: ${describe(error)}`)
+    }
+  }
+  for (const [name, value] of Object.entries(outputs))
+    log.info(`${name}=${value}`)
+}
+
+function fail(message: string): void {
+  core.setFailed(logLines(message).join('\n'))
+}
+
+/** Fails the step with an error that left nothing to report. */
+export async function failWith(error: unknown): Promise<void> {
+  const message = describe(error)
+  await writeSummary(renderFailure(message))
+  fail(message)
+}
+
+/** What a person can act on; of a fault of our own, the stack as well. */
+function describe(error: unknown): string {
+  if (error instanceof InputError || error instanceof DockerError)
+    return error.message
+  if (!(error instanceof Error)) return String(error)
+  return 'code' in error ? error.message : (error.stack ?? error.message)
+}
