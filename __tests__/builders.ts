@@ -180,7 +180,7 @@ export function item(
     id,
     name: id,
     decision,
-    age: { idle: day, of: 'created' },
+    idle: day,
     bytes: 0
   }
 }

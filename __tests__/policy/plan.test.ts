@@ -210,8 +210,8 @@ test('a reference goes only if as many newer images of its repository as keep-la
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
       const date = ({ id, createdAt, taggedAt }: Image) => {
-        const age = plan.items.find((item) => item.id === id)?.age ?? 'unknown'
-        const arrival = age === 'unknown' ? 0 : now - age.idle
+        const { idle = now } = plan.items.find((item) => item.id === id) ?? {}
+        const arrival = now - idle
         return real(createdAt) ?? real(taggedAt) ?? arrival
       }
       for (const image of inventory.images)
@@ -318,9 +318,9 @@ test('nothing goes of which a date shows that it was in use since until, nor any
           const watched = entries.findLast((entry) => entry.id === id)?.since
           dates.get(id)?.push(Math.min(logBegan, watched ?? Infinity))
         }
-      for (const { kind, id, decision, age } of plan.items) {
+      for (const { kind, id, decision, idle } of plan.items) {
         if (decision.action === 'keep' || kind === 'build-cache') continue
-        expect(age).not.toBe('unknown')
+        expect(idle).toBeDefined()
         const known = (dates.get(id) ?? []).filter(
           (date) => real(date) !== undefined
         )

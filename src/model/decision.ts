@@ -100,4 +100,5 @@ export function keepDependency(
 }
 
 /** How long a resource has been idle, in milliseconds by the engine's clock, and what shows it. */
-export type Age = { idle: number; of: string } | 'unknown'
+export type Age =
+  { idle: number; of: string } | { atLeast: number; of: string } | 'unknown'

@@ -1,17 +1,24 @@
 import type { Container, Image, Labels } from './inventory.ts'
 import { canonical, namesOf, parseReference } from './references.ts'
 
-/** States in which a container uses what it needs at this moment. */
 const running = new Set([
   'running',
   'paused',
   'restarting',
-  // Podman's word for what has just ended, and may be about to start again.
+  // Podman, for a moment after the end: it may start again.
   'stopped'
 ])
 
+/** Whether a container uses what it needs at this moment. */
 export function isRunning({ state }: Container): boolean {
   return running.has(state)
+}
+
+const removable = new Set(['created', 'exited', 'dead'])
+
+/** Whether a container can be removed without stopping it. */
+export function isRemovable({ state }: Container): boolean {
+  return removable.has(state)
 }
 
 /** Whether a swarm made it, to run a service. */
@@ -19,7 +26,7 @@ export function isSwarmTask({ labels }: Pick<Container, 'labels'>): boolean {
   return 'com.docker.swarm.task.id' in labels
 }
 
-/** What some containers cannot do without: the key of each resource, and the containers that need it. */
+/** The containers that need each resource, by its key. */
 export type Needs = {
   images: Map<string, Container[]>
   /** By name and by ID. */
@@ -30,12 +37,12 @@ export type Needs = {
   containers: Map<string, Container[]>
 }
 
-/** What the staying containers need, and what all containers that there are do. */
+/** The needs of the staying containers, and those of all containers. */
 export type NeedsBoth = { staying: Needs; all: Needs }
 
 /**
- * Collects what the containers need to run or to start again, in whatever state they are: their image and the images
- * that they mount, networks, volumes, and the containers that they join. Names are looked up among `all`.
+ * Collects what the containers need to run or to start again, whatever their state: their image and those that they
+ * mount, networks, volumes, and other containers. Names are looked up among `all`.
  */
 export function needsOf(
   containers: readonly Container[],
@@ -79,8 +86,8 @@ function add(
 }
 
 /**
- * Finds the IDs of the images that a reference or an ID may mean now. Docker takes the start of an ID, too, and on the
- * containerd store a digest is an ID: where it could be several, all of them count.
+ * Finds the IDs of the images that a name may mean now: a reference, an ID, or the start of one. On the containerd store
+ * a digest is an ID. If the name is ambiguous, all matches count.
  */
 export function imageFinder(
   images: readonly Image[]
@@ -103,11 +110,11 @@ export function imageFinder(
 
 type ImageIndex = {
   ids: readonly string[]
-  /** The IDs of the images by their own IDs and by their names in full. */
+  /** IDs of images by their ID and by each of their names. */
   known: ReadonlyMap<string, readonly string[]>
 }
 
-/** Every second look needs the index of the same list again. */
+/** The second looks search the same list again and again. */
 const indexes = new WeakMap<readonly Image[], ImageIndex>()
 
 function indexImages(images: readonly Image[]): ImageIndex {
@@ -126,9 +133,9 @@ function indexImages(images: readonly Image[]): ImageIndex {
 }
 
 /**
- * Finds the IDs of the containers that one needs: those that it names, by name, by ID or by the start of one as
- * somebody typed it; and those of the services in its compose project that it depends on, as compose waits for them at
- * the next start, also for what only ran once.
+ * Finds the IDs of the containers that one needs: those that it names by name, ID or the start of an ID; and those of
+ * the services in its compose project that it depends on. Compose waits for these at the next start, also for services
+ * that run once.
  */
 export function containerFinder(
   containers: readonly Container[]
@@ -137,7 +144,7 @@ export function containerFinder(
     ...containers.map(({ id, name }) => [name, id] as const),
     ...containers.map(({ id }) => [id, id] as const)
   ])
-  // What "compose run" leaves is of no use to others.
+  // No service needs the containers of "compose run".
   const ofServices = containers.filter(
     ({ labels }) => labels[`${compose}.oneoff`] !== 'True'
   )

@@ -1,4 +1,4 @@
-import type { Age, Decision } from './decision.ts'
+import type { Decision } from './decision.ts'
 import type { Kind } from './kinds.ts'
 
 /** A pattern of an input that matched nothing on the engine: perhaps a slip of the pen that protects nothing. */
@@ -18,7 +18,8 @@ export type PlanItem = {
   /** Of a builder: the volume with its state, which goes with it. */
   volume?: string
   decision: Decision
-  age: Age
+  /** Milliseconds since its last use; undefined if unknown. */
+  idle: number | undefined
   /** What its removal frees for certain; undefined where it is not known. 0 for what stays. */
   bytes: number | undefined
   /** What its removal may free, where that is more. */

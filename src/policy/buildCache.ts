@@ -2,62 +2,38 @@ import { total } from '../accounting/cache.ts'
 import { type Decision, keep, onlyKeep, remove } from '../model/decision.ts'
 import type { BuildCache, CacheRecord } from '../model/inventory.ts'
 import type { Context } from './context.ts'
-import { untilDuration } from './limits.ts'
 import { formatDuration, formatSize } from '../units.ts'
 
-/** What a prune of the build cache frees, in bytes: the certain (undefined where nothing tells) and the possible. */
+/** The decision, and what a prune frees in bytes: for certain (undefined if nothing says) and at most. */
 export type CachePlan = {
   decision: Decision
   least: number | undefined
   most: number
-  /** Records of base images may go: what they hold beyond their own sizes, nothing says. */
+  /** Records of base images may go, which hold more than their own size says. */
   estimated?: boolean
 }
 
 /**
- * Decides the build cache as a whole: the builder itself picks the records, the least recently used first, and this
- * says what it will pick. A record that an image shares is passed over, unless that image goes first.
+ * Decides the build cache as a whole. The builder picks the records, least recently used first; this predicts its
+ * choice. It passes over records that an image shares, unless that image goes first.
  */
 export function decideBuildCache(
   { records }: BuildCache,
   imagesGo: boolean,
-  { policy, now, scope }: Context
+  context: Context
 ): CachePlan {
-  const until = untilDuration(policy, now)
-  const stays = (decision: Decision) => ({ decision, least: 0, most: 0 })
-  const scoped = onlyKeep(scope.buildCache())
-  if (scoped !== undefined) return stays(scoped)
-  if (!policy.includeBuildCache)
-    return stays(keep('not-included', 'include-build-cache is false'))
+  const { until } = context.limits
+  const excluded = keepOutside(context)
+  if (excluded !== undefined) return stays(excluded)
   if (records === undefined) {
     const detail = `${describe(until)}; the engine did not list its records`
     return { decision: remove('expired', detail), least: undefined, most: 0 }
   }
-  const own = records.filter(
-    ({ inUse, internal, shared }) => !inUse && !internal && !shared
-  )
-  const pool = records.filter(
-    ({ inUse, internal, shared }) =>
-      !inUse && !internal && (imagesGo || !shared)
-  )
+  const free = records.filter(({ inUse, internal }) => !inUse && !internal)
+  const pool = free.filter(({ shared }) => imagesGo || !shared)
   const possible = pool.filter(({ idle }) => idle.most >= until)
-  const certain = withoutParents(
-    own.filter(
-      ({ idle, rewritable }) => !rewritable && idle.least >= until + margin
-    ),
-    records
-  )
-  if (possible.length === 0)
-    return stays(
-      keep(
-        'recent',
-        records.length === 0
-          ? 'it is empty'
-          : `none of its ${records.length} records can go yet`,
-        pool.length === 0 ? null : undefined
-      )
-    )
-  const kept = policy.buildCacheKeep
+  const kept = context.policy.buildCacheKeep
+  if (possible.length === 0) return stays(keepYoung(records, pool))
   if (kept > 0 && total(pool) <= kept)
     return stays(
       keep(
@@ -67,18 +43,65 @@ export function decideBuildCache(
       )
     )
   const number = `${possible.length} of ${records.length} records`
-  // What an image shares counts with that image.
+  const own = free.filter(({ shared }) => !shared)
+  // A shared record counts with its image.
   const counted = possible.filter(({ shared }) => !shared)
   const all = records.filter(({ shared }) => imagesGo || !shared)
   return {
     decision: remove('expired', `up to ${number}, ${describe(until)}`),
-    least: Math.min(total(certain), Math.max(total(own) - kept, 0)),
+    least: Math.min(
+      total(certainOf(own, records, until)),
+      Math.max(total(own) - kept, 0)
+    ),
     most: kept > 0 ? mostBeyond(kept, counted, all) : total(counted),
     ...(counted.some(({ base }) => base) && { estimated: true })
   }
 }
 
-/** What of some records goes at most for a size that stays: the last one may be larger than what was left to go. */
+function stays(decision: Decision): CachePlan {
+  return { decision, least: 0, most: 0 }
+}
+
+function keepOutside({ policy, scope }: Context): Decision | undefined {
+  return (
+    onlyKeep(scope.buildCache()) ??
+    (policy.includeBuildCache
+      ? undefined
+      : keep('not-included', 'include-build-cache is false'))
+  )
+}
+
+function keepYoung(
+  records: readonly CacheRecord[],
+  pool: readonly CacheRecord[]
+): Decision {
+  return keep(
+    'recent',
+    records.length === 0
+      ? 'it is empty'
+      : `none of its ${records.length} records can go yet`,
+    pool.length === 0 ? null : undefined
+  )
+}
+
+/** Milliseconds: without buildx, a prune counts whole seconds and passes over records used in the current one. */
+const margin = 1_000
+
+/** The records that the builder is certain to remove: old enough, and no parent of one that stays. */
+function certainOf(
+  own: readonly CacheRecord[],
+  records: readonly CacheRecord[],
+  until: number
+): CacheRecord[] {
+  return withoutParents(
+    own.filter(
+      ({ idle, rewritable }) => !rewritable && idle.least >= until + margin
+    ),
+    records
+  )
+}
+
+/** The most that goes beyond a size that stays: the last record may be larger than what was left to free. */
 function mostBeyond(
   kept: number,
   possible: readonly CacheRecord[],
@@ -88,10 +111,7 @@ function mostBeyond(
   return Math.min(total(possible), Math.max(total(all) - kept, 0) + largest)
 }
 
-/** Milliseconds: without buildx, a prune counts in whole seconds and passes over what was used in the current one. */
-const margin = 1_000
-
-/** What of some records the builder can take: none that one of the others was built on. */
+/** Drops the records that one of the others was built on: the builder cannot remove these. */
 function withoutParents(
   going: readonly CacheRecord[],
   records: readonly CacheRecord[]

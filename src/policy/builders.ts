@@ -10,16 +10,13 @@ import {
   remove
 } from '../model/decision.ts'
 import type { Container, Volume } from '../model/inventory.ts'
-import type { NeedsBoth } from '../model/needs.ts'
+import { isRemovable, type NeedsBoth } from '../model/needs.ts'
 import { ageOf, describeAge, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 import { decideVolumes, keepElsewhere, keepUnwatched } from './volumes.ts'
 
-/** States in which the container of a builder can go without being stopped. */
-const removable = new Set(['created', 'exited', 'dead'])
-
-/** Decides a builder that has its container; the volume with its state follows it. */
+/** Decides a builder that has a container; its state volume shares the decision. */
 export function decideBuilder(
   container: Container,
   volume: Volume | undefined,
@@ -49,24 +46,27 @@ function stopFirst(age: Age): Decision {
   return { action: 'remove', reason: 'expired', detail, stop: true }
 }
 
-/** One that runs counts from its start, whatever `age-from` says, or from the latest client that the log shows. */
+/** A running builder counts from its start or its latest client in the event log, whatever `age-from` says. */
 function ageOfBuilder(container: Container, context: Context): Age {
   const clients = context.evidence.of(container.id)
   if (container.state !== 'running') {
     const stopped = { at: container.finishedAt, of: 'stopped' }
     return ageOf(container.createdAt, [stopped, ...clients], context)
   }
-  const policy = { ...context.policy, ageFrom: 'last-used' as const }
   const started = { at: container.startedAt, of: 'started' }
-  return ageOf(undefined, [started, ...clients], { ...context, policy })
+  return ageOf(undefined, [started, ...clients], {
+    limits: { ageFrom: 'last-used' },
+    now: context.now
+  })
 }
 
 function keepBuilder(
-  { state, labels, name, unreadable }: Container,
+  container: Container,
   volume: Volume | undefined,
   { protectedBy }: Context
 ): Decision | undefined {
-  if (!removable.has(state) && state !== 'running')
+  const { state, labels, name, unreadable } = container
+  if (!isRemovable(container) && state !== 'running')
     return keep('in-use', `it is ${state}`)
   if (unreadable) return keepUnreadable('container', name)
   const label = protectedBy(labels)
@@ -94,13 +94,13 @@ function keepByGuard(
 function keepAsNotIncluded({ policy, engine }: Context): Decision | undefined {
   if (policy.includeBuilders === 'none')
     return keep('not-included', 'include-builders is false')
-  // It takes a name that is gone for the start of another: no volume of a name can go there.
+  // Podman can remove another volume than the named one, see decideVolumes.
   return engine.kind === 'podman'
     ? keep('not-included', 'on Podman, builders are left alone', null)
     : undefined
 }
 
-/** Decides what is left of builders whose containers are gone: their state volumes. */
+/** Decides builders whose containers are gone: their state volumes. */
 export function decideLeftStates(
   volumes: readonly Volume[],
   needs: NeedsBoth,

@@ -13,16 +13,13 @@ import {
   remove
 } from '../model/decision.ts'
 import type { Container } from '../model/inventory.ts'
-import { isRunning, isSwarmTask, needsOf } from '../model/needs.ts'
+import { isRemovable, isRunning, isSwarmTask, needsOf } from '../model/needs.ts'
 import { describeUsers, usersOfVolume } from '../model/users.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 
-/** States in which a container can be removed without stopping it. */
-const removable = new Set(['created', 'exited', 'dead'])
-
 /**
- * Decides every container, those of builders as well: by itself first, then those that a staying one joins stay as
- * well, and builders whose state it uses.
+ * Decides every container, also those of builders: each by itself first; then whatever a staying container needs stays,
+ * too: containers that it joins, builders whose state it mounts.
  */
 export function decideContainers(
   containers: readonly Container[],
@@ -67,13 +64,16 @@ function decideContainer(container: Container, context: Context): Decided {
     { at: stop ? now : undefined, of: 'seen running' }
   ]
   const age =
-    hasNoEnd(container) && !stop && context.policy.ageFrom === 'last-used'
+    hasNoEnd(container) && !stop && context.limits.ageFrom === 'last-used'
       ? 'unknown'
       : ageOf(container.createdAt, evidence, context)
   const started = happened(container.startedAt) !== undefined
-  // No ledger has containers.
-  const forgetful = { ...context, evidence: { remembers: false } }
-  const recent = keepForAge(age, forgetful, started ? {} : container)
+  const recent = keepForAge(
+    age,
+    // The ledger has no containers.
+    { ...context, evidence: { remembers: false } },
+    started ? {} : container
+  )
   const scoped = scope.container(container)
   const decision =
     onlyKeep(scoped) ??
@@ -90,14 +90,14 @@ function decideContainer(container: Container, context: Context): Decided {
   return { decision: stop ? stopFirst(decision, container) : decision, age }
 }
 
-/** Labels by which an orchestrator tells which containers make up a whole, some of which only have to have run. */
+/** Labels of orchestrators for the containers of one pod, some of which only run once. */
 const podLabels = [
   'io.kubernetes.pod.uid',
   'com.amazonaws.ecs.task-arn',
   'com.hashicorp.nomad.alloc_id'
 ]
 
-/** Keeps what belongs to a pod that runs: without its init container, kubelet would run that again. */
+/** Keeps all containers of a running pod: kubelet would run a missing init container again. */
 function keepOfPods(
   containers: readonly Container[],
   decided: Map<string, Decided>
@@ -121,14 +121,14 @@ function keepOfPods(
   }
 }
 
-/** Whether it was started after its last end: of what ran as the host went down, Podman does not know until when. */
+/** Whether its end is unknown: Podman records none for what ran when the host went down. */
 function hasNoEnd({ startedAt, finishedAt }: Container): boolean {
   const started = happened(startedAt)
-  // Docker 20.10 may date an end a moment before the start.
+  // Docker 20.10 may date the end a moment before the start.
   return started !== undefined && (happened(finishedAt) ?? 0) + 1_000 < started
 }
 
-/** Outside scope `engine` what runs may go, too. Podman cannot stop what is paused. */
+/** Whether it runs and may go all the same: outside scope `engine`. Podman cannot stop a paused container. */
 function isToStop(container: Container, { policy, engine }: Context): boolean {
   return (
     policy.scope.kind !== 'engine' &&
@@ -152,7 +152,7 @@ function keepContainer(
 ): Decision | undefined {
   const { state, labels, startedAt, unreadable } = container
   if (unreadable) return keepUnreadable('container', container.name)
-  if (!removable.has(state) && !stop) return keep('in-use', `it is ${state}`)
+  if (!isRemovable(container) && !stop) return keep('in-use', `it is ${state}`)
   const waits = isSwarmTask(container) && happened(startedAt) === undefined
   if (engine.swarm !== 'none' && waits)
     return keep('in-use', 'a task of the swarm that has not started yet')

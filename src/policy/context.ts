@@ -7,27 +7,31 @@ import {
 import type { Policy } from '../model/policy.ts'
 import { namesOf } from '../model/references.ts'
 import { type EvidenceIndex, indexEvidence } from './evidence.ts'
+import { type Limits, limitsOf } from './limits.ts'
 import type { ScopeRules } from './scope/rules.ts'
 import { rulesOf } from './scope/scope.ts'
 
-/** What every decision needs: the policy, the engine's clock, and the patterns made ready for use. */
+/** The facts that every decision needs, and the patterns compiled. */
 export type Context = {
   policy: Policy
+  limits: Limits
+  /** The engine's clock. */
   now: number
   engine: Engine
-  /** When the oldest job began that still runs; Infinity for none, undefined where nobody can see. */
-  oldestJob: number | undefined
+  oldestJob: Inventory['oldestJob']
   scope: ScopeRules
   evidence: EvidenceIndex
-  /** The IDs of images that others were built on. */
+  /** IDs of images that others were built on. */
   parents: ReadonlySet<string | undefined>
-  /** Says which protected label is among these, or undefined. */
+  /** Names the protected label among these, in words. */
   protectedBy: (labels: Labels) => string | undefined
-  /** Says which glob or ID protects an image, or undefined. */
+  /** Names the glob or ID that protects an image, in words. */
   protectedImage: (image: Image) => string | undefined
 }
 
 export function createContext(policy: Policy, inventory: Inventory): Context {
+  const { engine, images, oldestJob } = inventory
+  const { now } = engine
   const labels = policy.protectedLabels.map((pattern) => ({
     text: describePattern(pattern),
     matches: labelMatcher(pattern)
@@ -37,13 +41,11 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
     matches: imageMatcher(glob)
   }))
   return {
-    policy,
-    now: inventory.engine.now,
-    engine: inventory.engine,
-    oldestJob: inventory.oldestJob,
+    ...{ policy, now, engine, oldestJob },
+    limits: limitsOf(policy, now),
     scope: rulesOf(policy.scope, inventory),
     evidence: indexEvidence(inventory),
-    parents: new Set(inventory.images.map(({ parent }) => parent)),
+    parents: new Set(images.map(({ parent }) => parent)),
     protectedBy: (present) => {
       const found = labels.find(({ matches }) => matches(present))
       return found && `has the protected label ${found.text}`

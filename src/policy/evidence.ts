@@ -3,23 +3,22 @@ import { type Evidence, usesInLog } from '../model/evidence.ts'
 import type { Inventory } from '../model/inventory.ts'
 import { repositoryOf } from '../model/references.ts'
 
-/** What the event log and the ledger show of images, networks and builders (by ID) and of volumes (by name). */
+/** The evidence in the event log and the ledger: of images, networks and builders by ID, of volumes by name. */
 export type EvidenceIndex = {
-  /** Of one with a `date` on which it came or later, it makes no difference when it was first seen. */
+  /** The `date` of an arrival outweighs the ledger's first sight. */
   of: (id: string, date?: number) => readonly Evidence[]
-  /** The oldest event: what is in no later one has not happened since. Undefined where that does not hold. */
+  /** The oldest event: what the log does not have happened before it. Undefined if that does not follow. */
   logBegan: number | undefined
-  /** Whether an event of the log has the name of a repository: it may be about what another image has by now. */
+  /** Whether an event names a repository: it may be about a tag that another image has now. */
   isNamed: (repository: string) => boolean
-  /** Since when an earlier run has known of something. */
+  /** When an earlier run first saw something. */
   watchedSince: (id: string) => number | undefined
-  /** Whether an earlier run has looked, and has not seen it: it came since. */
+  /** Whether it came since an earlier run looked. */
   isNew: (id: string) => boolean
-  /** Whether what this run sees will be remembered. */
+  /** Whether the next run will know what this one sees. */
   remembers: boolean
 }
 
-/** Sorts what is known from before by what it is evidence for. */
 export function indexEvidence(inventory: Inventory): EvidenceIndex {
   const { engine, events, ledger, remembers } = inventory
   const inLog = usesInLog(inventory)
@@ -33,7 +32,7 @@ export function indexEvidence(inventory: Inventory): EvidenceIndex {
   return {
     of: (id, date) => {
       const { since, arrived, usedAt } = entries.get(id) ?? {}
-      // Of what was there at the first look, nobody knows since when.
+      // The first run cannot know when something came.
       const came = arrived && happened(date) === undefined ? since : undefined
       return [
         ...inLog(id),
@@ -41,7 +40,7 @@ export function indexEvidence(inventory: Inventory): EvidenceIndex {
         { at: came, of: 'first seen' }
       ]
     },
-    // Other tools fill Podman's store as well (buildah, skopeo), and its log knows nothing of that.
+    // Podman's log has nothing of other tools that fill its store (buildah, skopeo).
     logBegan:
       engine.kind === 'podman'
         ? undefined

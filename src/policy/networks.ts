@@ -13,7 +13,7 @@ import { isRunning, type NeedsBoth } from '../model/needs.ts'
 import { describeUsers, usersOfNetwork } from '../model/users.ts'
 import { isRunnerNetwork, keepForRunner } from './runner.ts'
 
-/** Made by Docker (or by Podman, or on Windows) itself; `network rm` answers some of them with a question. */
+/** Networks that Docker or Podman makes, also on Windows. */
 const builtIn = new Set([
   'bridge',
   'host',
@@ -24,7 +24,7 @@ const builtIn = new Set([
   'podman'
 ])
 
-/** Decides every network. A network that another one takes its configuration from stays with it. */
+/** Decides every network. One that a staying network is configured from stays, too. */
 export function decideNetworks(
   networks: readonly Network[],
   needs: NeedsBoth,
@@ -90,7 +90,7 @@ function keepNetwork(
   const users = usersOfNetwork(network, staying)
   if (users.length > 0)
     return keep('in-use', `used by ${describeUsers(users, now)}`)
-  // What runs and does not stay is stopped first.
+  // Containers that go are stopped before the network goes.
   const stopped = usersOfNetwork(network, all).filter(isRunning)
   const leaving = new Set(stopped.map(({ id }) => id))
   if (network.containers.some((id) => !leaving.has(id)))

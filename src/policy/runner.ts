@@ -1,37 +1,37 @@
 import type { Evidence } from '../model/evidence.ts'
 import { ageOf, describeAge } from './age.ts'
 import type { Context } from './context.ts'
+import { idleTime } from './limits.ts'
 import { keep, type Decision } from '../model/decision.ts'
 import type { Container, Image, Network } from '../model/inventory.ts'
 
 const day = 86_400_000
 
-/** A job on a self-hosted runner may take as long. */
+/** GitHub's limit for a job on a self-hosted runner. */
 const longestJob = 5 * day
 
 /**
- * Keeps what GitHub's runner made for its jobs (the images of container actions, service containers, networks) while
- * it may still need it: it builds and pulls when a job is set up, and fails the job if that is gone later. Whatever
- * `until` and `age-from` say: until a day after its last use, and as long as a job lives that began before; where
- * nobody can see the jobs, five days. Unknown counts as fresh.
+ * Keeps what GitHub's runner made for its jobs: images of container actions, service containers, networks. The runner
+ * builds and pulls when it sets up a job, and fails the job if they are gone later. They stay for a day after their last
+ * use and while a job runs that began before it; for five days where the jobs cannot be seen. An unknown age is fresh.
  */
 export function keepForRunner(
   owned: boolean,
   createdAt: number | undefined,
   evidence: readonly Evidence[],
-  { policy, now, oldestJob }: Context
+  { now, oldestJob }: Context
 ): Decision | undefined {
   if (!owned) return undefined
   const fresh =
     oldestJob === undefined ? longestJob : Math.max(day, now - oldestJob)
-  const lastUsed = { ...policy, ageFrom: 'last-used' as const }
-  const age = ageOf(createdAt, evidence, { policy: lastUsed, now })
-  return age !== 'unknown' && age.idle >= fresh
+  const limits = { ageFrom: 'last-used' as const }
+  const age = ageOf(createdAt, evidence, { limits, now })
+  return (idleTime(age, { until: fresh }) ?? 0) >= fresh
     ? undefined
     : keep('runner-owned', `made by the runner for a job; ${describeAge(age)}`)
 }
 
-/** The runner names the image of a container action after itself and the action. */
+/** The runner tags the images of container actions like this: six digits of its own hash, and 32 of the action's. */
 export function isRunnerImage({ references, aliases }: Image): boolean {
   return [...references, ...aliases].some((one) =>
     /^[0-9a-f]{6}:[0-9a-f]{32}$/.test(one)
@@ -46,7 +46,7 @@ export function isRunnerContainer({ labels }: Container): boolean {
   return hasRunnerLabel(labels)
 }
 
-/** The runner's label is six digits of a hash of its own. */
+/** The runner's label is six digits of its own hash. */
 function hasRunnerLabel(labels: Record<string, string>): boolean {
   return Object.keys(labels).some((key) => /^[0-9a-f]{6}$/.test(key))
 }

@@ -17,11 +17,10 @@ import {
 import type { Volume } from '../model/inventory.ts'
 import type { NeedsBoth } from '../model/needs.ts'
 import { describeUsers, isIn, usersOfVolume } from '../model/users.ts'
-import { untilDuration } from './limits.ts'
 
 type Guard = (volume: Volume, context: Context) => Decision | undefined
 
-/** Decides every volume that gets past the guard. */
+/** Decides every volume; `guard` keeps those that no input includes. */
 export function decideVolumes(
   volumes: readonly Volume[],
   needs: NeedsBoth,
@@ -44,7 +43,7 @@ export function decideVolumes(
   return decided
 }
 
-/** The folders of the host that a volume is made of: `device: /srv/data`, `o: lowerdir=/a:/b,upperdir=/c`. */
+/** The host's folders in a volume's options: `device: /srv/data`, `o: lowerdir=/a:/b,upperdir=/c`. */
 function foldersOf(options: Volume['options']): string[] {
   return Object.values(options).flatMap((option) =>
     option.split(/[,:=]/).filter((part) => part.startsWith('/'))
@@ -94,9 +93,9 @@ function keepByGuard(volume: Volume, context: Context): Decision | undefined {
   const elsewhere = keepElsewhere(volume)
   if (elsewhere !== undefined) return elsewhere
   const anonymous = isAnonymous(volume)
-  // Podman's log has no mounts.
+  // Podman's event log has no mounts.
   if (anonymous && !podman) return undefined
-  // It takes a name that is gone for the start of another: `volume rm data` then removes data-of-others.
+  // Once `data` is gone, Podman's `volume rm data` removes `data-of-others`.
   if (!anonymous && podman)
     return keep(
       'named-volume',
@@ -110,7 +109,7 @@ function keepByGuard(volume: Volume, context: Context): Decision | undefined {
   return keepUnwatched(volume, what, context)
 }
 
-/** Another driver's data, or a bind or a mount with options, lies somewhere that is not Docker's to clean. */
+/** Keeps volumes of other drivers and with options: their data may lie outside Docker's folder. */
 export function keepElsewhere({
   driver,
   options
@@ -122,16 +121,15 @@ export function keepElsewhere({
     : undefined
 }
 
-/** No date that Docker knows tells when a named volume was last used: it must have been watched for that long. */
+/** Keeps a volume that earlier runs have not watched for `until`: Docker does not record when it was last used. */
 export function keepUnwatched(
   { name }: Volume,
   what: string,
   context: Context
 ): Decision | undefined {
-  const { policy, now, evidence } = context
-  const until = untilDuration(policy, now)
+  const { limits, now, evidence } = context
   const since = evidence.watchedSince(name) ?? now
-  return now - since >= until
+  return now - since >= limits.until
     ? undefined
     : keepUntilWatched(
         `${what} goes only after it was watched for until`,
@@ -140,7 +138,7 @@ export function keepUnwatched(
       )
 }
 
-/** Docker 23 and later label an anonymous volume; older ones only gave it a name of 64 hexadecimal digits. */
+/** Docker labels anonymous volumes from 23 on; before, only the name of 64 hexadecimal digits shows it. */
 function isAnonymous(volume: Volume): boolean {
   return (
     'com.docker.volume.anonymous' in volume.labels ||

@@ -149,7 +149,7 @@ function freedInAll({ inventory, sizes, removal }: ReportFacts): FreedBytes {
 }
 
 function common(item: PlanItem) {
-  const { kind, id, name, references, volume, decision, age } = item
+  const { kind, id, name, references, volume, decision, idle } = item
   const heldBy = inputThatHolds(kind, decision)
   const { eligibleFrom } = { eligibleFrom: undefined, ...decision }
   return {
@@ -165,7 +165,7 @@ function common(item: PlanItem) {
     ...(eligibleFrom !== undefined && {
       eligibleFrom: new Date(eligibleFrom).toISOString()
     }),
-    idle: age === 'unknown' ? null : age.idle
+    idle: idle ?? null
   }
 }
 

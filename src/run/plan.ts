@@ -19,7 +19,7 @@ import {
   type Sizes
 } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
-import { untilDuration } from '../policy/limits.ts'
+import { limitsOf } from '../policy/limits.ts'
 import { measurePlan } from '../policy/measure.ts'
 import { makePlan } from '../policy/plan.ts'
 import { planLines } from '../report/log.ts'
@@ -64,7 +64,7 @@ async function planOnFreshFacts(
     const unsure = images.filter(
       ({ id, remembered }) => remembered && going.has(id)
     )
-    if (unsure.length === 0 || untilDuration(policy, engine.now) === 0)
+    if (unsure.length === 0 || limitsOf(policy, engine.now).until === 0)
       return { plan, inventory }
     inventory = await inspectAgain(docker, inventory, unsure)
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { listBuildCache } from '../docker/buildCache.ts'
 import type { Removal, Result } from '../model/outcome.ts'
 import { type Plan, plannedItems } from '../model/plan.ts'
-import { untilDuration } from '../policy/limits.ts'
+import { limitsOf } from '../policy/limits.ts'
 import { removeAll } from '../removal/removal.ts'
 import { progressLine, resultLine } from '../report/log.ts'
 import { withSignsOfLife } from './progress.ts'
@@ -24,7 +24,7 @@ export async function removePlanned(
       cache: {
         builder: context.name,
         lookedAt,
-        until: untilDuration(policy, engine.now),
+        until: limitsOf(policy, engine.now).until,
         keep: policy.buildCacheKeep,
         configFolder: world.env['DOCKER_CONFIG'] ?? join(homedir(), '.docker')
       },
