@@ -1,15 +1,15 @@
 import type { Container, Inventory, Volume } from './inventory.ts'
 
-/** A builder of buildx: the container that it runs in and the volume that holds its state. One of them may be gone. */
+/** A builder of buildx: its container and the volume with its state. One of them may be gone. */
 export type Builder = {
-  /** The ID of its container, or the name of the volume where that is all that is left. */
+  /** The ID of its container, or the name of its volume if that is all that is left. */
   id: string
   name: string
   container: Container | undefined
   volume: Volume | undefined
 }
 
-/** What buildx calls the container of a node: it takes names that begin with a letter, and writes them small. */
+/** buildx's name for the container of a node: in lower case, beginning with a letter. */
 const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/
 
 const stateSuffix = '_state'
@@ -18,7 +18,7 @@ export function isBuilder({ name }: Pick<Container, 'name'>): boolean {
   return builderName.test(name)
 }
 
-/** Finds the builders: containers by their name, each with its state, and state volumes whose container is gone. */
+/** Finds builders by the names of their containers, and of state volumes whose container is gone. */
 export function findBuilders({
   containers,
   volumes
@@ -44,12 +44,12 @@ export function findBuilders({
   return [...whole, ...left]
 }
 
-/** A build, or whoever else talks to a builder, is a process that `docker exec` runs in it. */
+/** Every client of a builder, such as a build, is a `docker exec` process in it. */
 export function hasNoClient({ execs }: Container): boolean {
   return execs?.length === 0
 }
 
-/** What builders hold in bytes, by their ID: what their containers have written, and their state. */
+/** The bytes of builders by ID: written by the container, and the state. */
 export function sizesOfBuilders(
   builders: readonly Builder[],
   sizes: Record<'containers' | 'volumes', ReadonlyMap<string, number>>

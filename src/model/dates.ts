@@ -1,17 +1,17 @@
-/** Builders that want the same bits every time write 1970-01-01 or 1980-01-01 (or nothing): no date at all. */
+/** Reproducible builds write 1970-01-01 or 1980-01-01, which are no dates. */
 const earliestPlausible = Date.UTC(1980, 0, 3)
 
-/** Clocks of builders and engines differ by less. */
+/** Milliseconds by which the clocks of builders and engines may differ. */
 const tolerance = 5 * 60_000
 
-/** Docker writes year 1 for "never", and build tools years that mean "none". */
+/** The instant, unless it stands for "never" (Docker's year 1) or "no date". */
 export function happened(instant: number | undefined): number | undefined {
   return instant !== undefined && instant >= earliestPlausible
     ? instant
     : undefined
 }
 
-/** The instant, where it is a date at all: neither "none" nor later than the engine's clock. */
+/** The instant, unless it is no date or later than the engine's clock. */
 export function plausible(
   instant: number | undefined,
   now: number
@@ -19,7 +19,7 @@ export function plausible(
   return isAhead(instant, now) ? undefined : happened(instant)
 }
 
-/** Whether an instant is later than the engine's clock, and than what clocks differ by. */
+/** Whether an instant is later than the engine's clock, beyond what clocks differ by. */
 export function isAhead(instant: number | undefined, now: number): boolean {
   return instant !== undefined && instant > now + tolerance
 }

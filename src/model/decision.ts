@@ -1,4 +1,3 @@
-/** Why a resource stays. */
 export const keepReasons = [
   'in-use',
   'protected-label',
@@ -16,7 +15,6 @@ export const keepReasons = [
   'pull-request-unknown'
 ] as const
 
-/** Why a resource goes. */
 export const removeReasons = [
   'expired',
   'dangling',
@@ -28,22 +26,22 @@ export type KeepReason = (typeof keepReasons)[number]
 
 export type RemoveReason = (typeof removeReasons)[number]
 
-/** What becomes of a resource, why, and the same in a sentence for people. */
+/** The fate of a resource, its reason, and the reason as a sentence. */
 export type Decision =
   | {
       action: 'keep'
       reason: KeepReason
       detail: string
-      /** The input that holds it, where it is another than the reason says; null where none does. */
+      /** The input that holds it, if not the one that goes with the reason; null for none. */
       input?: OtherInput
-      /** When it can go, if it stays unused until then. */
+      /** When it can go if it stays unused. */
       eligibleFrom?: number
     }
   | {
       action: 'remove'
       reason: RemoveReason
       detail: string
-      /** A container that runs: it is stopped first. */
+      /** It runs, and is stopped first. */
       stop?: true
     }
   | {
@@ -55,10 +53,12 @@ export type Decision =
 
 type OtherInput = 'age-from' | 'build-cache-keep' | null
 
-/** One by which something goes. */
 export type Going = Exclude<Decision, { action: 'keep' }>
 
-/** A decision, and the age that it was made by. */
+/** How long a resource has been idle, exactly or at least, in milliseconds by the engine's clock, and the evidence. */
+export type Age =
+  { idle: number; of: string } | { atLeast: number; of: string } | 'unknown'
+
 export type Decided = { decision: Decision; age: Age }
 
 export function keep(
@@ -70,7 +70,7 @@ export function keep(
   return input === undefined ? kept : { ...kept, input }
 }
 
-/** What cannot be inspected stays, whatever it is: nobody knows what speaks against its removal. */
+/** Keeps what cannot be inspected: any reason to keep it may be hidden. */
 export function keepUnreadable(kind: string, name: string): Decision {
   return keep(
     'unreadable',
@@ -82,12 +82,12 @@ export function remove(reason: RemoveReason, detail: string): Decision {
   return { action: 'remove', reason, detail }
 }
 
-/** What a scope says, if it says that something stays. */
+/** The decision of a scope, if it is to keep. */
 export function onlyKeep(decision: Decision | undefined): Decision | undefined {
   return decision?.action === 'keep' ? decision : undefined
 }
 
-/** Keeps one more, for what depends on it; false where it stays already, or is not known. */
+/** Keeps a resource that a staying one depends on; returns false if it stays anyway or is unknown. */
 export function keepDependency(
   decided: Map<string, Decided>,
   id: string,
@@ -98,7 +98,3 @@ export function keepDependency(
   decided.set(id, { ...known, decision: keep('in-use', detail) })
   return true
 }
-
-/** How long a resource has been idle, in milliseconds by the engine's clock, and what shows it. */
-export type Age =
-  { idle: number; of: string } | { atLeast: number; of: string } | 'unknown'

@@ -1,4 +1,4 @@
-/** Bytes free for users and bytes used. A filesystem such as btrfs counts no inodes. */
+/** Bytes free for users other than root, and used. A filesystem such as btrfs counts no inodes. */
 export type Space = {
   freeBytes: number
   usedBytes: number
@@ -12,7 +12,7 @@ export const onRootDir = ['volumes', 'logs'] as const
 
 export const diskContents = [...onImageStore, ...onRootDir] as const
 
-/** A disk that holds data of the engine, by a folder on it. */
+/** A disk with data of the engine, by a folder on it. */
 export type Disk = {
   path: string
   holds: (typeof diskContents)[number][]

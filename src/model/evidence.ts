@@ -3,10 +3,10 @@ import type { EngineEvent, Image, Inventory } from './inventory.ts'
 import { imageFinder } from './needs.ts'
 import { parseReference, repositoryOf } from './references.ts'
 
-/** Something that shows that a resource was in use at an instant (milliseconds since 1970). */
+/** Evidence that a resource was in use at an instant (milliseconds since 1970). */
 export type Evidence = { at: number | undefined; of: string }
 
-/** What the engine's event log shows of the use of things, by their ID or name. */
+/** Finds the uses of a resource in the engine's event log, by its ID or name. */
 export function usesInLog(
   inventory: Inventory
 ): (id: string) => readonly Evidence[] {
@@ -27,10 +27,10 @@ export function usesInLog(
   return (id) => found.get(id) ?? []
 }
 
-/** What an image has been through, by the action of the event. Untagging and removal are no use. */
+/** How each action on an image reads as evidence. Untagging and removal are no use. */
 const imageActions: Record<string, string> = {
   build: 'built',
-  // A build without a tag, also one that came to an image which was there already.
+  // A build without a tag, even if its image existed.
   create: 'built',
   pull: 'pulled',
   load: 'loaded',
@@ -50,10 +50,7 @@ const otherActions = new Set([
   'disconnect'
 ])
 
-/**
- * The IDs of all images of a repository by its name alone, with which `pull --all-tags` is in the log, once for all of
- * them. That of `latest` is there with its tag.
- */
+/** The IDs of all images of a repository: `pull --all-tags` logs its name alone, once. */
 function findAllOf(images: readonly Image[], name: string): string[] {
   const { repository, tag, digest } = parseReference(name)
   if (tag !== undefined || digest !== undefined) return []
@@ -66,7 +63,6 @@ function findAllOf(images: readonly Image[], name: string): string[] {
     .map(({ id }) => id)
 }
 
-/** A build talks to its builder through a process in the container. */
 function isClient(
   { type, action, id }: EngineEvent,
   builders: ReadonlySet<string>
@@ -74,7 +70,7 @@ function isClient(
   return type === 'container' && /^exec_/.test(action) && builders.has(id)
 }
 
-/** What was used by an event, and how. */
+/** Which resources an event shows in use, and how. */
 function readEvent(
   { type, action, id, image }: EngineEvent,
   images: readonly Image[],
@@ -85,7 +81,7 @@ function readEvent(
   if (type === 'image') {
     const of = imageActions[action]
     if (of === undefined) return nothing
-    // Of a pull or a push the ID is the reference.
+    // The ID of a pull or push is the reference.
     const ids = new Set([...findImages(id), ...findAllOf(images, id)])
     return { ids: [...ids], of }
   }

@@ -1,4 +1,4 @@
-/** The default of every input, as in action.yml. */
+/** Every input with its default, as in action.yml. */
 export const defaults = {
   'keep-last': '3',
   until: '24h',
@@ -26,19 +26,19 @@ export const defaults = {
 
 export type InputName = keyof typeof defaults
 
-/** The inputs as they were given, or their defaults. */
+/** The inputs as given, or their defaults. */
 export type InputTexts = Record<InputName, string>
 
 export const inputNames = Object.keys(defaults).filter(
   (name): name is InputName => name in defaults
 )
 
-/** Inputs that the step cannot go on with, in one message; nothing has been removed when it is thrown. */
+/** Bad inputs, all in one message. Nothing has been removed when it is thrown. */
 export class InputError extends Error {
   override name = 'InputError'
 }
 
-/** The environment variable in which the runner passes an input on. */
+/** The environment variable in which the runner passes an input. */
 export function variableOf(name: string): string {
   return `INPUT_${name.toUpperCase()}`
 }

@@ -1,27 +1,27 @@
-/** What an engine holds, as the policy needs it. Sizes in bytes, instants in milliseconds since 1970. */
+/** Everything on an engine that decisions need. Sizes in bytes, instants in milliseconds since 1970. */
 export type Inventory = {
   engine: Engine
   containers: Container[]
-  /** Of a swarm: each as a container that never ends. Undefined where there is a swarm that nobody can ask. */
+  /** Swarm services, each as a container that never ends; undefined if no manager lists them. */
   services: Container[] | undefined
   images: Image[]
   networks: Network[]
   volumes: Volume[]
-  /** The engine did not list its volumes in time, and nobody needs them. */
+  /** The engine did not list its volumes in time, and no input includes them. */
   withoutVolumes?: true
   buildCache: BuildCache
-  /** What the engine's event log still has, the oldest first. */
+  /** The engine's event log, oldest first. */
   events: EngineEvent[]
-  /** What earlier runs have seen on this engine; undefined where there was none that remembered. */
+  /** The ledger of earlier runs; undefined without one. */
   ledger: LedgerEntry[] | undefined
-  /** Whether what this run sees is remembered for the next one. */
+  /** Whether the next run will know what this one saw. */
   remembers: boolean
   unreadable: Unreadable[]
-  /** When the oldest of the runner's jobs began that still run; Infinity for none, undefined where nobody can see. */
+  /** When the oldest running job of GitHub's runner began; Infinity if none runs, undefined if unknown. */
   oldestJob: number | undefined
 }
 
-/** What the engine lists and cannot inspect; of a volume the name is the ID. */
+/** A resource that the engine lists and cannot inspect. A volume's ID is its name. */
 export type Unreadable = {
   kind: 'image' | 'network' | 'volume'
   id: string
@@ -29,84 +29,82 @@ export type Unreadable = {
 }
 
 export type Engine = {
-  /** Podman offers Docker's API, and is not quite Docker. */
   kind: 'docker' | 'podman'
   name: string
   id: string
   version: string
   /** `containerd` for the containerd image store, else the name of the storage driver (`overlay2`). */
   store: string
-  /** The engine's clock when it was asked. */
+  /** The engine's clock at the start of the listing. */
   now: number
-  /** The folder that holds all it has, as the engine sees it. */
+  /** DockerRootDir, a path on the engine's host. */
   rootDir: string
   kernel: string
-  /** The socket of the containerd that it uses. */
+  /** A socket. */
   containerdAddress?: string
-  /** It takes untagged parents along with an image, whatever it was told. */
+  /** Podman 4: `image rm` removes untagged parents, too, in spite of `--no-prune`. */
   takesParents: boolean
   swarm: 'none' | 'manager' | 'worker'
-  /** A build of a tag is in its event log: before Docker 23, one by BuildKit is not. */
+  /** The event log has builds; before Docker 23 it lacks those by BuildKit. */
   logsBuilds: boolean
 }
 
 export type Container = {
   id: string
   name: string
-  /** A service of a swarm, which needs things as a container does. */
   service?: true
-  /** It cannot be inspected: only what the listing says is known. */
+  /** It cannot be inspected; the rest is from the listing. */
   unreadable?: true
-  /** created, running, paused, restarting, removing, exited or dead; Podman's stopped for a moment after its end. */
+  /** created, running, paused, restarting, removing, exited, dead; Podman: stopped for a moment after the end. */
   state: string
   createdAt: number | undefined
   startedAt: number | undefined
   finishedAt: number | undefined
-  /** How often the engine has started it again by itself (`--restart`) since somebody last started it. */
+  /** Restarts by the engine itself (`--restart`) since somebody last started it. */
   restarts: number
   labels: Labels
-  /** The image's ID, and the reference as it was typed, which may mean another image by now. */
+  /** The image's ID, and the reference as typed, which may mean another image by now. */
   image: string
   imageReference: string
-  /** References or IDs of images that are mounted (`--mount type=image`). */
+  /** References or IDs (`--mount type=image`). */
   mountedImages: string[]
-  /** Names and IDs: one that was never started has no IDs (Docker sets them at the start). */
+  /** Names and IDs; a container that never started has no IDs. */
   networks: string[]
   volumes: string[]
-  /** Folders of the host that are mounted. */
+  /** Mounted folders of the host. */
   binds: string[]
-  /** IDs, or the start of one, or names of containers that it names (see `ways`): without them it does not start. */
+  /** Containers without which it does not start, by name, ID or the start of an ID (see `ways`). */
   joins: string[]
-  /** IDs of the processes that `docker exec` runs in it; undefined where the engine does not tell. */
+  /** IDs of its `docker exec` processes; undefined if unknown. */
   execs: string[] | undefined
 }
 
 export type Image = {
   id: string
-  /** Every tag and digest by which the engine holds it; none for a dangling image. */
+  /** Every tag and digest that holds it on the engine; none for a dangling image. */
   references: string[]
-  /** Every `repository@digest` that it is known by: the containerd store makes them up from the tags. */
+  /** Every `repository@digest`; the containerd store makes them up from the tags. */
   digests: string[]
-  /** What people call it as well: Podman finds `localhost/app:1` for `app:1`. */
+  /** Other names that find it: on Podman `app:1` for `localhost/app:1`. */
   aliases: string[]
   parent: string | undefined
   createdAt: number | undefined
   taggedAt: number | undefined
   labels: Labels
-  /** What it takes with all its layers, also those that others have. */
+  /** With all its layers, shared ones too. */
   bytes: number
   /**
-   * How much of that are packed layers; only the containerd store has them beside the unpacked ones. All of it where
-   * the image is not unpacked, or nothing says how much is (see `imagesToSplit`).
+   * The packed layers among these, which only the containerd store keeps beside the unpacked ones. All of it if the
+   * image is not unpacked, or as long as the share is unknown (see `imagesToSplit`).
    */
   packedBytes?: number
-  /** The layers' content IDs, the lowest first. */
+  /** Content IDs, lowest layer first. */
   layers: string[]
-  /** It came from a registry, or may have come (as far as the store tells). */
+  /** It came, or may have come, from a registry. */
   pulled: boolean
-  /** Built by BuildKit, whose cache may hold the same layers. */
+  /** BuildKit's cache may hold the same layers. */
   byBuildKit: boolean
-  /** An earlier run was told all of this; that it has the same references now, the listing tells, and nothing else. */
+  /** All of this is from an earlier run; the listing confirms the references only. */
   remembered?: boolean
 }
 
@@ -117,9 +115,9 @@ export type Network = {
   createdAt: number | undefined
   labels: Labels
   ingress: boolean
-  /** The network that this one takes its configuration from. */
+  /** The name of the network that it is configured from. */
   configFrom: string | undefined
-  /** IDs of the running containers on it, as the network tells. */
+  /** IDs of the running containers on it, from the network's own record. */
   containers: string[]
 }
 
@@ -132,70 +130,68 @@ export type Volume = {
   mountpoint: string
 }
 
-/** What is remembered of an image or a network (by its ID) or of a volume (by its name). */
+/** The memory of an image or a network (by ID) or a volume (by name). */
 export type LedgerEntry = {
   id: string
-  /** When it was first seen. */
+  /** When a run first saw it. */
   since: number
-  /** It was not there at an earlier look: it came shortly before it was first seen. */
+  /** An earlier run had not seen it: it came shortly before. */
   arrived: boolean
-  /** When its latest use was. */
+  /** Its latest use. */
   usedAt?: number | undefined
 }
 
-/** Something that the engine says happened. */
 export type EngineEvent = {
   at: number
   /** image, container, network, volume and others. */
   type: string
   action: string
-  /** The ID, or the name where that is the ID; of a pull the reference. */
+  /** The ID, of a volume the name, of a pull the reference. */
   id: string
-  /** Of a container: its image as it was typed. */
+  /** Events of containers: the image as typed. */
   image: string
-  /** Of a network or a volume: the container that it was about. */
+  /** Events of networks and volumes: the container's ID. */
   container?: string
 }
 
-/** Undefined records: the engine has none to tell of, or was too slow to tell. */
+/** `records` is undefined if the engine does not list them, or not in time. */
 export type BuildCache = { records: CacheRecord[] | undefined }
 
 export type CacheRecord = {
   id: string
-  /** The records that it was built on, as far as the engine tells: they cannot go before it. */
+  /** The records that it was built on, as far as known: they cannot go before it. */
   parents: string[]
   bytes: number
-  /** How long ago it was last used, at least and at most: some commands print "About an hour ago". */
+  /** A range: some commands print "About an hour ago". */
   idle: { least: number; most: number }
   inUse: boolean
-  /** An image has the same data: removing the record frees nothing as long as the image stays. */
+  /** An image has the same data: while it stays, removing the record frees nothing. */
   shared: boolean
-  /** It is a layer of an image that something was built on. */
+  /** A layer of a base image. */
   base: boolean
-  /** Docker's prune passes these over unless it is told `--all`. */
+  /** Docker's prune skips it without `--all`. */
   internal: boolean
-  /** Builds write to it again: its first listing after one counts as a use, and the prune that follows passes it over. */
+  /** Builds write to it again. The first listing after a build counts as a use, so that the next prune skips it. */
   rewritable: boolean
 }
 
 export type Labels = Record<string, string>
 
-/** The CLI's context: its name, which is that of the engine's own builder as well, and where it sends its calls. */
+/** The CLI's context. Its name is also that of the engine's own builder. */
 export type EngineContext = { name: string; endpoint: string }
 
-/** The bytes that a container has written, without its log, and where the engine says that the log is. */
+/** The bytes that a container has written, without its log, and where that is. */
 export type Written = { bytes: number; logPath: string; logDriver: string }
 
 /**
- * What an earlier run was told of an image, by its ID: its labels and layers are fixed by that. The image itself is
- * there only where the store takes long to tell of it, the sizes of its layers only where they were asked for.
+ * The memory of an image: its ID fixes its labels and layers. `image` is kept only for stores that are slow to inspect,
+ * `layerSizes` only once measured.
  */
 export type ImageFacts = {
   image?: Image | undefined
   layerSizes?: readonly number[] | undefined
 }
 
-/** A map of things by their ID, or by what else each of them is known by. */
 export function byKey<T>(
   things: readonly T[],
   key: (thing: T) => string

@@ -1,29 +1,29 @@
 import type { CacheRecord } from './inventory.ts'
 import type { PlanItem } from './plan.ts'
 
-/** What became of a planned removal. */
+/** The outcome of a planned removal. */
 export type Outcome = {
   outcome: 'kept' | 'removed' | 'untagged' | 'gone' | 'failed'
-  /** Why the run did not do what the plan wanted. */
+  /** Why the run did not remove it. */
   reason?: 'changed' | 'budget'
   detail?: string
   /** The input that kept it. */
   heldBy?: 'timeout'
-  /** References that were taken off an image that is still there. */
+  /** References that an image has lost, while the image is still there. */
   removedReferences?: string[]
-  /** Bytes that the engine said it freed. */
+  /** Bytes freed, as the engine reported. */
   freed?: number
-  /** IDs of the records of the build cache that went. */
+  /** IDs of removed build cache records. */
   removedRecords?: string[]
 }
 
 export type Result = Outcome & { item: PlanItem }
 
-/** Everything that the act did, in order. */
+/** The results in the order of the removals. */
 export type Removal = {
   results: Result[]
-  /** The error that ended it early, if one did. */
+  /** The error that ended it early. */
   fatal: Error | undefined
-  /** The records of the build cache once the images had gone; undefined where nobody looked, or it did not tell. */
+  /** The build cache after the removal of images; undefined if not listed. */
   cacheAfter: CacheRecord[] | undefined
 }

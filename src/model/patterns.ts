@@ -4,16 +4,13 @@ import { hasRegistry, parseReference, splitAt } from './references.ts'
 /** A label pattern of the input `protected-labels`: `key` or `key=value`, where `*` is any text. */
 export type LabelPattern = { key: string; value: string | undefined }
 
-/** A registry by its IPv6 address, the only name with other characters. */
+/** A registry's IPv6 address, the only name with other characters. */
 const ipv6 = /^\[[0-9a-f:.]+\](?=(?::\d+)?\/)/i
 
-/** An image's ID, or enough of it that nothing else is likely to begin like that. */
+/** An image's ID, or at least 12 digits of it. */
 const idPattern = /^(?:sha256:)?([0-9a-f]{12,64})$/i
 
-/**
- * What is wrong with a reference glob, or undefined. `*`, `**` (a whole path part) and `?` are known; what can match no
- * reference would protect nothing, such as a pattern of another tool, or one with a slip of the pen.
- */
+/** The problem of a reference glob that can match no reference, and would protect nothing; else undefined. */
 export function problemOfGlob(glob: string): string | undefined {
   if (idPattern.test(glob)) return undefined
   const plain = glob.replace(ipv6, 'registry')
@@ -57,13 +54,13 @@ function problemOfDigest(digest = '*'): string | undefined {
 }
 
 /**
- * Tells whether a reference matches the glob. One without a tag means every tag and digest, and so does the tag `*`:
- * who protects `node:*` does not mean to lose an image that is pinned by its digest. The repository is in whatever
- * case, as in `${{ github.repository }}`: registries only know the lower one.
+ * Matches references with a glob. A glob without a tag, or with the tag `*`, means every tag and digest: `node:*` also
+ * protects an image pinned by its digest. Case does not matter in the repository: `${{ github.repository }}` may have
+ * upper case, which no registry accepts.
  */
 export function referenceMatcher(glob: string): (reference: string) => boolean {
   const pattern = parseReference(glob)
-  // `docker.io/**` means what comes from Docker Hub, which the familiar form does not say.
+  // `docker.io/**` means Docker Hub, which the familiar form leaves out.
   const onHub = /^(?:index\.)?docker\.io\//i.test(glob)
   const repository = pathMatcher(pattern.repository.toLowerCase())
   const tag = partMatcher(pattern.tag ?? '*')
@@ -81,7 +78,7 @@ export function referenceMatcher(glob: string): (reference: string) => boolean {
   }
 }
 
-/** Tells whether an image, by its ID and all its names, is what a glob or (the start of) an ID means. */
+/** Matches an image by its ID and all its names with a glob or the start of an ID. */
 export function imageMatcher(
   pattern: string
 ): (id: string, names: readonly string[]) => boolean {
@@ -92,7 +89,7 @@ export function imageMatcher(
     (start !== undefined && id.replace(/^sha256:/, '').startsWith(start))
 }
 
-/** Matches a path part by part: `**` stands for any number of whole parts, but for one at least at the end. */
+/** Matches a path part by part. `**` stands for any number of whole parts, at the end for at least one. */
 function pathMatcher(glob: string): (path: string) => boolean {
   const parts = glob.split('/')
   const pattern = parts.at(-1) === '**' ? [...parts, '*'] : parts
@@ -113,8 +110,8 @@ export function partMatcher(glob: string): (part: string) => boolean {
 }
 
 /**
- * Matches a sequence with a pattern in which `any` stands for any number of elements. Goes back to the latest `any`
- * alone, where a regular expression would try all of them: with several it would take minutes.
+ * Matches a sequence with a pattern in which `any` stands for any number of elements. Backtracks to the latest `any`
+ * only: a regular expression with several would take minutes.
  */
 function matches(
   pattern: ArrayLike<string>,
@@ -143,7 +140,7 @@ function matches(
   return next === pattern.length
 }
 
-/** Reads `key` or `key=value`, or says what is wrong: quotes and blanks that no shell took away match nothing. */
+/** Reads `key` or `key=value`. Quotes and blanks are a problem: no shell removes them, and they match nothing. */
 export function parseLabelPattern(
   text: string
 ): { value: LabelPattern } | { problem: string } {
@@ -156,13 +153,10 @@ export function parseLabelPattern(
     : { value: { key, value } }
 }
 
-/** Characters of a label's value that are kept: tools write whole documents into labels. */
+/** Characters of a label's value that are read: tools write whole documents into labels. */
 export const longestLabel = 4_096
 
-/**
- * Tells whether one of the labels is what the pattern names. Of a longer value, of which only the start is known, what
- * may match does.
- */
+/** Matches labels with a pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
 export function labelMatcher({
   key: wantedKey,
   value: wanted = '*'
@@ -189,7 +183,7 @@ export function describePattern({ key, value }: LabelPattern): string {
   return value === undefined ? key : `${key}=${value}`
 }
 
-/** What is wrong with a pattern of tags, or undefined. */
+/** The problem of a pattern of tags, or undefined. */
 export function problemOfPattern(pattern: string): string | undefined {
   const parts = pattern.split('{number}')
   if (parts.length < 2) return 'it has no {number}'

@@ -1,59 +1,58 @@
 import type { Decision } from './decision.ts'
 import type { Kind } from './kinds.ts'
 
-/** A pattern of an input that matched nothing on the engine: perhaps a slip of the pen that protects nothing. */
+/** A pattern of an input that matches nothing on the engine: perhaps a typo. */
 export type Unmatched = {
   input: 'protected-labels' | 'protected-images' | 'pull-request-patterns'
   pattern: string
-  /** What is going to be removed and is called nearly the same, if something is. */
+  /** The planned removal with the most similar name, if any is similar. */
   nearest?: string
 }
 
-/** One resource with what becomes of it. */
+/** A resource with its decision. */
 export type PlanItem = {
   kind: Kind
   id: string
   name: string
   references?: string[]
-  /** Of a builder: the volume with its state, which goes with it. */
+  /** A builder's state volume, which goes with it. */
   volume?: string
   decision: Decision
   /** Milliseconds since its last use; undefined if unknown. */
   idle: number | undefined
-  /** What its removal frees for certain; undefined where it is not known. 0 for what stays. */
+  /** Freed for certain by its removal; undefined if unknown, 0 if it stays. */
   bytes: number | undefined
-  /** What its removal may free, where that is more. */
+  /** Freed at most, if that is more. */
   bytesAtMost?: number
-  /** The figures may be somewhat off. */
+  /** The bytes are approximate. */
   estimated?: boolean
 }
 
 export type Plan = {
-  /** What it is limited to, in words. */
+  /** In words, see `describeScope`. */
   scope: string
   items: PlanItem[]
-  /** The removals, one step after the other. */
   removalOrder: RemovalStep[]
   unmatched: Unmatched[]
 }
 
-/** IDs of items of one kind: none of them needs another, so that all can go at once. */
+/** Items of one kind that do not need each other, and can be removed at once. */
 export type RemovalStep = { kind: Kind; ids: string[] }
 
-/** The one resource that the build cache is: the builder itself picks its records. */
+/** The build cache is one resource: the builder picks the records. */
 export const buildCacheId = 'build-cache'
 
-/** What of the plan is to go, or is to lose references. */
+/** The items to remove or untag. */
 export function plannedItems(plan: Pick<Plan, 'items'>): PlanItem[] {
   return plan.items.filter(({ decision }) => decision.action !== 'keep')
 }
 
-/** Bytes by the ID of the container; unread: some container has a log of a size that cannot be read. */
+/** Bytes by the container's ID. `unread`: the size of some log cannot be read. */
 export type LogSizes = { bytes: ReadonlyMap<string, number>; unread: boolean }
 
-/** Figures that cost an extra call to the engine, in bytes by ID; what is missing is not known. */
+/** Figures that cost extra calls, in bytes by ID; a missing one is unknown. */
 export type Sizes = {
-  /** With their logs. */
+  /** Including logs. */
   containers: ReadonlyMap<string, number>
   logs: LogSizes
   volumes: ReadonlyMap<string, number>

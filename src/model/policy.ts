@@ -1,12 +1,12 @@
 import type { LabelPattern } from './patterns.ts'
 
-/** What the inputs ask for, as plain data. Sizes in bytes, durations and instants in milliseconds. */
+/** The inputs that decisions need, as plain data. Sizes in bytes, durations and instants in milliseconds. */
 export type Policy = {
   scope: Scope
   keepLast: number
-  /** What idle counts from: the latest evidence of use, or Docker's own `Created` alone. */
+  /** How idle time is measured: from the latest evidence of use, or from Docker's `Created` alone. */
   ageFrom: 'last-used' | 'created'
-  /** How long a resource must have been idle to go; or the instant since which it must have been. */
+  /** How long, or since when, a resource must have been idle. */
   until: { duration: number } | { time: number }
   protectedLabels: LabelPattern[]
   /** Reference globs, see `referenceMatcher`. */
@@ -17,14 +17,13 @@ export type Policy = {
   includeVolumes: 'none' | 'anonymous' | 'all'
   includeBuilders: 'none' | 'stopped' | 'all'
   includeBuildCache: boolean
-  /** 0: none of the build cache is kept for its size. */
+  /** 0 keeps none. */
   buildCacheKeep: number
 }
 
-/** What a run is limited to, as plain data. */
 export type Scope = { kind: 'engine' } | PullRequests | Job
 
-/** A scope in words: `engine`, or what the run is limited to, such as `pull request 12 of acme/web`. */
+/** A scope in words: `engine`, `pull request 12 of acme/web`, `this job`. */
 export function describeScope(scope: Scope): string {
   switch (scope.kind) {
     case 'engine':
@@ -36,7 +35,7 @@ export function describeScope(scope: Scope): string {
   }
 }
 
-/** What an engine holds: IDs, and beside them names; references in the form that `canonical` gives them. */
+/** The IDs of everything on an engine, and names. References are `canonical`. */
 export type EngineContents = {
   containers: ReadonlySet<string>
   images: ReadonlySet<string>
@@ -47,15 +46,15 @@ export type EngineContents = {
   volumes: ReadonlySet<string>
 }
 
-/** What came since a job began; without a word of what was there `before` nothing did. */
+/** Limits a run to what came since a job began. Without `before`, that is nothing. */
 export type Job = { kind: 'job'; before: EngineContents | undefined }
 
-/** The pull requests of one repository that a run is limited to. */
+/** Limits a run to pull requests of one repository. */
 export type PullRequests = {
   kind: 'pull-request'
   /** As GitHub names it: `acme/web`. */
   repository: string
-  /** Only what belongs to closed ones alone goes. */
+  /** Only what belongs to none but closed ones goes. */
   numbers: ReadonlyMap<number, PullRequestState>
   /** Globs of tags, each with `{number}` in it. */
   patterns: readonly string[]
@@ -63,10 +62,9 @@ export type PullRequests = {
 
 export type PullRequestState = 'closed' | 'open' | 'unknown'
 
-/** The largest number that GitHub can be asked for. */
+/** GraphQL's `Int`. */
 export const largestNumber = 2 ** 31 - 1
 
-/** The pull requests in words: `pull request 12 of acme/web`, `the closed ones of 3 pull requests of acme/web`. */
 export function describePullRequests({
   repository,
   numbers

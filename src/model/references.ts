@@ -7,7 +7,7 @@ export type Reference = {
   digest: string | undefined
 }
 
-/** Splits `repository:tag` or `repository@digest`; a port in the registry's name is no tag. */
+/** Splits `repository:tag` or `repository@digest`; the registry may have a port. */
 export function parseReference(reference: string): Reference {
   const [name = '', digest] = splitAt(reference, reference.indexOf('@'))
   const colon = name.indexOf(':', name.lastIndexOf('/') + 1)
@@ -15,7 +15,7 @@ export function parseReference(reference: string): Reference {
   return { repository: familiar(repository), tag, digest }
 }
 
-/** Tells whether a reference is a tag: any other is a digest. */
+/** Whether a reference is a tag: otherwise it is a digest. */
 export function isTag(reference: string): boolean {
   return !reference.includes('@')
 }
@@ -47,7 +47,7 @@ function familiar(repository: string): string {
     .replace(/^library\/(?=[^/]+$)/i, '')
 }
 
-/** A reference in the one form that can be compared: familiar, with its tag or digest. */
+/** A reference in a form that can be compared: familiar, with its tag or digest. */
 export function canonical(reference: string): string {
   const { repository, tag, digest } = parseReference(reference)
   return digest === undefined
@@ -55,7 +55,7 @@ export function canonical(reference: string): string {
     : `${repository}@${digest}`
 }
 
-/** Everything that an image is known by: its references, digests that the store makes up from them, and aliases. */
+/** All names of an image: references, digests that the store makes up, and aliases. */
 export function namesOf({
   references,
   digests,

@@ -3,10 +3,7 @@ import type { Container, Network, Volume } from './inventory.ts'
 import type { Needs } from './needs.ts'
 import { formatDuration } from '../units.ts'
 
-/**
- * The containers that need a network, by its ID or its name; those that were never started may have the start of its
- * ID instead, as somebody typed it.
- */
+/** The containers that need a network, by its ID or name; before their first start, by the start of the ID as typed. */
 export function usersOfNetwork(network: Network, needs: Needs): Container[] {
   const typed = [...needs.networks]
     .filter(([key]) => /^[0-9a-f]{4,}$/.test(key) && network.id.startsWith(key))
@@ -21,7 +18,7 @@ export function usersOfNetwork(network: Network, needs: Needs): Container[] {
   ]
 }
 
-/** The containers that use a volume: by its name, or by a bind of its folder on the host. */
+/** The containers that use a volume by its name or by a bind of its folder. */
 export function usersOfVolume(volume: Volume, needs: Needs): Container[] {
   const users = new Set(needs.volumes.get(volume.name))
   for (const [folder, containers] of needs.binds)
@@ -30,7 +27,7 @@ export function usersOfVolume(volume: Volume, needs: Needs): Container[] {
   return [...users]
 }
 
-/** Whether a folder of the host lies in a volume, also by the path of a link to the folder of all volumes. */
+/** Whether a folder of the host lies in a volume, even by a link to the folder of all volumes. */
 export function isIn(folder: string, { name, mountpoint }: Volume): boolean {
   const path = comparable(folder)
   return (
@@ -40,7 +37,7 @@ export function isIn(folder: string, { name, mountpoint }: Volume): boolean {
   )
 }
 
-/** A folder in a form that tells what lies in it; Windows writes `c:\data` and `C:/data` for the same one. */
+/** A path to compare by its start; on Windows `c:\data` and `C:/data` are the same. */
 function comparable(folder: string): string {
   const windows = /^[a-z]:/i.test(folder)
   const path = windows ? folder.replaceAll('\\', '/').toLowerCase() : folder

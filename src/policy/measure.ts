@@ -4,7 +4,7 @@ import type { Inventory } from '../model/inventory.ts'
 import type { Kind } from '../model/kinds.ts'
 import type { Plan, PlanItem, Sizes } from '../model/plan.ts'
 
-/** The plan with what each removal frees. */
+/** Adds to the plan the bytes that each removal frees. */
 export function measurePlan(
   plan: Plan,
   inventory: Inventory,
@@ -15,7 +15,7 @@ export function measurePlan(
       .filter(({ decision }) => decision.action === 'remove')
       .map(({ id }) => id)
   )
-  // In the order of the removal: a layer counts with the last image that has it.
+  // In the order of removal: a layer is freed with the last image that has it.
   const ids = plan.removalOrder
     .filter(({ kind }) => kind === 'image')
     .flatMap((step) => step.ids)

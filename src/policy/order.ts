@@ -3,7 +3,7 @@ import type { Kind } from '../model/kinds.ts'
 import { containerFinder } from '../model/needs.ts'
 import type { PlanItem, RemovalStep } from '../model/plan.ts'
 
-/** A container can need a builder, and a builder's container another one: these two go level by level together. */
+/** Containers and builders go level by level together: each can need the other. */
 const phases: readonly (readonly Kind[])[] = [
   ['container', 'builder'],
   ['network'],
@@ -30,8 +30,8 @@ export function orderRemovals(
 }
 
 /**
- * Puts what needs something before what it needs: containers before those that they name, images before their
- * parents, networks before those that they are configured from. Each level can go at once.
+ * Sorts items into levels that can go at once: containers before those that they need, images before their parents,
+ * networks before those that they are configured from.
  */
 function inLevels<T extends { id: string }>(
   items: readonly T[],
@@ -55,7 +55,7 @@ function inLevels<T extends { id: string }>(
   for (let left = [...items]; left.length > 0;) {
     const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []))
     const free = left.filter(({ id }) => !needed.has(id))
-    // A circle cannot be; if there is one, the engine decides.
+    // Cycles should not occur; if one does, submit all and let the engine refuse.
     const level = free.length > 0 ? free : left
     levels.push(level)
     left = free.length > 0 ? left.filter(({ id }) => needed.has(id)) : []

@@ -10,7 +10,7 @@ import type { Policy } from '../model/policy.ts'
 import { namesOf, parseReference } from '../model/references.ts'
 import { findNumbers } from './scope/pullRequestNumbers.ts'
 
-/** Finds the patterns that match nothing; `goes` tells of an ID (a volume's name) whether that is to be removed. */
+/** Finds the patterns that match nothing; `goes` says by its ID whether a resource is to be removed. */
 export function findUnmatched(
   inventory: Inventory,
   policy: Policy,
@@ -62,10 +62,10 @@ function unmatchedTags(inventory: Inventory, { scope }: Policy): Unmatched[] {
     .map((pattern) => ({ input: 'pull-request-patterns', pattern }))
 }
 
-/** So many characters of three may be others. */
+/** The share of characters that may differ. */
 const nearEnough = 1 / 3
 
-/** Beyond that many, whatever is near is one of many. */
+/** More names than that are not compared. */
 const mostCandidates = 2_000
 
 function describe(
@@ -88,7 +88,7 @@ function describe(
   return { input, pattern, ...(nearest && { nearest: nearest.name }) }
 }
 
-/** How a reference may have been meant: with or without its tag, as the pattern is, and without its registry or owner. */
+/** The forms of a reference that a pattern may have meant: without its registry or owner, with a tag if the pattern has. */
 function formsOf(glob: string): (reference: string) => string[] {
   const tagged = parseReference(glob).tag !== undefined
   return (reference) => {
