@@ -1,6 +1,10 @@
 import pLimit from 'p-limit'
-import type { ThrowawayEngine } from '../engine.ts'
-import { createCli, loadImages, type ImageFixture } from '../fixtures.ts'
+import type { ThrowawayEngine } from '../engines/engine.ts'
+import {
+  createCli,
+  loadImages,
+  type ImageFixture
+} from '../fixtures/fixtures.ts'
 
 /** What an engine is filled with. */
 export type Load = {

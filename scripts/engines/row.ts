@@ -5,8 +5,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { startEngine } from '../engine.ts'
-import { createCli } from '../fixtures.ts'
+import { startEngine } from './engine.ts'
+import { createCli } from '../fixtures/fixtures.ts'
 import { matrix, own, prepare } from './rows.ts'
 
 const [name, workers = '1', ...args] = process.argv.slice(2)

@@ -1,4 +1,4 @@
-import { unpackSystem } from '../packages.ts'
+import { unpackSystem } from './packages.ts'
 
 /** An engine to test on: the Debian release that has it, its packages, and the major version that is expected of it. */
 export type Row = {

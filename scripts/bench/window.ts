@@ -2,9 +2,9 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startEngine } from './engine.ts'
-import { createCli, loadImages } from './fixtures.ts'
-import { runStep } from './step.ts'
+import { startEngine } from '../engines/engine.ts'
+import { createCli, loadImages } from '../fixtures/fixtures.ts'
+import { runStep } from '../engines/step.ts'
 
 // Measures the one window that is left: an image that is tagged again, to the same ID and under the same name, while
 // the batch that removes it is under way. Prints how many of 1,000 such renewals were lost.

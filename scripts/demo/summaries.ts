@@ -11,23 +11,23 @@ import {
   now,
   policy,
   volume
-} from '../__tests__/builders.ts'
-import { hostileTexts } from '../__tests__/hostile.ts'
-import { diskContents } from '../src/host/disk.ts'
-import type { Fate, Result } from '../src/removal/removal.ts'
-import { defaults, type InputTexts } from '../src/inputs/schema.ts'
-import type { Image, Inventory } from '../src/model/inventory.ts'
+} from '../../__tests__/builders.ts'
+import { hostileTexts } from '../../__tests__/hostile.ts'
+import { diskContents } from '../../src/host/disk.ts'
+import type { Fate, Result } from '../../src/removal/removal.ts'
+import { defaults, type InputTexts } from '../../src/inputs/schema.ts'
+import type { Image, Inventory } from '../../src/model/inventory.ts'
 import {
   makePlan,
   measurePlan,
   plannedItems,
   type PlanItem,
   type Sizes
-} from '../src/policy/plan.ts'
-import type { Policy } from '../src/model/policy.ts'
-import { heldBytes } from '../src/report/ownBytes.ts'
-import { makeReport, type Report } from '../src/report/report.ts'
-import { renderFailure, renderSummary } from '../src/report/summary.ts'
+} from '../../src/policy/plan.ts'
+import type { Policy } from '../../src/model/policy.ts'
+import { heldBytes } from '../../src/report/ownBytes.ts'
+import { makeReport, type Report } from '../../src/report/report.ts'
+import { renderFailure, renderSummary } from '../../src/report/summary.ts'
 
 // Summaries of runs that were never made, on engines that were made up: the decisions and figures are the action's own.
 

@@ -6,15 +6,15 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { findStores, type Store } from './bench/bed.ts'
-import { formatTime } from './bench/figures.ts'
-import { measureGrowth } from './bench/growth.ts'
-import { measureIdle } from './bench/idle.ts'
-import { readOptions, usage, type Options, type Part } from './bench/options.ts'
-import { putTables } from './bench/page.ts'
-import { measurePlanning } from './bench/plan.ts'
-import { measureStart } from './bench/startup.ts'
-import { measureSmall, measureSweep } from './bench/sweep.ts'
+import { findStores, type Store } from './bed.ts'
+import { formatTime } from './figures.ts'
+import { measureGrowth } from './growth.ts'
+import { measureIdle } from './idle.ts'
+import { readOptions, usage, type Options, type Part } from './options.ts'
+import { putTables } from './page.ts'
+import { measurePlanning } from './plan.ts'
+import { measureStart } from './startup.ts'
+import { measureSmall, measureSweep } from './sweep.ts'
 
 type Measure = (stores: readonly Store[], options: Options) => Promise<string>
 
@@ -87,7 +87,7 @@ async function main(options: Options): Promise<void> {
           used: [store]
         }))
   )
-  const page = join(import.meta.dirname, '../docs/benchmarks.md')
+  const page = join(import.meta.dirname, '../../docs/benchmarks.md')
   for (const { part, key, used } of measured) {
     const start = Date.now()
     const lines = await measures[part](used, options)

@@ -1,10 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { startEngine, type ThrowawayEngine } from './engine.ts'
-import { createCli, importBusybox, loadImages, type Cli } from './fixtures.ts'
-import { startRegistry } from './registry.ts'
-import { runStep } from './step.ts'
+import { startEngine, type ThrowawayEngine } from '../engines/engine.ts'
+import {
+  createCli,
+  importBusybox,
+  loadImages,
+  type Cli
+} from '../fixtures/fixtures.ts'
+import { startRegistry } from '../engines/registry.ts'
+import { runStep } from '../engines/step.ts'
 
 // Shows what the action does, on a private engine that is made for it and goes with it.
 

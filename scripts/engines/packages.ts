@@ -10,7 +10,7 @@ import {
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { formatSize } from '../src/units.ts'
+import { formatSize } from '../../src/units.ts'
 
 /**
  * Downloads packages of the distribution with apt and unpacks them into a folder of the cache, once. Installs nothing,

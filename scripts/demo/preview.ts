@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { assets, renderPage } from './page.ts'
 import { makeSummaries } from './summaries.ts'
 
-const folder = join(import.meta.dirname, '..', 'preview')
+const folder = join(import.meta.dirname, '../../preview')
 
 await mkdir(folder, { recursive: true })
 for (const [name, path] of Object.entries(assets))

@@ -5,7 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { parse } from 'yaml'
-import { reportSchema, type Report } from '../src/report/report.ts'
+import { reportSchema, type Report } from '../../src/report/report.ts'
 
 /** Root without any right of its own: what the file modes deny is denied. Others need nothing for that. */
 export const withoutCapabilities =
@@ -13,7 +13,7 @@ export const withoutCapabilities =
     ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all']
     : []
 
-const project = join(import.meta.dirname, '..')
+const project = join(import.meta.dirname, '../..')
 
 /** What the step left behind: how it ended, and the files that the runner reads. */
 export type Step = {

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, type Browser, type Page } from 'playwright-core'
-import { unpackSystem } from './packages.ts'
+import { unpackSystem } from '../engines/packages.ts'
 import { assets } from './page.ts'
 
 const suite = 'bookworm'
@@ -17,7 +17,7 @@ export async function startBrowser(): Promise<Browser> {
   try {
     const root = await unpackSystem(suite, packages)
     const start = join(folder, 'chromium')
-    const program = join(import.meta.dirname, 'in-system.sh')
+    const program = join(import.meta.dirname, '../engines/in-system.sh')
     await writeFile(
       start,
       `#!/bin/sh\nexec sh '${program}' '${root}' /usr/lib/chromium/chromium "$@"\n`,
