@@ -1,6 +1,4 @@
-/**
- * Renders job summaries of runs that were made up, as GitHub shows them, into pages in `preview/`.
- */
+/** Writes job summaries of made-up runs as HTML pages into `preview/`. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assets, renderPage } from './page.ts'

@@ -1,52 +1,38 @@
-import { createHash } from 'node:crypto'
-import {
-  cacheRecord,
-  container,
-  day,
-  hour,
-  image,
-  inventory,
-  minute,
-  network,
-  now,
-  policy,
-  volume
-} from '../../__tests__/builders.ts'
+import { day, minute, now, policy } from '../../__tests__/builders.ts'
 import { hostileTexts } from '../../__tests__/hostile.ts'
 import { diskContents } from '../../src/host/disk.ts'
 import type { Fate, Result } from '../../src/removal/removal.ts'
 import { defaults, type InputTexts } from '../../src/inputs/schema.ts'
-import type { Image, Inventory } from '../../src/model/inventory.ts'
 import {
   makePlan,
   measurePlan,
   plannedItems,
-  type PlanItem,
-  type Sizes
+  type PlanItem
 } from '../../src/policy/plan.ts'
 import type { Policy } from '../../src/model/policy.ts'
 import { heldBytes } from '../../src/report/ownBytes.ts'
 import { makeReport, type Report } from '../../src/report/report.ts'
 import { renderFailure, renderSummary } from '../../src/report/summary.ts'
+import {
+  busyRunner,
+  crowdedRunner,
+  hostileEngine,
+  quietRunner,
+  type Engine
+} from './inventories.ts'
 
-// Summaries of runs that were never made, on engines that were made up: the decisions and figures are the action's own.
-
-const megabyte = 1_000_000
-const gigabyte = 1_000 * megabyte
-
-/** An engine, and what it says when it is asked for sizes. */
-type Engine = { inventory: Inventory; sizes: Sizes }
+const gigabyte = 1_000_000_000
 
 type Run = Engine & {
   dryRun?: boolean
   inputs?: Partial<InputTexts>
   rules?: Partial<Policy>
   seconds?: number
-  /** What became of a removal, where it did not simply happen. */
-  fateOf?: (item: PlanItem, index: number) => Fate | undefined
+  /** Outcomes of removals that do not succeed. */
+  outcomeOf?: (item: PlanItem, index: number) => Fate | undefined
   warnings?: string[]
   error?: string
-  /** Whether the images have a disk of their own. */
+  /** Images are on a disk of their own. */
   twoDisks?: boolean
 }
 
@@ -57,24 +43,24 @@ function summarise({
   inputs = {},
   rules = {},
   seconds = 21,
-  fateOf = () => undefined,
+  outcomeOf = () => undefined,
   warnings = [],
   error,
   twoDisks = false
 }: Run): string {
-  const asked = policy({
+  const rulesOfRun = policy({
     keepLast: 3,
     until: { duration: day },
     protectedImages: ['postgres'],
     protectedLabels: [{ key: 'keep', value: undefined }],
     ...rules
   })
-  const plan = measurePlan(makePlan(inventory, asked), inventory, sizes)
+  const plan = measurePlan(makePlan(inventory, rulesOfRun), inventory, sizes)
   const results = plannedItems(plan).map((item, index): Result => ({
     item,
-    ...(fateOf(item, index) ?? happened(item))
+    ...(outcomeOf(item, index) ?? success(item))
   }))
-  const made = makeReport({
+  const withoutDisks = makeReport({
     ...{ engine: inventory.engine, inventory, plan, sizes },
     removal: dryRun
       ? undefined
@@ -83,7 +69,10 @@ function summarise({
     startedAt: new Date(now),
     finishedAt: new Date(now + seconds * 1_000)
   })
-  const report = { ...made, disks: makeDisks(made, twoDisks) }
+  const report = {
+    ...withoutDisks,
+    disks: makeDisks(withoutDisks, twoDisks)
+  }
   return renderSummary({
     report,
     inputs: {
@@ -102,7 +91,7 @@ function summarise({
 
 type Disks = Report['disks']
 
-/** Disks that were almost full before the run. */
+/** Makes disks that were 91 % full before the run. */
 function makeDisks({ totals }: Report, twoDisks: boolean): Disks {
   const freed = totals.reclaimedBytes
   const total = Math.max(60 * gigabyte, freed * 2)
@@ -125,7 +114,7 @@ function makeDisks({ totals }: Report, twoDisks: boolean): Disks {
   ]
 }
 
-function happened({ decision, kind, bytes = 0 }: PlanItem): Fate {
+function success({ decision, kind, bytes = 0 }: PlanItem): Fate {
   if (decision.action === 'untag')
     return {
       outcome: 'untagged',
@@ -137,177 +126,7 @@ function happened({ decision, kind, bytes = 0 }: PlanItem): Fate {
   }
 }
 
-function digestOf(text: string): string {
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`
-}
-
-type Built = { image: Image; layers: number[] }
-
-/** Builds of one application, the newest first, on a base that they share. */
-function builds(
-  repository: string,
-  {
-    number,
-    each,
-    shared,
-    registry = false
-  }: { number: number; each: number; shared: number; registry?: boolean }
-): Built[] {
-  return Array.from({ length: number }, (_, index) => {
-    const tag = `build-${1_200 - index}`
-    const own = each * (1 + ((index * 7) % 5) / 10)
-    const at = now - index * 9 * hour
-    const digests = registry
-      ? [`${repository}@${digestOf(repository + tag)}`]
-      : []
-    const made = image(digestOf(`${repository} ${index}`), {
-      references: [`${repository}:${tag}`, ...digests],
-      digests,
-      createdAt: at,
-      taggedAt: at,
-      bytes: shared + own,
-      layers: [`${repository} base`, `${repository} ${index}`],
-      pulled: registry
-    })
-    return { image: made, layers: [shared, own] }
-  })
-}
-
-/** What a runner that builds all day has after a week. */
-function busyRunner(): Engine {
-  const dangling = Array.from({ length: 9 }, (_, index) =>
-    image(digestOf(`dangling ${index}`), {
-      createdAt: now - (index + 2) * day,
-      bytes: (60 + index * 12) * megabyte,
-      layers: [`dangling ${index}`]
-    })
-  )
-  const stopped = Array.from({ length: 12 }, (_, index) =>
-    container(`c${index}`, {
-      name: `ci-${4_000 + index}-tests`,
-      image: dangling[index % 4]?.id ?? '',
-      finishedAt: now - (index + 26) * hour,
-      createdAt: now - (index + 27) * hour
-    })
-  )
-  const postgres = image(digestOf('postgres'), {
-    references: ['postgres:17'],
-    createdAt: now - 40 * day,
-    taggedAt: now - 12 * day,
-    bytes: 438 * megabyte,
-    layers: ['debian', 'postgres']
-  })
-  const cache = image(digestOf('cache'), {
-    references: ['ghcr.io/acme/cache-server:2'],
-    taggedAt: now - 33 * day,
-    bytes: 212 * megabyte,
-    layers: ['alpine', 'cache server']
-  })
-  const built = [
-    ...builds('ghcr.io/acme/web', {
-      number: 14,
-      each: 260 * megabyte,
-      shared: 610 * megabyte,
-      registry: true
-    }),
-    ...builds('ghcr.io/acme/api', {
-      number: 11,
-      each: 170 * megabyte,
-      shared: 420 * megabyte,
-      registry: true
-    }),
-    ...builds('acme/worker', {
-      number: 8,
-      each: 90 * megabyte,
-      shared: 300 * megabyte
-    }),
-    ...builds('acme/training', {
-      number: 5,
-      each: 1_300 * megabyte,
-      shared: 4_100 * megabyte
-    })
-  ]
-  const held = inventory({
-    images: [...built.map(({ image }) => image), postgres, cache, ...dangling],
-    containers: [
-      ...stopped,
-      container('running', {
-        name: 'cache-server',
-        state: 'running',
-        image: cache.id,
-        imageReference: 'ghcr.io/acme/cache-server:2'
-      })
-    ],
-    networks: [
-      ...['ci-4000_default', 'ci-4003_default', 'preview'].map((name) =>
-        network(name, { name, createdAt: now - 3 * day })
-      ),
-      network('bridge', { name: 'bridge' })
-    ],
-    volumes: [
-      ...[1, 2, 3].map((index) =>
-        volume(digestOf(`volume ${index}`).slice(7), {
-          createdAt: now - index * 2 * day,
-          labels: { 'com.docker.volume.anonymous': '' }
-        })
-      ),
-      volume('database', { labels: { keep: '' } })
-    ],
-    buildCache: {
-      records: Array.from({ length: 60 }, (_, index) =>
-        cacheRecord({
-          bytes: 31 * megabyte,
-          idle: { least: index * hour, most: index * hour },
-          shared: index % 4 === 0
-        })
-      )
-    }
-  })
-  return { inventory: held, sizes: { ...busySizes, layers: layersOf(built) } }
-}
-
-function layersOf(built: readonly Built[]): Map<string, number[]> {
-  return new Map(built.map(({ image, layers }) => [image.id, layers]))
-}
-
-const busySizes = {
-  containers: new Map(
-    Array.from({ length: 12 }, (_, index) => [
-      `c${index}`,
-      (index + 1) * 3 * megabyte
-    ])
-  ),
-  volumes: new Map([
-    ...[1, 2, 3].map(
-      (index) =>
-        [digestOf(`volume ${index}`).slice(7), index * 140 * megabyte] as const
-    ),
-    ['database', 870 * megabyte] as const
-  ]),
-  builders: new Map<string, number>(),
-  logs: { bytes: new Map<string, number>(), unread: false }
-}
-
-/** An engine with as many resources as that, most of them images. */
-function crowded(number: number): Engine {
-  const { inventory, sizes } = busyRunner()
-  const perRepository = 25
-  const repositories = Math.ceil(number / perRepository)
-  const built = Array.from({ length: repositories }, (_, index) =>
-    builds(`registry.example.com:5000/team-${index % 40}/service-${index}`, {
-      number: perRepository,
-      each: (index % 40 === 7 ? 900 : 20 + index / 10) * megabyte,
-      shared: 200 * megabyte,
-      registry: true
-    })
-  ).flat()
-  return {
-    inventory: { ...inventory, images: built.map(({ image }) => image) },
-    sizes: { ...sizes, layers: layersOf(built) }
-  }
-}
-
-function failing(item: PlanItem, index: number): Fate | undefined {
+function failure(item: PlanItem, index: number): Fate | undefined {
   if (item.kind === 'volume')
     return {
       outcome: 'failed',
@@ -334,53 +153,13 @@ function failing(item: PlanItem, index: number): Fate | undefined {
   return undefined
 }
 
-function hostile(): Engine {
-  const volumes = new Map(hostileTexts.map((text) => [text, 90 * megabyte]))
-  return {
-    inventory: inventory({
-      images: hostileTexts.map((text, index) =>
-        image(digestOf(text), {
-          references: [`${text}:1`],
-          digests: [`${text}@sha256:0`],
-          bytes: (100 + index) * megabyte,
-          layers: [text],
-          labels: index % 3 > 0 ? {} : { keep: text }
-        })
-      ),
-      containers: hostileTexts.map((text) => container(text, { name: text })),
-      networks: hostileTexts.map((text) => network(text, { name: text })),
-      volumes: hostileTexts.map((text) => volume(text))
-    }),
-    sizes: { ...busySizes, volumes, layers: new Map() }
-  }
-}
-
-/** What is left on it when all that may go has gone. */
-function quietRunner(): Engine {
-  const { inventory, sizes } = busyRunner()
-  return {
-    inventory: {
-      ...inventory,
-      images: inventory.images.filter(
-        ({ createdAt = 0, references }) =>
-          references.length > 0 && createdAt > now - day
-      ),
-      containers: [],
-      networks: inventory.networks.filter(({ name }) => name === 'bridge'),
-      volumes: inventory.volumes.filter(({ name }) => name === 'database'),
-      buildCache: { records: [] }
-    },
-    sizes
-  }
-}
-
 const engineDown = [
   'No Docker engine answers.',
   'Start it, or see where DOCKER_HOST or DOCKER_CONTEXT point. Docker says:',
   'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?'
 ].join('\n')
 
-/** The summaries that are looked at, in Markdown, by the names of their pages. */
+/** Renders summaries of made-up runs as Markdown, by page name. */
 export function makeSummaries(): Record<string, string> {
   const busy = busyRunner()
   return {
@@ -392,7 +171,7 @@ export function makeSummaries(): Record<string, string> {
     'nothing-to-do': summarise({ ...quietRunner(), seconds: 0.8 }),
     failures: summarise({
       ...busy,
-      fateOf: failing,
+      outcomeOf: failure,
       seconds: 15 * 60,
       warnings: [
         'protected-images: nothing on this engine matches postgress. Is it a typo that protects nothing?',
@@ -401,12 +180,12 @@ export function makeSummaries(): Record<string, string> {
       error:
         '8 planned removals failed. The first: image acme/worker:build-1195: Error response from daemon: no space left on device'
     }),
-    '5000-resources': summarise({ ...crowded(5_000), seconds: 94 }),
+    '5000-resources': summarise({ ...crowdedRunner(5_000), seconds: 94 }),
     'no-engine': renderFailure(engineDown),
     hostile: summarise({
-      ...hostile(),
+      ...hostileEngine(),
       rules: { keepLast: 0, until: { duration: 0 } },
-      fateOf: ({ kind }, index) =>
+      outcomeOf: ({ kind }, index) =>
         kind === 'container' && index % 2 === 0
           ? { outcome: 'failed', detail: hostileTexts[index] ?? '' }
           : undefined,
