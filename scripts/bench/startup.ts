@@ -11,7 +11,7 @@ const bundle = join(import.meta.dirname, '../../dist/index.js')
 const tries = 20
 const node = '`node -e 0`, from start to end'
 
-/** How long the bundle takes until it first starts docker: one that only writes down when that was. */
+/** Measures the time until the bundle first calls docker, with a stand-in that records the time. */
 export async function measureStart({
   rounds,
   scale
