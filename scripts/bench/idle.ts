@@ -135,7 +135,7 @@ export async function measureIdle(
     const series = [...measured, ...floorOf(measured)]
     texts.push(
       `**${store.name}**, ${load.images.length.toLocaleString('en')} images, ${load.containers.length} containers, ${load.volumes} volumes:`,
-      seriesTable(series, { of: 'what was asked', base }),
+      seriesTable(series, { of: 'command', base }),
       goalTable(goals(series))
     )
   }

@@ -43,7 +43,7 @@ export async function measurePlanning({
     table(
       [
         'images',
-        'that go',
+        'removed',
         'median',
         'least – most',
         'heap',

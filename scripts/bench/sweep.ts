@@ -150,7 +150,7 @@ async function measureRemoval(
     )
     texts.push(
       `**${store.name}**, ${(images.length - staying.length).toLocaleString('en')} of ${images.length.toLocaleString('en')} images:`,
-      seriesTable(series, { of: 'what removes them', base: prune }),
+      seriesTable(series, { of: 'command', base: prune }),
       goalTable(goals(series, store))
     )
     if (options.timeline && part === 'sweep')

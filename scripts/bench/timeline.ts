@@ -58,7 +58,7 @@ export function callTable(calls: readonly Call[]): string {
     formatTime(Math.max(...calls.map(({ end }) => end)))
   ])
   return table(
-    ['call', 'processes', 'time in all', 'first start', 'last end'],
+    ['call', 'processes', 'total time', 'first start', 'last end'],
     rows
   )
 }
