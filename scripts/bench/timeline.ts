@@ -1,7 +1,7 @@
 import { formatTime, table } from './figures.ts'
 
 /** A call of docker, with times in milliseconds since the start of the step. */
-export type Call = { command: string; start: number; end: number }
+type Call = { command: string; start: number; end: number }
 
 /**
  * Reads calls from lines `start ID NANOSECONDS WORDS` and `end ID NANOSECONDS`. A killed call has no end and lasts until

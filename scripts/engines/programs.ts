@@ -4,7 +4,7 @@ import { execa } from 'execa'
 import { exists, unpackPackages } from './packages.ts'
 
 /** An engine's programs: the system they are in, their environment, and the path of their CLI. */
-export type Programs = {
+type Programs = {
   root: string
   env: Record<string, string>
   docker: string
