@@ -1,11 +1,11 @@
 #!/bin/sh
-# Fails where dist/ is not what src/ builds: what runs on the runner is that bundle.
+# Fails unless dist/ is the bundle that src/ builds.
 set -eu
 cd "$(dirname "$0")/.."
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 ncc build src/index.ts --license licenses.txt --out "$out" >/dev/null
 if ! diff -r "$out" dist >/dev/null; then
-  echo 'dist/ is not what src/ builds: run "npm run build" and commit it.' >&2
+  echo 'dist/ is out of date: run "npm run build" and commit it.' >&2
   exit 1
 fi

@@ -1,9 +1,8 @@
 /**
- * Tries whether tests find a mistake: makes it in a copy of this project, builds that, and runs a command there.
+ * Checks that tests find a mistake: makes it in a copy of the project, builds that, and runs a command there, which must
+ * fail.
  *
  *   node scripts/mutant.ts FILE TEXT REPLACEMENT COMMAND [arguments]
- *
- * The text has to stand in the file exactly once. Ends with 0 where the command fails, as it should.
  */
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -26,7 +25,9 @@ try {
   const source = await readFile(join(copy, file), 'utf8')
   const parts = source.split(text)
   if (parts.length !== 2)
-    throw new Error(`${file} has that text ${parts.length - 1} times.`)
+    throw new Error(
+      `${file} must contain TEXT exactly once; found ${parts.length - 1}`
+    )
   await writeFile(join(copy, file), parts.join(replacement))
   await execa('npm', ['run', 'build'], { cwd: copy })
   const [program = '', ...args] = command

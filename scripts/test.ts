@@ -1,17 +1,14 @@
-/**
- * The everyday tests: types, lint and format, `dist`, unit and bundle tests, and what the product does on the engine of
- * this machine's distribution.
- */
+/** Runs the checks, the unit and bundle tests, and the tests of our decisions on this machine's engine. */
 import { execPath } from 'node:process'
 import { conclude, runCommand, runTests } from './engines/run.ts'
 
-/** The facts behind them, and the rest of the contract, are for the matrix, which has this engine, too. */
+// The matrix runs the other contract tests, also on this engine.
 const onEngine = ['rules/', 'scopes/', 'contract/product'].map(
   (path) => `__tests__/engine/${path}`
 )
 
-/** One after the other, beside the engines, which also wait. */
-async function withoutEngine() {
+/** Runs one at a time, as the engine's tests run in parallel. */
+async function runOthers() {
   return [
     await runCommand('types, lint, format', ['npm', 'run', 'check']),
     await runCommand('dist', ['scripts/check-dist.sh']),
@@ -23,7 +20,7 @@ async function withoutEngine() {
 }
 
 const [others, engine] = await Promise.all([
-  withoutEngine(),
+  runOthers(),
   runTests('own engine', [
     ...[execPath, 'scripts/engines/row.ts', 'own', '2', ...onEngine]
   ])

@@ -5,10 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { findDocker } from '../../scripts/engine.ts'
-import { runStep, withoutCapabilities, type Step } from '../../scripts/step.ts'
-import { readInputs } from '../../src/inputs/read.ts'
+import { findDocker } from '../../scripts/engines/engine.ts'
+import {
+  runStep,
+  withoutCapabilities,
+  type Step
+} from '../../scripts/engines/step.ts'
 import { defaults } from '../../src/model/inputs.ts'
+import { readInputs } from '../../src/inputs/read.ts'
 import { neutralise } from '../../src/report/text.ts'
 import {
   foreignCommands,

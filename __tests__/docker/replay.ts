@@ -6,7 +6,7 @@ import type { Output } from '../../src/docker/errors.ts'
 export type Json = Record<string, unknown>
 export const identify = (one: Json) => String(one['Id'] ?? one['Name'])
 
-/** What a real engine printed to each command (see scripts/record.ts). */
+/** What a real engine printed to each command (see scripts/fixtures/record.ts). */
 export type Recording = { args: string[]; stdout: string }[]
 
 const folder = join(import.meta.dirname, 'recordings')

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import { execa } from 'execa'
-import { exists } from '../../scripts/packages.ts'
+import { exists } from '../../scripts/engines/packages.ts'
 
 const scripts = join(import.meta.dirname, '../../scripts')
 
 /** A program that starts an engine with a running container, says where it is, and then waits. */
 const program = `
-  import { startEngine } from ${JSON.stringify(join(scripts, 'engine.ts'))}
-  import { createCli, importBusybox } from ${JSON.stringify(join(scripts, 'fixtures.ts'))}
+  import { startEngine } from ${JSON.stringify(join(scripts, 'engines/engine.ts'))}
+  import { createCli, importBusybox } from ${JSON.stringify(join(scripts, 'fixtures/fixtures.ts'))}
   const engine = await startEngine()
   await importBusybox(engine)
   await createCli(engine)('run', '--detach', '--network', 'none', 'busybox:1', 'sleep', '600')

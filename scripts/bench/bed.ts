@@ -2,47 +2,48 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { startEngine, type ThrowawayEngine } from '../engine.ts'
-import { createCli, type Cli } from '../fixtures.ts'
-import { unpackSystem } from '../packages.ts'
-import { runStep, type Step } from '../step.ts'
+import { startEngine, type ThrowawayEngine } from '../engines/engine.ts'
+import { createCli, type Cli } from '../fixtures/fixtures.ts'
+import { unpackSystem } from '../engines/packages.ts'
+import { runStep, type Step } from '../engines/step.ts'
 import { fill, type Load } from './loads.ts'
 
-/** An engine that is measured: how to start it, and what it is. */
+/** An engine with one of the image stores; `system` has options of `startEngine`. */
 export type Store = {
   name: string
   system: { root?: string; store?: string }
   version: string
 }
 
-/** A filled engine's data, for engines that all begin with the same. */
+/** Saved data of a filled engine. Every measurement starts from a copy. */
 export type State = {
   store: Store
   load: Load
-  /** The IDs of the images that are to go, as `docker image ls` has them. */
-  going: string[]
+  /** IDs of the images to remove. */
+  toRemove: string[]
   folder: string
 }
 
-/** An engine to measure on, for one measurement. */
+/** A running engine to measure on. */
 export type Bed = {
   engine: ThrowawayEngine
   docker: Cli
   load: Load
-  going: string[]
-  /** The same, one a line. */
-  goingFile: string
-  /** For files of its own. */
+  /** IDs of the images to remove. */
+  toRemove: string[]
+  /** Contains these IDs, one per line. */
+  toRemoveFile: string
+  /** Working folder. */
   folder: string
 }
 
 const buildx = 'usr/libexec/docker/cli-plugins/docker-buildx'
 const packages = ['docker.io', 'docker-cli', 'docker-buildx']
 
-/** The newest engine that Debian has, with both image stores; where it cannot be had, that of the machine. */
+/** Finds Debian's newest engine, with both image stores, or else this machine's engine. */
 export async function findStores(only: readonly string[]): Promise<Store[]> {
   const root = await unpackSystem('sid', packages).catch((error: unknown) => {
-    console.error(`Only the machine's own engine: ${String(error)}`)
+    console.error(`Measuring only this machine's engine: ${String(error)}`)
     return undefined
   })
   const all: Pick<Store, 'name' | 'system'>[] =
@@ -52,13 +53,15 @@ export async function findStores(only: readonly string[]): Promise<Store[]> {
           name: store,
           system: { root, store }
         }))
-  const asked = all.filter(
+  const selected = all.filter(
     ({ name }) => only.length === 0 || only.includes(name)
   )
-  if (asked.length === 0)
-    throw new Error(`--store takes ${all.map(({ name }) => name).join(', ')}`)
+  if (selected.length === 0)
+    throw new Error(
+      `--store must be one of: ${all.map(({ name }) => name).join(', ')}`
+    )
   const stores = []
-  for (const store of asked) {
+  for (const store of selected) {
     const engine = await startEngine(store.system)
     try {
       const docker = createCli(engine)
@@ -71,28 +74,28 @@ export async function findStores(only: readonly string[]): Promise<Store[]> {
   return stores
 }
 
-/** Fills an engine once, and keeps its data. */
+/** Fills an engine and saves its data. */
 export async function prepare(store: Store, load: Load): Promise<State> {
   const folder = await mkdtemp(join(tmpdir(), 'state-'))
   const engine = await startEngine(store.system)
   try {
     await fill(engine, load)
-    const going = await listGoing(createCli(engine), load)
+    const toRemove = await listToRemove(createCli(engine), load)
     await engine.save(join(folder, 'data'))
-    return { store, load, going, folder }
+    return { store, load, toRemove, folder }
   } finally {
-    await end(engine)
+    await killEngine(engine)
   }
 }
 
-/** Gives away the data of a filled engine. */
+/** Deletes saved data. */
 export async function discard({ folder }: State): Promise<void> {
   await asRoot('rm', '-rf', folder)
 }
 
-/** Starts an engine on a copy of the data, warms it up, and ends it afterwards. */
+/** Runs `body` on a warmed-up engine with a copy of the data. */
 export async function onCopy<T>(
-  { store, load, going, folder: from }: State,
+  { store, load, toRemove, folder: from }: State,
   body: (bed: Bed) => Promise<T>
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'bed-'))
@@ -103,26 +106,28 @@ export async function onCopy<T>(
   try {
     const docker = createCli(engine)
     await docker('image', 'ls', '--quiet')
-    const goingFile = join(folder, 'going')
-    await writeFile(goingFile, going.map((id) => `${id}\n`).join(''))
+    const toRemoveFile = join(folder, 'to-remove')
+    await writeFile(toRemoveFile, toRemove.map((id) => `${id}\n`).join(''))
     await mkdir(join(folder, '.docker/cli-plugins'), { recursive: true })
-    // The CLI of another system would look for its plugin in this one.
+    // The CLI does not look for plugins in the other system.
     if (store.system.root !== undefined)
       await symlink(
         join(store.system.root, buildx),
         join(folder, '.docker', buildx.slice(buildx.indexOf('cli-plugins')))
       )
-    // What copying the data has left to write is not the contender's.
+    // Writes pending from the copy must not slow down the measurement.
     await execa('sync')
-    return await body({ engine, docker, load, going, goingFile, folder })
+    return await body({
+      ...{ engine, docker, load, toRemove, toRemoveFile, folder }
+    })
   } finally {
-    await end(engine)
+    await killEngine(engine)
     await rm(folder, { recursive: true })
   }
 }
 
-/** Ends an engine that nobody needs any more: at once, for it would take its containers away one by one. */
-async function end(engine: ThrowawayEngine): Promise<void> {
+/** Kills an engine before its clean-up, which would remove containers one by one. */
+async function killEngine(engine: ThrowawayEngine): Promise<void> {
   await engine.signal('KILL').catch(() => undefined)
   await engine.stop()
 }
@@ -136,7 +141,7 @@ async function listImages(docker: Cli): Promise<[string, string][]> {
   })
 }
 
-async function listGoing(docker: Cli, { staying }: Load): Promise<string[]> {
+async function listToRemove(docker: Cli, { staying }: Load): Promise<string[]> {
   const stays = new Set(staying)
   const images = await listImages(docker)
   return images
@@ -144,18 +149,18 @@ async function listGoing(docker: Cli, { staying }: Load): Promise<string[]> {
     .map(([, id]) => id)
 }
 
-/** Throws where not exactly the images are left that have to be. */
-export async function checkLeft({ docker, load }: Bed): Promise<void> {
-  const left = (await listImages(docker)).map(([reference]) => reference)
-  const wanted = new Set(load.staying)
-  const wrong = left.filter((reference) => !wanted.has(reference))
-  if (wrong.length > 0 || left.length !== wanted.size)
+/** Throws unless exactly the images in `staying` remain. */
+export async function checkRemaining({ docker, load }: Bed): Promise<void> {
+  const remaining = (await listImages(docker)).map(([reference]) => reference)
+  const expected = new Set(load.staying)
+  const wrong = remaining.filter((reference) => !expected.has(reference))
+  if (wrong.length > 0 || remaining.length !== expected.size)
     throw new Error(
-      `${left.length} images are left, not ${wanted.size}; wrong are: ${wrong.slice(0, 5).join(', ')}`
+      `${remaining.length} images remain, expected ${expected.size}; unexpected: ${wrong.slice(0, 5).join(', ')}`
     )
 }
 
-/** Runs a command on the engine to its end; returns the milliseconds that it took. */
+/** Runs a command against the engine; returns its duration in milliseconds. */
 export async function timeCommand(
   { engine, folder }: Bed,
   command: string,
@@ -174,7 +179,7 @@ export async function timeCommand(
   return durationMs
 }
 
-/** Runs the bundle on the engine, with no memory but that of the inputs; throws where it failed. */
+/** Runs the bundle against the engine, without a state directory unless set in the inputs; throws if it fails. */
 export async function runBundle(
   { engine, folder }: Bed,
   inputs: Record<string, string>,
@@ -193,7 +198,7 @@ export async function runBundle(
   return step
 }
 
-/** What engines leave belongs to root. */
+/** Runs a command on files of engines, which belong to root. */
 async function asRoot(command: string, ...args: string[]): Promise<void> {
   if (process.getuid?.() === 0) await execa(command, args)
   else await execa('sudo', [command, ...args])

@@ -1,9 +1,9 @@
-/** What was measured of one contender: milliseconds, one a round. */
+/** Milliseconds that a contender needed, one per round. */
 export type Series = { name: string; times: number[] }
 
-/** Something that is asked of a figure; the limit is the most that it may be, or with `atLeast` the least. */
+/** A figure and its upper limit, or with `atLeast` its lower limit. */
 export type Goal = {
-  what: string
+  name: string
   value: number
   limit: number
   unit: keyof typeof units
@@ -25,7 +25,7 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2
 }
 
-/** The order of the contenders in each round: each time another one begins, so that none is always the first. */
+/** Returns the order of each round. Contenders alternate in being first. */
 export function ordersOf<T>(contenders: readonly T[], rounds: number): T[][] {
   return Array.from({ length: rounds }, (_, round) => {
     const first = round % Math.max(contenders.length, 1)
@@ -33,7 +33,7 @@ export function ordersOf<T>(contenders: readonly T[], rounds: number): T[][] {
   })
 }
 
-/** The k of time = c · size^k that fits best: by least squares of the logarithms. */
+/** Fits time = c · size^k by least squares of the logarithms; returns k. */
 export function exponent(
   points: readonly { size: number; time: number }[]
 ): number {
@@ -61,7 +61,7 @@ export function formatMemory(bytes: number): string {
   return `${(bytes / 1_000_000).toFixed(0)} MB`
 }
 
-/** A table in Markdown; all columns but the first are figures. */
+/** Makes a Markdown table whose columns are figures, except the first. */
 export function table(
   header: readonly string[],
   rows: readonly (readonly string[])[]
@@ -71,7 +71,7 @@ export function table(
   return [line(header), line(rule), ...rows.map(line)].join('\n')
 }
 
-/** Every contender with its median, the least and the most, and how its median stands to that of the base. */
+/** Makes a table of medians, ranges, and ratios to the median of `base`. */
 export function seriesTable(
   series: readonly Series[],
   { of, base }: { of: string; base: string }
@@ -90,10 +90,10 @@ export function seriesTable(
 }
 
 export function goalTable(goals: readonly Goal[]): string {
-  const rows = goals.map(({ what, value, limit, unit, atLeast = false }) => {
+  const rows = goals.map(({ name, value, limit, unit, atLeast = false }) => {
     const met = atLeast ? value >= limit : value <= limit
     return [
-      what,
+      name,
       units[unit](value),
       `${atLeast ? 'at least' : 'at most'} ${units[unit](limit)}`,
       met ? 'met' : '**not met**'
@@ -102,7 +102,7 @@ export function goalTable(goals: readonly Goal[]): string {
   return rows.length > 0 ? table(['goal', 'measured', 'limit', ''], rows) : ''
 }
 
-/** The goal that the median of one contender asks against another's; none where one of them was not measured. */
+/** Makes a goal for the ratio of two contenders' medians; none if one was not measured. */
 export function ratioGoal(
   series: readonly Series[],
   [name, base]: readonly [string, string],
@@ -113,5 +113,5 @@ export function ratioGoal(
   )
   if (own === undefined || other === undefined) return []
   const value = median(own.times) / median(other.times)
-  return [{ what: `${name}, to ${base}`, value, limit, unit: 'ratio' }]
+  return [{ name: `${name}, to ${base}`, value, limit, unit: 'ratio' }]
 }

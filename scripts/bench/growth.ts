@@ -31,7 +31,7 @@ const mostExponent = 1.1
 
 type Measured = { images: number; times: number[]; peaks: number[] }
 
-/** Dry runs on more and more images: how time and memory grow. */
+/** Measures how time and memory of a dry run grow with the number of images. */
 export async function measureGrowth(
   stores: readonly Store[],
   options: Options
@@ -59,13 +59,13 @@ export async function measureGrowth(
 }
 
 function sizesFor({ name }: Store, options: Options): number[] {
-  // On the containerd store an inspection takes longer the more images there are: so many would take hours.
+  // The containerd store inspects an image in time proportional to their number: 10,000 would take hours.
   return options.large && name === 'overlay2' ? [...sizes, large] : sizes
 }
 
 async function prepareSize(store: Store, size: number): Promise<State> {
   const start = Date.now()
-  // Nothing is removed: no containers have to hold what stays.
+  // Dry runs need no containers to protect images.
   const state = await prepare(store, { ...sweepLoad(size), containers: [] })
   console.error(
     `growth, ${store.name}: ${size} images loaded in ${formatTime(Date.now() - start)}`
@@ -112,7 +112,7 @@ async function measureStates(
   }))
 }
 
-/** A dry run on an engine, and the most memory that the bundle had. */
+/** Runs a dry run; returns its duration and peak memory. */
 async function dryRun(
   bed: Bed
 ): Promise<{ milliseconds: number; peak: number }> {
@@ -138,7 +138,7 @@ function goals(measured: readonly Measured[]): Goal[] {
   const most = measured.at(-1)
   return [
     {
-      what: 'exponent of growth',
+      name: 'exponent of growth',
       value: exponent(points),
       limit: mostExponent,
       unit: 'exponent'
@@ -146,7 +146,7 @@ function goals(measured: readonly Measured[]): Goal[] {
     ...(most !== undefined && most.images >= large
       ? [
           {
-            what: `peak memory at ${most.images.toLocaleString('en')} images`,
+            name: `peak memory at ${most.images.toLocaleString('en')} images`,
             value: Math.max(...most.peaks),
             limit: mostMemory,
             unit: 'memory' as const

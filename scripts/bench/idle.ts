@@ -5,7 +5,7 @@ import {
   prepare,
   runBundle,
   timeCommand,
-  checkLeft,
+  checkRemaining,
   type Bed,
   type Store
 } from './bed.ts'
@@ -26,7 +26,7 @@ const laterRun = 'Docker Reclaim, later run'
 const node = '`node -e 0`'
 const json = ['--format', '{{json .}}']
 
-/** What the bundle has to ask before it can say that there is nothing to do, one call each. */
+/** Commands that the bundle cannot avoid, even if there is nothing to remove. */
 const listings: Record<string, (bed: Bed) => Promise<string[]> | string[]> = {
   'image ls --all': () => ['image', 'ls', '--all', '--no-trunc', ...json],
   'container ls --all': () => [
@@ -94,13 +94,15 @@ function contenders(): Contender<Bed>[] {
 
 const base = 'the slowest listing and the start of Node'
 
-/** The slowest of the listings with the start of Node, as a series to compare with. */
+/** Adds the start of Node to the slowest listing, as the base to compare with. */
 function floorOf(series: readonly Series[]): Series[] {
-  const own = (name: string) => series.find((one) => one.name === name)
-  const asked = Object.keys(listings).map((words) => own(`\`docker ${words}\``))
-  const start = own(node)
-  if (start === undefined || asked.includes(undefined)) return []
-  const medians = asked.map((one) => median(one?.times ?? []))
+  const find = (name: string) => series.find((one) => one.name === name)
+  const listed = Object.keys(listings).map((words) =>
+    find(`\`docker ${words}\``)
+  )
+  const start = find(node)
+  if (start === undefined || listed.includes(undefined)) return []
+  const medians = listed.map((one) => median(one?.times ?? []))
   return [{ name: base, times: [Math.max(...medians) + median(start.times)] }]
 }
 
@@ -110,7 +112,7 @@ function goals(series: readonly Series[]): Goal[] {
   )
 }
 
-/** Nothing is to go: the bundle beside what it has to ask, and what people ask. All of a round on one engine. */
+/** Measures runs that have nothing to remove. All contenders of a round share an engine. */
 export async function measureIdle(
   stores: readonly Store[],
   options: Options
@@ -126,14 +128,14 @@ export async function measureIdle(
       (order, measure) =>
         onCopy(state, async (bed) => {
           for (const contender of order) await measure(contender, bed)
-          await checkLeft(bed)
+          await checkRemaining(bed)
         })
     )
     await discard(state)
     const series = [...measured, ...floorOf(measured)]
     texts.push(
       `**${store.name}**, ${load.images.length.toLocaleString('en')} images, ${load.containers.length} containers, ${load.volumes} volumes:`,
-      seriesTable(series, { of: 'what was asked', base }),
+      seriesTable(series, { of: 'command', base }),
       goalTable(goals(series))
     )
   }

@@ -1,14 +1,18 @@
 import pLimit from 'p-limit'
-import type { ThrowawayEngine } from '../engine.ts'
-import { createCli, loadImages, type ImageFixture } from '../fixtures.ts'
+import type { ThrowawayEngine } from '../engines/engine.ts'
+import {
+  createCli,
+  loadImages,
+  type ImageFixture
+} from '../fixtures/fixtures.ts'
 
-/** What an engine is filled with. */
+/** Content of an engine. */
 export type Load = {
   images: ImageFixture[]
-  /** References of the images that get a container, which never runs. */
+  /** References of images that get a container, which never runs. */
   containers: string[]
   volumes: number
-  /** References of the images that must be left when the rest has been removed. */
+  /** References of the images that must remain. */
   staying: string[]
 }
 
@@ -16,8 +20,8 @@ const day = 86_400_000
 const second = 1_000
 
 /**
- * As many images as that, the most of them in repositories of about 24, of which two stay, and some alone in theirs.
- * Containers hold those that stay, so that a prune takes exactly the others: of 1,100 images 1,000.
+ * Makes repositories of about 24 images, two of which stay, and some repositories of one. Containers use the images that
+ * stay, so a prune removes exactly the others: 1,000 of 1,100.
  */
 export function sweepLoad(number: number): Load {
   const repositories = Math.max(Math.round(number / 20), 3)
@@ -29,12 +33,12 @@ export function sweepLoad(number: number): Load {
   return heldLoad(counts, 2)
 }
 
-/** 60 images, of which the three newest of each repository stay: all but five. */
+/** Makes 60 images. The three newest of each repository stay, which is all but five. */
 export function smallLoad(): Load {
   return heldLoad([...spread(20, 5), ...spread(39, 13), 1], 3)
 }
 
-/** Images made now, and more beside them: too young for anything to go. */
+/** Makes images, containers and volumes too young to be removed. */
 export function idleLoad(scale: number): Load {
   const images = imagesOf(spread(scaled(1_000, scale), 55), Date.now())
   const names = images.flatMap(({ references }) => references)
@@ -60,14 +64,14 @@ function heldLoad(counts: readonly number[], keepLast: number): Load {
   return { images, containers: staying, volumes: 0, staying }
 }
 
-/** Shares a number out evenly. */
+/** Divides a number into almost equal whole shares. */
 function spread(number: number, shares: number): number[] {
   return Array.from({ length: shares }, (_, index) =>
     Math.floor((number + index) / shares)
   )
 }
 
-/** Builds of applications, by the number of builds of each: a base that they share, and a layer of their own. */
+/** Makes builds of applications, with one shared and one unique layer; `counts` has the builds of each. */
 function imagesOf(counts: readonly number[], start: number): ImageFixture[] {
   return counts.flatMap((count, repository) =>
     Array.from({ length: count }, (_, build) => ({
@@ -88,14 +92,14 @@ function referenceOf(repository: number, build: number): string {
   return `app-${repository}:build-${build}`
 }
 
-const imagesAtOnce = 100
+const imagesPerArchive = 100
 
 export async function fill(
   engine: ThrowawayEngine,
   { images, containers, volumes }: Load
 ): Promise<void> {
-  for (let index = 0; index < images.length; index += imagesAtOnce)
-    await loadImages(engine, images.slice(index, index + imagesAtOnce))
+  for (let index = 0; index < images.length; index += imagesPerArchive)
+    await loadImages(engine, images.slice(index, index + imagesPerArchive))
   const docker = createCli(engine)
   const queue = pLimit(4)
   await queue.map(containers, (reference) => docker('create', reference, 'run'))

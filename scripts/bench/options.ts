@@ -14,32 +14,32 @@ export type Part = (typeof parts)[number]
 export type Options = {
   parts: Part[]
   rounds: number
-  /** Those of the loops that start a docker for each image: they take minutes. */
+  /** Rounds of the contenders that start one docker per image, which take minutes. */
   loopRounds: number
-  /** What the numbers of images and the like are multiplied by: below 1 only to try the script. */
+  /** Factor of all numbers of images, containers and volumes; below 1 to try the script. */
   scale: number
-  /** Image stores; none: all. */
+  /** Names of image stores; empty: all. */
   stores: string[]
-  /** Parts of names of contenders; none: all. */
+  /** Substrings of contenders' names; empty: all. */
   only: string[]
   large: boolean
   timeline: boolean
-  /** A file for the tables. */
+  /** File to write the tables to. */
   out: string | undefined
-  /** Put the tables into docs/benchmarks.md. */
+  /** Update docs/benchmarks.md. */
   write: boolean
 }
 
 export const usage = `npm run bench -- [${parts.join('|')} …] [options]
   --rounds N      measure every contender N times (5)
-  --loop-rounds N the same for loops with a docker for each image, which take minutes
-  --store NAME    overlay2 or containerd; both without it
-  --only TEXT     only contenders with this in their name; may be given again
-  --scale F       F times as many images: 0.05 tries everything in some minutes
-  --large         growth up to 10,000 images on overlay2
+  --loop-rounds N the same for loops with one docker per image, which take minutes
+  --store NAME    overlay2 or containerd (both)
+  --only TEXT     only contenders with TEXT in their name; repeatable
+  --scale F       multiply the number of images by F; 0.05 takes a few minutes
+  --large         measure growth up to 10,000 images on overlay2
   --timeline      draw the docker calls of a sweep into docs/ (preview/ with --scale)
-  --out FILE      write the tables to a file as well
-  --write         write the tables into docs/benchmarks.md`
+  --out FILE      also write the tables to FILE
+  --write         update the tables in docs/benchmarks.md`
 
 export function readOptions(args: readonly string[]): Options {
   const { values, positionals } = parseArgs({
@@ -60,23 +60,22 @@ export function readOptions(args: readonly string[]): Options {
   const unknown = positionals.filter(
     (name) => !parts.some((part) => part === name)
   )
-  if (unknown.length > 0) throw new Error(`Unknown: ${unknown.join(', ')}`)
+  if (unknown.length > 0)
+    throw new Error(`Unknown parts: ${unknown.join(', ')}`)
   const rounds = wholeNumber('--rounds', values.rounds)
-  const loops = wholeNumber('--loop-rounds', values['loop-rounds'] ?? rounds)
+  const loopRounds = wholeNumber(
+    '--loop-rounds',
+    values['loop-rounds'] ?? rounds
+  )
   const scale = positive('--scale', values.scale)
   if (values.write && (scale !== 1 || values.only.length > 0))
-    throw new Error('--write takes whole tables: no --scale, no --only')
+    throw new Error('--write cannot be combined with --scale or --only')
   return {
     parts: parts.filter(
       (part) => positionals.length === 0 || positionals.includes(part)
     ),
-    ...{
-      rounds,
-      loopRounds: loops,
-      scale,
-      stores: values.store,
-      only: values.only
-    },
+    ...{ rounds, loopRounds, scale },
+    ...{ stores: values.store, only: values.only },
     ...{ large: values.large, timeline: values.timeline },
     ...{ out: values.out, write: values.write }
   }
@@ -84,13 +83,14 @@ export function readOptions(args: readonly string[]): Options {
 
 function wholeNumber(name: string, text: string | number): number {
   const value = positive(name, text)
-  if (!Number.isInteger(value)) throw new Error(`${name} takes a whole number`)
+  if (!Number.isInteger(value))
+    throw new Error(`${name} must be a whole number`)
   return value
 }
 
 function positive(name: string, text: string | number): number {
   const value = Number(text)
   if (!(value > 0))
-    throw new Error(`${name} takes a number above 0, not ${text}`)
+    throw new Error(`${name} must be a number above 0, not ${text}`)
   return value
 }

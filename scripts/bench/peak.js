@@ -1,4 +1,4 @@
-// Preloaded into the bundle: writes down the most memory that it had, in KiB, as getrusage tells.
+// Preloaded into the bundle: writes its peak memory in KiB to PEAK_FILE.
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 

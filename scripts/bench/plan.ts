@@ -14,14 +14,14 @@ import type { Options } from './options.ts'
 const program = join(import.meta.dirname, 'planProcess.ts')
 const resultSchema = z.object({
   milliseconds: z.number(),
-  going: z.number(),
+  removed: z.number(),
   heap: z.number(),
   peak: z.number()
 })
 const mostTime = 2_000
 const mostMemory = 1_000_000_000
 
-/** The plan and its figures for very many images that no engine has, each time in a process of its own. */
+/** Measures the planning for many generated images, without an engine. Each round has its own process. */
 export async function measurePlanning({
   rounds,
   scale
@@ -36,14 +36,14 @@ export async function measurePlanning({
   const time = median(times)
   const peak = Math.max(...results.map(({ peak }) => peak))
   const heap = Math.max(...results.map(({ heap }) => heap))
-  const [images, going] = [number, results[0]?.going ?? 0].map((one) =>
+  const [images, removed] = [number, results[0]?.removed ?? 0].map((one) =>
     one.toLocaleString('en')
   )
   return [
     table(
       [
         'images',
-        'that go',
+        'removed',
         'median',
         'least – most',
         'heap',
@@ -52,7 +52,7 @@ export async function measurePlanning({
       [
         [
           images ?? '',
-          going ?? '',
+          removed ?? '',
           formatTime(time),
           `${formatTime(Math.min(...times))} – ${formatTime(Math.max(...times))}`,
           formatMemory(heap),
@@ -61,8 +61,8 @@ export async function measurePlanning({
       ]
     ),
     goalTable([
-      { what: 'time', value: time, limit: mostTime, unit: 'time' },
-      { what: 'peak memory', value: peak, limit: mostMemory, unit: 'memory' }
+      { name: 'time', value: time, limit: mostTime, unit: 'time' },
+      { name: 'peak memory', value: peak, limit: mostMemory, unit: 'memory' }
     ])
   ].join('\n\n')
 }

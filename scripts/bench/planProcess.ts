@@ -1,4 +1,4 @@
-/** Plans for as many generated images as the argument says, and prints what that cost as JSON. */
+/** Plans for generated images and prints the cost as JSON. Argument: the number of images. */
 import { createHash } from 'node:crypto'
 import { day, image, inventory, now, policy } from '../../__tests__/builders.ts'
 import { plannedItems } from '../../src/model/plan.ts'
@@ -20,8 +20,8 @@ const images = Array.from({ length: number }, (_, index) => {
     layers: [`base ${repository}`, `build ${index}`]
   })
 })
-const held = inventory({ images })
-const asked = policy({ keepLast: 2, until: { duration: 0 } })
+const contents = inventory({ images })
+const rules = policy({ keepLast: 2, until: { duration: 0 } })
 const layers = new Map(images.map(({ id }) => [id, [1_000, 100]]))
 const sizes = {
   containers: new Map(),
@@ -32,12 +32,12 @@ const sizes = {
 }
 
 const start = performance.now()
-const plan = measurePlan(makePlan(held, asked), held, sizes)
+const plan = measurePlan(makePlan(contents, rules), contents, sizes)
 const milliseconds = performance.now() - start
 console.log(
   JSON.stringify({
     milliseconds,
-    going: plannedItems(plan).filter(({ kind }) => kind === 'image').length,
+    removed: plannedItems(plan).filter(({ kind }) => kind === 'image').length,
     heap: process.memoryUsage().heapUsed,
     peak: process.resourceUsage().maxRSS * 1_024
   })

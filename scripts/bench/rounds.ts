@@ -1,24 +1,25 @@
 import { formatTime, ordersOf, type Series } from './figures.ts'
 import type { Options } from './options.ts'
 
-/** One of those that are measured side by side. */
+/** A command or program to compare. */
 export type Contender<Place> = {
   name: string
-  /** In how many of the rounds it is measured, where not in all. */
+  /** Number of rounds to measure it in; default: all. */
   rounds?: number
   /** Returns milliseconds. */
   measure: (place: Place) => Promise<number>
 }
 
 /**
- * Measures every contender once in each round, each round beginning with another one. `place` sets the table for one
- * measurement, or keeps one for a round.
+ * Measures every contender once per round.
+ *
+ * @param runRound prepares places to measure in, and calls `measure` for each contender in order
  */
 export async function measureRounds<Place>(
   title: string,
   contenders: readonly Contender<Place>[],
   { rounds, only }: Pick<Options, 'rounds' | 'only'>,
-  round: (
+  runRound: (
     order: Contender<Place>[],
     measure: (contender: Contender<Place>, place: Place) => Promise<void>
   ) => Promise<void>
@@ -30,7 +31,7 @@ export async function measureRounds<Place>(
   for (const [index, all] of ordersOf(chosen, rounds).entries()) {
     const order = all.filter((one) => index < (one.rounds ?? rounds))
     const start = Date.now()
-    await round(order, async (contender, place) => {
+    await runRound(order, async (contender, place) => {
       const time = await contender.measure(place)
       times.get(contender.name)?.push(time)
       console.error(`${title}: ${contender.name}: ${formatTime(time)}`)

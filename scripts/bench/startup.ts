@@ -11,7 +11,7 @@ const bundle = join(import.meta.dirname, '../../dist/index.js')
 const tries = 20
 const node = '`node -e 0`, from start to end'
 
-/** How long the bundle takes until it first starts docker: one that only writes down when that was. */
+/** Measures the time until the bundle first calls docker, with a stand-in that records the time. */
 export async function measureStart({
   rounds,
   scale
@@ -38,11 +38,11 @@ export async function measureStart({
     }
     const contenders = [
       {
-        name: 'the bundle, until its first docker call',
+        name: 'the bundle until its first docker call',
         measure: () => untilDocker(process.execPath, [bundle])
       },
       {
-        name: 'the docker that writes that down, alone',
+        name: 'the stand-in docker alone',
         measure: () => untilDocker(standIn, [])
       },
       {
@@ -60,7 +60,7 @@ export async function measureStart({
         for (const contender of order) await measure(contender, undefined)
       }
     )
-    return seriesTable(series, { of: `${number} times`, base: node })
+    return seriesTable(series, { of: `${number} runs`, base: node })
   } finally {
     await rm(folder, { recursive: true })
   }

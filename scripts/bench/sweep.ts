@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import {
-  checkLeft,
+  checkRemaining,
   discard,
   onCopy,
   prepare,
@@ -48,7 +48,12 @@ function contenders(
     name,
     rounds: loopRounds,
     measure: (bed: Bed) =>
-      timeCommand(bed, 'sh', ['-c', script, bed.engine.docker, bed.goingFile])
+      timeCommand(bed, 'sh', [
+        '-c',
+        script,
+        bed.engine.docker,
+        bed.toRemoveFile
+      ])
   })
   return [
     {
@@ -67,13 +72,13 @@ function contenders(
       }
     },
     docker(prune, () => ['image', 'prune', '--all', '--force']),
-    docker(oneProcess, ({ going }) => ['image', 'rm', ...going]),
+    docker(oneProcess, ({ toRemove }) => ['image', 'rm', ...toRemove]),
     shell(xargs, 'xargs -n1 "$0" rmi <"$1"'),
     shell(loop, 'for id in $(cat "$1"); do "$0" rmi "$id"; done')
   ]
 }
 
-/** How much slower than the prune the bundle may be, at most. */
+/** Highest ratio of the bundle's time to that of the prune. */
 const mostToPrune: Record<string, number> = { overlay2: 1.15, containerd: 1 }
 
 function goals(series: readonly Series[], { name }: Store): Goal[] {
@@ -89,7 +94,7 @@ function goals(series: readonly Series[], { name }: Store): Goal[] {
   ])
 }
 
-/** 1,000 of 1,100 images go: on every store, the bundle and what people use instead. */
+/** Compares the bundle with its alternatives in removing 1,000 of 1,100 images. */
 export function measureSweep(
   stores: readonly Store[],
   options: Options
@@ -102,7 +107,7 @@ export function measureSweep(
   )
 }
 
-/** 5 of 60 images go. */
+/** Compares them in removing 5 of 60 images. */
 export function measureSmall(
   stores: readonly Store[],
   options: Options
@@ -139,13 +144,13 @@ async function measureRemoval(
         for (const contender of order)
           await onCopy(state, async (bed) => {
             await measure(contender, bed)
-            await checkLeft(bed)
+            await checkRemaining(bed)
           })
       }
     )
     texts.push(
       `**${store.name}**, ${(images.length - staying.length).toLocaleString('en')} of ${images.length.toLocaleString('en')} images:`,
-      seriesTable(series, { of: 'what removes them', base: prune }),
+      seriesTable(series, { of: 'command', base: prune }),
       goalTable(goals(series, store))
     )
     if (options.timeline && part === 'sweep')
@@ -155,7 +160,7 @@ async function measureRemoval(
   return texts.filter(Boolean).join('\n\n')
 }
 
-/** One more sweep, through a docker that writes down its calls. */
+/** Repeats the sweep to draw its timeline. */
 function drawSweep(state: State, { scale }: Options): Promise<string> {
   return onCopy(state, async (bed) => {
     const text = await writeTimeline(bed, {
@@ -163,7 +168,7 @@ function drawSweep(state: State, { scale }: Options): Promise<string> {
       store: state.store,
       folder: scale === 1 ? 'docs' : 'preview'
     })
-    await checkLeft(bed)
+    await checkRemaining(bed)
     return text
   })
 }

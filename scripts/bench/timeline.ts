@@ -1,18 +1,18 @@
 import { formatTime, table } from './figures.ts'
 
-/** One call of docker: what it was, and when, in milliseconds from the start of the step. */
-export type Call = { command: string; start: number; end: number }
+/** A call of docker, with times in milliseconds since the start of the step. */
+type Call = { command: string; start: number; end: number }
 
 /**
- * Reads the calls from the lines `start ID NANOSECONDS WORDS` and `end ID NANOSECONDS`. What was ended from outside has
- * no end of its own: it ends with the step.
+ * Reads calls from lines `start ID NANOSECONDS WORDS` and `end ID NANOSECONDS`. A killed call has no end and lasts until
+ * the end of the step.
  */
 export function readCalls(
   log: string,
   { origin, total }: { origin: number; total: number }
 ): Call[] {
   const calls = new Map<string, Call>()
-  const over: Call[] = []
+  const ended: Call[] = []
   for (const line of log.split('\n').filter(Boolean)) {
     const [what, id = '', nanoseconds, ...words] = line.split(' ')
     const at = Number(nanoseconds) / 1_000_000 - origin
@@ -21,14 +21,14 @@ export function readCalls(
       const command = words.join(' ')
       calls.set(id, { command, start: at, end: total })
     } else if (call !== undefined) {
-      over.push({ ...call, end: at })
+      ended.push({ ...call, end: at })
       calls.delete(id)
     }
   }
-  return [...over, ...calls.values()].sort((a, b) => a.start - b.start)
+  return [...ended, ...calls.values()].sort((a, b) => a.start - b.start)
 }
 
-/** Puts calls that overlap into lanes of their own: each into the first one that is free. */
+/** Puts each call into the first free lane, so that calls in a lane do not overlap. */
 export function lanesOf(calls: readonly Call[]): Call[][] {
   const lanes: Call[][] = []
   for (const call of calls) {
@@ -39,8 +39,8 @@ export function lanesOf(calls: readonly Call[]): Call[][] {
   return lanes
 }
 
-/** The calls of each command, those with the most time first. */
-export function byCommand(calls: readonly Call[]): [string, Call[]][] {
+/** Groups calls by command, the longest total time first. */
+function byCommand(calls: readonly Call[]): [string, Call[]][] {
   const groups = Map.groupBy(calls, ({ command }) => command)
   return [...groups].sort(([, a], [, b]) => sum(b) - sum(a))
 }
@@ -58,7 +58,7 @@ export function callTable(calls: readonly Call[]): string {
     formatTime(Math.max(...calls.map(({ end }) => end)))
   ])
   return table(
-    ['call', 'processes', 'time in all', 'first start', 'last end'],
+    ['call', 'processes', 'total time', 'first start', 'last end'],
     rows
   )
 }
@@ -70,7 +70,7 @@ const legendColumns = 4
 const legendHeight = 20
 const textSize = 12
 const otherCalls = 'other calls'
-/** Colours that are seen on a light and on a dark ground, the same in every picture. */
+// These are visible on light and dark backgrounds.
 const colors: Record<string, string> = {
   'image rm': '#d35452',
   'image inspect': '#4c8dd6',
@@ -83,7 +83,7 @@ const colors: Record<string, string> = {
   events: '#a3aab4'
 }
 
-/** A picture of the calls over time, as SVG. */
+/** Draws the calls over time as SVG. */
 export function drawTimeline(
   calls: readonly Call[],
   { title, total }: { title: string; total: number }
@@ -169,7 +169,7 @@ function drawAxis({
   })
 }
 
-/** 1, 2 or 5 times a power of ten: no more than ten of them. */
+/** Returns 1, 2 or 5 times a power of ten, so that the axis has at most ten steps. */
 export function tickStep(total: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(total, 1) / 10))
   const factor = [1, 2, 5, 10].find((one) => one * power * 10 >= total) ?? 10

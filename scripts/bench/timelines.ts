@@ -6,7 +6,7 @@ import { callTable, drawTimeline, readCalls } from './timeline.ts'
 
 const project = join(import.meta.dirname, '../..')
 
-/** Runs the step through a docker that writes down its calls, and draws them; returns their table. */
+/** Runs the step with a docker that logs its calls, writes their timeline, and returns their table. */
 export async function writeTimeline(
   bed: Bed,
   {
@@ -22,7 +22,7 @@ export async function writeTimeline(
   const total = step.milliseconds
   const origin = step.startedAt
   const calls = readCalls(await readFile(log, 'utf8'), { origin, total })
-  const removed = bed.going.length.toLocaleString('en')
+  const removed = bed.toRemove.length.toLocaleString('en')
   const title = `${store.name}: the docker calls of one step that removes ${removed} images in ${formatTime(total)}`
   await mkdir(join(project, folder), { recursive: true })
   const file = join(project, folder, `sweep-${store.name}.svg`)
@@ -34,7 +34,7 @@ export async function writeTimeline(
   ].join('\n\n')
 }
 
-/** A docker that says when it starts and ends, and what the first words of its call are. */
+/** Makes a docker that logs its start, its end, and the first words of its command. */
 function wrapper(docker: string, log: string): string {
   return `#!/bin/sh
 name=$1

@@ -1,6 +1,6 @@
 /**
- * Runs the tests of a folder on each engine of a matrix, some side by side. Needs Debian, root, and for the first time
- * its packages.
+ * Runs a suite on every engine of its matrix, several in parallel. Requires Debian and root, and downloads packages on
+ * first use.
  *
  *   node scripts/engines/index.ts contract|world [--engine NAME] [--shard 2/6] [jest's arguments]
  */
@@ -12,7 +12,7 @@ import pLimit from 'p-limit'
 import { matrix, newest, prepare, type Row } from './rows.ts'
 import { conclude, runTests, type Outcome } from './run.ts'
 
-const suites = { contract: matrix, world: newest }
+const rowsOf = { contract: matrix, world: newest }
 
 const { values, positionals } = parseArgs({
   options: {
@@ -24,14 +24,16 @@ const { values, positionals } = parseArgs({
 })
 const [suite, ...patterns] = positionals
 if (suite !== 'contract' && suite !== 'world')
-  throw new Error('Which tests: contract or world?')
+  throw new Error('Choose a suite: contract or world')
 
-/** What is to be run where: of all files on all engines the part of this shard, those of one engine together. */
-async function findWork(folder: string): Promise<Map<Row, string[]>> {
-  const rows = suites[folder as keyof typeof suites].filter(
+/** Selects this shard's test files for each engine. */
+async function findWork(
+  suite: keyof typeof rowsOf
+): Promise<Map<Row, string[]>> {
+  const rows = rowsOf[suite].filter(
     ({ name }) => values.engine?.includes(name) ?? true
   )
-  const files = (await readdir(join('__tests__/engine', folder))).filter(
+  const files = (await readdir(join('__tests__/engine', suite))).filter(
     (file) =>
       file.endsWith('.test.ts') &&
       (patterns.length === 0 || patterns.some((one) => file.includes(one)))
@@ -48,12 +50,12 @@ async function findWork(folder: string): Promise<Map<Row, string[]>> {
   )
   if (mine.length === 0)
     throw new Error(
-      `Nothing to run. Engines: ${matrix.map(({ name }) => name).join(', ')}; files: ${files.join(', ')}`
+      `No tests match. Engines: ${matrix.map(({ name }) => name).join(', ')}; files: ${files.join(', ')}`
     )
   return new Map(
     [...Map.groupBy(mine, ({ row }) => row)].map(([row, work]) => [
       row,
-      work.map(({ file }) => join('__tests__/engine', folder, file))
+      work.map(({ file }) => join('__tests__/engine', suite, file))
     ])
   )
 }
@@ -61,7 +63,7 @@ async function findWork(folder: string): Promise<Map<Row, string[]>> {
 function readShard(text: string): [number, number] {
   const [, part, parts] = /^(\d+)\/(\d+)$/.exec(text)?.map(Number) ?? []
   if (!part || !parts || part > parts)
-    throw new Error(`--shard takes a part of all, such as 2/6, and not ${text}`)
+    throw new Error(`--shard must be a fraction such as 2/6, not ${text}`)
   return [part, parts]
 }
 
@@ -73,14 +75,14 @@ const runRow = ({ name }: Row, files: string[]): Promise<Outcome> =>
 
 process.chdir(join(import.meta.dirname, '../..'))
 const work = await findWork(suite)
-// Those of one release share its packages' lists.
+// Rows of the same release share apt's lists, so they are prepared one by one.
 const releases = Map.groupBy(work.keys(), ({ suite, kind }) => suite ?? kind)
 await Promise.all(
   [...releases.values()].map(async (rows) => {
     for (const row of rows) await prepare(row)
   })
 )
-// They also wait.
+// One more than cores, as tests also wait.
 const atOnce = pLimit(availableParallelism() + 1)
 conclude(
   await Promise.all(

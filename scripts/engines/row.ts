@@ -1,17 +1,18 @@
 /**
- * Runs tests on the engines of one row, one for each of jest's workers, and ends with jest's exit code. In a process of
- * its own, so that what it used is known. Arguments: the name of the row, how many workers, then jest's.
+ * Runs tests on engines of one row, one per jest worker, and exits with jest's code.
+ *
+ *   node scripts/engines/row.ts ROW WORKERS [jest's arguments]
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { startEngine } from '../engine.ts'
-import { createCli } from '../fixtures.ts'
+import { startEngine } from './engine.ts'
+import { createCli } from '../fixtures/fixtures.ts'
 import { matrix, own, prepare } from './rows.ts'
 
 const [name, workers = '1', ...args] = process.argv.slice(2)
 const row = [own, ...matrix].find((one) => one.name === name)
-if (row === undefined) throw new Error(`There is no row ${name}.`)
+if (row === undefined) throw new Error(`Unknown row: ${name}`)
 const { kind, major, store } = row
 
 const root = await prepare(row)
@@ -23,7 +24,7 @@ const start = () =>
 const others = Array.from({ length: Number(workers) - 1 }, start)
 const first = await start()
 const engines = [first, ...(await Promise.all(others))]
-// What tests leave when they are interrupted goes with the engine.
+// Files of interrupted tests disappear with the engine.
 const temporary = join(first.folder, 'tests')
 await mkdir(temporary)
 try {
@@ -34,7 +35,7 @@ try {
   console.log(`${name}: ${kind} ${version}`)
   if (major > 0 && !version.startsWith(`${major}.`))
     throw new Error(
-      `${name} is version ${version} (in ${root}): test that one, and change the row.`
+      `${root} has version ${version}: rename the row ${name} and test it.`
     )
   const { exitCode } = await execa(
     'npm',

@@ -1,14 +1,14 @@
-import { unpackSystem } from '../packages.ts'
+import { unpackSystem } from './packages.ts'
 
-/** An engine to test on: the Debian release that has it, its packages, and the major version that is expected of it. */
+/** An engine to test on. */
 export type Row = {
   name: string
   kind: 'docker' | 'podman'
-  /** 0: whichever the machine has. */
+  /** Expected major version; 0: any. */
   major: number
-  /** Undefined: the one that the engine prefers. */
+  /** Image store; undefined: the engine's default. */
   store: string | undefined
-  /** Undefined: that of this machine, without a system of its own. */
+  /** Debian release that has the packages; undefined: run this machine's engine. */
   suite: string | undefined
   packages: readonly string[]
 }
@@ -18,7 +18,7 @@ const podman = [
   ...['podman', 'netavark', 'aardvark-dns', 'crun', 'catatonit', 'dash']
 ]
 
-/** The matrix; those that take long first. */
+/** All engines, the slowest to test first. */
 export const matrix: readonly Row[] = [
   row('docker', 28, 'containerd', 'sid', docker),
   row('docker', 28, 'overlay2', 'sid', docker),
@@ -31,10 +31,10 @@ export const matrix: readonly Row[] = [
   row('docker', 26, 'overlay2', 'trixie', docker)
 ]
 
-/** Where races and faults are tested: both stores of the newest Docker, and the newest Podman. */
+/** Both stores of the newest Docker, and the newest Podman. */
 export const newest = matrix.slice(0, 3)
 
-/** The engine of this machine's distribution. */
+/** This machine's engine. */
 export const own: Row = {
   ...{ name: 'own', kind: 'docker', major: 0 },
   ...{ store: undefined, suite: undefined, packages: [] }
@@ -51,7 +51,7 @@ function row(
   return { name, kind, major, store, suite, packages }
 }
 
-/** Returns the folder of the system that a row's engine runs in, downloaded and unpacked where it is not there yet. */
+/** Downloads and unpacks a row's system if needed, and returns its folder. */
 export async function prepare({
   suite,
   packages

@@ -6,7 +6,6 @@ import { z } from 'zod'
 const project = join(import.meta.dirname, '../..')
 const reports = join(project, 'node_modules/.cache/reports')
 
-/** One test, and the engine's words or what else went wrong where it failed. */
 type Test = {
   file: string
   name: string
@@ -15,16 +14,15 @@ type Test = {
   failures: readonly string[]
 }
 
-/** What became of the tests of one call of jest. */
+/** Results of one command. */
 export type Outcome = {
   title: string
   tests: readonly Test[]
   seconds: number
-  /** Processor time of all processes, user and system, in seconds. */
+  /** Seconds of processor time, of all its processes. */
   processor: number
 }
 
-/** What is read of jest's own report. */
 const jestReport = z.object({
   testResults: z.array(
     z.object({
@@ -43,7 +41,7 @@ const jestReport = z.object({
   )
 })
 
-/** Runs a command that ends in jest, and reads its report. What it prints is shown only where it fails. */
+/** Runs a command that accepts jest's arguments, and reads jest's report. Shows its output only if it fails. */
 export async function runTests(
   title: string,
   command: readonly string[]
@@ -56,13 +54,13 @@ export async function runTests(
   const json = await readFile(report, 'utf8').catch(() => undefined)
   const tests = json === undefined ? [] : readTests(json)
   const failed = tests.some(({ status }) => status === 'failed')
-  // A run that broke off before or after the tests has failed, too.
+  // It may also fail before or after the tests.
   if (exitCode !== 0 && !failed)
     tests.push(failure('', command.join(' '), [printed]))
   return announce({ title, tests, ...used })
 }
 
-/** Runs a command that is a test by itself. */
+/** Runs a command as a single test. */
 export async function runCommand(
   title: string,
   command: readonly string[]
@@ -77,7 +75,6 @@ export async function runCommand(
   return announce({ title, tests: [test], ...used })
 }
 
-/** Says at once how a part ended. */
 function announce(outcome: Outcome): Outcome {
   const [passed, failed] = (['passed', 'failed'] as const).map((status) =>
     countOf(outcome, status)
@@ -88,7 +85,7 @@ function announce(outcome: Outcome): Outcome {
   return outcome
 }
 
-/** Runs a command; the processor time is that of all processes that it waited for, and that these waited for. */
+/** Runs a command in a shell, whose `times` adds up the processor time of its descendants. */
 async function measure(command: readonly string[]) {
   const start = Date.now()
   const { stdout, stderr, exitCode } = await execa(
@@ -116,7 +113,7 @@ function readTests(json: string): Test[] {
     .parse(JSON.parse(json))
     .testResults.flatMap(({ name, status, message, assertionResults }) => {
       const file = relative(join(project, '__tests__'), name)
-      // A file that could not be run has no tests.
+      // A file that fails to load has no tests.
       if (assertionResults.length === 0 && status === 'failed')
         return [failure(file, '', [message])]
       return assertionResults.map((one): Test => {
@@ -132,7 +129,7 @@ function readTests(json: string): Test[] {
     })
 }
 
-/** The second line of the shell's `times` is that of its children. */
+/** Reads the second line of `times`, which is that of the children. */
 function readTimes(text: string): number {
   const [, line = ''] = text.split('\n')
   return [...line.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
@@ -141,16 +138,15 @@ function readTimes(text: string): number {
   )
 }
 
-export function countOf({ tests }: Outcome, status: Test['status']): number {
+function countOf({ tests }: Outcome, status: Test['status']): number {
   return tests.filter((test) => test.status === status).length
 }
 
-/** The tests that took longest, one a line. */
-export function slowest(outcomes: readonly Outcome[], most = 20): string {
+function listSlowest(outcomes: readonly Outcome[]): string {
   return outcomes
     .flatMap(({ title, tests }) => tests.map((test) => ({ title, ...test })))
     .sort((a, b) => b.seconds - a.seconds)
-    .slice(0, most)
+    .slice(0, 20)
     .map(
       ({ title, file, name, seconds }) =>
         `${seconds.toFixed(1).padStart(6)} s  ${title}  ${file}: ${name}`
@@ -158,8 +154,7 @@ export function slowest(outcomes: readonly Outcome[], most = 20): string {
     .join('\n')
 }
 
-/** What failed: the engine, the test and the words, of each the first lines. */
-export function describeFailures(outcomes: readonly Outcome[]): string {
+function describeFailures(outcomes: readonly Outcome[]): string {
   return outcomes
     .flatMap(({ title, tests }) =>
       tests
@@ -182,8 +177,8 @@ const firstLines = (text: string) =>
     .map((line) => `  ${line.slice(0, 1_000)}`)
     .join('\n')
 
-/** A table of what passed, then the line that says it all. */
-export function describeOutcomes(outcomes: readonly Outcome[]): string {
+/** Makes a table, and a line with the totals. */
+function describeOutcomes(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map((one) => [
     one.title,
     ...(['passed', 'failed', 'skipped'] as const).map((status) =>
@@ -210,7 +205,7 @@ export function describeOutcomes(outcomes: readonly Outcome[]): string {
   ].join('\n')
 }
 
-/** Prints what failed and the table, and sets the exit code; a part that ran no test has failed. */
+/** Prints all results and sets the exit code. An outcome without a passed test is a failure. */
 export function conclude(outcomes: readonly Outcome[]): void {
   const failures = describeFailures(outcomes)
   const empty = outcomes.filter((one) => countOf(one, 'passed') === 0)
@@ -218,10 +213,10 @@ export function conclude(outcomes: readonly Outcome[]): void {
     [
       '',
       'Slowest:',
-      slowest(outcomes),
+      listSlowest(outcomes),
       '',
       ...(failures === '' ? [] : [failures, '']),
-      ...empty.map(({ title }) => `FAILED on ${title}: no test has passed`),
+      ...empty.map(({ title }) => `FAILED on ${title}: no test passed`),
       describeOutcomes(outcomes)
     ].join('\n')
   )

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { execa } from 'execa'
-import { createCli, type Cli } from '../../../scripts/fixtures.ts'
+import { createCli, type Cli } from '../../../scripts/fixtures/fixtures.ts'
 import type { Output } from '../../../src/docker/errors.ts'
 import type { TestEngine } from '../harness/engine.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import type { ImageFixture } from '../../../scripts/fixtures.ts'
-import type { Step } from '../../../scripts/step.ts'
+import type { ImageFixture } from '../../../scripts/fixtures/fixtures.ts'
+import type { Step } from '../../../scripts/engines/step.ts'
 import { useEngine } from '../harness/engine.ts'
 import { useRegistry } from '../harness/registry.ts'
 import { resource } from '../harness/report.ts'

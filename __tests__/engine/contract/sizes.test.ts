@@ -2,7 +2,7 @@ import { rename, stat, statfs } from 'node:fs/promises'
 import { hostname, release } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { createCli } from '../../../scripts/fixtures.ts'
+import { createCli } from '../../../scripts/fixtures/fixtures.ts'
 import { createDocker } from '../../../src/docker/cli.ts'
 import {
   findKeepFlag,

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from '@jest/globals'
-import { exists } from '../../../scripts/packages.ts'
+import { exists } from '../../../scripts/engines/packages.ts'
 import { useOwnEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { onlyOnDocker } from '../harness/target.ts'

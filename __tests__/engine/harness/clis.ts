@@ -1,6 +1,6 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { unpackPackages } from '../../../scripts/packages.ts'
+import { unpackPackages } from '../../../scripts/engines/packages.ts'
 
 /** A folder with the buildx plugin for DOCKER_CONFIG, or without any plugin. */
 export async function makeDockerConfig(

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals'
-import type { Api } from '../../../scripts/api.ts'
+import type { Api } from '../../../scripts/engines/api.ts'
 import { familiar } from './report.ts'
 import { podman } from './target.ts'
 

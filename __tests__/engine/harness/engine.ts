@@ -2,17 +2,20 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals'
-import { createApi, type Api } from '../../../scripts/api.ts'
-import { startEngine, type ThrowawayEngine } from '../../../scripts/engine.ts'
+import { createApi, type Api } from '../../../scripts/engines/api.ts'
+import {
+  startEngine,
+  type ThrowawayEngine
+} from '../../../scripts/engines/engine.ts'
 import {
   createCli,
   importBusybox,
   loadImages,
   type Cli,
   type ImageFixture
-} from '../../../scripts/fixtures.ts'
-import { exists } from '../../../scripts/packages.ts'
-import { runJob, runStep, type Step } from '../../../scripts/step.ts'
+} from '../../../scripts/fixtures/fixtures.ts'
+import { exists } from '../../../scripts/engines/packages.ts'
+import { runJob, runStep, type Step } from '../../../scripts/engines/step.ts'
 import { imageId } from '../../../src/docker/podman.ts'
 import { makeDockerConfig } from './clis.ts'
 import { empty, readContents, readStates, type Contents } from './contents.ts'

@@ -1,4 +1,4 @@
-import type { Step } from '../../../scripts/step.ts'
+import type { Step } from '../../../scripts/engines/step.ts'
 import type { TestEngine } from './engine.ts'
 import { polite } from './things.ts'
 

@@ -1,6 +1,9 @@
 import { afterAll } from '@jest/globals'
-import type { ImageFixture } from '../../../scripts/fixtures.ts'
-import { startRegistry, type Registry } from '../../../scripts/registry.ts'
+import type { ImageFixture } from '../../../scripts/fixtures/fixtures.ts'
+import {
+  startRegistry,
+  type Registry
+} from '../../../scripts/engines/registry.ts'
 import type { TestEngine } from './engine.ts'
 
 /** An image of the registry: what it is called there, by its tag and by its digest. */

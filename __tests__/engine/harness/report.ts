@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals'
-import type { Step } from '../../../scripts/step.ts'
+import type { Step } from '../../../scripts/engines/step.ts'
 import type { Resource } from '../../../src/report/schema.ts'
 
 /** A reference as Docker has it: Podman's say where they are from, if only from here. */

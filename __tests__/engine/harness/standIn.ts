@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { exists } from '../../../scripts/packages.ts'
+import { exists } from '../../../scripts/engines/packages.ts'
 
 /** A docker in front of the real one, for what nobody can make a real one do at the right moment. */
 export type StandIn = {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Cli, ImageFixture } from '../../../scripts/fixtures.ts'
+import type { Cli, ImageFixture } from '../../../scripts/fixtures/fixtures.ts'
 import { imageId } from '../../../src/docker/podman.ts'
 
 /** Inputs that take everything but the cache, whatever its age. */

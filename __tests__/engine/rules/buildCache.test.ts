@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, expect, test } from '@jest/globals'
-import { createCli } from '../../../scripts/fixtures.ts'
+import { createCli } from '../../../scripts/fixtures/fixtures.ts'
 import { cacheOnly, createCache, nextSecond } from '../harness/cache.ts'
 import {
   findOtherClis,

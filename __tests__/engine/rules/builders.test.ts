@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { Step } from '../../../scripts/step.ts'
+import type { Step } from '../../../scripts/engines/step.ts'
 import {
   allVolumes,
   createBuilders,

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import type { Step } from '../../../scripts/step.ts'
+import type { Step } from '../../../scripts/engines/step.ts'
 import type { Report } from '../../../src/report/schema.ts'
 import {
   foreignCommands,

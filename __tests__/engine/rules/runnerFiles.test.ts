@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { withoutCapabilities } from '../../../scripts/step.ts'
+import { withoutCapabilities } from '../../../scripts/engines/step.ts'
 import { useEngine } from '../harness/engine.ts'
 import { everything, oldImages } from '../harness/things.ts'
 

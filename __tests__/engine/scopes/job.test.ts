@@ -1,7 +1,7 @@
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import type { Step } from '../../../scripts/step.ts'
+import type { Step } from '../../../scripts/engines/step.ts'
 import { inputsOf } from '../../workflows.ts'
 import { useEngine } from '../harness/engine.ts'
 import { useRegistry } from '../harness/registry.ts'

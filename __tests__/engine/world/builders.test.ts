@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from '@jest/globals'
-import type { Step } from '../../../scripts/step.ts'
+import type { Step } from '../../../scripts/engines/step.ts'
 import {
   allVolumes,
   createBuilders,

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { Step } from '../../../scripts/step.ts'
+import type { Step } from '../../../scripts/engines/step.ts'
 import { useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { onlyOnDocker, store } from '../harness/target.ts'

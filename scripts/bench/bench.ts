@@ -1,20 +1,17 @@
-/**
- * Measures the bundle side by side with what people use instead, on throw-away engines, and prints tables. Needs what
- * those engines need; see `usage` for the options.
- */
+/** Compares the bundle with its alternatives on throw-away engines, and prints tables. Options: see `--help`. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { findStores, type Store } from './bench/bed.ts'
-import { formatTime } from './bench/figures.ts'
-import { measureGrowth } from './bench/growth.ts'
-import { measureIdle } from './bench/idle.ts'
-import { readOptions, usage, type Options, type Part } from './bench/options.ts'
-import { putTables } from './bench/page.ts'
-import { measurePlanning } from './bench/plan.ts'
-import { measureStart } from './bench/startup.ts'
-import { measureSmall, measureSweep } from './bench/sweep.ts'
+import { findStores, type Store } from './bed.ts'
+import { formatTime } from './figures.ts'
+import { measureGrowth } from './growth.ts'
+import { measureIdle } from './idle.ts'
+import { readOptions, usage, type Options, type Part } from './options.ts'
+import { putTables } from './page.ts'
+import { measurePlanning } from './plan.ts'
+import { measureStart } from './startup.ts'
+import { measureSmall, measureSweep } from './sweep.ts'
 
 type Measure = (stores: readonly Store[], options: Options) => Promise<string>
 
@@ -36,7 +33,7 @@ const titles: Record<Part, string> = {
   start: 'Start'
 }
 
-/** Keeps all temporary files in one folder, which goes when this process ends, by Ctrl-C as well. */
+/** Keeps temporary files in a folder that is deleted when this process ends, including by Ctrl-C. */
 function useOwnFolder(): void {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   process.env['TMPDIR'] = folder
@@ -49,7 +46,6 @@ function useOwnFolder(): void {
     process.on(name, () => process.exit(130))
 }
 
-/** Where and when it was measured. */
 function describeRun(
   stores: readonly Store[],
   { rounds, scale }: Options
@@ -67,8 +63,8 @@ function describeRun(
   return `Measured on: ${facts.join('; ')}.`
 }
 
-/** A part for one store, or for none, and the name under which its tables stand in the page. */
-type Measured = { part: Part; key: string; used: Store[] }
+/** One part on one store, or on none; `key` marks its tables in the page. */
+type Measurement = { part: Part; key: string; used: Store[] }
 
 async function main(options: Options): Promise<void> {
   useOwnFolder()
@@ -77,8 +73,8 @@ async function main(options: Options): Promise<void> {
     ? []
     : await findStores(options.stores)
   const text: string[] = []
-  // Each store stands by itself: all of it takes hours, and may be measured on several days.
-  const measured = options.parts.flatMap<Measured>((part) =>
+  // Separate tables per store: a full run takes hours and may be spread over several days.
+  const measurements = options.parts.flatMap<Measurement>((part) =>
     withoutEngine(part)
       ? [{ part, key: part, used: [] }]
       : stores.map((store) => ({
@@ -87,8 +83,8 @@ async function main(options: Options): Promise<void> {
           used: [store]
         }))
   )
-  const page = join(import.meta.dirname, '../docs/benchmarks.md')
-  for (const { part, key, used } of measured) {
+  const page = join(import.meta.dirname, '../../docs/benchmarks.md')
+  for (const { part, key, used } of measurements) {
     const start = Date.now()
     const lines = await measures[part](used, options)
     const table = `${lines.trim()}\n\n${describeRun(used, options)}`

@@ -9,10 +9,10 @@ import { execa } from 'execa'
 import type { ThrowawayEngine } from './engine.ts'
 import { unpackPackages } from './packages.ts'
 
-/** A real registry on loopback, with its images in a folder that goes with it. */
+/** A registry on loopback. Its images disappear with it. */
 export type Registry = { address: string; stop: () => Promise<void> }
 
-/** Starts Debian's docker-registry on a free port of the engine's 127.0.0.1. Docker takes plain HTTP from there. */
+/** Starts Debian's docker-registry on a free port of the engine's 127.0.0.1, where Docker allows plain HTTP. */
 export async function startRegistry({
   inNetwork
 }: Pick<ThrowawayEngine, 'inNetwork'>): Promise<Registry> {
@@ -35,10 +35,10 @@ export async function startRegistry({
     join(folder, 'config.yml')
   ]
   const child = spawn(command, args, { stdio: 'ignore' })
-  const ended = once(child, 'exit')
+  const exited = once(child, 'exit')
   const stop = async () => {
     child.kill()
-    await ended
+    await exited
     await rm(folder, { recursive: true })
   }
   for (let attempt = 0; attempt < 100; attempt += 1) {
@@ -49,7 +49,7 @@ export async function startRegistry({
   throw new Error('The registry did not start.')
 }
 
-/** Tells whether somebody listens at an address of the network that an engine is in. */
+/** Checks for a listener in the engine's network, in the kernel's list of sockets. */
 async function isListening(
   inNetwork: readonly string[],
   address: string

@@ -3,7 +3,7 @@ import { Marked } from 'marked'
 
 const { resolve } = createRequire(import.meta.url)
 
-/** What a page needs beside it: file names, and where those files are. */
+/** Files that a page loads, by name. */
 export const assets = {
   'github-markdown.css': resolve('github-markdown-css/github-markdown.css'),
   'mermaid.min.js': resolve('mermaid/dist/mermaid.min.js')
@@ -30,7 +30,7 @@ function escape(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }
 
-/** A page that shows Markdown as GitHub does: with its stylesheet, its alerts and its diagrams. */
+/** Renders Markdown as GitHub does, with its stylesheet, alerts and diagrams. */
 export async function renderPage(title: string, text: string): Promise<string> {
   const body = await markdown.parse(text)
   return `<!doctype html>

@@ -2,35 +2,32 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, type Browser, type Page } from 'playwright-core'
-import { unpackSystem } from './packages.ts'
+import { unpackSystem } from '../engines/packages.ts'
 import { assets } from './page.ts'
 
 const suite = 'bookworm'
 const packages = ['chromium', 'fonts-dejavu-core', 'fonts-liberation']
 
-/**
- * Starts Debian's Chromium from unpacked packages, in a system of its own (chroot): nothing has to be installed. Throws
- * an Error that says what is needed where it cannot.
- */
+/** Starts Debian's Chromium in a chroot of unpacked packages. */
 export async function startBrowser(): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'browser-'))
   try {
     const root = await unpackSystem(suite, packages)
-    const start = join(folder, 'chromium')
-    const program = join(import.meta.dirname, 'in-system.sh')
+    const launcher = join(folder, 'chromium')
+    const program = join(import.meta.dirname, '../engines/in-system.sh')
     await writeFile(
-      start,
+      launcher,
       `#!/bin/sh\nexec sh '${program}' '${root}' /usr/lib/chromium/chromium "$@"\n`,
       { mode: 0o755 }
     )
-    // Its sandbox cannot be had by root in a chroot; the pages are our own, and reach no network.
+    // Root in a chroot cannot use Chromium's sandbox. These pages are our own and load nothing from the network.
     return await chromium.launch({
-      executablePath: start,
+      executablePath: launcher,
       chromiumSandbox: false
     })
   } catch (error) {
     throw new Error(
-      `No Chromium: needed is Debian with apt, and root or user namespaces: ${String(error)}`,
+      `Cannot start Chromium. It requires Debian with apt, and root or user namespaces: ${String(error)}`,
       { cause: error }
     )
   } finally {
@@ -38,7 +35,7 @@ export async function startBrowser(): Promise<Browser> {
   }
 }
 
-/** Opens a page; what it loads comes from here, and from nowhere else. */
+/** Opens a page without access to the network. */
 export async function openPage(
   browser: Browser,
   html: string,
@@ -61,7 +58,7 @@ export async function openPage(
       })
     )
   await page.goto(address)
-  // What the diagrams said when they were done.
+  // The page sets this once the diagrams are drawn.
   await page.waitForSelector('body[data-ready]', { state: 'attached' })
   return page
 }

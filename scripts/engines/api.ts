@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 
-/** Calls an engine's API on its socket, which costs no process. Throws an Error with the engine's words. */
+/** An engine's API over its socket. Unlike the CLI, it starts no process. Rejects with the engine's message. */
 export type Api = {
   get: <T>(path: string) => Promise<T>
   post: (path: string, body?: Buffer | object) => Promise<string>
@@ -9,7 +9,7 @@ export type Api = {
   close: () => void
 }
 
-/** @param host a Unix socket as DOCKER_HOST names it */
+/** @param host a Unix socket as in DOCKER_HOST */
 export function createApi(host: string): Api {
   const socketPath = host.replace('unix://', '')
   const agent = new Agent({ keepAlive: true, maxSockets: 8 })
@@ -19,21 +19,21 @@ export function createApi(host: string): Api {
     path: string,
     body?: Buffer | object
   ): Promise<string> {
-    const archive = Buffer.isBuffer(body)
+    const isArchive = Buffer.isBuffer(body)
     const headers = {
-      'Content-Type': archive ? 'application/x-tar' : 'application/json'
+      'Content-Type': isArchive ? 'application/x-tar' : 'application/json'
     }
-    return new Promise((done, fail) => {
+    return new Promise((resolve, reject) => {
       const options = { socketPath, agent, method, path, headers }
       const sent = request(options, (response) => {
         text(response).then((answer) => {
-          // Answers that come as a stream begin with 200, and end with what went wrong.
+          // A streamed answer starts with status 200 and reports its error at the end.
           if ((response.statusCode ?? 500) < 400 && !/"error"/.test(answer))
-            done(answer)
-          else fail(new Error(`${method} ${path}: ${answer}`))
-        }, fail)
-      }).on('error', fail)
-      sent.end(archive || body === undefined ? body : JSON.stringify(body))
+            resolve(answer)
+          else reject(new Error(`${method} ${path}: ${answer}`))
+        }, reject)
+      }).on('error', reject)
+      sent.end(isArchive || body === undefined ? body : JSON.stringify(body))
     })
   }
 

@@ -1,12 +1,10 @@
-/**
- * Renders job summaries of runs that were made up, as GitHub shows them, into pages in `preview/`.
- */
+/** Writes job summaries of made-up runs as HTML pages into `preview/`. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assets, renderPage } from './page.ts'
 import { makeSummaries } from './summaries.ts'
 
-const folder = join(import.meta.dirname, '..', 'preview')
+const folder = join(import.meta.dirname, '../../preview')
 
 await mkdir(folder, { recursive: true })
 for (const [name, path] of Object.entries(assets))

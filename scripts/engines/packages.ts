@@ -10,15 +10,14 @@ import {
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { formatSize } from '../src/units.ts'
+import { formatSize } from '../../src/units.ts'
 
 /**
- * Downloads packages of the distribution with apt and unpacks them into a folder of the cache, once. Installs nothing,
- * leaves apt's own lists alone and needs no root. Returns the folder.
+ * Downloads the distribution's packages with apt, unpacks them into the cache once, and returns their folder. Installs
+ * nothing, leaves apt's own state alone, and needs no root.
  *
- * @param names the packages
- * @param options.optional packages that are taken along where the release has them
- * @param options.suite another release of the distribution than the machine's own (`trixie`)
+ * @param options.optional packages to add if the release has them
+ * @param options.suite release of the distribution, such as `trixie`; default: the machine's
  */
 export async function unpackPackages(
   names: readonly string[],
@@ -28,7 +27,7 @@ export async function unpackPackages(
   }: { optional?: readonly string[]; suite?: string } = {}
 ): Promise<string> {
   const key = [suite ?? 'own', ...names].join('-')
-  return inCache(key, async (work) => {
+  return cached(key, async (work) => {
     const apt = await privateApt(work, suite)
     await apt('update')
     const wanted = [...names]
@@ -40,26 +39,23 @@ export async function unpackPackages(
   })
 }
 
-/**
- * The same with all that the packages depend on, for a system that the programs of another release can be run in with
- * `chroot`. Nothing of it is configured.
- */
+/** Unpacks packages with all their dependencies, unconfigured, for `chroot` into a system of another release. */
 export async function unpackSystem(
   suite: string,
   names: readonly string[]
 ): Promise<string> {
-  return inCache(['system', suite, ...names].join('-'), async (work) => {
+  return cached(['system', suite, ...names].join('-'), async (work) => {
     const root = join(work, 'root')
     const apt = await privateApt(work, suite)
     await apt('update')
-    // This one makes the links that the others unpack into.
+    // base-files comes first: it creates links, such as /lib, that others unpack into.
     await apt('download', 'base-files')
     await unpack(work, root)
-    const nothingInstalled = join(work, 'status')
-    await writeFile(nothingInstalled, '')
+    const emptyStatus = join(work, 'status')
+    await writeFile(emptyStatus, '')
     const install = [
       ...['install', '--download-only', '--yes', '--no-install-recommends'],
-      ...['-o', `Dir::State::status=${nothingInstalled}`, ...names]
+      ...['-o', `Dir::State::status=${emptyStatus}`, ...names]
     ]
     await announce(apt, `${names.join(', ')} (${suite})`, install)
     await apt(...install)
@@ -67,8 +63,8 @@ export async function unpackSystem(
   })
 }
 
-/** Has a folder of the cache filled, as `root` in a folder for the work, where it is not there already. */
-async function inCache(
+/** Returns a folder of the cache. If it is missing, `fill` creates it as `root` in a working folder. */
+async function cached(
   key: string,
   fill: (work: string) => Promise<void>
 ): Promise<string> {
@@ -83,7 +79,7 @@ async function inCache(
   const work = await mkdtemp(join(cache, 'unpack-'))
   try {
     await fill(work)
-    // Whoever comes second finds the folder of the first.
+    // Another process may have created it in the meantime.
     await rename(join(work, 'root'), root).catch(async (error: unknown) => {
       if (!(await exists(root))) throw error
     })
@@ -93,7 +89,6 @@ async function inCache(
   return root
 }
 
-/** Unpacks all packages of a folder. */
 async function unpack(folder: string, root: string): Promise<void> {
   for (const file of await readdir(folder))
     if (file.endsWith('.deb'))
@@ -106,7 +101,6 @@ const hasPackage = (apt: Apt, name: string) =>
     () => false
   )
 
-/** Says what a download is going to bring, and how much: it can take a minute, and happens once. */
 async function announce(
   apt: Apt,
   what: string,
@@ -120,7 +114,7 @@ async function announce(
 
 type Apt = Awaited<ReturnType<typeof privateApt>>
 
-/** Makes the caller of an apt that keeps all its state in a folder of ours. */
+/** Returns a caller of apt-get that keeps all its state in a folder. */
 async function privateApt(work: string, suite: string | undefined) {
   const lists = join(work, 'lists')
   const archives = join(work, 'cache', 'archives')
@@ -134,7 +128,7 @@ async function privateApt(work: string, suite: string | undefined) {
   ]
   if (suite !== undefined) {
     const list = join(work, 'sources.list')
-    await writeFile(list, await sourceOf(suite))
+    await writeFile(list, await sourceLine(suite))
     options.push(
       `Dir::Etc::sourcelist=${list}`,
       'Dir::Etc::sourceparts=/dev/null'
@@ -150,8 +144,8 @@ async function privateApt(work: string, suite: string | undefined) {
     )
 }
 
-/** The line of sources.list for another release, from the mirror that the machine uses. */
-async function sourceOf(suite: string): Promise<string> {
+/** Makes the line of sources.list for a release, with the machine's mirror. */
+async function sourceLine(suite: string): Promise<string> {
   const { stdout } = await execa('apt-get', [
     'indextargets',
     '--format',

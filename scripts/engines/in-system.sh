@@ -1,10 +1,9 @@
 #!/bin/sh
-# Runs a program in a folder that holds a system of its own (chroot), with this machine's devices and /tmp.
+# Runs a program in another system's folder (chroot), with this machine's devices and /tmp.
 #
 #   in-system.sh ROOT PROGRAM [arguments]
-#
-# Its mounts are seen by nobody else, and end with the program.
 set -eu
+# The mounts are private to the program and end with it.
 if [ "${IN_SYSTEM:-}" != mounted ]; then
   [ "$(id -u)" = 0 ] || as_root=--map-root-user
   IN_SYSTEM=mounted exec unshare ${as_root:-} --mount sh "$0" "$@"

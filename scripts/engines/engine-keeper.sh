@@ -1,21 +1,20 @@
 #!/bin/sh
-# Runs a private engine in a folder, as root, until standard input ends; then ends it and removes every trace. Input
-# also ends when whoever holds the other end is killed, so that nothing is ever left behind.
+# Runs a private engine in DIR, as root, until standard input ends, then stops it and removes every trace. Standard input
+# also ends when its writer is killed, so nothing is ever left behind.
 #
 #   engine-keeper.sh DIR ROOT SIZE docker [dockerd options]
 #   engine-keeper.sh DIR ROOT SIZE podman GROUP
 #
-# ROOT is a folder with a system of its own to run it in (chroot), or / for this one. SIZE is that of a disk of its own
-# for the data, or empty; GROUP may use Podman's socket. A line `restart` on standard input starts the engine anew,
-# after a SIGKILL.
-# Meant to be started under `unshare --mount`, Podman with `--net`: its mounts and networks end with its last process.
+# ROOT is the folder of the system to run it in (chroot), or /. SIZE is that of a separate disk for the data, or empty.
+# GROUP may use Podman's socket. A line `restart` on standard input kills the engine and starts it again.
+# Start it with `unshare --mount`, and Podman also with `--net`, so that mounts and networks end with its last process.
 set -u
 dir=$1
 root=$2
 size=$3
 kind=$4
 shift 4
-# Ctrl-C reaches whoever started this one: the end of the input tells.
+# Ctrl-C ends the process that started this one, and with it standard input.
 trap '' INT TERM HUP
 
 mount --make-rprivate /
@@ -32,27 +31,27 @@ if [ "$root" != / ]; then
   inside() { exec chroot "$root" "$@"; }
 fi
 
-# A /run of its own: nothing of another engine is seen, and plugins of this one come from its folder.
+# A private /run hides other engines and their plugins.
 mount -t tmpfs tmpfs "${root%/}/run"
 mkdir -p "$dir/plugins" "${root%/}/run/docker/plugins"
 mount --bind "$dir/plugins" "${root%/}/run/docker/plugins"
 
 if [ "$kind" = podman ]; then
-  # What rootful Podmans share, this one has of its own: locks, and what is remembered of registries.
+  # Rootful Podmans share their locks and a cache of registries, which are in these folders.
   mount -t tmpfs tmpfs "$root/dev/shm"
   mkdir -p "$root/var/lib/containers"
   mount -t tmpfs tmpfs "$root/var/lib/containers"
-  # Its runtime wants either version of cgroups, not both.
+  # crun rejects a mix of both cgroup versions.
   umount "$root/sys/fs/cgroup/unified" 2>/dev/null
   ip link set lo up
-  # Its network is that of this process: Podman's main thread can end up in a container's, and stay there.
+  # Podman's own process may stay in the network of a container, so this one identifies the network.
   echo $$ >"$dir/network.pid"
-  # Its server of names wants to know another one.
+  # aardvark-dns needs an upstream server.
   [ -e "$root/etc/resolv.conf" ] || echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
   own_podman() {
     inside podman --root "$dir/data" --runroot "$dir/run" --tmpdir "$dir/libpod" --network-config-dir "$dir/networks" "$@"
   }
-  start() {
+  start_engine() {
     own_podman system service --time=0 "unix://$dir/docker.sock" >>"$dir/podman.log" 2>&1 </dev/null &
     engine=$!
     echo "$engine" >"$dir/podman.pid"
@@ -62,23 +61,23 @@ if [ "$kind" = podman ]; then
 else
   inside containerd --config "$dir/containerd.toml" >"$dir/containerd.log" 2>&1 </dev/null &
   containerd=$!
-  start() {
+  start_engine() {
     inside dockerd --config-file "$dir/daemon.json" --containerd "$dir/containerd.sock" \
       --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" \
       --bridge=none --iptables=false --shutdown-timeout 1 "$@" >>"$dir/dockerd.log" 2>&1 </dev/null &
     engine=$!
   }
 fi
-start "$@"
+start_engine "$@"
 
 while read -r order; do
   [ "$order" = restart ] || continue
   { kill -KILL "$engine" && wait "$engine"; } 2>/dev/null
   rm -rf "$dir/exec" "$dir/dockerd.pid" "$dir/docker.sock"
-  start "$@"
+  start_engine "$@"
 done
 
-# Ends a child, and waits until it is gone: by force after 15 s. It may have been stopped.
+# Terminates a child, which may be suspended, and kills it after 15 s.
 finish() {
   kill -TERM "$1"
   kill -CONT "$1"
@@ -91,17 +90,17 @@ finish() {
   kill -KILL "$1"
   wait "$1"
 } 2>/dev/null
-# One that was stopped would not answer.
+# A suspended engine does not answer.
 kill -CONT "$engine" 2>/dev/null
 if [ "$kind" = podman ]; then
   finish "$engine"
   (own_podman unpause --all) >/dev/null 2>&1 </dev/null
   (own_podman pod rm --all --force --time 0) >/dev/null 2>&1 </dev/null
-  # Podman 4 removes a container that others have joined only once these have gone.
+  # Podman 4 removes a container only after those that share its network.
   for _ in 1 2 3; do (own_podman rm --all --force --time 0) >/dev/null 2>&1 </dev/null; done
   find "$root/sys/fs/cgroup/" -depth -type d -path '*/libpod_parent*' -exec rmdir {} \; 2>/dev/null
 else
-  # Networks are devices of the host: dockerd takes its own back, and what one that was killed left goes by its name.
+  # Bridges belong to the host. dockerd deletes its own, but not those from before it was killed.
   export DOCKER_HOST="unix://$dir/docker.sock"
   {
     (inside docker container ls --all --quiet) | while read -r id; do (inside docker container rm --force "$id"); done
@@ -113,14 +112,14 @@ else
   done
   finish "$containerd"
 fi
-# What an engine that was killed left: the shims and monitors of its containers name the folder in their command lines.
+# A killed engine leaves shims and monitors, which have the folder in their command lines.
 for process in /proc/[0-9]*; do
   pid=${process#/proc/}
   if [ "$pid" != $$ ] && { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -qF -e "$dir/containerd.sock" -e "$dir/data" -e "$dir/run"; then
     kill -KILL "$pid" 2>/dev/null
   fi
 done
-# The mounts, the innermost first.
+# Reverse order unmounts the innermost first.
 cut -d ' ' -f 5 /proc/self/mountinfo | grep -F -- "$dir/" | sort -r | while read -r mounted; do
   umount --lazy "$mounted" 2>/dev/null
 done

@@ -1,12 +1,16 @@
+/** Demonstrates the action on a throw-away engine: a dry run, a run, and the effect. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { startEngine, type ThrowawayEngine } from './engine.ts'
-import { createCli, importBusybox, loadImages, type Cli } from './fixtures.ts'
-import { startRegistry } from './registry.ts'
-import { runStep } from './step.ts'
-
-// Shows what the action does, on a private engine that is made for it and goes with it.
+import { startEngine, type ThrowawayEngine } from '../engines/engine.ts'
+import {
+  createCli,
+  importBusybox,
+  loadImages,
+  type Cli
+} from '../fixtures/fixtures.ts'
+import { startRegistry } from '../engines/registry.ts'
+import { runStep } from '../engines/step.ts'
 
 const megabyte = 1_000_000
 const hour = 3_600_000
@@ -16,16 +20,17 @@ const inputs = {
   'protected-images': 'postgres',
   'include-volumes': 'anonymous'
 }
+const noNetwork = ['--network', 'none']
 
 async function main(): Promise<void> {
-  title('Starting a throw-away engine; the one that you use is not touched')
+  printTitle('Starting a throw-away engine; your own is not touched')
   const engine = await startEngine()
   try {
     const docker = createCli(engine)
     console.log(
       `Docker ${await docker('version', '--format', '{{.Server.Version}}')} at ${engine.host}`
     )
-    title('Filling it with what a runner has after some days')
+    printTitle('Filling it like a runner after some days of work')
     await fill(engine, docker)
     const before = await docker('system', 'df')
     console.log(before)
@@ -34,22 +39,19 @@ async function main(): Promise<void> {
       DOCKER_HOST: engine.host,
       PATH: `${dirname(engine.docker)}:${process.env['PATH'] ?? ''}`
     }
-    title(`A dry run with ${JSON.stringify(inputs)}`)
+    printTitle(`Dry run with ${JSON.stringify(inputs)}`)
     await runStep({ ...inputs, 'dry-run': 'true' }, env, { show: true })
-    title('The same without dry-run')
+    printTitle('Real run with the same inputs')
     const step = await runStep(inputs, env, { show: true })
-    title('The job summary that it wrote (Markdown)')
+    printTitle('Job summary of the real run (Markdown)')
     console.log(step.summary)
-    title('The engine’s own figures before and after')
+    printTitle('docker system df, before and after')
     console.log(`${before}\n\n${await docker('system', 'df')}`)
-    title('What is left')
+    printTitle('Kept')
     console.log(await docker('image', 'ls'))
     console.log(
       await docker(
-        'container',
-        'ls',
-        '--all',
-        '--format',
+        ...['container', 'ls', '--all', '--format'],
         'table {{.Names}}\t{{.Image}}\t{{.Status}}'
       )
     )
@@ -57,16 +59,26 @@ async function main(): Promise<void> {
     process.exitCode = step.exitCode ?? 1
   } finally {
     await engine.stop()
-    console.log('\nThe throw-away engine is gone, with all that it had.')
+    console.log('\nThe throw-away engine and all its data are deleted.')
   }
 }
 
-function title(text: string): void {
+function printTitle(text: string): void {
   console.log(`\n\u001b[1m── ${text} ──\u001b[0m`)
 }
 
-/** Builds of several applications, a database, containers, networks, volumes with data, and build cache. */
 async function fill(engine: ThrowawayEngine, docker: Cli): Promise<void> {
+  await loadBuilds(engine, docker)
+  await importBusybox(engine)
+  await docker('network', 'create', 'compose-of-last-week')
+  await docker('network', 'create', 'preview')
+  await createContainers(docker)
+  await createDatabase(docker)
+  await fillBuildCache(engine)
+  await pullByDigest(engine, docker)
+}
+
+async function loadBuilds(engine: ThrowawayEngine, docker: Cli): Promise<void> {
   const now = Date.now()
   const ago = (hours: number) => new Date(now - hours * hour).toISOString()
   const applications = ['acme/web', 'acme/api', 'acme/worker']
@@ -91,60 +103,34 @@ async function fill(engine: ThrowawayEngine, docker: Cli): Promise<void> {
   for (const tag of ['latest', 'stable'])
     await docker('tag', 'acme/web:build-6', `acme/web:${tag}`)
   await docker('tag', 'acme/api:build-1', 'release/api:1.0')
-  await importBusybox(engine)
+}
 
-  const none = ['--network', 'none']
-  await docker('network', 'create', 'compose-of-last-week')
-  await docker('network', 'create', 'preview')
+async function createContainers(docker: Cli): Promise<void> {
   await docker(
-    'run',
-    '--detach',
-    ...none,
-    '--name',
-    'cache-server',
-    '--volume',
-    'cache-data:/data',
-    'busybox:1',
-    'sh',
-    '-c',
+    ...['run', '--detach', ...noNetwork, '--name', 'cache-server'],
+    ...['--volume', 'cache-data:/data', 'busybox:1', 'sh', '-c'],
     'dd if=/dev/urandom of=/data/file bs=1000000 count=2; sleep 3600'
   )
   await docker(
-    'run',
-    ...none,
-    '--name',
-    'tests',
-    '--volume',
-    '/scratch',
-    'busybox:1',
-    'sh',
-    '-c',
+    ...['run', ...noNetwork, '--name', 'tests', '--volume', '/scratch'],
+    ...['busybox:1', 'sh', '-c'],
     'dd if=/dev/urandom of=/scratch/file bs=1000000 count=3; dd if=/dev/urandom of=/log bs=1000000 count=1'
   )
   await docker(
-    'create',
-    '--network',
-    'preview',
-    '--name',
-    'preview',
-    '--label',
-    'keep',
-    'acme/api:build-2',
-    'serve'
+    ...['create', '--network', 'preview', '--name', 'preview'],
+    ...['--label', 'keep', 'acme/api:build-2', 'serve']
   )
+}
+
+async function createDatabase(docker: Cli): Promise<void> {
   await docker('volume', 'create', 'database')
   await docker(
-    'run',
-    '--rm',
-    ...none,
-    '--volume',
-    'database:/data',
-    'busybox:1',
-    'sh',
-    '-c',
-    'echo precious >/data/file'
+    ...['run', '--rm', ...noNetwork, '--volume', 'database:/data'],
+    ...['busybox:1', 'sh', '-c', 'echo precious >/data/file']
   )
+}
 
+async function fillBuildCache(engine: ThrowawayEngine): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'demo-'))
   try {
     const buildKit = createCli(engine, { DOCKER_BUILDKIT: '1' })
@@ -154,29 +140,23 @@ async function fill(engine: ThrowawayEngine, docker: Cli): Promise<void> {
         `FROM busybox:1\nRUN dd if=/dev/urandom of=/file bs=1000000 count=5\nLABEL build=${build}\n`
       )
       await buildKit(
-        'build',
-        '--quiet',
-        '--no-cache',
-        ...none,
-        '--tag',
-        'tool:latest',
-        folder
+        ...['build', '--quiet', '--no-cache', ...noNetwork],
+        ...['--tag', 'tool:latest', folder]
       )
     }
   } finally {
     await rm(folder, { recursive: true })
   }
-  await pinByDigest(engine, docker)
 }
 
-/** Pulls an image by its digest from a real registry on loopback, as deployments do. */
-async function pinByDigest(
+/** Pulls an image by digest, as deployments do, from a registry on loopback. */
+async function pullByDigest(
   engine: ThrowawayEngine,
   docker: Cli
 ): Promise<void> {
   const registry = await startRegistry(engine).catch((error: unknown) => {
     console.log(
-      `No digest-pinned image, as no registry could be started: ${String(error)}`
+      `Skipping the image pulled by digest: the registry did not start: ${String(error)}`
     )
   })
   if (registry === undefined) return

@@ -5,40 +5,51 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { parse } from 'yaml'
-import { type Report, reportSchema } from '../src/report/schema.ts'
+import { reportSchema, type Report } from '../../src/report/schema.ts'
 
-/** Root without any right of its own: what the file modes deny is denied. Others need nothing for that. */
+/** Command prefix that drops root's capabilities, so that file modes apply; empty for other users. */
 export const withoutCapabilities =
   process.getuid?.() === 0
     ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all']
     : []
 
-const project = join(import.meta.dirname, '..')
+const project = join(import.meta.dirname, '../..')
 
-/** What the step left behind: how it ended, and the files that the runner reads. */
+/** Result of a step, with the files that it wrote for the runner. */
 export type Step = {
   exitCode: number | undefined
-  /** Milliseconds since 1970, when it was started. */
+  /** Milliseconds since 1970. */
   startedAt: number
-  /** From its start to its end. */
+  /** Duration. */
   milliseconds: number
   stdout: string
   stderr: string
   summary: string
   outputs: Record<string, string>
-  /** What it saved for its post step. */
+  /** Values saved for the post step. */
   state: Record<string, string>
-  /** Undefined where the step could not come to a plan. */
+  /** Undefined if the step failed before it had a plan. */
   report: Report | undefined
-  /** The command lines of what it started and did not end. */
+  /** Command lines of processes that the step left running. */
   processesLeft: string[]
 }
 
+type StepOptions = {
+  without?: string[]
+  above?: string[]
+  show?: boolean
+  cancel?: AbortSignal
+  state?: Record<string, string>
+}
+
 /**
- * Starts `dist/index.js` as the runner does: the inputs with action.yml's defaults, and the runner's files.
- * `without` is a command that takes rights away before it; `above` one that is to stand above it in the list of
- * processes; `show` prints its log as it comes; `cancel` cancels it as the runner does; `state` makes it the post step
- * of one that has saved that.
+ * Runs `dist/index.js` as the runner does, with the defaults of action.yml.
+ *
+ * @param options.without command prefix that drops privileges
+ * @param options.above command prefix of a parent process
+ * @param options.show prints the log live
+ * @param options.cancel cancels the step as the runner does
+ * @param options.state values saved by the main step; makes this its post step
  */
 export async function runStep(
   inputs: Record<string, string>,
@@ -49,13 +60,7 @@ export async function runStep(
     show = false,
     cancel,
     state = {}
-  }: {
-    without?: string[]
-    above?: string[]
-    show?: boolean
-    cancel?: AbortSignal
-    state?: Record<string, string>
-  } = {}
+  }: StepOptions = {}
 ): Promise<Step> {
   const folder = await mkdtemp(join(tmpdir(), 'step-'))
   try {
@@ -88,44 +93,28 @@ export async function runStep(
       stdin: 'ignore',
       stdout: show ? ['pipe', 'inherit'] : 'pipe'
     })
-    const over = new AbortController()
+    const ended = new AbortController()
     cancel?.addEventListener('abort', () => {
-      for (const [signal, delay] of cancelSignals)
-        sleep(delay, undefined, { signal: over.signal })
-          .then(() => running.kill(signal))
-          .catch(() => undefined)
+      sendCancelSignals((name) => running.kill(name), ended.signal)
     })
-    const result = await running
-    over.abort()
-    const outputs = readPairs(await readFile(files.GITHUB_OUTPUT, 'utf8'))
-    const reportFile = outputs['report-file'] ?? join(folder, 'none')
-    const json = await readFile(reportFile, 'utf8').catch(() => undefined)
+    const { exitCode, durationMs, stdout, stderr } = await running
+    ended.abort()
     return {
-      exitCode: result.exitCode,
-      startedAt,
-      milliseconds: result.durationMs,
-      stdout: result.stdout,
-      stderr: result.stderr,
-      summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
-      outputs,
-      state: readPairs(await readFile(files.GITHUB_STATE, 'utf8')),
-      report: json === undefined ? undefined : await readReport(json),
-      processesLeft: await processesLeft(folder)
+      ...{ exitCode, startedAt, milliseconds: durationMs, stdout, stderr },
+      ...(await readFiles(files, folder)),
+      processesLeft: await findProcesses(folder)
     }
   } finally {
     await rm(folder, { recursive: true })
   }
 }
 
-/**
- * Starts the step, then what the job does after it, and its post step with what the step saved, as the runner does at
- * the end of every job.
- */
+/** Runs a step, the rest of the job, and the post step with the state that the step saved. */
 export async function runJob(
   inputs: Record<string, string>,
   env: Record<string, string | undefined>,
   job: (main: Step) => Promise<void>,
-  options: Parameters<typeof runStep>[2] = {}
+  options: StepOptions = {}
 ): Promise<{ main: Step; post: Step }> {
   const temp = await mkdtemp(join(tmpdir(), 'job-'))
   try {
@@ -139,27 +128,59 @@ export async function runJob(
   }
 }
 
-/** Reads a report, and throws where it does not fit the schema that is published. */
-async function readReport(json: string): Promise<Report> {
-  const report: unknown = JSON.parse(json)
-  const file = join(project, 'report.schema.json')
-  const published = JSON.parse(await readFile(file, 'utf8')) as object
-  // The schema has a pattern for times as well.
-  const ajv = new Ajv2020({ formats: { 'date-time': true } })
-  if (!ajv.validate(published, report))
-    throw new Error(`The report does not fit its schema: ${ajv.errorsText()}`)
-  return reportSchema.parse(report)
-}
-
-/** What the runner sends when a job is cancelled, after how many milliseconds. */
+/** The runner's signals on cancellation, and their delays in milliseconds. */
 const cancelSignals = [
   ['SIGINT', 0],
   ['SIGTERM', 7_500],
   ['SIGKILL', 10_000]
 ] as const
 
-/** The command lines of the processes of a step, by the variable by which the runner finds them, too. */
-async function processesLeft(trackingId: string): Promise<string[]> {
+function sendCancelSignals(
+  kill: (signal: NodeJS.Signals) => void,
+  ended: AbortSignal
+): void {
+  for (const [name, delay] of cancelSignals)
+    sleep(delay, undefined, { signal: ended })
+      .then(() => {
+        kill(name)
+      })
+      .catch(() => undefined)
+}
+
+type RunnerFiles = Record<
+  'GITHUB_OUTPUT' | 'GITHUB_STATE' | 'GITHUB_STEP_SUMMARY',
+  string
+>
+
+async function readFiles(
+  files: RunnerFiles,
+  folder: string
+): Promise<Pick<Step, 'summary' | 'outputs' | 'state' | 'report'>> {
+  const outputs = readPairs(await readFile(files.GITHUB_OUTPUT, 'utf8'))
+  const reportFile = outputs['report-file'] ?? join(folder, 'none')
+  const json = await readFile(reportFile, 'utf8').catch(() => undefined)
+  return {
+    summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
+    outputs,
+    state: readPairs(await readFile(files.GITHUB_STATE, 'utf8')),
+    report: json === undefined ? undefined : await readReport(json)
+  }
+}
+
+/** Parses a report after checking it against the published schema. */
+async function readReport(json: string): Promise<Report> {
+  const report: unknown = JSON.parse(json)
+  const file = join(project, 'report.schema.json')
+  const published = JSON.parse(await readFile(file, 'utf8')) as object
+  // The schema also has a pattern for date-time, so the format needs no check.
+  const ajv = new Ajv2020({ formats: { 'date-time': true } })
+  if (!ajv.validate(published, report))
+    throw new Error(`The report does not match its schema: ${ajv.errorsText()}`)
+  return reportSchema.parse(report)
+}
+
+/** Finds processes as the runner does, by RUNNER_TRACKING_ID. */
+async function findProcesses(trackingId: string): Promise<string[]> {
   const read = (pid: string, file: string) =>
     readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
   const list = async () => {
@@ -174,7 +195,7 @@ async function processesLeft(trackingId: string): Promise<string[]> {
     )
     return left.flat()
   }
-  // What was just killed takes a moment to go.
+  // Killed processes take a moment to disappear.
   for (let attempt = 0; attempt < 30; attempt += 1) {
     if ((await list()).length === 0) return []
     await sleep(100)
