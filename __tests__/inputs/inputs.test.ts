@@ -167,7 +167,7 @@ test.each([
     /^scope: got/m
   ],
   [
-    'that scope',
+    'scope: pull-request',
     { 'pull-request': '1' },
     atWork,
     /pull-request: got "1"; it takes scope: pull-request/

@@ -27,14 +27,14 @@ function ids(plan: Plan, kind: Kind, action: string): Set<string> {
   )
 }
 
-/** The IDs of containers that go, those of builders as well. */
-function goneContainers(plan: Plan): Set<string> {
+/** The IDs of removed containers, including those of builders. */
+function removedContainers(plan: Plan): Set<string> {
   const all = [ids(plan, 'container', 'remove'), ids(plan, 'builder', 'remove')]
   return new Set(all.flatMap((one) => [...one]))
 }
 
-/** The names of volumes that go, by themselves or with their builders. */
-function goneVolumes(plan: Plan): Set<string> {
+/** The names of removed volumes, including the state of builders. */
+function removedVolumes(plan: Plan): Set<string> {
   const states = plan.items
     .filter(({ decision }) => decision.action === 'remove')
     .flatMap(({ volume = [] }) => volume)
@@ -44,10 +44,10 @@ function goneVolumes(plan: Plan): Set<string> {
 const isBuilder = (name: string) => name.startsWith('buildx_buildkit_')
 const isState = (name: string) => isBuilder(name) && name.endsWith('_state')
 
-/** A date that is one: not Docker's "never", nor that of a reproducible build. */
+/** Later than Docker's zero time and the dates of reproducible builds. */
 const firstDay = Date.UTC(1980, 0, 2, 23, 59, 59)
 
-function real(instant: number | undefined): number | undefined {
+function plausibleDate(instant: number | undefined): number | undefined {
   return instant !== undefined &&
     instant > firstDay &&
     instant <= now + 5 * minute
@@ -55,8 +55,7 @@ function real(instant: number | undefined): number | undefined {
     : undefined
 }
 
-/** References that an image would no longer have. */
-function lost(plan: Plan, { id, references }: Image): string[] {
+function lostReferences(plan: Plan, { id, references }: Image): string[] {
   const item = plan.items.find((one) => one.kind === 'image' && one.id === id)
   if (item?.decision.action === 'remove') return references
   return item?.decision.action === 'untag'
@@ -64,7 +63,7 @@ function lost(plan: Plan, { id, references }: Image): string[] {
     : []
 }
 
-test('every resource gets exactly one decision with a reason and a sentence', () => {
+test('every resource gets exactly one decision, with a reason and a detail', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const { items } = makePlan(inventory, policy)
@@ -87,7 +86,7 @@ test('every resource gets exactly one decision with a reason and a sentence', ()
       expect(items.map(({ kind, id }) => `${kind} ${id}`).sort()).toEqual(
         expected.sort()
       )
-      // A state volume is with its builder, or is what is left of it.
+      // A state volume belongs to its builder, or is left over.
       expect(items.flatMap(({ volume = [] }) => volume).sort()).toEqual(
         states.sort()
       )
@@ -100,17 +99,17 @@ test('every resource gets exactly one decision with a reason and a sentence', ()
   )
 })
 
-test('nothing that a staying container needs ever goes', () => {
+test('nothing that a kept container needs is removed', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
       const gone = (kind: Kind) => ids(plan, kind, 'remove')
       const stays = inventory.containers.filter(
-        ({ id }) => !goneContainers(plan).has(id)
+        ({ id }) => !removedContainers(plan).has(id)
       )
       for (const container of stays) {
         const image = inventory.images.find(({ id }) => id === container.image)
-        if (image) expect(lost(plan, image)).toEqual([])
+        if (image) expect(lostReferences(plan, image)).toEqual([])
         for (const { id, references } of inventory.images)
           if (references.some((one) => container.mountedImages.includes(one)))
             expect(gone('image').has(id)).toBe(false)
@@ -118,10 +117,10 @@ test('nothing that a staying container needs ever goes', () => {
           if (container.networks.some((one) => one === id || one === name))
             expect(gone('network').has(id)).toBe(false)
         for (const volume of container.volumes)
-          expect(goneVolumes(plan).has(volume)).toBe(false)
+          expect(removedVolumes(plan).has(volume)).toBe(false)
         for (const { id, name } of inventory.containers)
           if (container.joins.includes(id) || container.joins.includes(name))
-            expect(goneContainers(plan).has(id)).toBe(false)
+            expect(removedContainers(plan).has(id)).toBe(false)
       }
       for (const { id, name, state } of inventory.containers) {
         if (['created', 'exited', 'dead'].includes(state)) continue
@@ -140,13 +139,13 @@ test('nothing that a staying container needs ever goes', () => {
   )
 })
 
-test('a state volume goes only with its builder, and a builder only as far as include-builders says', () => {
+test('a state volume is removed only with its builder, and a builder only if include-builders allows it', () => {
   let [stopped, running, left] = [0, 0, 0]
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
-      const gone = goneContainers(plan)
-      for (const name of goneVolumes(plan)) {
+      const gone = removedContainers(plan)
+      for (const name of removedVolumes(plan)) {
         if (!isState(name)) continue
         expect(policy.includeBuilders).not.toBe('none')
         expect(inventory.engine.kind).toBe('docker')
@@ -177,7 +176,7 @@ test('a state volume goes only with its builder, and a builder only as far as in
   for (const seen of [stopped, running, left]) expect(seen).toBeGreaterThan(0)
 })
 
-test('nothing protected ever goes, nor loses a reference', () => {
+test('nothing protected is removed or untagged', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
@@ -187,18 +186,19 @@ test('nothing protected ever goes, nor loses a reference', () => {
         labelled.some((matches) => matches(labels))
       for (const { id, labels } of inventory.containers)
         if (isProtected(labels))
-          expect(goneContainers(plan).has(id)).toBe(false)
+          expect(removedContainers(plan).has(id)).toBe(false)
       for (const { id, labels } of inventory.networks)
         if (isProtected(labels))
           expect(ids(plan, 'network', 'remove').has(id)).toBe(false)
       for (const { name, labels } of inventory.volumes)
-        if (isProtected(labels)) expect(goneVolumes(plan).has(name)).toBe(false)
+        if (isProtected(labels))
+          expect(removedVolumes(plan).has(name)).toBe(false)
       for (const image of inventory.images)
         if (
           isProtected(image.labels) ||
           image.references.some((one) => named.some((matches) => matches(one)))
         ) {
-          expect(lost(plan, image)).toEqual([])
+          expect(lostReferences(plan, image)).toEqual([])
           expect(ids(plan, 'image', 'remove').has(image.id)).toBe(false)
         }
     }),
@@ -206,17 +206,17 @@ test('nothing protected ever goes, nor loses a reference', () => {
   )
 })
 
-test('a reference goes only if as many newer images of its repository as keep-last says stay in it', () => {
+test('a reference is removed only if keep-last newer images of its repository are kept', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
       const date = ({ id, createdAt, taggedAt }: Image) => {
         const age = plan.items.find((item) => item.id === id)?.age ?? 'unknown'
         const arrival = age === 'unknown' ? 0 : now - age.idle
-        return real(createdAt) ?? real(taggedAt) ?? arrival
+        return plausibleDate(createdAt) ?? plausibleDate(taggedAt) ?? arrival
       }
       for (const image of inventory.images)
-        for (const reference of lost(plan, image)) {
+        for (const reference of lostReferences(plan, image)) {
           const { repository } = parseReference(reference)
           const newer = inventory.images.filter(
             (other) =>
@@ -224,7 +224,7 @@ test('a reference goes only if as many newer images of its repository as keep-la
               other.references.some(
                 (one) =>
                   parseReference(one).repository === repository &&
-                  !lost(plan, other).includes(one)
+                  !lostReferences(plan, other).includes(one)
               )
           )
           expect(newer.length).toBeGreaterThanOrEqual(policy.keepLast)
@@ -234,7 +234,7 @@ test('a reference goes only if as many newer images of its repository as keep-la
   )
 })
 
-test('nothing goes of which a date shows that it was in use since until, nor anything without a date', () => {
+test('nothing is removed that was used within until, or whose age is unknown', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const until =
@@ -265,7 +265,7 @@ test('nothing goes of which a date shows that it was in use since until, nor any
       for (const one of images) {
         const { id, references, parent, createdAt, taggedAt, pulled } = one
         const onTheWay = references.length === 0 && (parent ?? parents.has(id))
-        // A tag that is dated ahead was made here, too.
+        // A tag dated in the future was made here, too.
         const builtHere = !pulled && ((taggedAt ?? 0) > firstDay || onTheWay)
         dates.set(
           id,
@@ -300,22 +300,24 @@ test('nothing goes of which a date shows that it was in use since until, nor any
         }
       }
       const entries = byUse ? (inventory.ledger ?? []) : []
-      // These came on a day that the engine tells.
+      // The engine records when these arrived.
       const dated = new Set([
         ...networks
-          .filter(({ createdAt }) => real(createdAt))
+          .filter(({ createdAt }) => plausibleDate(createdAt))
           .map(({ id }) => id),
         ...volumes
-          .filter(({ createdAt }) => real(createdAt))
+          .filter(({ createdAt }) => plausibleDate(createdAt))
           .map(({ name }) => name),
-        ...images.filter(({ taggedAt }) => real(taggedAt)).map(({ id }) => id)
+        ...images
+          .filter(({ taggedAt }) => plausibleDate(taggedAt))
+          .map(({ id }) => id)
       ])
       for (const { id, since, arrived, usedAt } of entries)
         dates
           .get(id)
           ?.push(arrived && !dated.has(id) ? since : undefined, usedAt)
       for (const { id } of byUse ? images : [])
-        if (!dates.get(id)?.some((date) => real(date) !== undefined)) {
+        if (!dates.get(id)?.some((date) => plausibleDate(date) !== undefined)) {
           const watched = entries.findLast((entry) => entry.id === id)?.since
           dates.get(id)?.push(Math.min(logBegan, watched ?? Infinity))
         }
@@ -323,7 +325,7 @@ test('nothing goes of which a date shows that it was in use since until, nor any
         if (decision.action === 'keep' || kind === 'build-cache') continue
         expect(age).not.toBe('unknown')
         const known = (dates.get(id) ?? []).filter(
-          (date) => real(date) !== undefined
+          (date) => plausibleDate(date) !== undefined
         )
         for (const date of known)
           expect(now - (date ?? now)).toBeGreaterThanOrEqual(until)
@@ -333,7 +335,7 @@ test('nothing goes of which a date shows that it was in use since until, nor any
   )
 })
 
-test('where the engine takes untagged parents along, none that stays loses its last child', () => {
+test('if the engine removes untagged parents along with images, a kept parent keeps a child', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       fc.pre(inventory.engine.takesParents)
@@ -349,7 +351,7 @@ test('where the engine takes untagged parents along, none that stays loses its l
   )
 })
 
-test('a parent of an image that stays, stays', () => {
+test('the parent of a kept image is kept', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
@@ -362,7 +364,7 @@ test('a parent of an image that stays, stays', () => {
   )
 })
 
-test('volumes go only past the guard, and only local ones without options', () => {
+test('only volumes that include-volumes allows are removed, and only local ones without options', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const gone = ids(makePlan(inventory, policy), 'volume', 'remove')
@@ -387,14 +389,14 @@ test('volumes go only past the guard, and only local ones without options', () =
   )
 })
 
-/** The pull requests that the name of a tag or a project tells of. */
+/** The pull request numbers in a tag or project name. */
 function numbersIn(name: string): number[] {
   return [...name.matchAll(/(?<=^|-)pr-(\d+)(?=-|$)/g)].map(([, digits]) =>
     Number(digits)
   )
 }
 
-test('in the scope of pull requests all that goes belongs to closed ones of the repository, and to no other', () => {
+test('with scope pull-request, everything removed belongs only to closed pull requests of the repository', () => {
   const seen = { image: 0, untag: 0, container: 0, network: 0, volume: 0 }
   fc.assert(
     fc.property(inventories, pullRequestScopes, (inventory, scope) => {
@@ -425,7 +427,7 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
       }
       const ofContainer = (one: Inventory['containers'][number]) => {
         const image = inventory.images.find(({ id }) => id === one.image)
-        // What the image has as well is inherited.
+        // A project label that the image also has is inherited.
         const projects = [image?.labels, one.labels].map(
           (labels) => labels?.['com.docker.compose.project']
         )
@@ -438,14 +440,14 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
       for (const image of inventory.images) {
         const { labels, references } = image
         const tags = references.filter((one) => !one.includes('@'))
-        for (const reference of lost(plan, image)) {
+        for (const reference of lostReferences(plan, image)) {
           seen.untag += 1
           const digest = reference.includes('@')
           const { repository } = parseReference(reference)
           if (!digest) expect(closed(ofReference(reference, labels))).toBe(true)
           else
             for (const tag of tags.filter((one) => one.startsWith(repository)))
-              expect(lost(plan, image)).toContain(tag)
+              expect(lostReferences(plan, image)).toContain(tag)
         }
         if (tags.length > 0 || !ids(plan, 'image', 'remove').has(image.id))
           continue
@@ -454,7 +456,7 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
           closed(numbersIn(labels['org.opencontainers.image.version'] ?? ''))
         ).toBe(true)
       }
-      // Of one that was started by a digest, the image tells.
+      // A container started by digest belongs by its image.
       for (const one of inventory.containers) {
         if (!ids(plan, 'container', 'remove').has(one.id)) continue
         seen.container += 1
@@ -486,18 +488,21 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
   for (const number of Object.values(seen)) expect(number).toBeGreaterThan(3)
 })
 
-test('in the scope of a job nothing goes that was there before, and all else that nothing keeps', () => {
+test('with scope job, exactly the resources that are new and not kept by a rule are removed', () => {
   const seen = { remove: 0, untag: 0, keep: 0 }
   fc.assert(
     fc.property(inventories, jobScopes, (inventory, scope) => {
       if (scope.kind !== 'job') return
-      const taking = { until: { duration: 0 }, includeVolumes: 'all' } as const
-      const plan = makePlan(inventory, policy({ scope, ...taking }))
+      const permissive = {
+        until: { duration: 0 },
+        includeVolumes: 'all'
+      } as const
+      const plan = makePlan(inventory, policy({ scope, ...permissive }))
       const known = new Set(
         Object.values(scope.before ?? {}).flatMap((names) => [...names])
       )
       for (const image of inventory.images)
-        for (const reference of lost(plan, image))
+        for (const reference of lostReferences(plan, image))
           expect(known.has(reference)).toBe(false)
       for (const { kind, id, name, references, decision } of plan.items) {
         const { action, reason } = decision
@@ -518,7 +523,7 @@ test('in the scope of a job nothing goes that was there before, and all else tha
   for (const number of Object.values(seen)) expect(number).toBeGreaterThan(20)
 })
 
-test('the plan is the same whatever the order of the inventory', () => {
+test('the plan does not depend on the order of the inventory', () => {
   const shuffled = (inventory: Inventory) =>
     fc.record({
       containers: fc.shuffledSubarray(inventory.containers, {
@@ -562,8 +567,8 @@ test('a stricter policy never removes more', () => {
                 ?.decision.action
             ).toBe('remove')
         for (const image of inventory.images)
-          expect(lost(lax, image)).toEqual(
-            expect.arrayContaining(lost(strict, image))
+          expect(lostReferences(lax, image)).toEqual(
+            expect.arrayContaining(lostReferences(strict, image))
           )
       }
     ),
