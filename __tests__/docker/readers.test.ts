@@ -171,7 +171,7 @@ function readStrictly(printed: (command: string) => string, changed: string) {
   const containers = inspected('container', listing('container')).map((raw) => {
     const mounted = mounts(raw, 'Mounts')
     const asked = mounts(raw, 'HostConfig', 'Mounts')
-    const of = (type: string) => (one: { type: string }) =>
+    const isType = (type: string) => (one: { type: string }) =>
       one.type === type || one.type === ''
     const modes = [
       ...['NetworkMode', 'IpcMode', 'PidMode', 'UTSMode', 'UsernsMode']
@@ -208,17 +208,19 @@ function readStrictly(printed: (command: string) => string, changed: string) {
         ...texts(raw, 'HostConfig', 'VolumesFrom').map(target)
       ),
       mountedImages: named(
-        ...mounted.filter(of('image')).flatMap((one) => [one.name, one.source]),
-        ...asked.filter(of('image')).map((one) => one.source)
+        ...mounted
+          .filter(isType('image'))
+          .flatMap((one) => [one.name, one.source]),
+        ...asked.filter(isType('image')).map((one) => one.source)
       ),
       networks: named(...networks.flatMap(({ key, id }) => [key, id])),
       volumes: named(
-        ...mounted.filter(of('volume')).map((one) => one.name),
-        ...mounted.filter(of('cluster')).map((one) => one.name),
-        ...asked.filter(of('volume')).map((one) => one.source),
+        ...mounted.filter(isType('volume')).map((one) => one.name),
+        ...mounted.filter(isType('cluster')).map((one) => one.name),
+        ...asked.filter(isType('volume')).map((one) => one.source),
         ...binds.flatMap((one) => /^[^/\\:]{2,}(?=:)/.exec(one)?.[0] ?? [])
       ),
-      binds: named(...mounted.filter(of('bind')).map((one) => one.source)),
+      binds: named(...mounted.filter(isType('bind')).map((one) => one.source)),
       execs:
         get(raw, 'ExecIDs') === undefined ? undefined : texts(raw, 'ExecIDs')
     }

@@ -67,7 +67,7 @@ test('runner folders are expanded in both path inputs, with or without braces; o
 test.each(['INPUT_DRY_RUN', 'INPUT_DRYRUN', 'INPUT_dry-run', 'input_dry-run'])(
   'a misspelled input variable stops the step: %s',
   (variable) => {
-    const of = (value: string) =>
+    const readWith = (value: string) =>
       readInputs(() => undefined, {
         now,
         env: {
@@ -76,10 +76,10 @@ test.each(['INPUT_DRY_RUN', 'INPUT_DRYRUN', 'INPUT_dry-run', 'input_dry-run'])(
           INPUT_OTHER_ACTION: ''
         }
       })
-    expect(() => of('true')).toThrow(
+    expect(() => readWith('true')).toThrow(
       `${variable}: the input is dry-run, its variable INPUT_DRY-RUN.`
     )
-    expect(of('').options.dryRun).toBe(false)
+    expect(readWith('').options.dryRun).toBe(false)
   }
 )
 
