@@ -13,7 +13,6 @@ afterEach(async () => {
 })
 
 const nothing = () => Promise.resolve()
-/** Makes any docker call fail. */
 const noDocker = { docker: '/no/docker' }
 
 test.each([

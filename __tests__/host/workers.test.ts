@@ -15,7 +15,6 @@ afterEach(async () => {
   await rm(proc, { recursive: true })
 })
 
-/** A process as it appears in /proc. */
 type Process = {
   id: number
   parent: number

@@ -310,7 +310,6 @@ const patterns = [
   { key: 'com.example.*', value: undefined }
 ]
 
-/** Pull requests in any state. */
 export const pullRequestScopes: fc.Arbitrary<Scope> = fc
   .uniqueArray(
     fc.tuple(

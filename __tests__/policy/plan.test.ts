@@ -488,7 +488,7 @@ test('with scope pull-request, everything removed belongs only to closed pull re
   for (const number of Object.values(seen)) expect(number).toBeGreaterThan(3)
 })
 
-test('with scope job, exactly the resources that are new and not kept by a rule are removed', () => {
+test('with scope job, exactly the new resources that no rule keeps are removed', () => {
   const seen = { remove: 0, untag: 0, keep: 0 }
   fc.assert(
     fc.property(inventories, jobScopes, (inventory, scope) => {

@@ -204,7 +204,6 @@ const builder = {
 }
 const left = { ...builder, id: state.name, container: undefined }
 
-/** A second look at the builder, with other containers and overrides. */
 function lookAtBuilder(
   parts: Partial<Container> | undefined,
   more: Partial<SecondLook> = {},

@@ -8,7 +8,6 @@ import { exists } from '../../scripts/packages.ts'
 
 const scripts = join(import.meta.dirname, '../../scripts')
 
-/** Starts an engine with a running container, prints its folder, and waits. */
 const program = `
   import { startEngine } from ${JSON.stringify(join(scripts, 'engine.ts'))}
   import { createCli, importBusybox } from ${JSON.stringify(join(scripts, 'fixtures.ts'))}
@@ -19,7 +18,6 @@ const program = `
   setInterval(() => {}, 1_000)
 `
 
-/** Finds what is left of an engine: its folder, mounts and processes. */
 async function findTraces(folder: string): Promise<string[]> {
   const processes = (await readdir('/proc')).filter((name) =>
     /^\d+$/.test(name)

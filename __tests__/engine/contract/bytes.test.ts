@@ -65,7 +65,6 @@ const writeAndLog = [
   ...['busybox:1', 'sh', '-c'],
   'head -c 1000000 /dev/urandom >/data; head -c 2000000 /dev/urandom | base64 -w 4000'
 ]
-/** Options of `docker run`, by container name. */
 const loggers = (port: number) => ({
   json: ['--log-driver=json-file'],
   rotated: [

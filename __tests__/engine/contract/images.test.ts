@@ -346,7 +346,6 @@ fact(
   }
 )
 
-/** Retries for up to 5 s. */
 async function retry<T>(attempt: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1)
     try {

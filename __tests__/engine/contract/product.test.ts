@@ -108,9 +108,7 @@ async function fillWithBuilds(): Promise<Fates> {
   }
 }
 
-/**
- * Adds images pulled by tag, by digest, and by digest with a tag added in the same or another repository.
- */
+/** Adds images pulled by tag, by digest, and by digest with a tag added in the same or another repository. */
 async function fillFromRegistry(): Promise<Fates> {
   // Podman refuses to remove an image that was pulled by digest and has a tag.
   const names = ['pin', 'lib', ...(podman ? [] : ['both'])]

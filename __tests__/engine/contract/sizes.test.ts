@@ -32,7 +32,6 @@ function expectAbout(size: number | undefined, bytes: number): void {
   expect(size).toBeLessThanOrEqual(bytes + (exact ? 0 : 32_000))
 }
 
-/** Loads two images with a shared layer and one of their own each. */
 const loadPair = () =>
   load(
     ['one', 'two'].map((name) => ({
@@ -234,7 +233,6 @@ onContainerd(
   }
 )
 
-/** The engine's own buildx, if it has one. */
 const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
 
 createFacts(tests, onlyOnDocker('build cache'))(

@@ -20,7 +20,6 @@ const service = (name: string, image: string, ...args: string[]) =>
     ...['--network', 'host', '--name', name, ...args, image, 'true']
   )
 
-/** Waits until the containers are in the expected states. */
 async function untilStates(pattern: RegExp): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt += 1) {
     if (pattern.test((await states()).join())) return

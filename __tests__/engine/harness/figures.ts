@@ -6,8 +6,6 @@ import type { Step } from '../../../scripts/step.ts'
 import { nextSecond } from './cache.ts'
 import type { TestEngine } from './engine.ts'
 
-// Compares our sizes with those of the engine and its disk.
-
 /** Sizes in bytes. */
 export type Figures = {
   planned: number

@@ -17,7 +17,6 @@ export function onlyOnDocker(feature: string) {
   }
 }
 
-/** A built-in network. */
 export const ownNetwork = podman ? 'podman' : 'host'
 
 /** Seconds until a busy machine has started removals; reading Podman's event log alone needs 3. */

@@ -41,7 +41,6 @@ async function makeRemovable(): Promise<void> {
   await docker('volume', 'create', stateOf('gone0'))
 }
 
-/** The decisions about builders, sorted by name. */
 const decisionsOf = ({ report }: Step) =>
   report?.resources
     .filter(({ kind }) => kind === 'builder')

@@ -26,7 +26,6 @@ beforeAll(async () => {
   clis = await findOtherClis()
 })
 
-/** Creates resources of every kind, about half of them to be kept. */
 const fill = () =>
   Promise.all([
     load([
@@ -134,7 +133,6 @@ async function makeCertificates(clientFolder: string): Promise<Certificates> {
   return { authority: authority.cert, cert, key }
 }
 
-/** Starts a TLS proxy for the engine; returns its address. */
 async function serveTls({ authority, cert, key }: Certificates) {
   const options = { ca: authority, cert, key, requestCert: true }
   const server = createServer(options, (client) => {

@@ -11,7 +11,6 @@ const recent = { action: 'keep', reason: 'recent' }
 const createNetwork = (name: string, labels = {}) =>
   api().post('/networks/create', { Name: name, Labels: labels })
 
-/** Creates or runs a container on a network. */
 const inNetwork = (
   command: string,
   network: string,
@@ -19,7 +18,7 @@ const inNetwork = (
   ...args: string[]
 ) => docker(command, '--network', network, '--name', name, ...args)
 
-test('only stopped containers are removed; a container keeps the one it joins and its networks', async () => {
+test('running containers are kept; a kept container keeps the one it joins and its networks', async () => {
   for (const name of ['stopped', 'created', 'unused', 'leaving'])
     await createNetwork(`of-${name}`)
   await run('web', 'busybox:1', 'sleep', '600')

@@ -182,7 +182,7 @@ test('an unreadable event stream is logged, and ends with the step', async () =>
   expect(resource(done, 'app:1').outcome).toBe('removed')
 })
 
-test('without the event stream, the step relies on listings and logs that', async () => {
+test('without the event stream, the step relies on listings, and says so in the log', async () => {
   await load([oldImage('app')])
   const command = await dockerThat(
     'case "$*" in "events "*"--until"*) ;; events*) exit 1 ;; esac'

@@ -12,7 +12,6 @@ const unknown = { action: 'keep', reason: 'unknown-age' }
 const planned = { outcome: 'planned' }
 const isProtected = { action: 'keep', reason: 'protected-image' }
 
-/** Builds of a repository, a day apart. */
 const builds = (repository: string, count: number) =>
   Array.from({ length: count }, (_, day) => ({
     ...oldImage(`${repository}-${day}`),

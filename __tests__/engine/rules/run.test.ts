@@ -16,7 +16,6 @@ import { everything, oldImage } from '../harness/things.ts'
 const { docker, api, load, build, run, step, contents, folder, dockerThat } =
   useEngine()
 
-/** Creates resources of every kind. */
 async function fill(): Promise<void> {
   await load(
     [1, 2, 3].map((day) => ({

@@ -22,7 +22,6 @@ const jobThat = (
   inputs: Record<string, string> = {}
 ) => job({ ...scope, ...inputs }, {}, body, { above: above() })
 
-/** Runs another post step of the job. */
 const postStep = ({ state }: Step, inputs = {}, env = {}) =>
   step({ ...scope, ...inputs }, env, { above: above(), state })
 
@@ -31,8 +30,7 @@ const snapshot = async () => ({
   states: await states()
 })
 
-/** Creates what a runner holds before a job. */
-async function fill(): Promise<void> {
+async function fillBeforeJob(): Promise<void> {
   await load([
     oldImage('tool'),
     oldImage('base'),
@@ -50,8 +48,7 @@ async function fill(): Promise<void> {
   await create('waiting', 'tool:1', 'true')
 }
 
-/** Builds and starts what a job leaves behind. */
-async function work(): Promise<void> {
+async function runJobCommands(): Promise<void> {
   await docker('network', 'create', 'net-of-job')
   await build('FROM busybox:1\nLABEL step=1\nLABEL step=2\n', { tag: 'web:1' })
   await build('FROM web:1\nCMD ["true"]\n', { tag: 'web:2', buildKit: true })
@@ -80,7 +77,7 @@ test('the example for jobs', async () => {
 })
 
 test('after a job, the engine holds what it held before', async () => {
-  await fill()
+  await fillBeforeJob()
   const before = await snapshot()
 
   const { main, post } = await jobThat(async (main) => {
@@ -91,7 +88,7 @@ test('after a job, the engine holds what it held before', async () => {
       /^There before this job: 2 containers, 6 images/m
     )
     expect(Object.keys(main.state).sort()).toEqual(['main', 'snapshot'])
-    await work()
+    await runJobCommands()
     await docker('tag', 'base:1', 'base:mine')
     await docker('create', '--name', 'on-net', '--network', 'net', 'web:2')
   })
@@ -117,7 +114,7 @@ test('after a job, the engine holds what it held before', async () => {
 })
 
 test('existing references are kept even if moved, and so are protected resources', async () => {
-  await fill()
+  await fillBeforeJob()
   const before = await snapshot()
   const id = (name: string) => idOf(docker, name)
   const old = await id('app:1')
@@ -179,7 +176,7 @@ test('without include-volumes, the volumes of a job are kept; a dry run removes 
   const before = await snapshot()
   const { post } = await jobThat(
     async (main) => {
-      await work()
+      await runJobCommands()
       const held = await snapshot()
       const planned = await postStep(main, { 'dry-run': 'true' })
       expect(planned.summary).toMatch(/^## Would reclaim .* of this job: /)

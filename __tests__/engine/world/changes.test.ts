@@ -10,8 +10,6 @@ import {
   parentOf
 } from '../harness/things.ts'
 
-// Changes and failures between the plan and its removals.
-
 const tests = useEngine()
 const { docker, folder, load, build, states } = tests
 const { step, contents, dockerThat } = tests

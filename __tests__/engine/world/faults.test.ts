@@ -117,7 +117,7 @@ test('an engine that stops answering during a listing or a removal is abandoned 
 
 /** Runs a function while the engine's disk is kept full, even as space is freed. */
 async function onFullDisk(body: () => Promise<void>): Promise<void> {
-  // An engine in another system also sees this folder.
+  // The engine's folder is shared with the system that the engine runs in.
   const shared = join(engine().folder, 'shared')
   await mkdir(shared)
   const fill =

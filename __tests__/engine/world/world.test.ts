@@ -5,8 +5,6 @@ import { resource } from '../harness/report.ts'
 import { onlyOnDocker, store } from '../harness/target.ts'
 import { everything, idOf, oldImage, oldImages } from '../harness/things.ts'
 
-// Other jobs on the same engine during the step.
-
 const tests = useEngine()
 const { docker, load, build, create, step } = tests
 const { dockerThat, untilMarked, go } = tests
