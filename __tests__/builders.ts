@@ -17,7 +17,7 @@ import type { PullRequests } from '../src/model/policy.ts'
 import type { Report, Resource } from '../src/report/schema.ts'
 import type { SummaryFacts } from '../src/report/summary.ts'
 
-// Things as an engine could have them, each with what a test wants to be different.
+// Builders with defaults; a test overrides only the fields it cares about.
 
 export const now = Date.UTC(2026, 0, 31, 12)
 export const minute = 60_000
@@ -58,7 +58,7 @@ export function image(id: string, parts: Partial<Image> = {}): Image {
     aliases: [],
     parent: undefined,
     createdAt: old,
-    // The engine dates what is tagged on it, and not what it pulls.
+    // The engine sets this when an image is tagged locally, but not when it is pulled.
     taggedAt: parts.pulled ? undefined : old,
     labels: {},
     bytes: 0,
@@ -140,7 +140,7 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
   }
 }
 
-/** One that takes everything, but for what the test says. */
+/** A policy that removes everything, unless the test overrides it. */
 export function policy(parts: Partial<Policy> = {}): Policy {
   return {
     scope: { kind: 'engine' },
@@ -160,7 +160,7 @@ export function policy(parts: Partial<Policy> = {}): Policy {
   }
 }
 
-/** What becomes of the resource of that ID. */
+/** Plans with the given inventory and policy, and returns the decision for one resource. */
 export function decisionOf(
   id: string,
   held: Partial<Inventory>,
@@ -185,7 +185,7 @@ export function item(
   }
 }
 
-/** The scope of pull requests of `acme/web`: the closed one 1, without anything else said. */
+/** The pull request scope of `acme/web`; by default, number 1 is closed. */
 export function pullRequests(parts: Partial<PullRequests> = {}): PullRequests {
   return {
     kind: 'pull-request',
@@ -196,7 +196,7 @@ export function pullRequests(parts: Partial<PullRequests> = {}): PullRequests {
   }
 }
 
-/** What was there before a job; nothing, but for what the test says. */
+/** The snapshot taken before a job; empty by default. */
 export function held(parts: Partial<EngineContents> = {}): EngineContents {
   return {
     containers: new Set(),

@@ -24,7 +24,7 @@ type Action = {
 const action = parse(await read('action.yml')) as Action
 const readme = await read('README.md')
 
-/** The rows of the table under a heading of the README, as cells without their code marks. */
+/** Reads the table under a README heading: the cells of each row, without backticks. */
 function tableOf(heading: string): string[][] {
   const [, section = ''] = readme.split(`\n## ${heading}\n`)
   const [text = ''] = section.split('\n## ')
@@ -39,7 +39,7 @@ function tableOf(heading: string): string[][] {
     )
 }
 
-test('the inputs of action.yml are those of the schema, with the same defaults', () => {
+test('action.yml and the schema have the same inputs and defaults', () => {
   const inputs = Object.entries(action.inputs)
   const pairs = inputs.map(([name, input]) => [name, input.default])
   expect(pairs).toEqual(Object.entries(defaults))
@@ -47,7 +47,7 @@ test('the inputs of action.yml are those of the schema, with the same defaults',
   expect(schema.safeParse(defaults).error).toBeUndefined()
 })
 
-test('the README has every input with its default, and every output', () => {
+test('the README lists every input with its default, and every output', () => {
   const inputs = Object.entries(action.inputs).map(([name, input]) => [
     name,
     input.default || 'none'
@@ -60,12 +60,12 @@ test('the README has every input with its default, and every output', () => {
   )
 })
 
-test('the outputs of action.yml are those that are written', () => {
+test('action.yml declares exactly the outputs that are written', () => {
   const outputs = makeOutputs(makeTestReport([]), '/report.json')
   expect(Object.keys(action.outputs)).toEqual(Object.keys(outputs))
 })
 
-test('the schema of the report that is published is the one that it has', async () => {
+test('report.schema.json matches the report schema', async () => {
   expect(JSON.parse(await read('report.schema.json'))).toEqual(
     JSON.parse(JSON.stringify(z.toJSONSchema(reportSchema)))
   )
@@ -76,7 +76,7 @@ test('the action runs the bundle on Node 24', () => {
   expect(action.runs).toEqual({ using: 'node24', main, post: main })
 })
 
-test('the inputs that the workflows of README and examples use exist', async () => {
+test('the workflows in the README and the examples use only inputs that exist', async () => {
   const snippets = [...readme.matchAll(/```yaml\n([^]*?)```/g)].map(
     ([, text = '']) => inputsIn(text)
   )

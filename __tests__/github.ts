@@ -18,19 +18,18 @@ import {
 
 const schema = buildClientSchema(published.json as IntrospectionQuery)
 
-/** What GitHub's schema says of a query: nothing where it is one. */
+/** Validates a query against GitHub's schema; returns the errors. */
 export function problemsOfQuery(query: string): string[] {
   return validate(schema, parse(query)).map(({ message }) => message)
 }
 
-/** A query as it reached the server. */
 export type Query = {
   path: string
   numbers: number[]
   headers: IncomingHttpHeaders
 }
 
-/** An answer other than the right one; `hang`: none at all, `stall`: only the beginning of one. */
+/** A faulty response. `hang` never answers; `stall` sends only the start of a response. */
 export type Fault =
   | 'hang'
   | 'stall'
@@ -39,26 +38,21 @@ export type Fault =
 export type GitHub = {
   /** For GITHUB_GRAPHQL_URL. */
   url: string
-  /** Every query that came, in order. */
   queries: Query[]
   stop: () => Promise<void>
 }
 
-/** The pull requests of a repository by number. */
 export type PullRequests = ReadonlyMap<number, 'OPEN' | 'CLOSED' | 'MERGED'>
 
 export type GitHubFacts = {
   token: string
   repository: string
   pullRequests: PullRequests
-  /** Answers a query in another way; it is told how often its numbers were asked for before. */
+  /** Overrides the response to a query; `before` counts earlier queries for the same numbers. */
   fault?: (numbers: readonly number[], before: number) => Fault | undefined
 }
 
-/**
- * A server on loopback that answers GraphQL queries by GitHub's published schema and in GitHub's words, for one token
- * and one repository.
- */
+/** Starts a local server that answers GraphQL queries as GitHub does, for one token and one repository. */
 export async function startGitHub({
   token,
   repository,
@@ -164,7 +158,7 @@ async function answerQuery(
   return { data, ...(errors && { errors: errors.map(describe) }) }
 }
 
-/** GitHub has the type of an error beside its message. */
+/** GitHub puts the error type next to the message. */
 function describe({ message, path, locations, extensions }: GraphQLError) {
   return { ...extensions, path, locations, message }
 }
@@ -187,7 +181,7 @@ const secondaryLimit =
   'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.'
 const primaryLimit = 'API rate limit already exceeded for user ID 1.'
 
-/** Faults as GitHub, or what stands before it, has them. */
+/** Failures seen from GitHub or its load balancers. */
 export const faults = {
   badGateway: {
     status: 502,
@@ -233,7 +227,7 @@ export const faults = {
   longSecondaryLimit: refusal(403, secondaryLimit, { 'retry-after': '3600' })
 } satisfies Record<string, Fault>
 
-/** The hourly limit, which ends in so many seconds. */
+/** GitHub's hourly rate limit, which resets after the given number of seconds. */
 export function primaryLimitFor(
   seconds: number,
   type: 'RATE_LIMIT' | 'RATE_LIMITED'

@@ -1,6 +1,6 @@
 import { marked, type Token, type Tokens } from 'marked'
 
-/** Other people's text, as bad as it gets; each has the word `evil`, by which it is found again. */
+/** Malicious text from other people. Every entry contains the word `evil`, to find it in the output. */
 export const hostileTexts = [
   ...['::set-env name=evil::y', ' \u00a0::error::evil', '##[add-mask]evil'],
   ...['x\n::error::evil', 'x\r::set-env name=evil::y', 'x\r\n##[error]evil'],
@@ -42,11 +42,9 @@ export const hostileTexts = [
   ...['🐳 größe 日本 evil', '{}()<>evil:::', `${'very-long/'.repeat(30)}evil`]
 ]
 
-/**
- * What the runner would take for a command in what a process printed, but for those that the step means: it reads
- * line by line, whatever ends a line, and looks for `::` at the start and for `##[` anywhere.
- */
+/** Finds lines that the runner would run as commands, except those that the step prints itself. */
 export function foreignCommands(printed: string): string[] {
+  // The runner splits at any of these, and accepts `##[` anywhere in a line.
   return printed
     .split(/\r\n|[\n\r\v\f\u0085\u2028\u2029]/)
     .filter(
@@ -58,12 +56,12 @@ export function foreignCommands(printed: string): string[] {
     )
 }
 
-/** Characters that end a line, move a terminal's cursor, or hide or reorder what is around them. */
+/** Finds characters that end a line, move the terminal's cursor, or hide or reorder text. */
 export function oddCharacters(printed: string): string[] {
   return (
     printed
       .replaceAll('\n', '')
-      // Put there by the summary itself, so that no backslash takes away a bar's.
+      // The summary adds these itself, so that a preceding backslash cannot unescape the pipe.
       .replaceAll('\\\u200b\\|', '')
       .match(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu) ?? []
   )
@@ -73,7 +71,7 @@ const ownHtml =
   /^(<details( open)?><summary>[A-Z][a-z ]+(: \d+)?<\/summary>|<\/details>)$/
 const kinds = /^(container|network|image|volume|build cache)$/
 
-/** What a Markdown renderer makes of a summary that the summary did not write: other people's text is code. */
+/** Finds rendered Markdown that the summary did not write itself: other people's text may only appear as code. */
 export function foreignMarkup(summary: string): string[] {
   return walk(marked.lexer(summary, { gfm: true }))
 }
@@ -126,7 +124,7 @@ function walkTable({ header, rows }: Tokens.Table): string[] {
   )
 }
 
-/** Code in a fence of its own: diagrams and commands that the summary writes line by line. */
+/** Fenced code holds only diagrams and commands that the summary writes itself, line by line. */
 function walkCode({ lang, text }: Tokens.Code): string[] {
   const own =
     lang === 'mermaid'

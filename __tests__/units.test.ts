@@ -24,7 +24,7 @@ test.each([
   ['1us', 0.001],
   ['1µs', 0.001],
   ['1m1h', hour + 60_000]
-])('the duration %s', (text, milliseconds) => {
+])('duration %s', (text, milliseconds) => {
   expect(parseDuration(text)).toBe(milliseconds)
 })
 
@@ -45,18 +45,18 @@ test.each([
   '1..5h',
   '.h',
   '１h'
-])('no duration: %j', (text) => {
+])('not a duration: %j', (text) => {
   expect(parseDuration(text)).toBeUndefined()
 })
 
-test('whatever is said to be idle for a time has been so at least', () => {
+test('a formatted duration is rounded down', () => {
   const units = { s: 1_000, min: 60_000, h: hour, days: 24 * hour }
   fc.assert(
     fc.property(fc.nat({ max: 2 ** 40 }), (milliseconds) => {
       const [number, unit] = formatDuration(milliseconds).split(' ')
-      const said = Number(number) * units[unit as keyof typeof units]
-      expect(said).toBeLessThanOrEqual(milliseconds)
-      expect(milliseconds - said).toBeLessThan(
+      const shown = Number(number) * units[unit as keyof typeof units]
+      expect(shown).toBeLessThanOrEqual(milliseconds)
+      expect(milliseconds - shown).toBeLessThan(
         units[unit as keyof typeof units]
       )
     })
@@ -69,7 +69,7 @@ test.each([
   ['2026-01-31T12:00:00+02:00', Date.UTC(2026, 0, 31, 10)],
   ['2026-01-31t12:00:00z', Date.UTC(2026, 0, 31, 12)],
   ['2026-01-31T12:00:00.25Z', Date.UTC(2026, 0, 31, 12) + 250]
-])('the time %s', (text, instant) => {
+])('time %s', (text, instant) => {
   expect(parseTime(text)).toBe(instant)
 })
 
@@ -83,11 +83,11 @@ test.each([
   '31.1.2026',
   'now',
   '1738324800'
-])('no time: %j', (text) => {
+])('not a time: %j', (text) => {
   expect(parseTime(text)).toBeUndefined()
 })
 
-test('times that differ by microseconds keep their order', () => {
+test('times keep their order at microsecond resolution', () => {
   const [first = 0, second = 0] = [
     '2026-01-31T12:00:00.123456Z',
     '2026-01-31T12:00:00.123457Z'
@@ -104,18 +104,18 @@ test.each([
   ['0', 0],
   ['8.19kB', 8_190],
   ['1e+03kB', 1e6]
-])('the size %s', (text, bytes) => {
+])('size %s', (text, bytes) => {
   expect(parseSize(text)).toBe(bytes)
 })
 
 test.each(['', '10', '-1GB', '10 G', 'GB', '10XB', 'N/A', '1e400GB', '10GB!'])(
-  'no size: %j',
+  'not a size: %j',
   (text) => {
     expect(parseSize(text)).toBeUndefined()
   }
 )
 
-test('a size reads for people', () => {
+test('sizes are formatted for people', () => {
   expect(formatSize(12_400_000_000)).toBe('12.4 GB')
   expect(formatSize(0)).toBe('0 B')
 })
@@ -126,11 +126,11 @@ test.each([
   ['About a minute ago', 30_000, 120_000],
   ['About an hour ago', 0.5 * hour, 2 * hour],
   ['3 weeks ago', 2.5 * 7 * 24 * hour, 4 * 7 * 24 * hour]
-])('Docker’s words %s', (text, least, most) => {
+])('Docker’s relative time %s', (text, least, most) => {
   expect(parseHumanAge(text)).toEqual({ least, most })
 })
 
-test('words that are no age', () => {
+test('not a relative time', () => {
   expect(parseHumanAge('')).toBeUndefined()
   expect(parseHumanAge('yesterday')).toBeUndefined()
 })

@@ -2,13 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 
-/** The folder of the workflows to copy. */
 export const examples = join(import.meta.dirname, '../examples')
 
 type Step = { uses?: string; with?: Record<string, unknown> }
 type Workflow = { jobs?: Record<string, { steps: Step[] }> } | Step[]
 
-/** The inputs of every step of a workflow, or of a list of steps, that uses this action. */
+/** Reads the inputs of every step that uses this action, from a workflow or a list of steps. */
 export function inputsIn(text: string): Record<string, string>[] {
   const value = parse(text) as Workflow
   const steps = Array.isArray(value)
@@ -23,7 +22,7 @@ export function inputsIn(text: string): Record<string, string>[] {
     )
 }
 
-/** The inputs of every step of an example that uses this action. */
+/** Reads the inputs of every step that uses this action, from an example file. */
 export async function inputsOf(
   example: string
 ): Promise<Record<string, string>[]> {

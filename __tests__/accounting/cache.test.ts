@@ -25,13 +25,13 @@ const both = freed(['built', 100, 3], ['plain', 60, 4])
 const record = (bytes: number, base = false) =>
   cacheRecord({ id: `${bytes}`, bytes, base, shared: true })
 
-test('layers that BuildKit built are held by their records, and no others', () => {
+test('cache records hold only layers that BuildKit built', () => {
   const { byImage, byBases } = cacheShareOf(both, [plain, built], [record(70)])
   expect([...byImage]).toEqual([['built', 70]])
   expect(byBases).toBe(0)
 })
 
-test('a record of a base image has no size, and may hold a layer of any image, the largest first', () => {
+test('a base image record has no size and may hold a layer of any image, counted largest first', () => {
   const bases = (count: number) =>
     cacheShareOf(
       both,
@@ -46,7 +46,7 @@ test('a record of a base image has no size, and may hold a layer of any image, t
   expect(bases(4)).toMatchObject({ byBases: 160, estimated: true })
 })
 
-test('on the containerd store a record has the packed layer, and that of a base image the unpacked one as well', () => {
+test('on the containerd store, a record holds the packed layer; a base image record also holds the unpacked one', () => {
   const packed = [
     image('built', { bytes: 100, packedBytes: 50, byBuildKit: true }),
     image('plain', { bytes: 60, packedBytes: 30 })
@@ -60,11 +60,11 @@ test('on the containerd store a record has the packed layer, and that of a base 
   expect(ownOfShared([built], [record(100)])).toBe(0)
 })
 
-// Docker 29: inspect counts both.
+// On Docker 29, the size in inspect includes packed and unpacked layers.
 const whole = (id: string, bytes: number, byBuildKit = false) =>
   image(id, { bytes, packedBytes: bytes, byBuildKit, layers: [id] })
 
-test('an image frees its unpacked layers for certain while the cache keeps the packed ones', () => {
+test('removing an image always frees its unpacked layers; the cache may keep the packed ones', () => {
   const listed = [whole('built', 48_010_640, true)]
   const images = withPacked(listed, new Map([['built', 24_004_112]]))
   const records = [record(48_010_800)]
@@ -76,11 +76,11 @@ test('an image frees its unpacked layers for certain while the cache keeps the p
     estimated: true
   })
   expect(ownOfShared(images, records)).toBe(24_006_608)
-  // Without its history nothing is certain.
+  // Without the image history, nothing is certain.
   expect(free(listed).get('built')).toMatchObject({ bytes: 0 })
 })
 
-test('what is packed of an image that goes is looked up where it is not known and the cache may keep it', () => {
+test('the packed size is looked up for removed images where it is unknown and the cache may hold them', () => {
   const images = [
     image('split', { bytes: 90, packedBytes: 30, byBuildKit: true }),
     image('driver', { bytes: 90, byBuildKit: true }),
@@ -104,7 +104,7 @@ test('what is packed of an image that goes is looked up where it is not known an
   ])
 })
 
-test('an image that is not unpacked says nothing about how much of the others is packed', () => {
+test('an image that is not unpacked does not affect the packed share of others', () => {
   const images = [
     image('built', { bytes: 100, packedBytes: 50, byBuildKit: true }),
     whole('plain', 60)
@@ -114,14 +114,14 @@ test('an image that is not unpacked says nothing about how much of the others is
   )
 })
 
-test('where the engine does not list its cache, it may hold everything', () => {
+test('if the engine does not list its cache, the cache may hold everything', () => {
   expect([...cacheShareOf(both, [plain, built], undefined).byImage]).toEqual([
     ['plain', 60],
     ['built', 100]
   ])
 })
 
-test('no more is held than would be freed', () => {
+test('the cache never holds more than the images would free', () => {
   const records = fc.array(
     fc.record({ bytes: fc.nat({ max: 200 }), base: fc.boolean() }),
     { maxLength: 8 }
@@ -146,7 +146,7 @@ test('no more is held than would be freed', () => {
   )
 })
 
-test('records that images shared and now do not are left behind; what somebody else removed is not', () => {
+test('records that are no longer shared with an image are left behind; records that others removed are not', () => {
   const before = ['left', 'shared', 'gone'].map((id) =>
     cacheRecord({ id, shared: true })
   )
@@ -158,7 +158,7 @@ test('records that images shared and now do not are left behind; what somebody e
   expect(recordsLeftBehind(before, after).map(({ id }) => id)).toEqual(['left'])
 })
 
-test('what a base image left behind goes with the records that hold it', () => {
+test('base image layers are freed together with the records that hold them', () => {
   const held = { byImage: new Map(), byBases: 90, estimated: true }
   const left = [record(0, true), record(1, true), record(70)]
   expect(freedWithBases(held, left, new Set(['0', '1', '70']))).toBe(89)
@@ -166,7 +166,7 @@ test('what a base image left behind goes with the records that hold it', () => {
   expect(freedWithBases(held, left, new Set(['70']))).toBe(0)
 })
 
-test('figures that make no sense make none either', () => {
+test('inconsistent sizes do not break the accounting', () => {
   const odd = [
     { ...built, packedBytes: 0 },
     { ...plain, packedBytes: 0 }

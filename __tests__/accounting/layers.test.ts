@@ -8,7 +8,7 @@ import {
 import { layerSizesOf } from '../../src/docker/history.ts'
 import type { Image } from '../../src/model/inventory.ts'
 
-/** Layers of which the letter says the content and the number behind it the size: `a10`. */
+/** Builds an image from layers such as `a10`: the letter is the content, the number the size. */
 function image(id: string, ...layers: string[]): Image {
   return {
     id,
@@ -33,7 +33,7 @@ const freedBytes = (...args: Parameters<typeof freedByRemoval>) =>
 const sum = (freed: ReadonlyMap<string, number>) =>
   [...freed.values()].reduce((total, bytes) => total + bytes, 0)
 
-test('three images on a base: what goes frees its own layers, the last one the base as well', () => {
+test('images on a shared base free their own layers; the last one also frees the base', () => {
   const images = [
     image('1', 'a20', 'b7'),
     image('2', 'a20', 'c7'),
@@ -49,12 +49,12 @@ test('three images on a base: what goes frees its own layers, the last one the b
   ])
 })
 
-test('without a measure the figure is what is certain', () => {
+test('without measured layers, only the certain bytes count', () => {
   const images = [image('1', 'a20', 'b7'), image('2', 'a20', 'c9')]
   expect([...freedBytes(images, ['2'])]).toEqual([['2', 2]])
 })
 
-test('an image that is the base of others is its own measure', () => {
+test('a base image that is itself listed needs no measuring', () => {
   const images = [
     image('base', 'a20'),
     image('1', 'a20', 'b7'),
@@ -67,7 +67,7 @@ test('an image that is the base of others is its own measure', () => {
   ])
 })
 
-test('images of the same layers, images without layers, and images that nobody knows', () => {
+test('images with the same layers, without layers, and unknown images', () => {
   const images = [image('1', 'a5'), image('2', 'a5'), image('empty')]
   expect([...freedBytes(images, ['1', 'empty', 'unknown', '1'])]).toEqual([
     ['1', 0],
@@ -84,7 +84,7 @@ const generated = fc
     stacks.map((layers, index) => image(String(index), ...layers))
   )
 
-test('what an image holds alone is what its removal alone would free', () => {
+test('an image’s own bytes are what removing only that image would free', () => {
   fc.assert(
     fc.property(generated, (images) => {
       expect([...ownBytes(images)]).toEqual(
@@ -94,7 +94,7 @@ test('what an image holds alone is what its removal alone would free', () => {
   )
 })
 
-test('the bytes that go are those of the layers that no staying image has', () => {
+test('the freed bytes are those of layers that no kept image has', () => {
   fc.assert(
     fc.property(generated, fc.array(fc.nat({ max: 7 })), (images, indexes) => {
       const removed = [...new Set(indexes.map(String))]
@@ -104,15 +104,15 @@ test('the bytes that go are those of the layers that no staying image has', () =
             layers.map((_, at) => layers.slice(0, at + 1).join(' '))
           )
         )
-      const staying = stacks(images.filter(({ id }) => !removed.includes(id)))
-      const freed = [...stacks(images)].filter((stack) => !staying.has(stack))
+      const kept = stacks(images.filter(({ id }) => !removed.includes(id)))
+      const freed = [...stacks(images)].filter((stack) => !kept.has(stack))
       const expected = freed.reduce(
         (total, stack) => total + sizeOf(stack.split(' ').at(-1) ?? ''),
         0
       )
-      const asked = imagesToMeasure(images, removed)
+      const measured = imagesToMeasure(images, removed)
       const sizes = new Map(
-        [...sizesOf(images)].filter(([id]) => asked.includes(id))
+        [...sizesOf(images)].filter(([id]) => measured.includes(id))
       )
       expect(sum(freedBytes(images, removed, sizes))).toBe(expected)
       expect(sum(freedBytes(images, removed))).toBeLessThanOrEqual(expected)
@@ -120,7 +120,7 @@ test('the bytes that go are those of the layers that no staying image has', () =
   )
 })
 
-test('history lines without a layer are told from layers that are empty', () => {
+test('history entries without a layer are distinguished from empty layers', () => {
   const history = [
     { createdBy: 'CMD ["sh"]', bytes: 0 },
     { createdBy: 'COPY a / # buildkit', bytes: 7 },

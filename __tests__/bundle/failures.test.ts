@@ -29,7 +29,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** A docker that writes down that it was called, and answers nothing. */
+/** Writes a docker that records its calls and prints nothing. */
 async function recordingDocker(): Promise<{
   path: string
   calls: () => Promise<string>
@@ -40,7 +40,7 @@ async function recordingDocker(): Promise<{
   return { path, calls: () => readFile(calls, 'utf8').catch(() => '') }
 }
 
-/** The messages of the step's error annotations, as the runner would show them. */
+/** Decodes the messages of the step's error annotations as the runner does. */
 function errors({ stdout }: Step): string[] {
   return stdout
     .split('\n')
@@ -74,19 +74,19 @@ test.each([
   ['pull-request-patterns', 'pr-*', '{number}'],
   ['timeout', '0s', 'a duration above 0s'],
   ['concurrency', '0', 'a whole number from 1 to 64']
-])('bad input: %s: %s', async (name, value, takes) => {
+])('invalid input: %s: %s', async (name, value, accepted) => {
   const docker = await recordingDocker()
   const done = await runStep({ docker: docker.path, [name]: value })
   expect(done.exitCode).toBe(1)
   expect(errors(done)).toHaveLength(1)
   expect(errors(done)[0]).toContain(`${name}: got ${JSON.stringify(value)}`)
-  expect(errors(done)[0]).toContain(takes)
+  expect(errors(done)[0]).toContain(accepted)
   expect(done.summary).toContain(name)
   expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
   expect(await docker.calls()).toBe('')
 })
 
-test('several bad inputs are named in one message', async () => {
+test('one message lists all invalid inputs', async () => {
   const docker = await recordingDocker()
   const done = await runStep({
     docker: docker.path,
@@ -114,7 +114,7 @@ test.each([
   ['pull_request', '{"pull_request":', 'the file of the event'],
   ['pull_request', '{"number":12}', 'the file of the event']
 ])(
-  'scope pull-request without a number, at the event "%s" with %s',
+  'scope pull-request without a number, on event "%s" with payload %s',
   async (name, payload, problem) => {
     const docker = await recordingDocker()
     const event = join(folder, 'event.json')
@@ -138,7 +138,7 @@ test.each([
     expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
     expect(done.summary).toContain('Nothing was removed')
     expect(await docker.calls()).toBe('')
-    // Whoever gives the number, or wants another scope, needs no event.
+    // The event is needed only if the scope is pull-request and no number is set.
     for (const inputs of [
       { scope: 'pull-request', 'pull-request': '12' },
       { scope: 'engine' }
@@ -150,8 +150,8 @@ test.each([
   }
 )
 
-/** Tells which of some inputs are bad, each by itself. */
-function badOf(inputs: Record<string, string>): [string, string][] {
+/** Returns the inputs that are invalid on their own. */
+function findInvalid(inputs: Record<string, string>): [string, string][] {
   return Object.entries(inputs).filter(([name, value]) => {
     try {
       readInputs((asked) => (asked === name ? value.trim() : undefined), {
@@ -165,9 +165,9 @@ function badOf(inputs: Record<string, string>): [string, string][] {
   })
 }
 
-test('whatever bad is written into inputs, one message names them all, and nothing is looked at', async () => {
+test('for any invalid inputs, one message lists them all and docker is never called', async () => {
   const docker = await recordingDocker()
-  // No variable can hold a NUL or half a character.
+  // Environment variables cannot hold NUL or lone surrogates.
   const text = fc
     .oneof(
       fc.string(),
@@ -192,14 +192,14 @@ test('whatever bad is written into inputs, one message names them all, and nothi
       text,
       { maxKeys: 4 }
     )
-    .filter((some) => badOf(some).length > 0)
+    .filter((some) => findInvalid(some).length > 0)
   await fc.assert(
     fc.asyncProperty(inputs, async (inputs) => {
       const done = await runStep({ docker: docker.path, ...inputs })
       expect(done.exitCode).toBe(1)
       const [message = '', ...more] = errors(done)
       expect(more).toEqual([])
-      for (const [name, value] of badOf(inputs)) {
+      for (const [name, value] of findInvalid(inputs)) {
         const quoted = JSON.stringify(value.trim().slice(0, 200)).slice(0, -1)
         expect(message).toContain(neutralise(`${name}: got ${quoted}`))
       }
@@ -214,11 +214,11 @@ test('whatever bad is written into inputs, one message names them all, and nothi
 
 test.each([
   [
-    'is not there',
+    'does not exist',
     'no-such-docker',
     /no-such-docker.*not found.*input docker/i
   ],
-  ['is no program', '/', /cannot be run|could not be started/i]
+  ['is not executable', '/', /cannot be run|could not be started/i]
 ])('a Docker CLI that %s', async (_, docker, message) => {
   const done = await runStep({ docker })
   expect(done.exitCode).toBe(1)
@@ -226,7 +226,7 @@ test.each([
   expect(done.summary).toContain('Nothing was removed')
 })
 
-test('no engine behind the socket', async () => {
+test('no engine listens on the socket', async () => {
   const done = await runStep(
     { docker: await findDocker() },
     { DOCKER_HOST: `unix://${folder}/no.sock` }
@@ -238,13 +238,13 @@ test('no engine behind the socket', async () => {
   expect(done.summary).toContain('Nothing was removed')
 })
 
-test('no permission on the socket', async () => {
+test('the socket cannot be opened without permission', async () => {
   const socket = join(folder, 'docker.sock')
   const server = createServer().listen(socket)
   await once(server, 'listening')
   const root = process.getuid?.() === 0
   try {
-    // Somebody else's socket; root may use any, unless it has no capabilities.
+    // Root can open any socket unless it drops its capabilities.
     if (root) await chown(socket, 65_534, 65_534)
     const done = await runStep(
       { docker: await findDocker() },
@@ -265,7 +265,7 @@ test('no permission on the socket', async () => {
   }
 })
 
-test('an engine that does not answer is given up at the end of the time, and no process is left', async () => {
+test('an engine that does not answer is abandoned at the timeout, and no process is left', async () => {
   const path = join(folder, 'docker')
   await writeFile(
     path,
@@ -281,7 +281,7 @@ test('an engine that does not answer is given up at the end of the time, and no 
 })
 
 test.each(['stderr', 'stdout'])(
-  'what an engine says on %s is no command to the runner, and no markup',
+  'engine output on %s reaches neither the runner’s commands nor the Markdown',
   async (stream) => {
     const path = join(folder, 'docker')
     const words = join(folder, 'words')

@@ -13,7 +13,6 @@ afterEach(async () => {
 })
 
 const nothing = () => Promise.resolve()
-/** Any call of docker would be an error. */
 const noDocker = { docker: '/no/docker' }
 
 test.each([
@@ -23,7 +22,7 @@ test.each([
   'job',
   'nonsense'
 ])(
-  'after scope %s, and a main that failed, the post step does nothing',
+  'after main failed with scope %s, the post step does nothing',
   async (scope) => {
     const { main, post } = await runJob(
       { ...noDocker, scope, 'github-token': 'x' },
@@ -40,16 +39,16 @@ test.each([
 )
 
 test.each([
-  ['is gone', undefined, /job\.json/],
+  ['is missing', undefined, /job\.json/],
   ['is broken', '{"version":1', /does not tell/],
-  ['is something else', '{"version":2}', /does not tell/],
+  ['has another version', '{"version":2}', /does not tell/],
   [
-    'is cut',
+    'is truncated',
     '{"version":1,"engine":{"id":"","endpoint":"","rootDir":"","store":""},"before":{"containers":[]}}',
     /does not tell/
   ]
 ])(
-  'what was there before the job %s: nothing is removed',
+  'if the snapshot from before the job %s, nothing is removed',
   async (_, text, why) => {
     const snapshot = join(folder, 'job.json')
     if (text !== undefined) await writeFile(snapshot, text)
@@ -66,7 +65,7 @@ test.each([
   }
 )
 
-test('where the scope is another one by then nothing is removed', async () => {
+test('if the scope has changed since main, nothing is removed', async () => {
   const state = { main: 'begun', snapshot: join(folder, 'job.json') }
   const post = await runStep(noDocker, {}, { state })
   expect(post.exitCode).toBe(0)
@@ -75,7 +74,7 @@ test('where the scope is another one by then nothing is removed', async () => {
   )
 })
 
-test('without a post step scope job is an error', async () => {
+test('scope job is an error without a post step', async () => {
   const inputs = { ...noDocker, scope: 'job' }
   const step = await runStep(inputs, { GITHUB_STATE: undefined })
   expect(step.exitCode).toBe(1)

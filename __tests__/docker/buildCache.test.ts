@@ -19,11 +19,11 @@ test.each([
     1_234_000_000
   ],
   ['nothing', undefined]
-])('what a prune says that it freed', (text, bytes) => {
+])('the total that a prune reports', (text, bytes) => {
   expect(readTotal(text)).toBe(bytes)
 })
 
-test('the arguments of the prune', () => {
+test('prune arguments', () => {
   expect(pruneArguments(86_400_000, 0)).toEqual([
     'builder',
     'prune',
@@ -44,11 +44,11 @@ test('the arguments of the prune', () => {
 
 test.each([
   ['buildx', '      --reserved-space bytes   Amount of disk space', 5],
-  ['none', '      --keep-storage bytes   Amount of disk space', 5],
-  ['one that has no help', '', 5],
-  ['any', '      --reserved-space bytes   Amount of disk space', 0]
+  ['no buildx', '      --keep-storage bytes   Amount of disk space', 5],
+  ['a CLI without help output', '', 5],
+  ['any CLI', '      --reserved-space bytes   Amount of disk space', 0]
 ])(
-  'with %s, the flag for what stays is asked for where something is to stay',
+  'with %s, the keep flag is looked up only if something is kept',
   async (_, stdout, keep) => {
     const calls: string[] = []
     const docker: Docker = (args) => {
@@ -71,7 +71,7 @@ test.each([
   }
 )
 
-test('a cache that takes too long to list is left out', async () => {
+test('a build cache that is too slow to list is left out', async () => {
   const limits: unknown[] = []
   const docker: Docker = (_, options) => {
     limits.push(options?.limit)
@@ -83,7 +83,7 @@ test('a cache that takes too long to list is left out', async () => {
   expect(limits).toEqual([20_000])
 })
 
-test('a prune that does not say what it freed is no prune that found nothing', async () => {
+test('a prune without a total is not mistaken for one that found nothing', async () => {
   const prune = (stdout: string) => {
     const docker: Docker = () =>
       Promise.resolve({ exitCode: 0, stdout, stderr: '' })
@@ -107,7 +107,7 @@ test('a prune that does not say what it freed is no prune that found nothing', a
     })
 })
 
-/** A record as buildx prints it. */
+/** Prints a record as `buildx du` does. */
 const block = (id: string, size: string, more: Record<string, string> = {}) =>
   Object.entries({
     ID: id,
@@ -125,7 +125,7 @@ const block = (id: string, size: string, more: Record<string, string> = {}) =>
 const totals = (total: string) =>
   `Shared:\t\t4.194MB\nPrivate:\t12B\nReclaimable:\t4.194MB\nTotal:\t\t${total}`
 
-test('the records of buildx du', () => {
+test('records printed by buildx du', () => {
   const text = [
     block('abc', '4.194MB', {
       Shared: 'true',
@@ -170,23 +170,20 @@ test.each([
   ['source.git.checkout', 'git snapshot for git://host/repo#1', false],
   ['source.local', 'local source for context', false],
   ['regular', 'mount / from exec /bin/sh -c shared git repo', false]
-])(
-  'a record of type %s, %s: rewritable %p',
-  (Type, Description, rewritable) => {
-    const text = [block('abc', '5MB', { Type, Description }), totals('5MB')]
-    expect(readCacheRecords(text.join('\n\n'))).toMatchObject([{ rewritable }])
-  }
-)
+])('record of type %s, %s: rewritable %p', (Type, Description, rewritable) => {
+  const text = [block('abc', '5MB', { Type, Description }), totals('5MB')]
+  expect(readCacheRecords(text.join('\n\n'))).toMatchObject([{ rewritable }])
+})
 
 test.each([
   ['newer', { Parents: '\n - def\n - ghi' }],
   ['older', { Parent: 'def,ghi' }]
-])('the parents of a record, as %s buildx has them', (_, parents) => {
+])('parents of a record, as printed by %s buildx', (_, parents) => {
   const text = [block('abc', '5MB', parents), totals('5MB')].join('\n\n')
   expect(readCacheRecords(text)).toMatchObject([{ parents: ['def', 'ghi'] }])
 })
 
-test('what a build ran does not pass for records: its text of several lines stands in the description', () => {
+test('multi-line commands in a description are not mistaken for records', () => {
   const harmless = { Description: 'exec sh -c\n\nSize:\t9GB\nType: internal\n' }
   expect(
     readCacheRecords(
@@ -207,15 +204,15 @@ test('what a build ran does not pass for records: its text of several lines stan
 
 test.each([
   ['no totals', [block('abc', '5MB')]],
-  ['a total of more', [block('abc', '5MB'), totals('6MB')]],
-  ['a size that is none', [block('abc', 'much'), totals('0B')]],
+  ['a larger total', [block('abc', '5MB'), totals('6MB')]],
+  ['an invalid size', [block('abc', 'much'), totals('0B')]],
   ['no ID', [block('', '5MB'), totals('5MB')]],
-  ['something else', ['WARNING: no config']]
-])('records with %s are not understood', (_, blocks) => {
+  ['other output', ['WARNING: no config']]
+])('a listing with %s is rejected', (_, blocks) => {
   expect(readCacheRecords(blocks.join('\n\n'))).toBeUndefined()
 })
 
-test('the records that a prune removed, with buildx and without', () => {
+test('records that a prune removed, with and without buildx', () => {
   const ids = ['un24f2at32r218gw7aqz9kl6o', 'jo8654vyzdb12gym6a681229z']
   expect(
     readPruned(

@@ -3,7 +3,7 @@ import { createDocker } from '../../src/docker/cli.ts'
 import { connectionError, DockerError } from '../../src/docker/errors.ts'
 
 test.each([
-  // As 20.10, 26.1 and 28.5 say it.
+  // Messages of CLI 20.10, 26.1 and 28.5.
   [
     'Cannot connect to the Docker daemon at unix:///x.sock. Is the docker daemon running?',
     'no-engine'
@@ -35,18 +35,18 @@ test.each([
   ],
   ['Error response from daemon: conflict: unable to delete', undefined],
   ['', undefined]
-])('the words of a CLI: %s', (words, kind) => {
-  expect(connectionError(words, {})?.kind).toBe(kind)
+])('CLI message: %s', (message, kind) => {
+  expect(connectionError(message, {})?.kind).toBe(kind)
 })
 
-test('the message about an engine that is out of reach says where it was looked for', () => {
+test('the message about an unreachable engine names the endpoint', () => {
   const error = connectionError('Cannot connect to the Docker daemon', {
     DOCKER_HOST: 'tcp://127.0.0.1:1'
   })
   expect(error?.message).toContain('DOCKER_HOST is "tcp://127.0.0.1:1"')
 })
 
-/** Calls a shell in the place of docker. */
+/** Creates a client that runs a shell in place of docker. */
 function shell(parts: Partial<Parameters<typeof createDocker>[0]> = {}) {
   return createDocker({
     command: 'sh',
@@ -58,7 +58,7 @@ function shell(parts: Partial<Parameters<typeof createDocker>[0]> = {}) {
   })
 }
 
-test('a call returns what was printed, and its exit code', async () => {
+test('a call returns its output and exit code', async () => {
   expect(await shell()(['-c', 'echo out; echo err >&2; exit 3'])).toEqual({
     stdout: 'out',
     stderr: 'err',
@@ -66,7 +66,7 @@ test('a call returns what was printed, and its exit code', async () => {
   })
 })
 
-test('a call that takes too long says whose limit it was, and keeps what was printed', async () => {
+test('a call that times out names the limit it hit and keeps its output', async () => {
   const own = shell()(['-c', 'echo done; sleep 9'], { limit: 300 })
   await expect(own).rejects.toMatchObject({ kind: 'no-answer', stdout: 'done' })
   await expect(own).rejects.not.toThrow(/input timeout/)
@@ -74,7 +74,7 @@ test('a call that takes too long says whose limit it was, and keeps what was pri
   await expect(budget).rejects.toThrow(/input timeout/)
 })
 
-test('after a cancel no call begins, and what is under way gets a moment if it asked for it', async () => {
+test('after cancellation no new call starts, and running calls get a grace period if requested', async () => {
   const controller = new AbortController()
   const docker = shell({ signal: controller.signal })
   const started = [
@@ -96,7 +96,7 @@ test('after a cancel no call begins, and what is under way gets a moment if it a
   await expect(docker(['-c', 'true'])).rejects.toThrow(DockerError)
 })
 
-test('no more calls run at once than may', async () => {
+test('concurrency is limited', async () => {
   const docker = shell()
   const times = await Promise.all(
     Array.from({ length: 4 }, async () => {

@@ -67,7 +67,7 @@ const answering =
   () =>
     Promise.resolve({ stdout, stderr, exitCode })
 
-test('what has gone is left out, and what cannot be read is named', async () => {
+test('missing objects are left out, and unreadable ones are listed', async () => {
   const docker = answering(
     '[{"Id":"a"}]',
     'Error: No such image: b\nError response from daemon: broken'
@@ -77,7 +77,7 @@ test('what has gone is left out, and what cannot be read is named', async () => 
   ).toMatchObject({ found: [{ Id: 'a' }], unreadable: ['c'] })
 })
 
-test('an inspection that answers nothing is an error', async () => {
+test('an inspection without output is an error', async () => {
   await expect(
     inspect(answering('', 'unknown flag'), 'image', ['a'], imageSchema)
   ).rejects.toThrow(DockerError)
@@ -90,16 +90,16 @@ test('an inspection that answers nothing is an error', async () => {
 })
 
 test.each([
-  ['fewer things', '[{"Id":"a"}]', ['a', 'b']],
-  ['none', '[]', ['a', 'b']],
-  ['another thing', '[{"Id":"a"},{"Id":"c"}]', ['a', 'b']],
-  ['one thing twice', '[{"Id":"a"},{"Id":"a"}]', ['a', 'b']],
-  ['more things', '[{"Id":"a"},{"Id":"b"},{"Id":"c"}]', ['a', 'b']],
-  ['another ID', '[{"Id":"sha256:b"}]', ['sha256:a']],
-  ['two images for a reference', '[{"Id":"a"},{"Id":"b"}]', ['app:1']],
-  ['another thing, and an error', '[{"Id":"c"}]', ['a', 'b'], 'no such b']
+  ['too few objects', '[{"Id":"a"}]', ['a', 'b']],
+  ['no objects', '[]', ['a', 'b']],
+  ['a different object', '[{"Id":"a"},{"Id":"c"}]', ['a', 'b']],
+  ['a duplicate', '[{"Id":"a"},{"Id":"a"}]', ['a', 'b']],
+  ['too many objects', '[{"Id":"a"},{"Id":"b"},{"Id":"c"}]', ['a', 'b']],
+  ['a different ID', '[{"Id":"sha256:b"}]', ['sha256:a']],
+  ['two images for one reference', '[{"Id":"a"},{"Id":"b"}]', ['app:1']],
+  ['a different object and an error', '[{"Id":"c"}]', ['a', 'b'], 'no such b']
 ])(
-  'an inspection that answers %s is an error',
+  'an inspection that returns %s is an error',
   async (_, stdout, names, stderr = '') => {
     await expect(
       inspect(answering(stdout, stderr), 'image', names, imageSchema)
@@ -107,7 +107,7 @@ test.each([
   }
 )
 
-test('an image that is asked for by a reference answers with its ID', async () => {
+test('an image inspected by reference is returned with its ID', async () => {
   expect(
     await inspect(
       answering('[{"Id":"sha256:a"}]'),
@@ -118,7 +118,7 @@ test('an image that is asked for by a reference answers with its ID', async () =
   ).toMatchObject({ found: [{ Id: 'sha256:a' }], unreadable: [] })
 })
 
-test('many names and long ones take several calls', async () => {
+test('many or long names are split over several calls', async () => {
   const sizes: number[] = []
   const docker: Docker = (args) => {
     const asked = args.slice(3)
@@ -135,7 +135,7 @@ test('many names and long ones take several calls', async () => {
   )
   expect(sizes).toEqual([100, 100, 50])
   sizes.length = 0
-  // The longest name that a filesystem takes; on Windows a command line has no more than 32,767 characters.
+  // Filesystems allow names of 255 characters; a Windows command line is limited to 32,767.
   const long = Array.from({ length: 200 }, (_, index) =>
     String(index).padStart(255, 'n')
   )
@@ -143,7 +143,7 @@ test('many names and long ones take several calls', async () => {
   expect(sizes).toEqual([62, 62, 62, 14])
 })
 
-test('one answer that is too large is asked for in halves, and does not make single calls of all the rest', async () => {
+test('a call with too much output is split in halves, without splitting the other calls', async () => {
   let calls = 0
   const docker: Docker = (args) => {
     calls += 1
@@ -165,7 +165,7 @@ test('one answer that is too large is asked for in halves, and does not make sin
   expect(calls).toBeLessThan(40)
 })
 
-test('what alone is too large is unreadable', async () => {
+test('a single object that is too large is unreadable', async () => {
   const docker: Docker = () =>
     Promise.reject(new DockerError('too-large', 'too large'))
   expect(await inspect(docker, 'image', ['a', 'b'], imageSchema)).toEqual({

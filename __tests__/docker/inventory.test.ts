@@ -4,7 +4,7 @@ import { listContainersAgain } from '../../src/docker/containers.ts'
 import { inspectAgain, inspectImages } from '../../src/docker/images.ts'
 import { container, image, inventory, minute, now } from '../builders.ts'
 
-/** What inspect has of every image that is not damaged. */
+/** Fields that inspect returns for every undamaged image. */
 const whole = { Config: {}, RootFS: { Type: 'layers' } }
 
 const onStore = (store: string, parts: Parameters<typeof inventory>[0]) =>
@@ -13,10 +13,10 @@ const onStore = (store: string, parts: Parameters<typeof inventory>[0]) =>
 test.each([
   ['overlay2', {}, { bytes: 30 }],
   ['containerd', {}, { bytes: 90, packedBytes: 30 }],
-  // Docker 29, where inspect counts the unpacked layers, too.
+  // On Docker 29, the size in inspect includes the unpacked layers.
   ['containerd', { bytes: 30, packedBytes: 20 }, { bytes: 30, packedBytes: 20 }]
 ])(
-  'an image that is asked for again on %s has the size that its store has',
+  'an image inspected again on %s has the size that its store counts',
   async (store, parts, size) => {
     const stdout = JSON.stringify([{ ...whole, Id: 'i', Size: 30 }])
     const docker: Docker = () =>
@@ -31,11 +31,11 @@ test.each([
 
 test.each([
   [[minute, 6 * minute, 9 * minute], 'since=2'],
-  // Dates that are yet to come, too: the engine's clock was set back.
+  // Some dates are in the future: the engine's clock was set back.
   [[-minute, minute, 4 * minute], undefined],
   [[], undefined]
 ])(
-  'containers made %j ago are listed again from one on that was there for a while',
+  'containers created %j ms ago are listed again since the newest one older than 5 minutes',
   async (ages, filter) => {
     const containers = ages.map((age, index) =>
       container(String(index + 1), { createdAt: now - age })
@@ -57,7 +57,7 @@ test.each([
   }
 )
 
-test('an image that the engine cannot tell of while it is removed has gone a moment later', async () => {
+test('an image that cannot be inspected during its removal is gone on retry', async () => {
   const words = [
     'Error response from daemon: consistency error: data changed during operation, retry',
     'Error response from daemon: No such image: sha256:abc'

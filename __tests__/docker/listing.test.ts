@@ -9,20 +9,20 @@ const failing = (stderr: string): Output => ({
   stderr: `Error response from daemon: ${stderr}`
 })
 
-// The words are those of Docker 28.5 with the containerd store, and of Podman 4.3.
+// Messages of Docker 28.5 with the containerd store, and of Podman 4.3.
 test.each([
   'NotFound: content digest sha256:abc: not found',
   'failed to read config content: rpc error: code = NotFound desc = content digest sha256:abc: not found',
   'consistency error: data changed during operation, retry',
   'checking if image "abc" is dangling: reading image "abc": locating image with ID "abc": image not known',
   'read /proc/28070/cgroup: no such process'
-])('what there is is listed again after: %s', async (words) => {
-  const outputs = [failing(words), { exitCode: 0, stdout: 'i', stderr: '' }]
+])('a listing is retried after: %s', async (message) => {
+  const outputs = [failing(message), { exitCode: 0, stdout: 'i', stderr: '' }]
   const docker: Docker = () => Promise.resolve(outputs.shift() as Output)
   expect(await printListing(docker, ['image', 'ls'])).toBe('i')
 })
 
-test('another fault than of an image that is gone is told at once', async () => {
+test('any other error is reported at once', async () => {
   const outputs = [failing('no space left on device')]
   const docker: Docker = () => Promise.resolve(outputs.shift() as Output)
   await expect(printListing(docker, ['image', 'ls'])).rejects.toThrow(

@@ -17,7 +17,6 @@ import type { Image } from '../../src/model/inventory.ts'
 import { parseSize, parseTime } from '../../src/units.ts'
 import { commandOf, recordings, replay, type Json } from './replay.ts'
 
-/** Everything that is read of an engine. */
 async function readAll(docker: Docker) {
   const engine = await readEngine(docker, {})
   const context = await readContext(docker)
@@ -40,43 +39,43 @@ async function readAll(docker: Docker) {
 const sorted = <T extends { id: string }>(all: T[]) =>
   all.toSorted((a, b) => (a.id < b.id ? -1 : 1))
 
-// What the same text says to a reader who takes nothing for granted: each of these throws where it is something else.
+// A second, strict reader of the same output: each function throws on an unexpected type.
 
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function need(right: boolean): void {
-  if (!right) throw new Error('this is something else')
+function assert(valid: boolean): void {
+  if (!valid) throw new Error('unexpected type')
 }
 
 function get(value: unknown, ...path: string[]): unknown {
   return path.reduce<unknown>((inner, key) => {
-    need(isObject(inner) || inner == null)
+    assert(isObject(inner) || inner == null)
     return isObject(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined
   }, value)
 }
 
 function text(value: unknown, ...path: string[]): string {
   const got = get(value, ...path) ?? ''
-  need(typeof got === 'string')
+  assert(typeof got === 'string')
   return typeof got === 'string' ? got : ''
 }
 
 function list(value: unknown, ...path: string[]): unknown[] {
   const got = get(value, ...path) ?? []
-  need(Array.isArray(got))
+  assert(Array.isArray(got))
   return Array.isArray(got) ? got : []
 }
 
 const texts = (value: unknown, ...path: string[]) =>
   list(value, ...path).map((one) => {
-    need(typeof one === 'string')
+    assert(typeof one === 'string')
     return String(one)
   })
 
 function entries(value: unknown, ...path: string[]): [string, unknown][] {
   const got = get(value, ...path) ?? {}
-  need(isObject(got))
+  assert(isObject(got))
   return Object.entries(got)
 }
 
@@ -88,25 +87,25 @@ const map = (value: unknown, ...path: string[]) =>
 function time(value: unknown, ...path: string[]): number | undefined {
   const got = text(value, ...path)
   const instant = parseTime(got)
-  need(got === '' || instant !== undefined)
+  assert(got === '' || instant !== undefined)
   return instant
 }
 
 function size(value: unknown, ...path: string[]): number {
   const got = get(value, ...path) ?? 0
-  need(typeof got === 'number' && got >= 0 && Number.isFinite(got))
+  assert(typeof got === 'number' && got >= 0 && Number.isFinite(got))
   return Number(got)
 }
 
 function flag(value: unknown, ...path: string[]): boolean {
   const got = get(value, ...path) ?? false
-  need(typeof got === 'boolean')
+  assert(typeof got === 'boolean')
   return got === true
 }
 
 function name(value: unknown, ...path: string[]): string {
   const got = text(value, ...path)
-  need(got !== '')
+  assert(got !== '')
   return got
 }
 
@@ -116,11 +115,11 @@ const eachLine = (stdout: string) =>
     .filter((line) => line.trim() !== '')
     .map((line): unknown => JSON.parse(line))
 
-/** What there is to know of the engine, of what was printed. */
-function honest(printed: (command: string) => string, changed: string) {
+/** Reads recorded output strictly, as the expectation for the product's readers. */
+function readStrictly(printed: (command: string) => string, changed: string) {
   const info: unknown = JSON.parse(printed('info'))
-  need(isObject(info))
-  need(texts(info, 'ServerErrors').length === 0)
+  assert(isObject(info))
+  assert(texts(info, 'ServerErrors').length === 0)
   const status = list(info, 'DriverStatus').map((pair) =>
     texts({ pair }, 'pair')
   )
@@ -131,7 +130,7 @@ function honest(printed: (command: string) => string, changed: string) {
   const address = text(info, 'Containerd', 'Address')
   const contexts: unknown = JSON.parse(printed('context inspect'))
   const [context] = list({ contexts }, 'contexts').map((one) => {
-    need(isObject(one))
+    assert(isObject(one))
     return {
       name: text(one, 'Name') || 'default',
       endpoint: text(one, 'Endpoints', 'docker', 'Host')
@@ -144,13 +143,13 @@ function honest(printed: (command: string) => string, changed: string) {
     const raw: unknown = JSON.parse(printed(`${kind} inspect`))
     const key = kind === 'volume' ? 'Name' : 'Id'
     const all = list({ raw }, 'raw').map((one) => {
-      need(isObject(one))
+      assert(isObject(one))
       return { one, id: name(one, key) }
     })
     const wanted = new Set(ids)
-    // Exactly what it was asked for.
+    // Inspect must return exactly the requested objects.
     if (changed === `${kind} inspect`)
-      need(
+      assert(
         all.length === wanted.size &&
           new Set([...wanted, ...all.map(({ id }) => id)]).size ===
             wanted.size &&
@@ -160,7 +159,7 @@ function honest(printed: (command: string) => string, changed: string) {
   }
   const mounts = (raw: unknown, ...path: string[]) =>
     list(raw, ...path).map((one) => {
-      need(isObject(one))
+      assert(isObject(one))
       return {
         type: text(one, 'Type'),
         name: text(one, 'Name'),
@@ -170,14 +169,14 @@ function honest(printed: (command: string) => string, changed: string) {
   const containers = inspected('container', listing('container')).map((raw) => {
     const mounted = mounts(raw, 'Mounts')
     const asked = mounts(raw, 'HostConfig', 'Mounts')
-    const of = (type: string) => (one: { type: string }) =>
+    const isType = (type: string) => (one: { type: string }) =>
       one.type === type || one.type === ''
     const modes = [
       ...['NetworkMode', 'IpcMode', 'PidMode', 'UTSMode', 'UsernsMode']
     ].map((mode) => text(raw, 'HostConfig', mode))
     const networks = entries(raw, 'NetworkSettings', 'Networks').map(
       ([key, endpoint]) => {
-        need(isObject(endpoint) || endpoint === null)
+        assert(isObject(endpoint) || endpoint === null)
         const links = texts(endpoint, 'Links')
         return { key, id: text(endpoint, 'NetworkID'), links }
       }
@@ -186,7 +185,7 @@ function honest(printed: (command: string) => string, changed: string) {
     const named = (...names: string[]) => [...new Set(names.filter(Boolean))]
     const target = (one: string) => one.replace(/^\//, '').split(':')[0] ?? ''
     const restarts = get(raw, 'RestartCount') ?? 0
-    need(typeof restarts === 'number' && Number.isFinite(restarts))
+    assert(typeof restarts === 'number' && Number.isFinite(restarts))
     return {
       id: name(raw, 'Id'),
       name: text(raw, 'Name').replace(/^\//, '') || name(raw, 'Id'),
@@ -207,17 +206,19 @@ function honest(printed: (command: string) => string, changed: string) {
         ...texts(raw, 'HostConfig', 'VolumesFrom').map(target)
       ),
       mountedImages: named(
-        ...mounted.filter(of('image')).flatMap((one) => [one.name, one.source]),
-        ...asked.filter(of('image')).map((one) => one.source)
+        ...mounted
+          .filter(isType('image'))
+          .flatMap((one) => [one.name, one.source]),
+        ...asked.filter(isType('image')).map((one) => one.source)
       ),
       networks: named(...networks.flatMap(({ key, id }) => [key, id])),
       volumes: named(
-        ...mounted.filter(of('volume')).map((one) => one.name),
-        ...mounted.filter(of('cluster')).map((one) => one.name),
-        ...asked.filter(of('volume')).map((one) => one.source),
+        ...mounted.filter(isType('volume')).map((one) => one.name),
+        ...mounted.filter(isType('cluster')).map((one) => one.name),
+        ...asked.filter(isType('volume')).map((one) => one.source),
         ...binds.flatMap((one) => /^[^/\\:]{2,}(?=:)/.exec(one)?.[0] ?? [])
       ),
-      binds: named(...mounted.filter(of('bind')).map((one) => one.source)),
+      binds: named(...mounted.filter(isType('bind')).map((one) => one.source)),
       execs:
         get(raw, 'ExecIDs') === undefined ? undefined : texts(raw, 'ExecIDs')
     }
@@ -255,7 +256,7 @@ function honest(printed: (command: string) => string, changed: string) {
       byBuildKit: text(raw, 'Comment').startsWith('buildkit'),
       ...(containerd && { packedBytes: bytes })
     }
-    // A damaged one is no image without labels.
+    // A damaged image must not pass for an image without labels.
     return whole ? [image] : []
   })
   const networks = inspected('network', listing('network')).map((raw) => ({
@@ -317,14 +318,14 @@ function honest(printed: (command: string) => string, changed: string) {
 
 function swarmOf(info: unknown): string {
   const swarm = get(info, 'Swarm')
-  need(isObject(swarm) || swarm === undefined || swarm === null)
+  assert(isObject(swarm) || swarm === undefined || swarm === null)
   const manages = flag(swarm, 'ControlAvailable')
   const state = text(swarm, 'LocalNodeState')
   if (state === '' || state === 'inactive') return 'none'
   return manages ? 'manager' : 'worker'
 }
 
-// What can go wrong with what is printed.
+// Mutations of the output.
 
 const junk = [
   ...['WARNING: Error loading config file', '', '{}', '[]', 'null', '5'],
@@ -337,7 +338,7 @@ const oddValues = [
   ...['{"__proto__":"x"}', '{"__proto__":{"Type":"volume"}}']
 ]
 
-/** What is read of what the commands print: these are changed more often than the rest. */
+/** Keys that the product reads; mutations prefer these. */
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
   NetworkMode IpcMode PidMode UTSMode UsernsMode VolumesFrom Binds Swarm LocalNodeState ControlAvailable Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw LogPath LogConfig RepoTags RepoDigests
@@ -368,7 +369,7 @@ function mutate(stdout: string, { how, at, junk, value }: Change): string {
   if (how === 'insert') return lines.toSpliced(line, 0, junk).join('\n')
   if (how === 'twice')
     return lines.toSpliced(line, 0, lines[line] ?? '').join('\n')
-  // One value of the JSON, or of one of its lines.
+  // Change one value, of the whole JSON or of one line of it.
   const whole = isJson(stdout)
   const json = whole ? stdout : (lines[line] ?? '')
   if (!isJson(json)) return stdout
@@ -385,7 +386,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Swaps or deletes the value at one of the keys, or adds keys beside it. */
+/** Swaps or deletes one value, or adds keys next to it. */
 function mutateValue(
   root: unknown,
   { how, at, value }: Pick<Change, 'how' | 'at' | 'value'>
@@ -430,17 +431,21 @@ const mayBeUnknown = new Set(
   )
 )
 
-/** Every part of what was read that is undefined or no number, and has no business to be. */
-function holes(value: unknown, key = ''): string[] {
+/** Lists the fields that are unexpectedly undefined or NaN. */
+function findHoles(value: unknown, key = ''): string[] {
   if (value === undefined) return mayBeUnknown.has(key) ? [] : [key]
   if (typeof value === 'number') return Number.isNaN(value) ? [key] : []
   if (value instanceof Map)
-    return [...value].flatMap(([inner, child]) => holes(child, String(inner)))
+    return [...value].flatMap(([inner, child]) =>
+      findHoles(child, String(inner))
+    )
   if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([inner, child]) => holes(child, inner))
+  return Object.entries(value).flatMap(([inner, child]) =>
+    findHoles(child, inner)
+  )
 }
 
-/** As text: a key `__proto__` is one like any other there. */
+/** Converts to text, in which the key `__proto__` compares like any other. */
 const shown = (value: unknown) => JSON.stringify(value, null, 1)
 
 const factsOf = ({
@@ -461,13 +466,13 @@ const cacheOf = ({ inventory }: Awaited<ReturnType<typeof readAll>>) =>
 const names = [...recordings.keys()]
 const runs = 600
 
-test.each(names)('what %s printed is read as it stands', async (name) => {
+test.each(names)('the output recorded in %s is read exactly', async (name) => {
   const recording = recordings.get(name) ?? []
   const read = await readAll(replay(recording))
-  expect(holes(read)).toEqual([])
+  expect(findHoles(read)).toEqual([])
   expect(shown(factsOf(read))).toBe(
     shown(
-      honest(
+      readStrictly(
         (command) =>
           recording.find(({ args }) => commandOf(args) === command)?.stdout ??
           '',
@@ -486,14 +491,14 @@ test.each(names)('what %s printed is read as it stands', async (name) => {
 })
 
 test.each([
-  // There the size depends on what is unpacked.
+  // On the containerd store, the listed size depends on what is unpacked.
   ['29.8-containerd.json', [{ bytes: 1 }]],
   ['29.8-overlay2.json', []],
   ['28.5-containerd.json', [{ bytes: 1 }]],
   ['28.5-overlay2.json', []],
   ['20.10-overlay2.json', []]
 ])(
-  'of %s only images that look otherwise than before are inspected again',
+  'with %s, only images whose listing changed are inspected again',
   async (name, changes: Partial<Image>[]) => {
     const recording = recordings.get(name) ?? []
     const engine = await readEngine(replay(recording), {})
@@ -537,7 +542,7 @@ test.each([
 )
 
 test.each(names)(
-  'whatever happens to what %s printed, it is read as it stands, or is an error that names the command',
+  'mutated output of %s is read exactly, or is an error that names the command',
   async (name) => {
     const recording = recordings.get(name) ?? []
     const cache = cacheOf(await readAll(replay(recording)))
@@ -553,9 +558,9 @@ test.each(names)(
         async ({ args, stdout }, change) => {
           const command = commandOf(args)
           const changed = { args, stdout: mutate(stdout, change) }
-          let expected: ReturnType<typeof honest> | undefined
+          let expected: ReturnType<typeof readStrictly> | undefined
           try {
-            expected = honest((wanted) => {
+            expected = readStrictly((wanted) => {
               const call = recording.find(
                 (one) => commandOf(one.args) === wanted
               )
@@ -576,12 +581,12 @@ test.each(names)(
             return
           }
           read += 1
-          expect(holes(got)).toEqual([])
+          expect(findHoles(got)).toEqual([])
           expect(expected).toBeDefined()
           if (expected?.engine.now === 0)
             expected.engine.now = got.inventory.engine.now
           expect(shown(factsOf(got))).toBe(shown(expected))
-          // Figures may be left out, but are not made up.
+          // Sizes may be missing, but never invented.
           const records = cacheOf(got)
           const nothing = changed.stdout.trim() === '' ? [[]] : []
           if (command === 'buildx du')
@@ -601,7 +606,6 @@ test.each(names)(
   }
 )
 
-/** Every size in a text of JSON. */
 function sizesIn(json: string): number[] {
   return [...json.matchAll(/"Size":\s*"([^"]*)"/g)].flatMap(
     ([, text = '']) => parseSize(text) ?? []
@@ -609,7 +613,7 @@ function sizesIn(json: string): number[] {
 }
 
 test.each(names)(
-  'whatever happens to what a prune of %s printed, its total is read or unknown',
+  'the total of mutated prune output of %s is read exactly, or unknown',
   (name) => {
     const [prune] = (recordings.get(name) ?? []).filter(
       ({ args }) => args[1] === 'prune'

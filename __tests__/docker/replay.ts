@@ -6,7 +6,7 @@ import type { Output } from '../../src/docker/errors.ts'
 export type Json = Record<string, unknown>
 export const identify = (one: Json) => String(one['Id'] ?? one['Name'])
 
-/** What a real engine printed to each command (see scripts/fixtures/record.ts). */
+/** The output of a real engine for each command; see scripts/fixtures/record.ts. */
 export type Recording = { args: string[]; stdout: string }[]
 
 const folder = join(import.meta.dirname, 'recordings')
@@ -25,7 +25,7 @@ export const commandOf = (args: readonly string[]) =>
 export const isInspection = ({ args }: { args: readonly string[] }) =>
   args[1] === 'inspect' && args[0] !== 'context'
 
-/** A docker that prints what was recorded, but for `changed`. What it is asked to inspect it looks up by name. */
+/** Returns a docker that replays a recording, with the output of one call replaced by `changed`. */
 export function replay(
   recording: Recording,
   changed?: Recording[number]

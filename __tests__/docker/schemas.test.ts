@@ -10,7 +10,7 @@ import {
   volumeSchema
 } from '../../src/docker/schemas.ts'
 
-test('keys that an engine leaves out, or sets to null, are none', () => {
+test('missing keys and null values are treated as empty', () => {
   expect(readJson('{"Id":"x"}', imageSchema, 'image inspect')).toMatchObject({
     RepoTags: [],
     Size: 0
@@ -23,7 +23,7 @@ test('keys that an engine leaves out, or sets to null, are none', () => {
   })
 })
 
-test('no name is lost, not even that of a prototype', () => {
+test('all names are preserved, including __proto__', () => {
   const container =
     '{"Id":"x","NetworkSettings":{"Networks":{"__proto__":{"NetworkID":"n"},"none":null}}}'
   expect(
@@ -44,7 +44,7 @@ test('no name is lost, not even that of a prototype', () => {
   ])
 })
 
-test('output that is no JSON is an error that names the command', () => {
+test('invalid JSON is an error that names the command', () => {
   for (const text of ['{"Id":', 'json', '[]', '{"Id":5}'])
     expect(() => readJson(text, imageSchema, 'image inspect')).toThrow(
       DockerError
@@ -70,30 +70,30 @@ test.each([
     containerSchema,
     { NetworkSettings: { Networks: { net: { NetworkID: 5 } } } }
   ],
-  ['an end', containerSchema, { State: { FinishedAt: 'yesterday' } }],
+  ['an end time', containerSchema, { State: { FinishedAt: 'yesterday' } }],
   ['labels', imageSchema, { Config: { Labels: ['keep'] } }],
   ['a label', imageSchema, { Config: { Labels: { keep: true } } }],
-  ['a time of tagging', imageSchema, { Metadata: { LastTagTime: 'never' } }],
+  ['a tag time', imageSchema, { Metadata: { LastTagTime: 'never' } }],
   ['running containers', networkSchema, { Name: 'n', Containers: 'c' }],
   ['options', volumeSchema, { Name: 'v', Options: ['type=nfs'] }],
   ['an event without a time', eventSchema, { ...event, timeNano: null }],
-  ['an event of nothing', eventSchema, { ...event, Actor: null }],
+  ['an event without an actor', eventSchema, { ...event, Actor: null }],
   ['a size', historySchema, { Size: null }]
-])('%s of the wrong type are not "none", but an error', (_, schema, value) => {
+])('the wrong type is an error, not an empty value: %s', (_, schema, value) => {
   const json = JSON.stringify({ Id: 'x', ...value })
   expect(() => readJson<unknown>(json, schema, 'x inspect')).toThrow(
     /docker x inspect/
   )
 })
 
-test('the date of a build is other people’s text: what is none is unknown', () => {
+test('an invalid build date is unknown, since anyone can set it', () => {
   expect(
     readJson('{"Id":"x","Created":"long ago"}', imageSchema, 'image inspect')
       .Created
   ).toBeUndefined()
 })
 
-test('what is said of output that cannot be read has an end', () => {
+test('the message about unreadable output is limited in length', () => {
   const Labels = Object.fromEntries(
     Array.from({ length: 10_000 }, (_, index) => [`label ${index}`, 5])
   )

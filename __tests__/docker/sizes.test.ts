@@ -17,17 +17,14 @@ const history =
 test.each([
   ['containerd', [24, 10], 66],
   ['overlay2', [24, 10], undefined],
-  // The base is unpacked for another image.
+  // The base layer shows no size: it was unpacked for another image.
   ['containerd', [0, 10], undefined],
   ['containerd', [0, 0], undefined],
   ['containerd', [10], undefined],
   ['containerd', [70, 70], 0]
-])(
-  'what of an image is packed, on %s by a history of %j: %p',
-  async (store, sizes, packed) => {
-    const engine = { ...inventory().engine, store }
-    const asked = image('i', { bytes: 100, layers: ['base', 'own'] })
-    const measured = await measureLayers(history(...sizes), engine, [asked])
-    expect(measured.packed.get('i')).toBe(packed)
-  }
-)
+])('packed size on %s with history %j: %p', async (store, sizes, packed) => {
+  const engine = { ...inventory().engine, store }
+  const asked = image('i', { bytes: 100, layers: ['base', 'own'] })
+  const measured = await measureLayers(history(...sizes), engine, [asked])
+  expect(measured.packed.get('i')).toBe(packed)
+})

@@ -23,7 +23,7 @@ async function stop(): Promise<void> {
   github = undefined
 }
 
-/** Asks a server that has some pull requests. */
+/** Queries a test server with the given pull requests. */
 async function ask(
   numbers: readonly number[],
   {
@@ -33,7 +33,7 @@ async function ask(
     ...options
   }: Partial<Parameters<typeof askGitHub>[1] & GitHubFacts> = {}
 ) {
-  const said: string[] = []
+  const logged: string[] = []
   await stop()
   github = await startGitHub({ token, repository, pullRequests, fault })
   const asked = await askGitHub(numbers, {
@@ -42,26 +42,26 @@ async function ask(
     url: github.url,
     deadline: Date.now() + 60_000,
     signal,
-    info: (text) => said.push(text),
+    info: (text) => logged.push(text),
     pause: 1,
     ...options
   })
-  return { ...asked, states: Object.fromEntries(asked.states), said }
+  return { ...asked, states: Object.fromEntries(asked.states), logged }
 }
 
-/** An answer to the first try of everything. */
+/** Fails the first attempt of every query. */
 const atFirst = (fault: Fault) => (_: readonly number[], before: number) =>
   before === 0 ? fault : undefined
 
 const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index)
 
-test('the query is one by GitHub’s published schema', () => {
+test('the query is valid against GitHub’s published schema', () => {
   expect(problemsOfQuery(makeQuery(range(1, 100)))).toEqual([])
   expect(problemsOfQuery(makeQuery([2 ** 31]))).not.toEqual([])
 })
 
-test('merged and closed ones are closed, open ones open; what GitHub does not know is unknown', async () => {
+test('merged and closed pull requests are closed, open ones open, and missing ones unknown', async () => {
   const done = await ask([1, 2, 3, 4], {
     pullRequests: new Map([
       [1, 'OPEN'],
@@ -79,7 +79,7 @@ test('merged and closed ones are closed, open ones open; what GitHub does not kn
   expect(github?.queries).toHaveLength(1)
 })
 
-test('250 numbers are three queries, and one that fails leaves what it covered unknown', async () => {
+test('250 numbers need three queries, and a failed query leaves its numbers unknown', async () => {
   const done = await ask(range(1, 250), {
     pullRequests: new Map(range(1, 250).map((number) => [number, 'CLOSED'])),
     fault: (numbers) => (numbers[0] === 101 ? faults.badGateway : undefined)
@@ -93,7 +93,7 @@ test('250 numbers are three queries, and one that fails leaves what it covered u
   ])
   const first = new Set(github?.queries.map(({ numbers }) => numbers[0]))
   expect([...first].sort()).toEqual([1, 101, 201])
-  // It was tried again, the others were not.
+  // Only the failed query was retried.
   expect(github?.queries).toHaveLength(6)
 })
 
@@ -103,33 +103,36 @@ test.each([
   ['a 502', faults.badGateway],
   ['"Something went wrong"', faults.somethingWentWrong],
   ['a secondary rate limit', faults.secondaryLimit],
-  ['one of status 429', faults.secondaryLimitOf429],
-  ['one of status 200', faults.secondaryLimitOf200],
-  ['the hourly limit', primaryLimitFor(1, 'RATE_LIMITED')],
-  ['the hourly limit in newer words', primaryLimitFor(1, 'RATE_LIMIT')]
-])('after %s the same is asked again', async (_, fault) => {
+  ['a secondary rate limit with status 429', faults.secondaryLimitOf429],
+  ['a secondary rate limit with status 200', faults.secondaryLimitOf200],
+  ['the hourly rate limit', primaryLimitFor(1, 'RATE_LIMITED')],
+  [
+    'the hourly rate limit with the newer type',
+    primaryLimitFor(1, 'RATE_LIMIT')
+  ]
+])('after %s the query is retried', async (_, fault) => {
   const done = await ask([7], { pullRequests: closed, fault: atFirst(fault) })
   expect(done.states).toEqual({ 7: 'closed' })
   expect(done.problems).toEqual([])
   expect(github?.queries).toHaveLength(2)
 })
 
-test('it says that it waits', async () => {
+test('waiting for a rate limit is logged', async () => {
   const fault = atFirst(faults.secondaryLimit)
-  const { said } = await ask([7], { pullRequests: closed, fault })
-  expect(said).toEqual([
+  const { logged } = await ask([7], { pullRequests: closed, fault })
+  expect(logged).toEqual([
     'GitHub’s secondary rate limit is reached: waiting 1 s.'
   ])
 })
 
 test.each([
-  ['a limit for longer than there is time', faults.longSecondaryLimit, 1],
-  ['the hourly limit', primaryLimitFor(3_000, 'RATE_LIMIT'), 1],
-  ['a limit again and again', faults.shortSecondaryLimit, 6],
-  ['502 again and again', faults.badGateway, 4],
+  ['a rate limit beyond the deadline', faults.longSecondaryLimit, 1],
+  ['the hourly rate limit', primaryLimitFor(3_000, 'RATE_LIMIT'), 1],
+  ['a repeated rate limit', faults.shortSecondaryLimit, 6],
+  ['a repeated 502', faults.badGateway, 4],
   ['broken JSON', faults.brokenJson, 1],
-  ['something else', faults.otherJson, 1],
-  ['nothing', faults.noData, 1]
+  ['unexpected JSON', faults.otherJson, 1],
+  ['a response without data', faults.noData, 1]
 ])('%s leaves the numbers unknown', async (_, fault, tries) => {
   const done = await ask([7], { pullRequests: closed, fault: () => fault })
   expect(done.states).toEqual({ 7: 'unknown' })
@@ -141,15 +144,15 @@ test.each([
 
 test.each([
   ['does not answer', 'hang', 4],
-  ['does not end its answer', 'stall', 1]
-] as const)('a server that %s is given up', async (_, fault, tries) => {
+  ['does not finish its answer', 'stall', 1]
+] as const)('a server that %s is abandoned', async (_, fault, tries) => {
   const done = await ask([7], { fault: () => fault, limit: 100 })
   expect(done.states).toEqual({ 7: 'unknown' })
   expect(done.problems).toHaveLength(1)
   expect(github?.queries).toHaveLength(tries)
 })
 
-test('when the time is up nobody waits for an answer any more, nor for the next try', async () => {
+test('at the deadline neither a pending answer nor a retry is awaited', async () => {
   const fault = () => 'hang' as const
   const late = await ask([7], { fault, deadline: Date.now() + 500 })
   expect(late.states).toEqual({ 7: 'unknown' })
@@ -162,7 +165,7 @@ test('when the time is up nobody waits for an answer any more, nor for the next 
   expect(pausing.problems).toEqual([expect.stringContaining('time was up')])
 })
 
-test('a cancel ends the wait', async () => {
+test('cancellation ends the wait', async () => {
   const cancel = new AbortController()
   const fault = () => {
     cancel.abort()
@@ -175,13 +178,21 @@ test('a cancel ends the wait', async () => {
 
 test.each([
   ['without a token', { token: '' }, 0],
-  ['with the words of a workflow for one', { token: '${{ github.token }}' }, 0],
+  [
+    'with an unexpanded expression as token',
+    { token: '${{ github.token }}' },
+    0
+  ],
   ['with a wrong token', { token: 'ghs_wrong' }, 1],
   ['without permission', { fault: () => faults.notAccessible }, 1],
-  ['without permission for fields', { fault: () => faults.forbidden }, 1],
-  ['for a repository that it does not see', { repository: 'acme/other' }, 1]
+  ['without permission for a field', { fault: () => faults.forbidden }, 1],
+  [
+    'for a repository that the token cannot see',
+    { repository: 'acme/other' },
+    1
+  ]
 ])(
-  '%s nothing is told, and one error names the permission',
+  '%s there is no result, and one error names the permission',
   async (_, options, queries) => {
     const asked = ask([1, 2], { pullRequests: closed, ...options })
     await expect(asked).rejects.toThrow(InputError)
@@ -190,16 +201,16 @@ test.each([
   }
 )
 
-test('nothing to ask: no query, not even a token is needed', async () => {
+test('without numbers neither a query nor a token is needed', async () => {
   const done = await ask([], { token: '' })
   expect(done).toMatchObject({ states: {}, problems: [] })
-  // No number of a pull request is that large; asking for it would spoil the whole query.
+  // These cannot be pull request numbers; one of them would make the whole query fail.
   const odd = await ask([2 ** 31, 0], { token: '' })
   expect(odd.states).toEqual({ [2 ** 31]: 'unknown', 0: 'unknown' })
   expect(github?.queries).toEqual([])
 })
 
-test('a server that is not there leaves the numbers unknown', async () => {
+test('an unreachable server leaves the numbers unknown', async () => {
   const done = await ask([7], { url: 'http://127.0.0.1:1/graphql' })
   expect(done.states).toEqual({ 7: 'unknown' })
   expect(done.problems).toEqual([

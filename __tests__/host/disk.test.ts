@@ -14,7 +14,7 @@ const here = {
   ...{ name: hostname(), kernel: release(), rootDir: '/' }
 }
 
-test('the disk of an engine on this machine can be read', async () => {
+test('the disk of an engine on this host can be read', async () => {
   const disks = await findDisks(here, socket)
   expect(disks).toMatchObject([{ path: '/', holds: diskContents }])
   expect(disks[0]?.before.freeBytes).toBeGreaterThan(0)
@@ -24,18 +24,18 @@ test('the disk of an engine on this machine can be read', async () => {
 test.each([
   ['on macOS', here, socket, 'darwin'],
   ['on Windows', here, 'npipe:////./pipe/docker_engine', 'win32'],
-  ['behind an address', here, 'tcp://127.0.0.1:2376', 'linux'],
+  ['behind a TCP address', here, 'tcp://127.0.0.1:2376', 'linux'],
   ['in a virtual machine', { ...here, kernel: '6.0-vm' }, socket, 'linux'],
-  ['of another name', { ...here, name: 'twin' }, socket, 'linux'],
+  ['with another host name', { ...here, name: 'twin' }, socket, 'linux'],
   ['with its data elsewhere', { ...here, rootDir: '/none' }, socket, 'linux']
 ])(
-  'that of an engine %s is left out',
+  'the disk of an engine %s is left out',
   async (_, engine, endpoint, platform) => {
     expect(await findDisks(engine, endpoint, { platform })).toEqual([])
   }
 )
 
-test('a filesystem that counts no inodes has none', async () => {
+test('a filesystem that does not count inodes reports none', async () => {
   expect(await readSpace('/proc')).toEqual({ freeBytes: 0, usedBytes: 0 })
 })
 
@@ -53,7 +53,7 @@ asRoot('two disks', () => {
       const size = `size=${index + 2}m,nr_inodes=${index * 100 + 50}`
       await execa('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', at(name)])
     }
-    // Two thirds of the bytes of one, and almost all inodes of the other.
+    // Use two thirds of the bytes of one, and almost all inodes of the other.
     await writeFile(at('docker/file'), Buffer.alloc(1_400_000))
     for (let index = 0; index < 140; index += 1)
       await writeFile(at(`containerd/${index}`), '')
@@ -88,7 +88,7 @@ asRoot('two disks', () => {
   })
   const both = ['docker', 'containerd']
 
-  test('a containerd of the system’s own has the images on its disk', async () => {
+  test('a system containerd keeps the images on its own disk', async () => {
     expect(await find(ofSystem())).toMatchObject([
       { path: at('docker'), holds: ['volumes', 'logs'] },
       {
@@ -97,14 +97,14 @@ asRoot('two disks', () => {
         before: { totalInodes: 150 }
       }
     ])
-    // On the disk of DockerRootDir, in a folder of its own.
+    // The same disk as DockerRootDir, in another folder.
     const shared = { root: at('docker/images') }
     expect(await find(ofSystem(), shared)).toMatchObject([
       { path: at('docker'), holds: diskContents }
     ])
   })
 
-  test('one that dockerd has started, and a storage driver, have them under DockerRootDir', async () => {
+  test('a containerd started by dockerd and a storage driver keep images under DockerRootDir', async () => {
     const own = { containerdAddress: at('own/containerd.sock') }
     expect(await pathsOf(own)).toEqual(['docker'])
     expect(await pathsOf({ ...ofSystem(), store: 'overlay2' })).toEqual([
@@ -112,12 +112,12 @@ asRoot('two disks', () => {
     ])
   })
 
-  test('an engine that does not say which it uses has them where the system’s own is', async () => {
+  test('without a containerd address, images are on the disk of the system containerd', async () => {
     expect(await pathsOf()).toEqual(both)
     expect(await pathsOf({}, { root: at('none') })).toEqual(['docker'])
   })
 
-  test('without the folder of the images their disk is unknown', async () => {
+  test('if the image folder is missing, the disk of the images is unknown', async () => {
     expect(await find(ofSystem(), { root: at('none') })).toMatchObject([
       { path: at('docker'), holds: ['volumes', 'logs'] }
     ])
@@ -125,12 +125,12 @@ asRoot('two disks', () => {
 
   test.each([
     ['names another folder', (path: string) => `root = "${path}"`],
-    ['quotes it otherwise', (path: string) => `version = 3\n root = '${path}'`],
+    ['uses other quotes', (path: string) => `version = 3\n root = '${path}'`],
     [
       'has other roots as well',
       (path: string) => `root="${path}" # here\n[plugins]\n  root = "/none"`
     ]
-  ])('a configuration of containerd that %s', async (_, textFor) => {
+  ])('a containerd configuration that %s', async (_, textFor) => {
     const config = at('config.toml')
     await writeFile(config, textFor(at('elsewhere')))
     expect(await pathsOf(ofSystem(), { config })).toEqual([
@@ -139,7 +139,7 @@ asRoot('two disks', () => {
     ])
   })
 
-  test('a configuration without a root leaves the default', async () => {
+  test('a containerd configuration without a root uses the default', async () => {
     const config = at('config.toml')
     await writeFile(
       config,
@@ -148,7 +148,7 @@ asRoot('two disks', () => {
     expect(await pathsOf(ofSystem(), { config })).toEqual(both)
   })
 
-  test('the percentages are those of df', async () => {
+  test('the percentages match df', async () => {
     const report = {
       ...makeTestReport([resource()]),
       disks: await find(ofSystem())

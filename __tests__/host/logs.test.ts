@@ -49,7 +49,7 @@ const measure = (
     )
   )
 
-test('the logs of every driver count, with those that were rotated', async () => {
+test('logs of every driver count, including rotated files', async () => {
   const { bytes, unread } = await measure({
     ...{ json: 'json-file', local: 'local', cached: 'syslog', new: 'local' }
   })
@@ -65,7 +65,7 @@ test.each([
   ['cached', 'syslog', false],
   ['none', 'none', false]
 ])(
-  'of the container %s on another host nothing is known',
+  'the log of container %s on another host is unknown',
   async (id, driver, unread) => {
     expect(await measure({ [id]: driver }, { name: 'twin' })).toEqual({
       bytes: new Map(),
@@ -74,14 +74,14 @@ test.each([
   }
 )
 
-test('Podman counts the log itself, or nobody does', async () => {
+test('logs are not measured on Podman', async () => {
   expect(await measure({ json: 'json-file' }, { kind: 'podman' })).toEqual({
     bytes: new Map(),
     unread: false
   })
 })
 
-test('a log that is not where the engine says it is cannot be read', async () => {
+test('a log missing from its reported path counts as unread', async () => {
   expect(await measure({ json: 'json-file' }, { folder: '/none' })).toEqual({
     bytes: new Map(),
     unread: true

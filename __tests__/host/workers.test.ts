@@ -15,14 +15,13 @@ afterEach(async () => {
   await rm(proc, { recursive: true })
 })
 
-/** A process as the kernel tells of it. */
 type Process = {
   id: number
   parent: number
   words: string[]
   name?: string
   state?: string
-  /** Seconds since it began. */
+  /** Seconds since it started. */
   age?: number
 }
 
@@ -59,11 +58,11 @@ const own = [
 const self = 30
 const find = () => findOtherJobs({ proc, self })
 
-test('this job’s own worker is the one above it, with all that it started', async () => {
+test('the job’s own worker is its ancestor; that worker’s other children are not jobs', async () => {
   await write(
     ...own,
     { id: 31, parent: 20, words: ['sh', '-c', 'Runner.Worker'] },
-    // Just started, and not yet what it is to be.
+    // Forked from the worker, and not yet replaced by exec.
     { id: 32, parent: 20, words: worker },
     { id: 33, parent: 1, words: ['vim', '/runner/bin/Runner.Worker.log'] }
   )
@@ -82,17 +81,17 @@ test.each([
   ['run by a shell', 1, ['/bin/sh', '/opt/Runner.Worker', 'x'], undefined],
   ['with another command line', 1, ['worker'], 'Runner.Worker'],
   [
-    'with a name that is hard to read',
+    'with a name that is hard to parse',
     1,
     ['x) S 20 (y', worker[0] ?? ''],
     undefined
   ]
-])('another worker %s is seen', async (_, parent, words, name) => {
+])('another worker %s is found', async (_, parent, words, name) => {
   await write(...own, { id: 40, parent, words, ...(name && { name }) })
   expect(await find()).toMatch(/another runner’s job .* process 40\)/)
 })
 
-test('a worker that has ended is none, whoever has not yet noticed', async () => {
+test('a zombie worker is ignored', async () => {
   await write(...own, {
     id: 40,
     parent: 1,
@@ -103,7 +102,7 @@ test('a worker that has ended is none, whoever has not yet noticed', async () =>
   expect(await find()).toBeUndefined()
 })
 
-test('what ends while it is looked at is no problem, what may not be read is one', async () => {
+test('a process that ends during the scan is ignored; one that cannot be read is an error', async () => {
   await write(...own)
   await mkdir(join(proc, '50'))
   expect(await find()).toBeUndefined()
@@ -111,19 +110,19 @@ test('what ends while it is looked at is no problem, what may not be read is one
   expect(await find()).toMatch(/cannot be read/)
 })
 
-test('without a worker of its own nobody can tell', async () => {
+test('without its own worker, other jobs cannot be ruled out', async () => {
   await write(...own.filter(({ id }) => id !== 20))
   expect(await find()).toMatch(
     /nobody can tell .* own Runner.Worker is not among/
   )
 })
 
-test('where processes are hidden nobody can tell', async () => {
+test('with hidden processes, other jobs cannot be ruled out', async () => {
   await write(...own.filter(({ id }) => id !== 1))
   expect(await find()).toMatch(/nobody can tell .* hidden/)
 })
 
-test('in a namespace of its own, or without /proc, nobody can tell', async () => {
+test('in a PID namespace or without /proc, other jobs cannot be ruled out', async () => {
   await write(...own)
   await rm(join(proc, 'self/ns/pid'))
   expect(await find()).toMatch(/nobody can tell .* ENOENT/)
@@ -142,11 +141,11 @@ test('in a namespace of its own, or without /proc, nobody can tell', async () =>
   expect(stdout).toMatch(/nobody can tell .* only a part/)
 })
 
-test('the oldest job is that of the worker which began first', async () => {
+test('the oldest job is the one whose worker started first', async () => {
   await write(...own.map((one) => ({ ...one, age: 100 })))
   await write(
     { id: 40, parent: 1, words: worker, age: 5_000 },
-    // What has ended is no job, and a listener waits for one.
+    // A zombie has no job, and a listener only waits for one.
     { id: 41, parent: 1, words: worker, age: 9_000, state: 'Z' },
     { id: 42, parent: 1, words: [listener, 'run'], age: 9_000 }
   )
@@ -154,7 +153,7 @@ test('the oldest job is that of the worker which began first', async () => {
   expect((Date.now() - began) / 1_000).toBeCloseTo(5_000, -1)
 })
 
-test('without a worker there is no job; where processes cannot be seen, nobody knows', async () => {
+test('without a worker there is no job; without /proc the oldest job is unknown', async () => {
   await write({ id: 1, parent: 0, words: ['/sbin/init'] })
   expect(await findOldestJob(proc)).toBe(Infinity)
   expect(await findOldestJob(join(proc, 'gone'))).toBeUndefined()

@@ -19,7 +19,7 @@ async function read(payload: string, name = 'pull_request') {
 }
 
 test.each(['pull_request', 'pull_request_target'])(
-  'the event %s tells the number',
+  'event %s provides the number',
   async (name) => {
     const payload = { action: 'closed', pull_request: { number: 12, id: 9 } }
     expect(await read(JSON.stringify(payload), name)).toEqual({ number: 12 })
@@ -27,7 +27,7 @@ test.each(['pull_request', 'pull_request_target'])(
 )
 
 test.each(['push', 'issue_comment', 'schedule'])(
-  'the event %s is of no pull request, whatever its payload',
+  'event %s has no pull request, whatever its payload',
   async (name) => {
     expect(await read('{"pull_request":{"number":12}}', name)).toEqual({
       problem: `the event is ${name}`
@@ -48,13 +48,13 @@ test.each([
   '{"pull_request":{"number":-1}}',
   '{"pull_request":{"number":1.5}}',
   '{"pull_request":{"number":1e300}}'
-])('the payload %s has no number', async (payload) => {
+])('payload %s has no number', async (payload) => {
   expect(await read(payload)).toEqual({
     problem: expect.stringMatching(/^the file of the event, .* be read: .+$/)
   })
 })
 
-test('without an event, or without its file, there is no number', async () => {
+test('without an event or its payload file there is no number', async () => {
   expect(await readEvent({})).toEqual({ problem: 'there is no event' })
   for (const path of ['', join(folder, 'none'), folder])
     expect(

@@ -11,7 +11,7 @@ const read = (inputs: Record<string, string>) =>
     env: { RUNNER_TEMP: '/temp', HOME: '/home/me' }
   })
 
-test('without inputs the defaults hold', () => {
+test('without inputs the defaults apply', () => {
   expect(read({})).toEqual({
     texts: defaults,
     policy: {
@@ -41,14 +41,14 @@ test('without inputs the defaults hold', () => {
 })
 
 test.each(['$RUNNER_TEMP/r.json', '$RUNNER_TEMP\\r.json'])(
-  'the folders of the runner stand in paths, written as on every system: %s',
+  'runner folders are expanded in paths with either separator: %s',
   (path) => {
     const { options } = read({ 'report-file': path })
     expect(options.reportFile).toBe(path.replace('$RUNNER_TEMP', '/temp'))
   }
 )
 
-test('the folders of the runner are known in braces and in both paths, and any other variable is said to be none', () => {
+test('runner folders are expanded in both path inputs, with or without braces; other variables are rejected', () => {
   const { options } = read({
     'state-dir': '${RUNNER_TEMP}/state',
     'report-file': '$RUNNER_TEMP/report.json'
@@ -66,9 +66,9 @@ test('the folders of the runner are known in braces and in both paths, and any o
 })
 
 test.each(['INPUT_DRY_RUN', 'INPUT_DRYRUN', 'INPUT_dry-run', 'input_dry-run'])(
-  'a variable that only means to be an input stops the step: %s',
+  'a misspelled input variable stops the step: %s',
   (variable) => {
-    const of = (value: string) =>
+    const readWith = (value: string) =>
       readInputs(() => undefined, {
         now,
         env: {
@@ -77,14 +77,14 @@ test.each(['INPUT_DRY_RUN', 'INPUT_DRYRUN', 'INPUT_dry-run', 'input_dry-run'])(
           INPUT_OTHER_ACTION: ''
         }
       })
-    expect(() => of('true')).toThrow(
+    expect(() => readWith('true')).toThrow(
       `${variable}: the input is dry-run, its variable INPUT_DRY-RUN.`
     )
-    expect(of('').options.dryRun).toBe(false)
+    expect(readWith('').options.dryRun).toBe(false)
   }
 )
 
-test('lists take one item a line, or commas', () => {
+test('lists are split at newlines and commas', () => {
   const { policy } = read({
     'protected-images': 'node:*\n  ghcr.io/acme/** ,, redis\n',
     'protected-labels': 'a,b=c\nd=*'
@@ -120,7 +120,7 @@ const readFor = (
 ) => readInputs((name) => inputs[name], { now, env, event })
 const inScope = { scope: 'pull-request' }
 
-test('the pull request is that of the event, or the one that is given', () => {
+test('the pull request is the one given, or that of the event', () => {
   const scopeOf = (inputs: Record<string, string>, event: PullRequestOfEvent) =>
     readFor({ ...inScope, ...inputs }, event).policy.scope
   const scope = {
@@ -146,7 +146,7 @@ test.each([
   [{ 'keep-last': '2', until: '1d' }, 2, 24 * 3_600_000],
   [{ until: '7d' }, 0, 7 * 24 * 3_600_000]
 ])(
-  'for a pull request, keep-last and until hold only if they are given: %j',
+  'with scope pull-request, keep-last and until apply only if set: %j',
   (inputs, keepLast, duration) => {
     const { policy } = readFor({ ...inScope, ...inputs }, { number: 12 })
     expect(policy).toMatchObject({ keepLast, until: { duration } })
@@ -162,13 +162,13 @@ test.each([
     /^scope: got .*GITHUB_REPOSITORY/m
   ],
   [
-    'a name of one',
+    'an owner in the repository name',
     { ...inScope, 'pull-request': '1' },
     { GITHUB_REPOSITORY: 'web' },
     /^scope: got/m
   ],
   [
-    'the scope',
+    'scope: pull-request',
     { 'pull-request': '1' },
     atWork,
     /pull-request: got "1"; it takes scope: pull-request/
@@ -179,13 +179,13 @@ test.each([
     atWork,
     /pull-request-patterns: got .* one pattern/
   ]
-])('for a pull request it takes %s', (_, inputs, env, message) => {
+])('a pull request requires %s', (_, inputs, env, message) => {
   const problem = { problem: 'the event is push' }
   expect(() => readFor(inputs, problem, env)).toThrow(InputError)
   expect(() => readFor(inputs, problem, env)).toThrow(message)
 })
 
-test('for closed pull requests GitHub is asked, where the runner says that it is', () => {
+test('scope closed-pull-requests queries GitHub at the URL that the runner provides', () => {
   const inputs = { scope: 'closed-pull-requests', 'github-token': 'ghs_1' }
   const problem = { problem: 'the event is schedule' }
   const { policy, options } = readFor(inputs, problem)
@@ -201,13 +201,13 @@ test('for closed pull requests GitHub is asked, where the runner says that it is
   const url = 'https://github.example/api/graphql'
   const env = { ...atWork, GITHUB_GRAPHQL_URL: url }
   expect(readFor(inputs, problem, env).options.github?.url).toBe(url)
-  // Nobody else is to know the token.
+  // Other scopes must not receive the token.
   const other = { ...inputs, scope: 'engine' }
   expect(readFor(other, problem).options.github).toBeUndefined()
 })
 
 test.each(['', '${{ github.token }}'])(
-  'for closed pull requests it takes a token, which "%s" is not',
+  'scope closed-pull-requests rejects "%s" as a token',
   (token) => {
     const inputs = { scope: 'closed-pull-requests', 'github-token': token }
     expect(() => readFor(inputs, { problem: 'x' })).toThrow(
@@ -216,7 +216,7 @@ test.each(['', '${{ github.token }}'])(
   }
 )
 
-test('what the scope lacks stands in one message with all else', () => {
+test('one message lists what the scope requires together with all other errors', () => {
   const inputs = { ...inScope, until: 'x', 'pull-request-patterns': 'pr-12' }
   const read = () => readFor(inputs, { problem: 'the event is push' }, {})
   expect(read).toThrow(/^4 inputs are not valid/)
@@ -229,7 +229,7 @@ test('what the scope lacks stands in one message with all else', () => {
     expect(read).toThrow(new RegExp(`^${name}: got `, 'm'))
 })
 
-test('a report file of one’s own', () => {
+test('a custom report file', () => {
   expect(read({ 'report-file': '/var/report.json' }).options.reportFile).toBe(
     '/var/report.json'
   )
@@ -240,14 +240,13 @@ test('a report file of one’s own', () => {
 
 const names = Object.keys(defaults)
 
-/** What somebody could write into an input, by mistake or not. */
 const text = fc.oneof(
   fc.string(),
   fc.string({ unit: 'binary' }),
   fc.integer().map(String),
   fc.double().map(String),
   fc.bigInt().map(String),
-  // Lone halves of surrogate pairs, and what hides or reorders other characters.
+  // Lone surrogates, and characters that hide or reorder others.
   fc
     .array(
       fc.constantFrom('\ud83d', '\ude00', '\u202e', '\u2028', '\0', '\r', 'a')
@@ -277,7 +276,7 @@ const text = fc.oneof(
     .map((all) => all.join(','))
 )
 
-/** The names of the inputs that a message complains about; throws where it is more or less than that. */
+/** Returns the names of the inputs that an error lists, and checks the format of its message. */
 function complaints(error: unknown, inputs: Record<string, string>): string[] {
   expect(error).toBeInstanceOf(InputError)
   const [first, ...lines] = (error as InputError).message.split('\n')
@@ -305,7 +304,7 @@ function badIn(inputs: Record<string, string>): string[] {
 }
 
 test.each(names)(
-  'whatever is written into %s, it is read, or refused by its name with what it got',
+  'any text in %s is either accepted or rejected with the input’s name and value',
   (name) => {
     fc.assert(
       fc.property(text, (value) => {
@@ -316,24 +315,27 @@ test.each(names)(
   }
 )
 
-test('one message names every bad input, and no other', () => {
-  // A report file may contradict another input.
-  const apart = names.filter((name) => name !== 'report-file')
+test('one message lists exactly the invalid inputs', () => {
+  // The report file can conflict with another input.
+  const independent = names.filter((name) => name !== 'report-file')
   let several = 0
   fc.assert(
-    fc.property(fc.dictionary(fc.constantFrom(...apart), text), (inputs) => {
-      const alone = Object.entries(inputs).flatMap(([name, value]) =>
-        badIn({ [name]: value })
-      )
-      if (alone.length > 1) several += 1
-      expect(new Set(badIn(inputs))).toEqual(new Set(alone))
-    }),
+    fc.property(
+      fc.dictionary(fc.constantFrom(...independent), text),
+      (inputs) => {
+        const separately = Object.entries(inputs).flatMap(([name, value]) =>
+          badIn({ [name]: value })
+        )
+        if (separately.length > 1) several += 1
+        expect(new Set(badIn(inputs))).toEqual(new Set(separately))
+      }
+    ),
     { numRuns: 500 }
   )
   expect(several).toBeGreaterThan(100)
 })
 
-test('of a long list of bad items the first are shown', () => {
+test('only the first items of a long list of invalid items are shown', () => {
   const bad = Array.from({ length: 500 }, (_, index) => `!${index}`)
   expect(() => read({ 'protected-images': bad.join() })).toThrow(
     /"!0" \(it has "!"\), .*"!9" \(it has "!"\), 490 more\.$/
@@ -351,7 +353,7 @@ const list = fc.uniqueArray(
 )
 const whole = (max: number) => fc.integer({ min: 0, max })
 
-test('what is valid keeps its meaning', () => {
+test('valid inputs are parsed correctly', () => {
   fc.assert(
     fc.property(
       fc.record({
@@ -411,22 +413,19 @@ test.each([
   ['/srv/x/ledgers', '/srv/x'],
   ['$RUNNER_TOOL_CACHE', '/home/me/.local/state'],
   ['x/../srv', './srv/']
-])(
-  'a report file cannot be where the folder of state-dir %s is: %s',
-  (folder, file) => {
-    expect(badIn({ 'state-dir': folder, 'report-file': file })).toEqual([
-      'report-file'
-    ])
-    expect(() => read({ 'state-dir': folder, 'report-file': file })).toThrow(
-      `state-dir, ${JSON.stringify(folder)}`
-    )
-    expect(
-      badIn({ 'state-dir': folder, 'report-file': `${folder}/..x/r.json` })
-    ).toEqual([])
-  }
-)
+])('with state-dir %s, the report file cannot be %s', (folder, file) => {
+  expect(badIn({ 'state-dir': folder, 'report-file': file })).toEqual([
+    'report-file'
+  ])
+  expect(() => read({ 'state-dir': folder, 'report-file': file })).toThrow(
+    `state-dir, ${JSON.stringify(folder)}`
+  )
+  expect(
+    badIn({ 'state-dir': folder, 'report-file': `${folder}/..x/r.json` })
+  ).toEqual([])
+})
 
-test('the folder of the ledgers: the tool cache, the user’s state, one of one’s own, or none', () => {
+test('the ledger folder is in the tool cache, the user’s state folder, a custom folder, or disabled', () => {
   const stateDir = (env: Record<string, string>, text?: string) =>
     readInputs((name) => (name === 'state-dir' ? text : undefined), {
       now,

@@ -20,7 +20,7 @@ test.each([
   ['localhost:5000/app:1', { repository: 'localhost:5000/app', tag: '1' }],
   [`app@${digest}`, { repository: 'app', digest }],
   [`app:1@${digest}`, { repository: 'app', tag: '1', digest }]
-])('the parts of %s', (reference, parts) => {
+])('parts of %s', (reference, parts) => {
   expect(parseReference(reference)).toEqual({
     tag: undefined,
     digest: undefined,
@@ -66,7 +66,7 @@ test.each([
   ['[::1]:5000/acme/*', '[::2]:5000/acme/web:1', false],
   [`App@${digest.toUpperCase().replace('SHA', 'sha')}`, `app@${digest}`, true],
   ['app@sha256:aa*', `app@${digest}`, true]
-])('%s on %s: %s', (glob, reference, matches) => {
+])('glob %s on %s: %s', (glob, reference, matches) => {
   expect(problemOfGlob(glob)).toBeUndefined()
   expect(referenceMatcher(glob)(reference)).toBe(matches)
 })
@@ -100,7 +100,7 @@ test.each([
   `app:${'a'.repeat(129)}`,
   '+x',
   '$x'
-])('a bad glob: %s', (glob) => {
+])('invalid glob: %s', (glob) => {
   expect(problemOfGlob(glob)).toBeDefined()
 })
 
@@ -117,7 +117,7 @@ test.each([
   ['team=w*b', { team: 'w\nb' }, true],
   ['expr=a=b', { expr: 'a=b' }, true],
   ['*', {}, false]
-])('the label pattern %s on %j: %s', (text, labels, matches) => {
+])('label pattern %s on %j: %s', (text, labels, matches) => {
   const parsed = parseLabelPattern(text)
   const pattern = 'value' in parsed ? parsed.value : undefined
   expect(
@@ -125,8 +125,8 @@ test.each([
   ).toBe(matches)
 })
 
-/** The same said as a regular expression, which takes forever on long texts. */
-function expression(glob: string): RegExp {
+/** The equivalent regular expression; too slow on long text to be used in the product. */
+function toRegExp(glob: string): RegExp {
   const parts = glob.split('/').map((part, index, { length }) => {
     const last = index === length - 1
     if (part === '**') return last ? '[^/]+(/[^/]+)*' : '([^/]+/)*'
@@ -139,7 +139,7 @@ function expression(glob: string): RegExp {
   return new RegExp(`^${parts.join('')}$`)
 }
 
-test('a glob matches what it says part by part', () => {
+test('globs match like the equivalent regular expression', () => {
   const part = (letters: string) =>
     fc
       .array(fc.constantFrom(...letters.split('')), {
@@ -161,14 +161,14 @@ test('a glob matches what it says part by part', () => {
     fc.property(glob, path, (glob, path) => {
       const matches = referenceMatcher(glob)(`${path}:1`)
       if (matches) matched += 1
-      expect(matches).toBe(expression(glob).test(path))
+      expect(matches).toBe(toRegExp(glob).test(path))
     }),
     { numRuns: 20_000 }
   )
   expect(matched).toBeGreaterThan(500)
 })
 
-test('no pattern takes long, and none is too long', () => {
+test('patterns of any length match quickly', () => {
   const stars = '*a'.repeat(40)
   const path = 'a'.repeat(200)
   expect(referenceMatcher(`${stars}*b`)(`${path}:1`)).toBe(false)
@@ -190,10 +190,10 @@ test.each([
   ['A'.repeat(20), true],
   ['a'.repeat(11), false],
   ['b'.repeat(12), false]
-])('the ID %s', (pattern, matches) => {
+])('image ID %s', (pattern, matches) => {
   expect(problemOfGlob(pattern)).toBeUndefined()
   expect(imageMatcher(pattern)(digest, ['app:1'])).toBe(matches)
-  // Somebody may have called a repository that.
+  // The same text may be a repository name.
   const name = `${pattern.toLowerCase()}:1`
   expect(imageMatcher(pattern)('', [name])).toBe(!pattern.includes(':'))
 })
@@ -206,7 +206,7 @@ test.each([
   'team = web',
   'team= web',
   'my team=web'
-])('a bad label pattern: %s', (text) => {
+])('invalid label pattern: %s', (text) => {
   expect(parseLabelPattern(text)).toHaveProperty('problem')
 })
 
@@ -216,15 +216,12 @@ test.each([
   ['doc=start*', true],
   ['doc=start*end', true],
   ['doc=other*', false],
-  // Nobody knows how the rest goes on, but it is longer than this.
+  // The rest is unknown, but the value is longer than the pattern.
   ['doc=start', false],
   ['other=start*', false]
-])(
-  'of a label of which only the start is kept, %s matches: %s',
-  (text, matches) => {
-    const parsed = parseLabelPattern(text)
-    if (!('value' in parsed)) throw new Error(parsed.problem)
-    const labels = { doc: 'start'.padEnd(longestLabel + 1, 'x') }
-    expect(labelMatcher(parsed.value)(labels)).toBe(matches)
-  }
-)
+])('on a truncated label, %s matches: %s', (text, matches) => {
+  const parsed = parseLabelPattern(text)
+  if (!('value' in parsed)) throw new Error(parsed.problem)
+  const labels = { doc: 'start'.padEnd(longestLabel + 1, 'x') }
+  expect(labelMatcher(parsed.value)(labels)).toBe(matches)
+})

@@ -20,7 +20,6 @@ beforeAll(async () => {
 })
 afterAll(() => browser?.close())
 
-/** Opens Markdown as GitHub shows it. */
 async function open(
   text: string,
   colorScheme: 'light' | 'dark'
@@ -29,7 +28,7 @@ async function open(
   return openPage(browser, await renderPage('Summary', text), colorScheme)
 }
 
-/** What there is to see: whether the diagrams are drawn, what sticks out, and what is no part of a summary. */
+/** Inspects the rendered page: diagrams, overflow, and elements that a summary must not contain. */
 function inspect(page: Page) {
   return page.evaluate(() => {
     const all = (selector: string) => [...document.querySelectorAll(selector)]
@@ -53,7 +52,7 @@ function inspect(page: Page) {
       ready: document.body.dataset['ready'],
       drawn,
       overflow: scrollWidth - clientWidth,
-      // Tables and code scroll within themselves; nothing else may stick out.
+      // Tables and code scroll; nothing else may overflow.
       outside: all('article > *, details > *').filter(
         (one) => one.getBoundingClientRect().right > clientWidth
       ).length,
@@ -74,7 +73,7 @@ const looks = summaries.flatMap(([name, text]) =>
 )
 
 test.each(looks)(
-  '$name, $scheme: all is drawn and nothing sticks out, on a phone and a desktop',
+  '$name, $scheme: diagrams are drawn and nothing overflows, on a phone and a desktop',
   async ({ name, scheme, text }) => {
     const page = await open(text, scheme)
     for (const width of [390, 1_280]) {
@@ -97,14 +96,14 @@ test.each(looks)(
         expect(labels.length).toBeGreaterThanOrEqual(slices)
       }
       expect(seen.tables).toHaveLength(text.match(/^\| :?-.*$/gm)?.length ?? 0)
-      // Every row has as many cells as the head.
+      // Every row has as many cells as the header.
       for (const widths of seen.tables) expect(widths).toHaveLength(1)
     }
     await page.close()
   }
 )
 
-test('other people’s text is seen as it is, whatever it looks like', async () => {
+test('other people’s text is shown literally', async () => {
   const page = await open(makeSummaries()['hostile'] ?? '', 'light')
   const cells = await page.$$eval('td:nth-child(3) code', (all) =>
     all.map((one) => one.textContent.replaceAll('\u200b', '').trim())
@@ -117,7 +116,7 @@ test('other people’s text is seen as it is, whatever it looks like', async () 
   await page.close()
 })
 
-test('a diagram is drawn whatever its labels are made of', async () => {
+test('diagrams are drawn whatever their labels contain', async () => {
   const pies = hostileTexts.map((text) =>
     renderPie(
       makeTestReport([
@@ -133,7 +132,7 @@ test('a diagram is drawn whatever its labels are made of', async () => {
   await page.close()
 })
 
-test('the pages have the pictures that they are to have', () => {
+test('exactly the expected pages have a pie chart', () => {
   const withPie = summaries.filter(([, text]) => text.includes('```mermaid'))
   expect(withPie.map(([name]) => name)).toEqual([
     'big-run',
@@ -150,10 +149,10 @@ test.each([
     '```mermaid\npie title x\n  "a" b" : 1\n```'
   ],
   [
-    'text that sticks out',
+    'text that overflows',
     `<p>${'x'.repeat(2_000)}</p><style>p { white-space: nowrap; overflow-wrap: normal !important }</style>`
   ]
-])('%s is seen', async (_, text) => {
+])('%s is detected', async (_, text) => {
   const page = await open(text, 'light')
   const { ready, overflow } = await inspect(page)
   expect(ready === 'yes' && overflow === 0).toBe(false)

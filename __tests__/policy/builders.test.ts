@@ -19,7 +19,6 @@ const name = 'buildx_buildkit_b0'
 const state = volume(`${name}_state`)
 const ago = (milliseconds: number) => now - milliseconds
 
-/** A builder that ended long ago, or with what else a test wants of it. */
 const builder = (parts: Partial<Container> = {}) =>
   container('b', { name, volumes: [state.name], ...parts })
 const running = (parts: Partial<Container> = {}) =>
@@ -29,7 +28,7 @@ function planFor(held: Partial<Inventory>, wanted: Partial<Policy> = {}) {
   return makePlan(inventory({ volumes: [state], ...held }), policy(wanted))
 }
 
-/** What becomes of the one builder that there is. */
+/** Returns the decision for the only builder in the plan. */
 function decisionOf(held: Partial<Inventory>, wanted: Partial<Policy> = {}) {
   const { items } = planFor(held, wanted)
   const [item, ...more] = items.filter(({ kind }) => kind === 'builder')
@@ -38,7 +37,7 @@ function decisionOf(held: Partial<Inventory>, wanted: Partial<Policy> = {}) {
 }
 const removed = { action: 'remove', reason: 'expired' }
 
-test('a builder is one resource with its state, whatever the other guards say', () => {
+test('a builder and its state are one resource, whatever the other include inputs say', () => {
   const wanted = {
     includeContainers: false,
     includeVolumes: 'none',
@@ -48,11 +47,11 @@ test('a builder is one resource with its state, whatever the other guards say', 
   expect(items.filter(({ kind }) => kind !== 'build-cache')).toMatchObject([
     { kind: 'builder', id: 'b', name, volume: state.name, decision: removed }
   ])
-  const { items: stays } = planFor(
+  const { items: kept } = planFor(
     { containers: [builder()] },
     { includeBuilders: 'none' }
   )
-  expect(stays.filter(({ kind }) => kind !== 'build-cache')).toMatchObject([
+  expect(kept.filter(({ kind }) => kind !== 'build-cache')).toMatchObject([
     { kind: 'builder', decision: { action: 'keep', reason: 'not-included' } }
   ])
 })
@@ -63,11 +62,11 @@ test.each([
   ['buildx_buildkit_b0_state', 'builder'],
   ['buildx_buildkit-b0', 'container'],
   ['buildx_buildkit_', 'container'],
-  // No node of buildx is called that.
+  // buildx does not allow such node names.
   ['buildx_buildkit_0', 'container'],
   ['buildx_buildkit_B0', 'container'],
   ['my_buildx_buildkit_b0', 'container']
-])('a container called %s is a %s', (name, kind) => {
+])('a container named %s is a %s', (name, kind) => {
   const containers = [container('c', { name })]
   const { items } = planFor({ containers, volumes: [] })
   expect(items[0]?.kind).toBe(kind)
@@ -93,7 +92,7 @@ test.each<[string, Partial<Container>, string, string, string]>([
     'in-use'
   ],
   [
-    'running, and nothing tells of clients',
+    'running, and its clients are unknown',
     { state: 'running', execs: undefined },
     'all',
     'keep',
@@ -101,20 +100,23 @@ test.each<[string, Partial<Container>, string, string, string]>([
   ],
   ['paused', { state: 'paused' }, 'all', 'keep', 'in-use'],
   ['restarting', { state: 'restarting' }, 'all', 'keep', 'in-use']
-])('a builder that is %s (%j), with %s', (_, parts, guard, action, reason) => {
-  for (const duration of [0, hour])
-    expect(
-      decisionOf(
-        { containers: [builder(parts)] },
-        {
-          includeBuilders: guard as Policy['includeBuilders'],
-          until: { duration }
-        }
-      )
-    ).toMatchObject({ action, reason })
-})
+])(
+  'a builder that is %s (%j), with include-builders %s',
+  (_, parts, guard, action, reason) => {
+    for (const duration of [0, hour])
+      expect(
+        decisionOf(
+          { containers: [builder(parts)] },
+          {
+            includeBuilders: guard as Policy['includeBuilders'],
+            until: { duration }
+          }
+        )
+      ).toMatchObject({ action, reason })
+  }
+)
 
-test('one that is stopped counts from its end, one that runs from its start, whatever age-from says', () => {
+test('the age of a stopped builder counts from its end, that of a running one from its start, whatever age-from is', () => {
   const ended = builder({ finishedAt: ago(59 * minute) })
   expect(decisionOf({ containers: [ended] })).toMatchObject({
     reason: 'recent',
@@ -126,7 +128,7 @@ test('one that is stopped counts from its end, one that runs from its start, wha
       reason: 'recent',
       detail: 'started 59 min ago'
     })
-  // It ran before: that it ended then says nothing of now.
+  // The end of an earlier run does not matter.
   const longAgo = running({ startedAt: ago(2 * hour), finishedAt: ago(day) })
   expect(decisionOf({ containers: [longAgo] })).toMatchObject({
     ...removed,
@@ -147,7 +149,7 @@ test('one that is stopped counts from its end, one that runs from its start, wha
   ).toMatchObject({ reason: 'unknown-age' })
 })
 
-test('the log shows when a builder last had a client', () => {
+test('the event log shows when a builder last had a client', () => {
   const action = 'exec_start: buildctl dial-stdio'
   const events = [
     { at: ago(5 * minute), type: 'container', action, id: 'b', image: '' }
@@ -156,7 +158,7 @@ test('the log shows when a builder last had a client', () => {
     reason: 'recent',
     detail: 'used by a client 5 min ago'
   })
-  // What runs in other containers is no use of anything.
+  // An exec in any other container is not a use.
   const containers = [container('b', { volumes: [state.name] })]
   expect(planFor({ containers, events }).items[0]?.decision).toMatchObject(
     removed
@@ -166,7 +168,7 @@ test('the log shows when a builder last had a client', () => {
 test.each([
   ['its container', { labels: { keep: '' } }, {}],
   ['its state volume', {}, { labels: { keep: '' } }]
-])('a protected label of %s protects a builder', (_, parts, ofState) => {
+])('a protected label on %s protects a builder', (_, parts, ofState) => {
   const held = {
     containers: [builder(parts)],
     volumes: [{ ...state, ...ofState }]
@@ -183,7 +185,7 @@ test.each([
   [{ driver: 'nfs' }, 'its driver is nfs, not local'],
   [{ options: { device: '/srv' } }, 'it has driver options']
 ])(
-  'a builder whose state lies elsewhere stays, and so does what is left of one: %j',
+  'a builder whose state is stored elsewhere is kept, and so is such leftover state: %j',
   (parts, detail) => {
     for (const containers of [[builder()], []])
       expect(
@@ -195,26 +197,26 @@ test.each([
   }
 )
 
-test('a builder stays while a staying container uses its state or joins it, and goes with one that goes', () => {
+test('a builder is kept while a kept container uses its state or joins it', () => {
   for (const uses of [
     { volumes: [state.name] },
     { binds: [`${state.mountpoint}/runc-overlayfs`] },
     { joins: [name] }
   ]) {
-    const of = (state: string) =>
+    const decide = (state: string) =>
       decisionOf({
         containers: [builder(), container('user', { ...uses, state })]
       })
-    expect(of('running')).toMatchObject({
+    expect(decide('running')).toMatchObject({
       action: 'keep',
       reason: 'in-use',
       detail: 'needed by container name-of-user, running'
     })
-    expect(of('exited')).toMatchObject(removed)
+    expect(decide('exited')).toMatchObject(removed)
   }
 })
 
-test('what a builder joined stays with it, and its image; both go with it', () => {
+test('a builder’s image and the container it joins are kept or removed together with it', () => {
   const held = {
     containers: [
       running({ joins: ['base'], image: 'sha256:1' }),
@@ -232,24 +234,24 @@ test('what a builder joined stays with it, and its image; both go with it', () =
   expect(actions('all')).toEqual(['remove', 'remove', 'remove'])
 })
 
-test('what is left of a builder goes as a named volume does, once nobody uses it and it was watched for until', () => {
-  const of = (since: number | undefined, held: Partial<Inventory> = {}) =>
+test('leftover state is removed like a named volume: once unused and watched for until', () => {
+  const decide = (since: number | undefined, held: Partial<Inventory> = {}) =>
     decisionOf({
       ...held,
       ledger:
         since === undefined ? [] : [{ id: state.name, since, arrived: false }]
     })
-  expect(of(ago(hour))).toMatchObject({
+  expect(decide(ago(hour))).toMatchObject({
     ...removed,
     detail: 'its container is gone; created 30 days ago'
   })
-  expect(of(ago(59 * minute))).toMatchObject({ reason: 'unknown-age' })
-  expect(of(undefined)).toMatchObject({ reason: 'unknown-age' })
+  expect(decide(ago(59 * minute))).toMatchObject({ reason: 'unknown-age' })
+  expect(decide(undefined)).toMatchObject({ reason: 'unknown-age' })
   const event = { at: ago(minute), type: 'volume', action: 'unmount' }
   const events = [{ ...event, id: state.name, image: '' }]
-  expect(of(ago(day), { events })).toMatchObject({ reason: 'recent' })
+  expect(decide(ago(day), { events })).toMatchObject({ reason: 'recent' })
   const user = container('user', { state: 'running', volumes: [state.name] })
-  expect(of(ago(day), { containers: [user] })).toMatchObject({
+  expect(decide(ago(day), { containers: [user] })).toMatchObject({
     reason: 'in-use'
   })
   expect(decisionOf({}, { until: { duration: 0 } })).toMatchObject(removed)
@@ -258,7 +260,7 @@ test('what is left of a builder goes as a named volume does, once nobody uses it
   ).toMatchObject({ reason: 'not-included' })
 })
 
-test('no builder belongs to a pull request', () => {
+test('builders do not belong to pull requests', () => {
   const scope = {
     kind: 'pull-request',
     repository: 'acme/web',
@@ -266,7 +268,7 @@ test('no builder belongs to a pull request', () => {
     patterns: ['pr-{number}']
   } as const
   const until = { duration: 0 }
-  // Not even by its name, its image or its project.
+  // Neither by name nor by image or Compose project.
   const ofOne = running({
     imageReference: 'acme/web:pr-1',
     labels: { 'com.docker.compose.project': 'acme-web-1' }
@@ -278,7 +280,7 @@ test('no builder belongs to a pull request', () => {
     })
 })
 
-test('what a builder holds is what it wrote and its state, as far as both are known', () => {
+test('the size of a builder is its written data plus its state, if both are known', () => {
   const builders = findBuilders({
     containers: [builder(), running({ id: 'bare', name: `${name}0` })],
     volumes: [state, volume('buildx_buildkit_gone_state')]
@@ -305,7 +307,7 @@ test('what a builder holds is what it wrote and its state, as far as both are kn
   ]).toEqual([['buildx_buildkit_gone_state', 500]])
 })
 
-test('on Podman, builders are left alone', () => {
+test('on Podman, builders are kept', () => {
   const engine = { ...inventory().engine, kind: 'podman' } as const
   for (const containers of [[builder()], [running()], []])
     expect(

@@ -10,7 +10,7 @@ import type { Policy } from '../../src/model/policy.ts'
 import type { Scope } from '../../src/model/policy.ts'
 import { pullRequests } from '../builders.ts'
 
-/** The engine's clock in all generated inventories. */
+/** The engine's time in all generated inventories. */
 export const now = Date.UTC(2026, 0, 31, 12)
 const minute = 60_000
 const day = 24 * 60 * minute
@@ -20,7 +20,7 @@ const anyLabels = fc.dictionary(
   fc.constantFrom('', 'web', 'api'),
   { maxKeys: 2 }
 )
-/** What tells of pull requests, or of something else. */
+/** Labels that name pull requests, of this repository or others. */
 const pullRequestLabels = fc.record(
   {
     'org.opencontainers.image.source': fc.constantFrom(
@@ -45,7 +45,7 @@ const pullRequestLabels = fc.record(
 const labels: fc.Arbitrary<Record<string, string>> = fc
   .tuple(anyLabels, fc.option(pullRequestLabels))
   .map(([some, more]) => ({ ...some, ...more }))
-/** Dates of all sorts: real ones, none, Docker's "never" and the ones of reproducible builds. */
+/** Plausible dates, no date, Docker's zero time, those of reproducible builds, and a future one. */
 const instant = fc.oneof(
   {
     weight: 4,
@@ -73,7 +73,7 @@ const imageIds = Array.from(
   (_, index) => `sha256:${String(index).repeat(64)}`
 )
 const containerIds = ['c0', 'c1', 'c2', 'c3', 'c4', 'b0', 'b1']
-/** Names that buildx gives, and one that it does not. */
+/** Names given by buildx, and a similar one that is not. */
 const names: Record<string, string> = {
   b0: 'buildx_buildkit_b0',
   b1: 'buildx_buildkit_b1',
@@ -86,7 +86,7 @@ const volumeNames = [
   'buildx_buildkit-c4_state'
 ]
 
-/** Images of which each reference belongs to one, and parents come before their children. */
+/** Each reference belongs to one image, and parents come before their children. */
 const images: fc.Arbitrary<Image[]> = fc
   .tuple(
     fc.subarray(imageIds),
@@ -310,7 +310,6 @@ const patterns = [
   { key: 'com.example.*', value: undefined }
 ]
 
-/** Pull requests in all sorts of states. */
 export const pullRequestScopes: fc.Arbitrary<Scope> = fc
   .uniqueArray(
     fc.tuple(
@@ -321,7 +320,7 @@ export const pullRequestScopes: fc.Arbitrary<Scope> = fc
   )
   .map((states) => pullRequests({ numbers: new Map(states) }))
 
-/** Jobs before which some of all there is was there. */
+/** Jobs that found any part of the inventory when they began. */
 export const jobScopes: fc.Arbitrary<Scope> = fc
   .option(
     fc.record({
@@ -365,7 +364,7 @@ export const policies: fc.Arbitrary<Policy> = fc.record({
   buildCacheKeep: fc.nat({ max: 2_000_000 })
 })
 
-/** A policy, and one that is stricter in some ways and laxer in none. */
+/** A policy and one that is at least as strict in every input. */
 export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
   fc
     .tuple(policies, policies, fc.nat({ max: 3 }))
@@ -375,10 +374,10 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
         order.indexOf(policy.includeVolumes),
         order.indexOf(other.includeVolumes)
       )
-      const ofBuilders = ['none', 'stopped', 'all'] as const
+      const builderOrder = ['none', 'stopped', 'all'] as const
       const builders = Math.min(
-        ofBuilders.indexOf(policy.includeBuilders),
-        ofBuilders.indexOf(other.includeBuilders)
+        builderOrder.indexOf(policy.includeBuilders),
+        builderOrder.indexOf(other.includeBuilders)
       )
       const until = (one: Policy) =>
         'duration' in one.until
@@ -411,7 +410,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
               : other.includeImages,
           includeNetworks: policy.includeNetworks && other.includeNetworks,
           includeVolumes: order[guard] ?? 'none',
-          includeBuilders: ofBuilders[builders] ?? 'none',
+          includeBuilders: builderOrder[builders] ?? 'none',
           includeBuildCache:
             policy.includeBuildCache && other.includeBuildCache,
           buildCacheKeep: Math.max(policy.buildCacheKeep, other.buildCacheKeep)

@@ -3,7 +3,7 @@ import type { Kind } from '../../src/model/kinds.ts'
 import { orderRemovals } from '../../src/policy/order.ts'
 import { container, image, item, network } from '../builders.ts'
 
-test('what needs something goes before it', () => {
+test('resources are removed before what they depend on', () => {
   const inventory = {
     containers: [
       container('a'),

@@ -26,14 +26,14 @@ function ids(plan: Plan, kind: Kind, action: string): Set<string> {
   )
 }
 
-/** The IDs of containers that go, those of builders as well. */
-function goneContainers(plan: Plan): Set<string> {
+/** The IDs of removed containers, including those of builders. */
+function removedContainers(plan: Plan): Set<string> {
   const all = [ids(plan, 'container', 'remove'), ids(plan, 'builder', 'remove')]
   return new Set(all.flatMap((one) => [...one]))
 }
 
-/** The names of volumes that go, by themselves or with their builders. */
-function goneVolumes(plan: Plan): Set<string> {
+/** The names of removed volumes, including the state of builders. */
+function removedVolumes(plan: Plan): Set<string> {
   const states = plan.items
     .filter(({ decision }) => decision.action === 'remove')
     .flatMap(({ volume = [] }) => volume)
@@ -43,10 +43,10 @@ function goneVolumes(plan: Plan): Set<string> {
 const isBuilder = (name: string) => name.startsWith('buildx_buildkit_')
 const isState = (name: string) => isBuilder(name) && name.endsWith('_state')
 
-/** A date that is one: not Docker's "never", nor that of a reproducible build. */
+/** Later than Docker's zero time and the dates of reproducible builds. */
 const firstDay = Date.UTC(1980, 0, 2, 23, 59, 59)
 
-function real(instant: number | undefined): number | undefined {
+function plausibleDate(instant: number | undefined): number | undefined {
   return instant !== undefined &&
     instant > firstDay &&
     instant <= now + 5 * minute
@@ -54,8 +54,7 @@ function real(instant: number | undefined): number | undefined {
     : undefined
 }
 
-/** References that an image would no longer have. */
-function lost(plan: Plan, { id, references }: Image): string[] {
+function lostReferences(plan: Plan, { id, references }: Image): string[] {
   const item = plan.items.find((one) => one.kind === 'image' && one.id === id)
   if (item?.decision.action === 'remove') return references
   return item?.decision.action === 'untag'
@@ -63,7 +62,7 @@ function lost(plan: Plan, { id, references }: Image): string[] {
     : []
 }
 
-test('every resource gets exactly one decision with a reason and a sentence', () => {
+test('every resource gets exactly one decision, with a reason and a detail', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const { items } = makePlan(inventory, policy)
@@ -86,7 +85,7 @@ test('every resource gets exactly one decision with a reason and a sentence', ()
       expect(items.map(({ kind, id }) => `${kind} ${id}`).sort()).toEqual(
         expected.sort()
       )
-      // A state volume is with its builder, or is what is left of it.
+      // A state volume belongs to its builder, or is left over.
       expect(items.flatMap(({ volume = [] }) => volume).sort()).toEqual(
         states.sort()
       )
@@ -99,17 +98,17 @@ test('every resource gets exactly one decision with a reason and a sentence', ()
   )
 })
 
-test('nothing that a staying container needs ever goes', () => {
+test('nothing that a kept container needs is removed', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
       const gone = (kind: Kind) => ids(plan, kind, 'remove')
       const stays = inventory.containers.filter(
-        ({ id }) => !goneContainers(plan).has(id)
+        ({ id }) => !removedContainers(plan).has(id)
       )
       for (const container of stays) {
         const image = inventory.images.find(({ id }) => id === container.image)
-        if (image) expect(lost(plan, image)).toEqual([])
+        if (image) expect(lostReferences(plan, image)).toEqual([])
         for (const { id, references } of inventory.images)
           if (references.some((one) => container.mountedImages.includes(one)))
             expect(gone('image').has(id)).toBe(false)
@@ -117,10 +116,10 @@ test('nothing that a staying container needs ever goes', () => {
           if (container.networks.some((one) => one === id || one === name))
             expect(gone('network').has(id)).toBe(false)
         for (const volume of container.volumes)
-          expect(goneVolumes(plan).has(volume)).toBe(false)
+          expect(removedVolumes(plan).has(volume)).toBe(false)
         for (const { id, name } of inventory.containers)
           if (container.joins.includes(id) || container.joins.includes(name))
-            expect(goneContainers(plan).has(id)).toBe(false)
+            expect(removedContainers(plan).has(id)).toBe(false)
       }
       for (const { id, name, state } of inventory.containers) {
         if (['created', 'exited', 'dead'].includes(state)) continue
@@ -139,13 +138,13 @@ test('nothing that a staying container needs ever goes', () => {
   )
 })
 
-test('a state volume goes only with its builder, and a builder only as far as include-builders says', () => {
+test('a state volume is removed only with its builder, and a builder only if include-builders allows it', () => {
   let [stopped, running, left] = [0, 0, 0]
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
-      const gone = goneContainers(plan)
-      for (const name of goneVolumes(plan)) {
+      const gone = removedContainers(plan)
+      for (const name of removedVolumes(plan)) {
         if (!isState(name)) continue
         expect(policy.includeBuilders).not.toBe('none')
         expect(inventory.engine.kind).toBe('docker')
@@ -176,7 +175,7 @@ test('a state volume goes only with its builder, and a builder only as far as in
   for (const seen of [stopped, running, left]) expect(seen).toBeGreaterThan(0)
 })
 
-test('nothing protected ever goes, nor loses a reference', () => {
+test('nothing protected is removed or untagged', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
@@ -186,18 +185,19 @@ test('nothing protected ever goes, nor loses a reference', () => {
         labelled.some((matches) => matches(labels))
       for (const { id, labels } of inventory.containers)
         if (isProtected(labels))
-          expect(goneContainers(plan).has(id)).toBe(false)
+          expect(removedContainers(plan).has(id)).toBe(false)
       for (const { id, labels } of inventory.networks)
         if (isProtected(labels))
           expect(ids(plan, 'network', 'remove').has(id)).toBe(false)
       for (const { name, labels } of inventory.volumes)
-        if (isProtected(labels)) expect(goneVolumes(plan).has(name)).toBe(false)
+        if (isProtected(labels))
+          expect(removedVolumes(plan).has(name)).toBe(false)
       for (const image of inventory.images)
         if (
           isProtected(image.labels) ||
           image.references.some((one) => named.some((matches) => matches(one)))
         ) {
-          expect(lost(plan, image)).toEqual([])
+          expect(lostReferences(plan, image)).toEqual([])
           expect(ids(plan, 'image', 'remove').has(image.id)).toBe(false)
         }
     }),
@@ -205,17 +205,17 @@ test('nothing protected ever goes, nor loses a reference', () => {
   )
 })
 
-test('a reference goes only if as many newer images of its repository as keep-last says stay in it', () => {
+test('a reference is removed only if keep-last newer images of its repository are kept', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
       const date = ({ id, createdAt, taggedAt }: Image) => {
         const { idle = now } = plan.items.find((item) => item.id === id) ?? {}
         const arrival = now - idle
-        return real(createdAt) ?? real(taggedAt) ?? arrival
+        return plausibleDate(createdAt) ?? plausibleDate(taggedAt) ?? arrival
       }
       for (const image of inventory.images)
-        for (const reference of lost(plan, image)) {
+        for (const reference of lostReferences(plan, image)) {
           const { repository } = parseReference(reference)
           const newer = inventory.images.filter(
             (other) =>
@@ -223,7 +223,7 @@ test('a reference goes only if as many newer images of its repository as keep-la
               other.references.some(
                 (one) =>
                   parseReference(one).repository === repository &&
-                  !lost(plan, other).includes(one)
+                  !lostReferences(plan, other).includes(one)
               )
           )
           expect(newer.length).toBeGreaterThanOrEqual(policy.keepLast)
@@ -233,7 +233,7 @@ test('a reference goes only if as many newer images of its repository as keep-la
   )
 })
 
-test('nothing goes of which a date shows that it was in use since until, nor anything without a date', () => {
+test('nothing is removed that was used within until, or whose age is unknown', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const until =
@@ -264,7 +264,7 @@ test('nothing goes of which a date shows that it was in use since until, nor any
       for (const one of images) {
         const { id, references, parent, createdAt, taggedAt, pulled } = one
         const onTheWay = references.length === 0 && (parent ?? parents.has(id))
-        // A tag that is dated ahead was made here, too.
+        // A tag dated in the future was made here, too.
         const builtHere = !pulled && ((taggedAt ?? 0) > firstDay || onTheWay)
         dates.set(
           id,
@@ -299,22 +299,24 @@ test('nothing goes of which a date shows that it was in use since until, nor any
         }
       }
       const entries = byUse ? (inventory.ledger ?? []) : []
-      // These came on a day that the engine tells.
+      // The engine records when these arrived.
       const dated = new Set([
         ...networks
-          .filter(({ createdAt }) => real(createdAt))
+          .filter(({ createdAt }) => plausibleDate(createdAt))
           .map(({ id }) => id),
         ...volumes
-          .filter(({ createdAt }) => real(createdAt))
+          .filter(({ createdAt }) => plausibleDate(createdAt))
           .map(({ name }) => name),
-        ...images.filter(({ taggedAt }) => real(taggedAt)).map(({ id }) => id)
+        ...images
+          .filter(({ taggedAt }) => plausibleDate(taggedAt))
+          .map(({ id }) => id)
       ])
       for (const { id, since, arrived, usedAt } of entries)
         dates
           .get(id)
           ?.push(arrived && !dated.has(id) ? since : undefined, usedAt)
       for (const { id } of byUse ? images : [])
-        if (!dates.get(id)?.some((date) => real(date) !== undefined)) {
+        if (!dates.get(id)?.some((date) => plausibleDate(date) !== undefined)) {
           const watched = entries.findLast((entry) => entry.id === id)?.since
           dates.get(id)?.push(Math.min(logBegan, watched ?? Infinity))
         }
@@ -322,7 +324,7 @@ test('nothing goes of which a date shows that it was in use since until, nor any
         if (decision.action === 'keep' || kind === 'build-cache') continue
         expect(idle).toBeDefined()
         const known = (dates.get(id) ?? []).filter(
-          (date) => real(date) !== undefined
+          (date) => plausibleDate(date) !== undefined
         )
         for (const date of known)
           expect(now - (date ?? now)).toBeGreaterThanOrEqual(until)
@@ -332,7 +334,7 @@ test('nothing goes of which a date shows that it was in use since until, nor any
   )
 })
 
-test('where the engine takes untagged parents along, none that stays loses its last child', () => {
+test('if the engine removes untagged parents along with images, a kept parent keeps a child', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       fc.pre(inventory.engine.takesParents)
@@ -348,7 +350,7 @@ test('where the engine takes untagged parents along, none that stays loses its l
   )
 })
 
-test('a parent of an image that stays, stays', () => {
+test('the parent of a kept image is kept', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const plan = makePlan(inventory, policy)
@@ -361,7 +363,7 @@ test('a parent of an image that stays, stays', () => {
   )
 })
 
-test('volumes go only past the guard, and only local ones without options', () => {
+test('only volumes that include-volumes allows are removed, and only local ones without options', () => {
   fc.assert(
     fc.property(inventories, policies, (inventory, policy) => {
       const gone = ids(makePlan(inventory, policy), 'volume', 'remove')
@@ -386,14 +388,14 @@ test('volumes go only past the guard, and only local ones without options', () =
   )
 })
 
-/** The pull requests that the name of a tag or a project tells of. */
+/** The pull request numbers in a tag or project name. */
 function numbersIn(name: string): number[] {
   return [...name.matchAll(/(?<=^|-)pr-(\d+)(?=-|$)/g)].map(([, digits]) =>
     Number(digits)
   )
 }
 
-test('in the scope of pull requests all that goes belongs to closed ones of the repository, and to no other', () => {
+test('with scope pull-request, everything removed belongs only to closed pull requests of the repository', () => {
   const seen = { image: 0, untag: 0, container: 0, network: 0, volume: 0 }
   fc.assert(
     fc.property(inventories, pullRequestScopes, (inventory, scope) => {
@@ -424,7 +426,7 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
       }
       const ofContainer = (one: Inventory['containers'][number]) => {
         const image = inventory.images.find(({ id }) => id === one.image)
-        // What the image has as well is inherited.
+        // A project label that the image also has is inherited.
         const projects = [image?.labels, one.labels].map(
           (labels) => labels?.['com.docker.compose.project']
         )
@@ -437,14 +439,14 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
       for (const image of inventory.images) {
         const { labels, references } = image
         const tags = references.filter((one) => !one.includes('@'))
-        for (const reference of lost(plan, image)) {
+        for (const reference of lostReferences(plan, image)) {
           seen.untag += 1
           const digest = reference.includes('@')
           const { repository } = parseReference(reference)
           if (!digest) expect(closed(ofReference(reference, labels))).toBe(true)
           else
             for (const tag of tags.filter((one) => one.startsWith(repository)))
-              expect(lost(plan, image)).toContain(tag)
+              expect(lostReferences(plan, image)).toContain(tag)
         }
         if (tags.length > 0 || !ids(plan, 'image', 'remove').has(image.id))
           continue
@@ -453,7 +455,7 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
           closed(numbersIn(labels['org.opencontainers.image.version'] ?? ''))
         ).toBe(true)
       }
-      // Of one that was started by a digest, the image tells.
+      // A container started by digest belongs by its image.
       for (const one of inventory.containers) {
         if (!ids(plan, 'container', 'remove').has(one.id)) continue
         seen.container += 1
@@ -485,18 +487,21 @@ test('in the scope of pull requests all that goes belongs to closed ones of the 
   for (const number of Object.values(seen)) expect(number).toBeGreaterThan(3)
 })
 
-test('in the scope of a job nothing goes that was there before, and all else that nothing keeps', () => {
+test('with scope job, exactly the new resources that no rule keeps are removed', () => {
   const seen = { remove: 0, untag: 0, keep: 0 }
   fc.assert(
     fc.property(inventories, jobScopes, (inventory, scope) => {
       if (scope.kind !== 'job') return
-      const taking = { until: { duration: 0 }, includeVolumes: 'all' } as const
-      const plan = makePlan(inventory, policy({ scope, ...taking }))
+      const permissive = {
+        until: { duration: 0 },
+        includeVolumes: 'all'
+      } as const
+      const plan = makePlan(inventory, policy({ scope, ...permissive }))
       const known = new Set(
         Object.values(scope.before ?? {}).flatMap((names) => [...names])
       )
       for (const image of inventory.images)
-        for (const reference of lost(plan, image))
+        for (const reference of lostReferences(plan, image))
           expect(known.has(reference)).toBe(false)
       for (const { kind, id, name, references, decision } of plan.items) {
         const { action, reason } = decision
@@ -517,7 +522,7 @@ test('in the scope of a job nothing goes that was there before, and all else tha
   for (const number of Object.values(seen)) expect(number).toBeGreaterThan(20)
 })
 
-test('the plan is the same whatever the order of the inventory', () => {
+test('the plan does not depend on the order of the inventory', () => {
   const shuffled = (inventory: Inventory) =>
     fc.record({
       containers: fc.shuffledSubarray(inventory.containers, {
@@ -561,8 +566,8 @@ test('a stricter policy never removes more', () => {
                 ?.decision.action
             ).toBe('remove')
         for (const image of inventory.images)
-          expect(lost(lax, image)).toEqual(
-            expect.arrayContaining(lost(strict, image))
+          expect(lostReferences(lax, image)).toEqual(
+            expect.arrayContaining(lostReferences(strict, image))
           )
       }
     ),

@@ -9,7 +9,7 @@ import { measure } from '../../src/run/plan.ts'
 import { day, policy } from '../builders.ts'
 import { recordings, replay } from '../docker/replay.ts'
 
-// What is decided on the engines that the tests of the rules do not run on, and the bytes that it frees.
+// Plans and sizes on engines that the rules tests do not run on.
 
 const policies: Record<string, Partial<Policy>> = {
   'by default': {

@@ -16,19 +16,19 @@ import {
   volume
 } from '../builders.ts'
 
-// Single rules, each on the smallest inventory that shows it; the properties are in plan.test.ts.
+// One rule per test, on a minimal inventory; the properties are in plan.test.ts.
 
 const removed = { action: 'remove' }
 const ago = (milliseconds: number) => now - milliseconds
 
 test.each([
   [
-    'its build and its tag, the later',
+    'the later of build and tag',
     { createdAt: ago(2 * day), taggedAt: ago(minute) },
     'recent'
   ],
   [
-    'its tag alone',
+    'its tag only',
     { createdAt: undefined, taggedAt: ago(2 * day) },
     'dangling'
   ],
@@ -38,23 +38,23 @@ test.each([
     'recent'
   ],
   [
-    'a date of a reproducible build, which is none',
+    'the date of a reproducible build, which is ignored',
     { createdAt: Date.UTC(1980, 0, 1), taggedAt: undefined },
     'unknown-age'
   ],
   [
-    'a build somewhere else, which is no evidence',
+    'a build elsewhere, which is ignored',
     { createdAt: ago(2 * day), pulled: true },
     'unknown-age'
   ],
   [
-    'a build somewhere else and a tag here',
+    'a build elsewhere and a local tag',
     { createdAt: ago(60 * day), taggedAt: ago(2 * day), pulled: true },
     'dangling'
   ],
-  ['a date that is yet to come', { createdAt: now + day }, 'dangling'],
-  ['a tag that is yet to come', { taggedAt: now + day }, 'unknown-age'],
-  ['a tag a little ahead', { taggedAt: now + 5 * minute }, 'recent'],
+  ['a build in the future', { createdAt: now + day }, 'dangling'],
+  ['a tag in the future', { taggedAt: now + day }, 'unknown-age'],
+  ['a tag slightly in the future', { taggedAt: now + 5 * minute }, 'recent'],
   ['a load at an unknown time', { taggedAt: undefined }, 'unknown-age'],
   [
     'a step of the classic builder',
@@ -65,7 +65,7 @@ test.each([
   expect(decisionOf('i', { images: [image('i', dates)] })?.reason).toBe(reason)
 })
 
-test('the age is said with what shows it', () => {
+test('the detail names the age and its evidence', () => {
   expect(
     decisionOf('i', {
       images: [image('i', { createdAt: ago(3 * day), taggedAt: ago(5 * hour) })]
@@ -78,7 +78,7 @@ test('the age is said with what shows it', () => {
   ).toBe('stopped 5 h ago')
 })
 
-test('an age of exactly until is enough', () => {
+test('an age of exactly until is sufficient', () => {
   const held = { images: [image('i', { createdAt: ago(hour) })] }
   expect(decisionOf('i', held, { until: { duration: hour } })).toMatchObject(
     removed
@@ -116,7 +116,7 @@ test.each([
     'a'.repeat(64),
     { volumes: [volume('a'.repeat(64), { createdAt: ago(9 * minute) })] }
   ]
-])('%s stays for its first ten minutes', (_, id, held) => {
+])('%s is kept for its first ten minutes', (_, id, held) => {
   const short = { until: { duration: minute } }
   expect(decisionOf(id, held, short)).toMatchObject({
     action: 'keep',
@@ -127,7 +127,7 @@ test.each([
   )
 })
 
-test('a network is as old as the end of the last container on it, and a volume likewise', () => {
+test('the age of a network or volume counts from the end of the last container that used it', () => {
   const containers = [
     container('c', {
       networks: ['n'],
@@ -135,33 +135,33 @@ test('a network is as old as the end of the last container on it, and a volume l
       finishedAt: ago(minute)
     })
   ]
-  const late = { until: { duration: 0 } }
+  const anyAge = { until: { duration: 0 } }
   const held = {
     containers,
     networks: [network('n')],
     volumes: [volume('a'.repeat(64))]
   }
-  expect(decisionOf('n', held, late)?.detail).toBe(
+  expect(decisionOf('n', held, anyAge)?.detail).toBe(
     'last used by a container 60 s ago'
   )
-  expect(decisionOf('a'.repeat(64), held, late)?.detail).toBe(
+  expect(decisionOf('a'.repeat(64), held, anyAge)?.detail).toBe(
     'last used by a container 60 s ago'
   )
 })
 
 test.each([
-  ['Docker’s own', network('n', { name: 'bridge' }), 'built-in'],
-  ['the ingress of a swarm', network('n', { ingress: true }), 'built-in'],
-  ['one of a swarm', network('n', { scope: 'swarm' }), 'in-use'],
+  ['a built-in one', network('n', { name: 'bridge' }), 'built-in'],
+  ['the swarm’s ingress', network('n', { ingress: true }), 'built-in'],
+  ['one with swarm scope', network('n', { scope: 'swarm' }), 'in-use'],
   ['one with running containers', network('n', { containers: ['c'] }), 'in-use']
-])('a network stays: %s', (_, one, reason) => {
+])('a network is kept: %s', (_, one, reason) => {
   expect(decisionOf('n', { networks: [one] })).toMatchObject({
     action: 'keep',
     reason
   })
 })
 
-test('a network stays while another one that stays is made from it', () => {
+test('a network is kept while a kept network uses it as config', () => {
   const networks = [
     network('source', { name: 'source' }),
     network('n', { configFrom: 'source', labels: { keep: '' } })
@@ -178,16 +178,16 @@ test('a network stays while another one that stays is made from it', () => {
 
 test.each([
   ['by its name', { volumes: ['v'] }],
-  ['by a bind of its folder', { binds: ['/volumes/v/_data'] }],
-  ['by a bind of a folder in it', { binds: ['/volumes/v/_data/sub'] }]
-])('a volume that a staying container uses %s stays', (_, uses) => {
+  ['by a bind mount of its folder', { binds: ['/volumes/v/_data'] }],
+  ['by a bind mount of a subfolder', { binds: ['/volumes/v/_data/sub'] }]
+])('a volume that a kept container uses %s is kept', (_, uses) => {
   const volumes = [volume('v')]
-  const late = { until: { duration: 0 } }
+  const anyAge = { until: { duration: 0 } }
   expect(
     decisionOf(
       'v',
       { volumes, containers: [container('c', { state: 'running', ...uses })] },
-      late
+      anyAge
     )
   ).toMatchObject({ reason: 'in-use' })
   expect(
@@ -199,12 +199,12 @@ test.each([
           container('c', { state: 'running', binds: ['/volumes/v2/_data'] })
         ]
       },
-      late
+      anyAge
     )
   ).toMatchObject(removed)
 })
 
-test('on Windows one folder can be written in several ways', () => {
+test('Windows paths are compared without case and slash direction', () => {
   const mountpoint = 'C:\\ProgramData\\Docker\\volumes\\v\\_data'
   const binds = ['c:/programdata/docker/volumes/v/_data']
   expect(
@@ -221,15 +221,15 @@ test('on Windows one folder can be written in several ways', () => {
 
 test.each([
   ['its ID', 'sha256:abcd1234', true],
-  ['the start of its ID', 'abcd', true],
-  ['the start of its ID with the algorithm', 'sha256:abcd', true],
+  ['a prefix of its ID', 'abcd', true],
+  ['a prefix of its ID with the algorithm', 'sha256:abcd', true],
   ['another ID', 'abce', false],
-  ['a tag', 'app', true],
-  ['a tag in full', 'docker.io/library/app:latest', true],
+  ['its tag', 'app', true],
+  ['its full tag', 'docker.io/library/app:latest', true],
   ['another tag', 'app:2', false],
   ['a digest that is its ID', 'other@sha256:abcd1234', true],
   ['a tag and a digest that is its ID', 'app:9@sha256:abcd1234', true],
-  ['a digest of its own', 'app@sha256:ffff', true],
+  ['its digest', 'app@sha256:ffff', true],
   ['another digest', 'app@sha256:eeee', false]
 ])('an image that a container mounts by %s', (_, name, stays) => {
   const held = {
@@ -246,7 +246,7 @@ test.each([
   )
 })
 
-test('a container’s image is the one of its ID, whatever its name means by now', () => {
+test('a container uses the image of its image ID, even if the name has moved', () => {
   const images = [
     image('sha256:old'),
     image('sha256:new', { references: ['app:1'] })
@@ -266,7 +266,7 @@ test('a container’s image is the one of its ID, whatever its name means by now
   )
 })
 
-test('a glob with a digest protects an image that is known by it, also where the store makes it up', () => {
+test('a digest pattern protects the image with that digest, even if the store generated it', () => {
   const images = [
     image('i', { references: ['app:1'], digests: ['app@sha256:ffff'] })
   ]
@@ -275,7 +275,7 @@ test('a glob with a digest protects an image that is known by it, also where the
   ).toMatchObject({ reason: 'protected-image' })
 })
 
-test('among the newest count images of known age only, by their build', () => {
+test('keep-last counts only images of known age, ordered by build date', () => {
   const images = [
     image('1', { references: ['app:1'], createdAt: ago(5 * day) }),
     image('2', {
@@ -286,16 +286,16 @@ test('among the newest count images of known age only, by their build', () => {
     image('3', { references: ['app:3'], createdAt: ago(3 * day) }),
     image('4', { references: ['app:4'], createdAt: ago(day), pulled: true })
   ]
-  const of = (id: string, until = hour) =>
+  const decide = (id: string, until = hour) =>
     decisionOf(id, { images }, { keepLast: 2, until: { duration: until } })
       ?.reason
-  expect(['1', '2', '3', '4'].map((id) => of(id))).toEqual([
+  expect(['1', '2', '3', '4'].map((id) => decide(id))).toEqual([
     'expired',
     'keep-last',
     'keep-last',
     'unknown-age'
   ])
-  expect(['1', '2', '3', '4'].map((id) => of(id, 0))).toEqual([
+  expect(['1', '2', '3', '4'].map((id) => decide(id, 0))).toEqual([
     'expired',
     'expired',
     'keep-last',
@@ -303,7 +303,7 @@ test('among the newest count images of known age only, by their build', () => {
   ])
 })
 
-test('a pattern that matches nothing is named with its input', () => {
+test('a pattern that matches nothing is reported with its input', () => {
   const held = inventory({
     images: [image('i', { references: ['app:1'], labels: { team: 'web' } })]
   })
@@ -322,16 +322,16 @@ test('a pattern that matches nothing is named with its input', () => {
 
 test.each([
   ['protected-images', 'ghcr.io/acme/wep:*', 'ghcr.io/acme/web:1'],
-  // Without the registry, or the owner.
+  // The registry or the owner is missing.
   ['protected-images', 'acme/web:1', 'ghcr.io/acme/web:1'],
   ['protected-images', 'web', 'ghcr.io/acme/web:1'],
   ['protected-images', 'redis', undefined],
-  // It stays anyway.
+  // That image is kept anyway.
   ['protected-images', 'kept:2', undefined],
   ['protected-labels', 'stage=prd', 'stage=prod'],
   ['protected-labels', 'stages', 'stage'],
   ['protected-labels', 'owner', undefined]
-] as const)('%s: %s is near %s', (input, pattern, nearest) => {
+] as const)('%s: the suggestion for %s is %s', (input, pattern, nearest) => {
   const [key = '', value] = pattern.split('=')
   const held = inventory({
     images: [
@@ -354,7 +354,7 @@ test.each([
   ])
 })
 
-test('a pattern of tags that no image of the repository has is named', () => {
+test('a tag pattern that matches no image of the repository is reported', () => {
   const held = inventory({ images: [image('i', { references: ['web:pr-1'] })] })
   const scope = pullRequests({ patterns: ['pr-{number}', 'PR-{number}'] })
   expect(makePlan(held, policy({ scope })).unmatched).toEqual([
@@ -365,13 +365,13 @@ test('a pattern of tags that no image of the repository has is named', () => {
 test.each([
   ['idle for long enough', cacheRecord(), 100, 100],
   [
-    'perhaps idle for long enough',
+    'possibly idle for long enough',
     cacheRecord({ idle: { least: 0, most: day } }),
     0,
     100
   ],
   [
-    'hardly idle for long enough',
+    'idle for barely long enough',
     cacheRecord({ idle: { least: hour + 999, most: day } }),
     0,
     100
@@ -380,7 +380,7 @@ test.each([
   ['in use', cacheRecord({ inUse: true }), undefined, undefined],
   ['internal', cacheRecord({ internal: true }), undefined, undefined],
   [
-    'shared with an image that stays',
+    'shared with a kept image',
     cacheRecord({ shared: true }),
     undefined,
     undefined
@@ -391,7 +391,7 @@ test.each([
     undefined,
     undefined
   ]
-])('a record of the build cache that is %s', (_, record, least, most) => {
+])('a build cache record that is %s', (_, record, least, most) => {
   const { items } = makePlan(
     inventory({ buildCache: { records: [record] } }),
     policy()
@@ -401,7 +401,7 @@ test.each([
   expect(cache).toMatchObject({ bytes: least ?? 0, bytesAtMost: most ?? 0 })
 })
 
-test('a record that an image shares may go when that image goes, and counts with the image', () => {
+test('a record shared with a removed image may be removed, but its bytes count with the image', () => {
   const { items } = makePlan(
     inventory({
       images: [image('i')],
@@ -416,7 +416,7 @@ test('a record that an image shares may go when that image goes, and counts with
   })
 })
 
-test('a record that another one was built on goes for certain only if that one does', () => {
+test('a parent record is certain to be removed only if its children are', () => {
   const recent = { least: 0, most: minute }
   const records = [
     cacheRecord({ id: 'base' }),
@@ -428,7 +428,7 @@ test('a record that another one was built on goes for certain only if that one d
   expect(items.at(-1)).toMatchObject({ bytes: 7, bytesAtMost: 207 })
 })
 
-test('what a cache mount was built on goes for certain only if the mount does', () => {
+test('the parent of a cache mount is certain to be removed only if the mount is', () => {
   const records = [
     cacheRecord({ id: 'parent' }),
     cacheRecord({ id: 'mount', parents: ['parent'], rewritable: true })
@@ -437,7 +437,7 @@ test('what a cache mount was built on goes for certain only if the mount does', 
   expect(items.at(-1)).toMatchObject({ bytes: 0, bytesAtMost: 200 })
 })
 
-test('what a record of a base image frees is an estimate, unless that image has it', () => {
+test('the size of a base image record is an estimate, unless an image shares the record', () => {
   const cache = (shared: boolean) =>
     makePlan(
       inventory({
@@ -450,7 +450,7 @@ test('what a record of a base image frees is an estimate, unless that image has 
   expect(cache(true)?.estimated).toBeUndefined()
 })
 
-test('build-cache-keep is taken off what can go', () => {
+test('build-cache-keep is subtracted from what can be removed', () => {
   const records = [
     cacheRecord(),
     cacheRecord(),
@@ -469,7 +469,7 @@ test('build-cache-keep is taken off what can go', () => {
   expect(cache(250)).toMatchObject({
     decision: removed,
     bytes: 50,
-    // The builder goes on until no more than that is left: here by one record of 100.
+    // The builder removes whole records until at most 250 are left: here, one more record of 100.
     bytesAtMost: 150
   })
   expect(cache(300)).toMatchObject({
@@ -482,7 +482,7 @@ test('build-cache-keep is taken off what can go', () => {
   })
 })
 
-test('a build cache that the engine does not list is left to the builder', () => {
+test('a build cache that cannot be listed is left to the builder', () => {
   const { items } = makePlan(
     inventory({ buildCache: { records: undefined } }),
     policy()
@@ -544,7 +544,7 @@ test.each([
     })
   ]
 ])(
-  'what the runner owns stays for a day, whatever until says: %s',
+  'a resource of the runner is kept for a day, whatever until is: %s',
   (_, id, held) => {
     for (const wanted of [
       { until: { duration: 0 } },
@@ -559,8 +559,8 @@ test.each([
   }
 )
 
-test('what the runner made stays for a day, and as long as the oldest job that runs may need it', () => {
-  const of = (idle: number, oldestJob?: number) =>
+test('a resource of the runner is kept for a day, or while the oldest running job may need it', () => {
+  const decide = (idle: number, oldestJob?: number) =>
     decisionOf('n', {
       oldestJob,
       networks: [
@@ -570,17 +570,17 @@ test('what the runner made stays for a day, and as long as the oldest job that r
         })
       ]
     })?.reason
-  expect(of(23 * hour, Infinity)).toBe('runner-owned')
-  expect(of(day, Infinity)).toBe('expired')
-  expect(of(3 * day, ago(3 * day + hour))).toBe('runner-owned')
-  expect(of(3 * day, ago(3 * day))).toBe('expired')
-  expect(of(23 * hour, ago(minute))).toBe('runner-owned')
-  // Where nobody can see the jobs.
-  expect(of(5 * day - minute, undefined)).toBe('runner-owned')
-  expect(of(5 * day, undefined)).toBe('expired')
+  expect(decide(23 * hour, Infinity)).toBe('runner-owned')
+  expect(decide(day, Infinity)).toBe('expired')
+  expect(decide(3 * day, ago(3 * day + hour))).toBe('runner-owned')
+  expect(decide(3 * day, ago(3 * day))).toBe('expired')
+  expect(decide(23 * hour, ago(minute))).toBe('runner-owned')
+  // The running jobs are unknown.
+  expect(decide(5 * day - minute, undefined)).toBe('runner-owned')
+  expect(decide(5 * day, undefined)).toBe('expired')
 })
 
-test('what the runner pulled at an unknown time is fresh', () => {
+test('an image of the runner with unknown pull time counts as new', () => {
   const images = [image('o', { references: [ownedImage], pulled: true })]
   expect(decisionOf('o', { images }, { until: { duration: 0 } })).toMatchObject(
     { reason: 'runner-owned' }
@@ -604,7 +604,7 @@ test.each([
     'tagged 5 min ago'
   ],
   [
-    'a build that came to it once more',
+    'a build that produced it again',
     { type: 'image', action: 'create', id: 'sha256:i' },
     'built 5 min ago'
   ],
@@ -619,12 +619,12 @@ test.each([
     'created 30 days ago'
   ],
   [
-    'a container of the tag latest, which is another image',
+    'a container of tag latest, which is another image',
     { type: 'container', action: 'die', id: 'gone', image: 'app' },
     'created 30 days ago'
   ],
   [
-    'a container by its name',
+    'a container that names it',
     {
       type: 'container',
       action: 'die',
@@ -634,16 +634,16 @@ test.each([
     'last used by a container 5 min ago'
   ],
   [
-    'an event that is no use',
+    'an event that is not a use',
     { type: 'image', action: 'untag', id: 'sha256:i' },
     'created 30 days ago'
   ],
   [
-    'the event of another image',
+    'an event of another image',
     { type: 'image', action: 'pull', id: 'app:2' },
     'created 30 days ago'
   ]
-])('the log shows the use of an image: %s', (_, parts, detail) => {
+])('the event log shows the use of an image: %s', (_, parts, detail) => {
   const event = { at: ago(5 * minute), image: '', ...parts }
   const held = {
     images: [image('sha256:i', { references: ['app:1'] })],
@@ -655,7 +655,7 @@ test.each([
   )
 })
 
-test('a container’s event is about the image of the container, if that is still known', () => {
+test('an event of a known container counts for the image of that container', () => {
   const event = {
     at: ago(5 * minute),
     type: 'container',
@@ -675,7 +675,7 @@ test('a container’s event is about the image of the container, if that is stil
   expect(decisionOf('sha256:new', held)).toMatchObject(removed)
 })
 
-test('the log shows the use of networks and volumes', () => {
+test('the event log shows the use of networks and volumes', () => {
   const events = [
     {
       at: ago(5 * minute),
@@ -701,11 +701,11 @@ test('the log shows the use of networks and volumes', () => {
     expect(decisionOf(id, held)?.reason).toBe('recent')
 })
 
-test('an image of unknown age came before the log began, if that is long enough ago', () => {
+test('an image of unknown age is at least as old as the event log, if the log rules out later arrival', () => {
   const held = (began: number) => ({
     images: [
       image('i', { pulled: true, references: ['app:1'] }),
-      // Of one whose tag has moved on, the log has no word.
+      // The log does not name an image whose tag has moved.
       image('old', {
         pulled: true,
         references: [`app@sha256:${'0'.repeat(64)}`]
@@ -721,10 +721,10 @@ test('an image of unknown age came before the log began, if that is long enough 
   })
   expect(decisionOf('i', held(hour))).toMatchObject(removed)
   expect(decisionOf('old', held(hour))?.reason).toBe('unknown-age')
-  // It was not there when an earlier run looked.
-  const came = { ...held(hour), ledger: [] }
-  expect(decisionOf('i', came)?.reason).toBe('unknown-age')
-  // Of a tag that means another image by now, the log may have told.
+  // An earlier run did not see the image.
+  const unseen = { ...held(hour), ledger: [] }
+  expect(decisionOf('i', unseen)?.reason).toBe('unknown-age')
+  // The event may be about this image, if the tag has moved since.
   const event = { at: ago(minute), type: 'image', action: 'pull', image: '' }
   const { images, events } = held(hour)
   for (const more of [
@@ -736,8 +736,11 @@ test('an image of unknown age came before the log began, if that is long enough 
     )
 })
 
-test('a container without an end has been idle for nobody knows how long', () => {
-  const of = (dates: object, wanted: Parameters<typeof decisionOf>[2] = {}) =>
+test('a container without an end time is of unknown age', () => {
+  const decide = (
+    dates: object,
+    wanted: Parameters<typeof decisionOf>[2] = {}
+  ) =>
     decisionOf(
       'c',
       { containers: [container('c', dates)], remembers: true },
@@ -748,22 +751,22 @@ test('a container without an end has been idle for nobody knows how long', () =>
     reason: 'unknown-age',
     detail: 'last use unknown'
   }
-  expect(of(started)).toMatchObject(none)
-  // The end is that of an earlier time.
-  expect(of({ ...started, finishedAt: ago(9 * day) })).toMatchObject(none)
-  expect(of({ ...started, finishedAt: ago(2 * day) - 1 })).toMatchObject(
+  expect(decide(started)).toMatchObject(none)
+  // The end time is from an earlier run.
+  expect(decide({ ...started, finishedAt: ago(9 * day) })).toMatchObject(none)
+  expect(decide({ ...started, finishedAt: ago(2 * day) - 1 })).toMatchObject(
     removed
   )
-  expect(of({ startedAt: undefined, finishedAt: undefined })).toMatchObject(
+  expect(decide({ startedAt: undefined, finishedAt: undefined })).toMatchObject(
     removed
   )
-  expect(of(started, { ageFrom: 'created' })).toMatchObject(removed)
-  expect(of(started, { until: { duration: 0 } })).toMatchObject(removed)
+  expect(decide(started, { ageFrom: 'created' })).toMatchObject(removed)
+  expect(decide(started, { until: { duration: 0 } })).toMatchObject(removed)
 })
 
-test('a container that was never started may have its network by the start of the ID', () => {
+test('a container that never started may name its network by an ID prefix', () => {
   const id = '3f2a4b5c6d7e'.padEnd(64, '0')
-  const of = (name: string, dates: object = {}) => {
+  const decide = (name: string, dates: object = {}) => {
     const parts = {
       createdAt: ago(minute),
       startedAt: undefined,
@@ -776,40 +779,40 @@ test('a container that was never started may have its network by the start of th
     })
   }
   for (const name of [id, id.slice(0, 12), '3f2a', `name-of-${id}`])
-    expect(of(name)).toMatchObject({ reason: 'in-use' })
+    expect(decide(name)).toMatchObject({ reason: 'in-use' })
   for (const name of ['4f2a', '3f', '', 'name'])
-    expect(of(name)).toMatchObject(removed)
-  // Of one that was, the whole ID is known: this is a name.
-  expect(of('3f2a', { startedAt: ago(minute) })).toMatchObject(removed)
+    expect(decide(name)).toMatchObject(removed)
+  // A started container has the full ID, so this is a name.
+  expect(decide('3f2a', { startedAt: ago(minute) })).toMatchObject(removed)
 })
 
-test('what a ledger has seen counts: use, arrival, and for what nothing else tells of the first look', () => {
-  const of = (parts: object, dates: object = {}) =>
+test('the ledger provides use, arrival and, without other evidence, first sighting', () => {
+  const decide = (parts: object, dates: object = {}) =>
     decisionOf('i', {
       images: [image('i', dates)],
       ledger: [{ id: 'i', since: ago(2 * day), arrived: false, ...parts }]
     })
-  expect(of({ usedAt: ago(minute) })).toMatchObject({
+  expect(decide({ usedAt: ago(minute) })).toMatchObject({
     reason: 'recent',
     detail: 'seen in use 60 s ago'
   })
   const arrived = { since: ago(minute), arrived: true }
-  expect(of(arrived, { taggedAt: undefined })).toMatchObject({
+  expect(decide(arrived, { taggedAt: undefined })).toMatchObject({
     reason: 'recent',
     detail: 'first seen 60 s ago'
   })
-  // The engine tells when that was.
-  expect(of(arrived, { taggedAt: ago(day) })).toMatchObject(removed)
-  // It was there at the first look already: nobody knows since when.
-  expect(of({ since: ago(minute) })).toMatchObject({
+  // The tag date is more precise.
+  expect(decide(arrived, { taggedAt: ago(day) })).toMatchObject(removed)
+  // It was there on the first run already, so its arrival is unknown.
+  expect(decide({ since: ago(minute) })).toMatchObject({
     action: 'remove',
     detail: 'created 30 days ago'
   })
-  expect(of({}, { pulled: true })).toMatchObject({
+  expect(decide({}, { pulled: true })).toMatchObject({
     action: 'remove',
     detail: 'first seen 2 days ago'
   })
-  // Watched for too short a time to tell anything: it takes no place among the newest, either.
+  // An image watched for less than until does not count for keep-last either.
   const images = [
     image('i', { pulled: true, references: ['app:2'], createdAt: ago(day) }),
     image('built', { references: ['app:1'], taggedAt: ago(2 * day) })
@@ -829,52 +832,55 @@ test('what a ledger has seen counts: use, arrival, and for what nothing else tel
   expect(decisions(ago(hour))).toMatchObject([{ reason: 'keep-last' }, removed])
 })
 
-test('a named volume goes only after it was watched for until, and then by its latest use', () => {
-  const of = (since: number | undefined, parts: object = {}) =>
+test('a named volume is removed only after it was watched for until, and not used since', () => {
+  const decide = (since: number | undefined, parts: object = {}) =>
     decisionOf('v', {
       volumes: [volume('v', parts)],
       ledger:
         since === undefined ? undefined : [{ id: 'v', since, arrived: false }],
       remembers: true
     })
-  expect(of(undefined)).toMatchObject({ action: 'keep', reason: 'unknown-age' })
-  expect(of(ago(59 * minute))).toMatchObject({
+  expect(decide(undefined)).toMatchObject({
     action: 'keep',
     reason: 'unknown-age'
   })
-  expect(of(ago(hour))).toMatchObject(removed)
-  expect(of(ago(hour), { createdAt: ago(59 * minute) })).toMatchObject({
+  expect(decide(ago(59 * minute))).toMatchObject({
+    action: 'keep',
+    reason: 'unknown-age'
+  })
+  expect(decide(ago(hour))).toMatchObject(removed)
+  expect(decide(ago(hour), { createdAt: ago(59 * minute) })).toMatchObject({
     reason: 'recent'
   })
 })
 
-test('what a ledger has not seen came since it was written, if its tag has no date', () => {
-  const of = (parts: object, ledger: [] | undefined = []) =>
+test('an image missing from the ledger arrived after the last run, if its tag has no date', () => {
+  const decide = (parts: object, ledger: [] | undefined = []) =>
     decisionOf('i', { images: [image('i', parts)], ledger })
   const references = ['app:1']
   const undated = { references, taggedAt: undefined }
-  expect(of(undated)).toMatchObject({
+  expect(decide(undated)).toMatchObject({
     reason: 'recent',
     detail: 'first seen 0 s ago'
   })
-  expect(of({ references, taggedAt: ago(day) })).toMatchObject(removed)
-  expect(of({})).toMatchObject(removed)
+  expect(decide({ references, taggedAt: ago(day) })).toMatchObject(removed)
+  expect(decide({})).toMatchObject(removed)
   expect(
     decisionOf('i', { images: [image('i', { references })] })
   ).toMatchObject(removed)
 })
 
-test('a date to come takes no place among the newest, and does not keep an image', () => {
+test('an image dated in the future neither counts for keep-last nor is kept', () => {
   const images = [
     image('1', { references: ['app:1'], createdAt: now + 365 * day }),
     image('2', { references: ['app:2'], createdAt: ago(2 * day) }),
     image('3', { references: ['app:3'], createdAt: ago(3 * day) })
   ]
-  const of = (keepLast: number) =>
+  const decide = (keepLast: number) =>
     images.map(({ id }) => decisionOf(id, { images }, { keepLast })?.reason)
-  expect(of(1)).toEqual(['expired', 'keep-last', 'expired'])
-  expect(of(0)).toEqual(['expired', 'expired', 'expired'])
-  // By its arrival it is among the newest.
+  expect(decide(1)).toEqual(['expired', 'keep-last', 'expired'])
+  expect(decide(0)).toEqual(['expired', 'expired', 'expired'])
+  // By its tag date, it is among the newest.
   const arrived = [
     image('1', { ...images[0], taggedAt: ago(day) }),
     ...images.slice(1)
@@ -887,9 +893,9 @@ test('a date to come takes no place among the newest, and does not keep an image
   expect(reasons(0)).toEqual(['expired', 'expired', 'expired'])
 })
 
-test('what was dated before the engine’s clock was set back is of unknown age, until earlier runs have watched it', () => {
+test('if the engine’s clock was set back, resources dated in the future are of unknown age until watched', () => {
   const seen = (id: string) => ({ id, since: ago(2 * day), arrived: false })
-  const of = (ahead: number) => {
+  const decide = (ahead: number) => {
     const dates = { createdAt: now + ahead }
     const held = {
       containers: [
@@ -907,48 +913,48 @@ test('what was dated before the engine’s clock was set back is of unknown age,
       (id) => decisionOf(id, held)?.reason
     )
   }
-  expect(new Set(of(hour))).toEqual(new Set(['unknown-age']))
-  const [ran, made, ended, ...watched] = of(2 * day)
+  expect(new Set(decide(hour))).toEqual(new Set(['unknown-age']))
+  const [ran, made, ended, ...watched] = decide(2 * day)
   expect([ran, made, ended]).toEqual(Array(3).fill('unknown-age'))
   expect(watched).toEqual(['expired', 'expired', 'expired', 'dangling'])
 })
 
-test('an event that is yet to come is no sign of an age, nor of when the log began', () => {
+test('an event in the future shows neither an age nor the start of the log', () => {
   const event = { type: 'image', action: 'load', image: '' }
-  const of = (at: number, parts: object = {}) =>
+  const decide = (at: number, parts: object = {}) =>
     decisionOf('i', {
       images: [image('i', { references: ['app:1'], ...parts })],
       events: [{ ...event, id: 'i', at }]
     })?.reason
-  expect(of(now + 2 * day)).toBe('unknown-age')
+  expect(decide(now + 2 * day)).toBe('unknown-age')
   const other = { taggedAt: undefined, references: ['web:1'] }
-  expect(of(now + 2 * day, other)).toBe('unknown-age')
+  expect(decide(now + 2 * day, other)).toBe('unknown-age')
 })
 
-test('a log that reaches back far says nothing against a date that is known', () => {
+test('a long event log does not override a known date', () => {
   const event = { type: 'image', image: '' }
   const events = [
     { ...event, type: 'plugin', action: 'enable', id: 'x', at: ago(10 * day) },
-    // It has no name.
+    // A load event has no name.
     { ...event, action: 'load', id: 'i', at: ago(10 * minute) }
   ]
   const parts = { references: ['app:1'], taggedAt: undefined }
   const ledger = [{ id: 'i', since: ago(5 * minute), arrived: true }]
-  const of = (dates: object) =>
+  const decide = (dates: object) =>
     decisionOf('i', {
       images: [image('i', { ...parts, ...dates })],
       events,
       ledger
     })
-  expect(of({})).toMatchObject({
+  expect(decide({})).toMatchObject({
     reason: 'recent',
     detail: 'first seen 5 min ago'
   })
-  // Nor against a use that may have been a moment ago.
-  expect(of({ taggedAt: now + hour })?.reason).toBe('unknown-age')
+  // Nor does it override a use that may be recent.
+  expect(decide({ taggedAt: now + hour })?.reason).toBe('unknown-age')
 })
 
-test('what a service needs is seen in use, and a container that somebody ran once is needed by none', () => {
+test('a Compose dependency is in use, but a one-off container of the same service is not', () => {
   const compose = (service: string, more: Record<string, string> = {}) => ({
     'com.docker.compose.project': 'shop',
     'com.docker.compose.service': service,
@@ -966,12 +972,12 @@ test('what a service needs is seen in use, and a container that somebody ran onc
       labels: compose('db', { 'com.docker.compose.oneoff': 'True' })
     })
   ]
-  const of = (id: string) => decisionOf(id, { containers })?.reason
-  expect(['db', 'once'].map(of)).toEqual(['in-use', 'expired'])
+  const decide = (id: string) => decisionOf(id, { containers })?.reason
+  expect(['db', 'once'].map(decide)).toEqual(['in-use', 'expired'])
 })
 
-test('a bind of the folder of a volume, or of what is in it, is a use', () => {
-  const of = (source: string) =>
+test('a bind mount of a volume’s folder or a subfolder is a use', () => {
+  const decide = (source: string) =>
     decisionOf('data', {
       containers: [container('c', { state: 'running', binds: [source] })],
       volumes: [volume('data')],
@@ -983,24 +989,24 @@ test('a bind of the folder of a volume, or of what is in it, is a use', () => {
     `${all}/data/_data`,
     `${all}/data/_data/x`
   ])
-    expect(of(source)).toBe('in-use')
+    expect(decide(source)).toBe('in-use')
   for (const source of [all, `${all}/database`, `${all}/other/_data`])
-    expect(of(source)).toBe('expired')
+    expect(decide(source)).toBe('expired')
 })
 
-test('where no build is in the log, a tag without a date may be of a build a moment ago', () => {
+test('if the engine does not log builds, a tag without a date may be from a recent build', () => {
   const images = [image('i', { references: ['app:1'], taggedAt: undefined })]
   const event = { type: 'plugin', action: 'enable', id: 'x', image: '' }
   const events = [{ ...event, at: ago(2 * day) }]
-  const of = (logsBuilds: boolean) => {
+  const decide = (logsBuilds: boolean) => {
     const engine = { ...inventory().engine, logsBuilds }
     return decisionOf('i', { engine, images, events })?.reason
   }
-  expect(of(true)).toBe('expired')
-  expect(of(false)).toBe('unknown-age')
+  expect(decide(true)).toBe('expired')
+  expect(decide(false)).toBe('unknown-age')
 })
 
-test('an event log that does not go back far enough takes nothing from what an earlier run saw', () => {
+test('a short event log does not override what an earlier run saw', () => {
   const held = {
     images: [image('i', { pulled: true })],
     events: [
@@ -1018,20 +1024,25 @@ test('an event log that does not go back far enough takes nothing from what an e
   })
 })
 
-test('what is of unknown age is said when it can go, if that is remembered', () => {
+test('for unknown age, the detail says when the resource can be removed, if runs are remembered', () => {
   const held = { images: [image('i', { pulled: true })] }
   expect(decisionOf('i', { ...held, remembers: true })?.detail).toContain(
     'it can go from 2026-01-31 13:00 UTC on'
   )
   expect(decisionOf('i', held)?.detail).not.toContain('UTC')
-  const said = (parts: Parameters<typeof decisionOf>[2], dates: object = {}) =>
+  const detailWith = (
+    parts: Parameters<typeof decisionOf>[2],
+    dates: object = {}
+  ) =>
     decisionOf(
       'i',
       { images: [image('i', { pulled: true, ...dates })], remembers: true },
       parts
     )?.detail
-  // Neither comes with time.
-  expect(said({ until: { time: ago(day) } })).toMatch(/after it never goes$/)
+  // In these cases, waiting does not help.
+  expect(detailWith({ until: { time: ago(day) } })).toMatch(
+    /after it never goes$/
+  )
   const undated = [image('i', { createdAt: undefined })]
   expect(
     decisionOf(
@@ -1048,10 +1059,10 @@ test('what is of unknown age is said when it can go, if that is remembered', () 
 const podman = { ...inventory().engine, kind: 'podman' } as const
 
 test.each([
-  ['a named one, though it was watched', 'data', 'named-volume'],
-  ['an anonymous one that was watched', 'a'.repeat(64), 'expired'],
-  ['an anonymous one that was not', 'b'.repeat(64), 'unknown-age']
-])('of volumes on Podman: %s', (_, name, reason) => {
+  ['a named one, even if watched', 'data', 'named-volume'],
+  ['a watched anonymous one', 'a'.repeat(64), 'expired'],
+  ['an unwatched anonymous one', 'b'.repeat(64), 'unknown-age']
+])('volumes on Podman: %s', (_, name, reason) => {
   const watched = ['data', 'a'.repeat(64)]
   const held = {
     engine: podman,
@@ -1061,7 +1072,7 @@ test.each([
   expect(decisionOf(name, held)).toMatchObject({ reason })
 })
 
-test('on Podman the beginning of the log tells no age: buildah and skopeo are not in it', () => {
+test('on Podman, the start of the event log shows no age: buildah and skopeo are not in it', () => {
   const event = { type: 'network', action: 'create', id: 'x', image: '' }
   const held = {
     images: [image('old', { pulled: true, references: ['old:1'] })],
@@ -1073,7 +1084,7 @@ test('on Podman the beginning of the log tells no age: buildah and skopeo are no
   })
 })
 
-test('where the engine takes parents along, the last child of one that has to stay does so, too', () => {
+test('if the engine removes parents along with images, the last child of a kept parent is kept', () => {
   const family = (others: string[]) => ({
     engine: { ...podman, takesParents: true },
     images: [

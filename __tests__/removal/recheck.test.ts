@@ -40,14 +40,14 @@ function look(
 }
 const changed: object = { changed: expect.any(String) }
 
-test('what is as it was may go', () => {
+test('unchanged resources may be removed', () => {
   expect(recheckContainer(planned.container, look())).toBeUndefined()
   expect(recheckNetwork(planned.network, look())).toBeUndefined()
   expect(recheckImage(planned.image, look(), [], [])).toBeUndefined()
   expect(recheckVolume(planned.volume, look())).toBeUndefined()
 })
 
-test('of an image that an earlier run was told of, only a tag since this look counts, and its labels', () => {
+test('for an image remembered from an earlier run, only new labels and tags since the inventory count', () => {
   const remembered = { ...planned.image, taggedAt: now - 9, remembered: true }
   const check = (current: Partial<Image>) => {
     const images = new Map([['sha256:i', { ...planned.image, ...current }]])
@@ -58,7 +58,7 @@ test('of an image that an earlier run was told of, only a tag since this look co
   expect(check({ labels: { keep: '' } })).toEqual(changed)
 })
 
-test('what is not there is gone', () => {
+test('missing resources are gone', () => {
   expect(
     recheckContainer(planned.container, look({ containers: new Map() }))
   ).toBe('gone')
@@ -74,7 +74,7 @@ test('what is not there is gone', () => {
 })
 
 test.each([{ state: 'running' }, { startedAt: now }, { finishedAt: now }])(
-  'a container that was used: %j',
+  'a used container has changed: %j',
   (parts) => {
     const containers = new Map([['c', container('c', parts)]])
     expect(recheckContainer(planned.container, look({ containers }))).toEqual(
@@ -87,12 +87,12 @@ test.each([
   ['running', {}, true],
   ['running', { state: 'exited', finishedAt: now }, true],
   ['running', { state: 'dead', finishedAt: now }, true],
-  // Started with --rm, it is removed by the engine.
+  // Started with --rm: the engine removes it.
   ['running', { state: 'removing' }, true],
   ['running', { state: 'paused' }, false],
   ['running', { startedAt: now }, false],
   ['running', { startedAt: now, restarts: 1 }, false],
-  // The engine starts it again and again.
+  // The engine keeps restarting it.
   ['running', { startedAt: now, finishedAt: now, restarts: 3 }, true],
   ['running', { state: 'restarting', finishedAt: now, restarts: 3 }, true],
   ['running', { state: 'stopped', finishedAt: now }, true],
@@ -110,7 +110,7 @@ test.each([
   ['restarting', { startedAt: now, finishedAt: now }, true],
   ['restarting', { state: 'exited', startedAt: now }, true],
   ['restarting', { state: 'paused' }, false]
-])('one that is to be stopped was %s, and now: %j', (state, parts, same) => {
+])('a container to stop was %s and is now: %j', (state, parts, same) => {
   const stopping = container('c', { state, restarts: 2 })
   const containers = new Map([['c', { ...stopping, ...parts }]])
   const change = recheckContainer(stopping, look({ containers }), true)
@@ -119,20 +119,23 @@ test.each([
 })
 
 test.each([
-  // It waits for its first start by the engine.
+  // It waits for its first restart.
   ['running', { state: 'restarting' }, true],
   ['stopped', { state: 'running', startedAt: now }, true],
-  // Nobody knows whether it failed, or was started by somebody and failed then.
+  // Either it failed, or somebody started it and it failed then.
   ['running', { state: 'running', startedAt: now }, false]
-])('one that was %s has failed once, and now: %j', (state, parts, same) => {
-  const stopping = container('c', { state })
-  const current = { ...stopping, ...parts, finishedAt: now, restarts: 1 }
-  const containers = new Map([['c', current]])
-  const change = recheckContainer(stopping, look({ containers }), true)
-  expect(change).toEqual(same ? undefined : changed)
-})
+])(
+  'a container that was %s and failed once is now: %j',
+  (state, parts, same) => {
+    const stopping = container('c', { state })
+    const current = { ...stopping, ...parts, finishedAt: now, restarts: 1 }
+    const containers = new Map([['c', current]])
+    const change = recheckContainer(stopping, look({ containers }), true)
+    expect(change).toEqual(same ? undefined : changed)
+  }
+)
 
-test('what a container needs by now has changed', () => {
+test('resources that a new container needs have changed', () => {
   const came = container('new', {
     state: 'created',
     image: 'sha256:i',
@@ -153,35 +156,35 @@ test.each([
     [],
     false
   ],
-  ['a tag less', { references: ['app:1'] }, [], false],
+  ['a missing tag', { references: ['app:1'] }, [], false],
   ['a later tag', { taggedAt: now + 1 }, [], false],
   [
-    'less what was taken off',
+    'a missing tag that we untagged',
     { references: ['app:1', 'app@sha256:f', 'web:1'], taggedAt: undefined },
     ['app:2'],
     true
   ],
   [
-    'less what was taken off and its digests',
+    'missing tags and digests that we untagged',
     { references: ['web:1'] },
     ['app:1', 'app:2'],
     true
   ],
-  ['a tag that was taken off and came again', {}, ['app:2'], false],
+  ['a tag that we untagged and that is back', {}, ['app:2'], false],
   [
-    'another tag after one was taken off',
+    'another tag after we untagged one',
     { references: ['app:1', 'app:3'] },
     ['app:2'],
     false
   ]
-])('an image with %s', (_, parts, takenOff, same) => {
+])('an image with %s', (_, parts, untagged, same) => {
   const images = new Map([['sha256:i', { ...planned.image, ...parts }]])
-  const change = recheckImage(planned.image, look({ images }), takenOff, [])
+  const change = recheckImage(planned.image, look({ images }), untagged, [])
   if (same) expect(change).toBeUndefined()
   else expect(change).toEqual(changed)
 })
 
-test('an image of which a child is left', () => {
+test('an image with a remaining child has changed', () => {
   expect(recheckImage(planned.image, look(), [], [image('child')])).toEqual({
     changed: 'parent of child'
   })
@@ -201,7 +204,6 @@ const builder = {
 }
 const left = { ...builder, id: state.name, container: undefined }
 
-/** A look at the builder, with what else is there and what the events say. */
 function lookAtBuilder(
   parts: Partial<Container> | undefined,
   more: Partial<SecondLook> = {},
@@ -217,19 +219,19 @@ function lookAtBuilder(
   })
 }
 
-test('a builder that is as it was may go, and what is left of one', () => {
+test('an unchanged builder may be removed, and so may leftover state', () => {
   expect(recheckBuilder(builder, lookAtBuilder({}))).toBeUndefined()
   const bare = { ...builder, volume: undefined }
   expect(recheckBuilder(bare, lookAtBuilder({}))).toBeUndefined()
   expect(recheckBuilder(left, lookAtBuilder(undefined))).toBeUndefined()
-  // Without its volume there is less to do.
+  // A missing volume is no obstacle.
   const volumes = new Map<string, never>()
   expect(recheckBuilder(builder, lookAtBuilder({}, { volumes }))).toBe(
     undefined
   )
 })
 
-test('a builder is gone with its container and its volume, and not with its container alone', () => {
+test('a builder is gone only if both its container and its volume are gone', () => {
   const volumes = new Map<string, never>()
   const nothing = lookAtBuilder(undefined, { volumes })
   expect(recheckBuilder(builder, nothing)).toBe('gone')
@@ -244,9 +246,9 @@ test.each<[string, SecondLook]>([
   ['was restarted', lookAtBuilder({ startedAt: now })],
   ['was stopped', lookAtBuilder({ state: 'exited' })],
   ['has a client', lookAtBuilder({ execs: ['process'] })],
-  ['does not tell of clients', lookAtBuilder({ execs: undefined })],
+  ['does not list its clients', lookAtBuilder({ execs: undefined })],
   [
-    'had a client since',
+    'had a client since the inventory',
     lookAtBuilder(
       {},
       { usedSince: (id) => (id === 'b' ? 'used by a client' : undefined) }
@@ -254,39 +256,39 @@ test.each<[string, SecondLook]>([
   ],
   ['has a volume with another user', lookAtBuilder({}, {}, [user])],
   [
-    'has a volume that was mounted since',
+    'has a volume that was mounted since the inventory',
     lookAtBuilder(
       {},
       { usedSince: (id) => (id === state.name ? 'mounted' : undefined) }
     )
   ],
   [
-    'has a volume that was made anew',
+    'has a recreated volume',
     lookAtBuilder(
       {},
       { volumes: new Map([[state.name, { ...state, createdAt: now }]]) }
     )
   ],
   [
-    'has a volume of which the engine does not tell',
+    'has a volume that cannot be inspected',
     lookAtBuilder({}, { isUnreadable: (id) => id === state.name })
   ],
   [
-    'was joined by another one',
+    'was joined by another container',
     lookAtBuilder({}, {}, [container('side', { joins: ['b'] })])
   ]
 ])('a builder that %s has changed', (_, seen) => {
   expect(recheckBuilder(builder, seen)).toEqual(changed)
 })
 
-test('what is left of a builder has changed once the builder is back, or somebody else uses it', () => {
+test('leftover state has changed if its builder is back or another container uses it', () => {
   expect(recheckBuilder(left, lookAtBuilder({}))).toEqual(changed)
   expect(recheckBuilder(left, lookAtBuilder(undefined, {}, [user]))).toEqual(
     changed
   )
 })
 
-test('a volume that was made anew under its name', () => {
+test('a recreated volume has changed', () => {
   const volumes = new Map([['v', volume('v', { createdAt: now })]])
   expect(recheckVolume(planned.volume, look({ volumes }))).toEqual(changed)
 })

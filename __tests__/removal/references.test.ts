@@ -14,11 +14,11 @@ test.each([
   [[`app@${digest}`, `app@${digest.replace('a', 'b')}`], []],
   [[`app@${digest}`, 'web:1'], [`app@${digest}`]],
   [[], []]
-])('of %j are untagged first: %j', (references, expected) => {
+])('of %j, these are untagged first: %j', (references, expected) => {
   expect(referencesToUntag(item('image', 'x'), references)).toEqual(expected)
 })
 
-test('of an image that stays only what the plan says is untagged', () => {
+test('a kept image loses only the references in the plan', () => {
   const untag = {
     action: 'untag',
     reason: 'expired',
@@ -39,9 +39,9 @@ test.each([
     { outcome: 'kept', reason: 'changed' }
   ],
   ['Error response from daemon: it is locked', { outcome: 'failed' }]
-])('a reference that is still there after: %s', async (stderr, fate) => {
+])('a reference that remains after: %s', async (stderr, fate) => {
   const { engine } = inventory()
-  // Whether it is still there, the engine does not tell.
+  // The engine does not report whether it is still there.
   const docker: Docker = ([, command]) =>
     Promise.resolve({
       exitCode: 1,
@@ -60,7 +60,7 @@ test.each([
   expect(done).toEqual([])
 })
 
-test('none is taken off once the step has to end', async () => {
+test('nothing is untagged once the step has to stop', async () => {
   const docker = () => Promise.reject(new Error('not to be called'))
   const tools = { done: [], stopped: () => true }
   expect(

@@ -32,7 +32,7 @@ const reportOf = (disks: Disk[], parts: Partial<Report> = {}): Report => ({
   disks,
   ...parts
 })
-/** The rows of the table, with plain spaces and without bars. */
+/** Renders the table rows with plain spaces and without bars. */
 const rowsOf = (...args: Parameters<typeof reportOf>) =>
   renderDisks(reportOf(...args))
     .replaceAll('\u00a0', ' ')
@@ -49,7 +49,7 @@ test('a disk before and after, with its inodes', () => {
   ])
 })
 
-test('where a filesystem counts no inodes there is no column for them', () => {
+test('without inode counts there is no inode column', () => {
   expect(rowsOf([{ ...one, before: space(91), after: space(64) }])).toEqual([
     '| disk | used |  | free |',
     '| before | bar | 91 % | 9 MB |',
@@ -57,7 +57,7 @@ test('where a filesystem counts no inodes there is no column for them', () => {
   ])
 })
 
-test('two disks: both, with what they hold', () => {
+test('two disks are shown with what they hold', () => {
   expect(describeDisks(reportOf([rootDir, imageStore]))).toBe(
     ' Disk 91 % → 64 %, disk of the image store 80 % → 40 %.'
   )
@@ -70,7 +70,7 @@ test('two disks: both, with what they hold', () => {
   ])
 })
 
-test('a dry run frees each disk by what lies on it', () => {
+test('a dry run estimates each disk by the resources on it', () => {
   const planned = (parts: Parameters<typeof resource>[0]) =>
     resource({ outcome: 'planned', ...parts })
   const resources = [
@@ -105,7 +105,7 @@ test('percentages are rounded up, as df does', () => {
   expect(used(0, 0)).toBe(' Disk 0 % used.')
 })
 
-test('without a disk that can be read, or with one that no longer can', () => {
+test('a disk that cannot be read, or no longer can', () => {
   expect(describeDisks(reportOf([]))).toBe('')
   expect(renderDisks(reportOf([]))).toBe('')
   const lost = { ...rootDir, before: one.before }

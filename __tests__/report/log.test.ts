@@ -5,7 +5,7 @@ import { day, policy, pullRequests } from '../builders.ts'
 
 const scope = pullRequests()
 
-test('the log says what the run is limited to, and what is off there', () => {
+test('the log names the scope and the inputs that it ignores', () => {
   const off = policy({ scope, keepLast: 0, until: { duration: 0 } })
   expect(scopeLines(off, defaults)).toEqual([
     'Scope: pull request 1 of acme/web',
@@ -16,7 +16,7 @@ test('the log says what the run is limited to, and what is off there', () => {
   expect(scopeLines(given, inputs)).toEqual([
     'Scope: pull request 1 of acme/web'
   ])
-  // The same as where it is off, but somebody wants it so.
+  // Set explicitly to the values that apply anyway.
   const zero = { ...defaults, 'keep-last': '0', until: '0s' }
   expect(scopeLines(off, zero)).toEqual(['Scope: pull request 1 of acme/web'])
   expect(scopeLines(policy(), defaults)).toEqual([])

@@ -6,7 +6,7 @@ import { makeTestReport, resource } from '../builders.ts'
 const pie = (...parts: Parameters<typeof resource>[0][]) =>
   renderPie(makeTestReport(parts.map(resource)))
 
-test('images count with their repository, other things with their kind', () => {
+test('images are grouped by repository, other resources by kind', () => {
   const slices = pie(
     { references: ['docker.io/library/web:1'], bytes: 2e6 },
     { references: ['web:2'], bytes: 3e6 },
@@ -23,7 +23,7 @@ test('images count with their repository, other things with their kind', () => {
   ])
 })
 
-test('many repositories: the smallest are one slice', () => {
+test('the smallest of many repositories share one slice', () => {
   const many = Array.from({ length: 20 }, (_, index) => ({
     references: [`app-${index}:1`],
     bytes: (index + 1) * 1e6
@@ -33,7 +33,7 @@ test('many repositories: the smallest are one slice', () => {
   expect(slices.at(-1)).toBe('  "13 others: 91 MB" : 91000000')
 })
 
-test('there is no pie where there is nothing to compare, or nothing stands out', () => {
+test('there is no pie if there is only one slice or no slice stands out', () => {
   const alike = Array.from({ length: 40 }, (_, index) => ({
     references: [`app-${index}:1`]
   }))
@@ -49,11 +49,11 @@ test.each([
   ['two\nlines', 'two_lines'],
   ['  ', '_'],
   [`registry.example.com/${'x'.repeat(30)}/web`, `...${'x'.repeat(23)}/web`]
-])('%j in a diagram', (text, label) => {
+])('diagram label of %j', (text, label) => {
   expect(mermaidLabel(text)).toBe(label)
 })
 
-test('a label has nothing that Mermaid could take for its own, and is short', () => {
+test('labels are short and contain no Mermaid syntax', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 90 }), (text) => {
       expect(mermaidLabel(text)).toMatch(/^[\w./:@+ -]{1,30}$/)

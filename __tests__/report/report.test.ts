@@ -61,7 +61,7 @@ const done = (...results: Result[]): Removal => ({
   cacheAfter: undefined
 })
 
-test('references count as untagged only once they are off', () => {
+test('references count as untagged only if they were removed', () => {
   expect(report([untagging], undefined).resources[0]).toMatchObject({
     outcome: 'planned',
     removedReferences: ['a:1', 'a:2']
@@ -89,7 +89,7 @@ test('references count as untagged only once they are off', () => {
   })
 })
 
-test('only what was removed is reclaimed, and a layer counts with the last image that had it', () => {
+test('only removed resources count as reclaimed, and a layer counts with the last image that had it', () => {
   const [first, second] = [item('image', '1'), item('image', '2')]
   const both = report(
     [first, second],
@@ -116,7 +116,7 @@ test('only what was removed is reclaimed, and a layer counts with the last image
   })
 })
 
-test('what the builder says is what the build cache freed', () => {
+test('the build cache reports the bytes that the builder freed', () => {
   const cache = {
     ...item('build-cache', 'build-cache'),
     bytes: 1,
@@ -132,7 +132,7 @@ test('what the builder says is what the build cache freed', () => {
   })
 })
 
-test('a run is skipped where nothing had to be done', () => {
+test('a run is skipped if there was nothing to do', () => {
   const cache = item('build-cache', 'build-cache')
   expect(report([item('image', '1', kept)], done()).totals.skipped).toBe(true)
   expect(
@@ -145,7 +145,7 @@ test('a run is skipped where nothing had to be done', () => {
   ).toBe(false)
 })
 
-test('a report fits its schema, with what cannot be read as null', () => {
+test('a report matches its schema, with null for unreadable values', () => {
   const made = report([untagging, item('volume', 'v')], undefined)
   expect(reportSchema.parse(JSON.parse(JSON.stringify(made)))).toEqual(made)
   expect(made.totals).toMatchObject({
@@ -159,7 +159,7 @@ test('a report fits its schema, with what cannot be read as null', () => {
   })
 })
 
-test('the totals are those of the disk of DockerRootDir; every disk stands in the report', () => {
+test('the totals are those of the disk of DockerRootDir; the report lists every disk', () => {
   const inodes = { freeInodes: 3, totalInodes: 10 }
   const disks: Report['disks'] = [
     {
@@ -180,7 +180,7 @@ test('the totals are those of the disk of DockerRootDir; every disk stands in th
   expect(made.totals).toMatchObject({ freeBytesBefore: 4, freeBytesAfter: 5 })
 })
 
-test('a container that goes has the bytes of its log, and one that does not go has none', () => {
+test('a removed container has log bytes; a kept one does not', () => {
   const going = { ...item('container', 'c'), bytes: 7 }
   const staying = item('container', 'd', kept)
   const { resources } = makeReport({
@@ -205,7 +205,7 @@ test('a container that goes has the bytes of its log, and one that does not go h
   expect(resources[1]?.logBytes).toBeUndefined()
 })
 
-test('what stays has the input that holds it', () => {
+test('a kept resource names the input that keeps it', () => {
   const heldBy = (item: PlanItem, removal?: Removal) =>
     report([item], removal).resources[0]?.heldBy
   const by = (kind: PlanItem['kind'], ...decision: Parameters<typeof keep>) =>
@@ -222,7 +222,7 @@ test('what stays has the input that holds it', () => {
   expect(heldBy(going, done({ item: going, ...late }))).toBe('timeout')
 })
 
-test('what a running container is or needs is not idle', () => {
+test('running containers and what they need are not idle', () => {
   const web = container('c', { state: 'running', image: '1', volumes: ['v'] })
   const builder = { state: 'running', name: 'buildx_buildkit_b0' }
   const { resources } = makeReport({
@@ -248,7 +248,7 @@ test('what a running container is or needs is not idle', () => {
   expect(idle('b')).toBeGreaterThan(0)
 })
 
-test('what is held back for a reason is what its removal would free', () => {
+test('the bytes held by a reason are what removing its resources would free', () => {
   const stays = (id: string, parts: object) =>
     resource({ id, outcome: 'kept', ...parts })
   const held = heldBytes({ images }, [
@@ -264,7 +264,7 @@ test('what is held back for a reason is what its removal would free', () => {
     ['recent', { bytes: 5, unknown: true }],
     ['built-in', { bytes: 0, unknown: false }]
   ])
-  // Once the other one has gone, its layer is held by this one alone.
+  // Without the other image, this one holds the shared layer alone.
   expect(
     heldBytes({ images }, [
       stays('1', { reason: 'keep-last' }),
@@ -273,7 +273,7 @@ test('what is held back for a reason is what its removal would free', () => {
   ).toEqual({ bytes: 30, unknown: false })
 })
 
-test('what stays has what it holds alone, and an image that goes what it can be pulled by', () => {
+test('a kept resource has its own bytes, and a removed image the digests to pull it by', () => {
   const pulled = image('p', { digests: ['app@sha256:1'], bytes: 4 })
   const made = makeReport({
     ...reportFacts,

@@ -11,7 +11,7 @@ import type { Report } from '../../src/report/schema.ts'
 import { day, facts, makeTestReport, resource } from '../builders.ts'
 import { foreignMarkup, hostileTexts, oddCharacters } from '../hostile.ts'
 
-/** With plain spaces: those of figures do not break. */
+/** Replaces the non-breaking spaces in figures with plain ones. */
 const summarise = (of: SummaryFacts) =>
   renderSummary(of).replaceAll('\u00a0', ' ')
 const disks: Report['disks'] = [
@@ -23,14 +23,14 @@ const disks: Report['disks'] = [
   }
 ]
 
-test('the first line is the answer', () => {
+test('the first line summarises the run', () => {
   const report = { ...makeTestReport([resource(), resource()]), disks }
   expect(headline(report)).toBe(
     'Reclaimed 2 MB: 2 images in 21 s. Disk 91 % → 64 %.'
   )
 })
 
-test('the first line of a dry run says what is certain and what is possible', () => {
+test('the first line of a dry run gives the certain and the possible bytes', () => {
   const planned = [
     resource({ outcome: 'planned', bytesAtMost: 3_000_000 }),
     resource({
@@ -49,7 +49,7 @@ test('the first line of a dry run says what is certain and what is possible', ()
   )
 })
 
-test('the first line counts failures and references, and what was not done counts as nothing', () => {
+test('the first line counts failures and untagged references, but nothing that was not done', () => {
   const report = makeTestReport([
     resource({ outcome: 'failed', bytes: 0 }),
     resource({ action: 'untag', outcome: 'kept', bytes: 0 })
@@ -64,7 +64,7 @@ test('the first line counts failures and references, and what was not done count
   expect(headline(untagged)).toBe('Reclaimed 0 B: 1 reference in 21 s.')
 })
 
-test('the first line of a long run has its time in minutes, and one of a run without work says so', () => {
+test('the first line formats the duration, and says if there was nothing to do', () => {
   const report = {
     ...makeTestReport([resource()]),
     finishedAt: '2026-01-31T12:07:00.000Z'
@@ -84,7 +84,7 @@ test('the first line of a long run has its time in minutes, and one of a run wit
   ).toBe('Nothing to do: 1 resource looked at in 21 s.')
 })
 
-test('what the run was limited to stands in the first line, and what is out of it holds nothing that could go', () => {
+test('the first line names the scope, and resources out of scope are not listed as large', () => {
   const outside = resource({
     action: 'keep',
     outcome: 'kept',
@@ -109,7 +109,7 @@ test('what the run was limited to stands in the first line, and what is out of i
   )
 })
 
-test('every resource is counted in one column', () => {
+test('every resource is counted in exactly one column', () => {
   const outcomes = ['removed', 'untagged', 'kept', 'gone', 'failed'] as const
   const resources = outcomes.flatMap((outcome) => [
     resource({ outcome, bytes: 0 }),
@@ -120,7 +120,7 @@ test('every resource is counted in one column', () => {
   )
 })
 
-test('why the rest stays is said with the input that holds it', () => {
+test('the reason for keeping resources names the input', () => {
   const kept = resource({
     action: 'keep',
     outcome: 'kept',
@@ -139,7 +139,7 @@ test('why the rest stays is said with the input that holds it', () => {
   )
 })
 
-test('failures stand there with the words of the engine', () => {
+test('failures show the engine’s error message', () => {
   const failed = resource({
     outcome: 'failed',
     detail: 'Error response from daemon: <b>|',
@@ -150,7 +150,7 @@ test('failures stand there with the words of the engine', () => {
   expect(summary).toContain('`Error response from daemon: <b>\\|`')
 })
 
-test('figures that nobody knows are not 0', () => {
+test('unknown sizes are not shown as 0', () => {
   const unknown = resource({ kind: 'volume', bytes: null })
   expect(summarise(facts([unknown]))).toContain(
     '| volumes | 1 | 0 | 0 | unknown |'
@@ -176,7 +176,7 @@ test('figures that nobody knows are not 0', () => {
 })
 
 test.each([1_000, 20_000])(
-  'a summary of 3 × %d resources stays below 1 MiB, and says how many it left out',
+  'a summary of 3 × %d resources stays below 1 MiB, and says how many it omits',
   (number) => {
     const resources = Array.from({ length: number }, (_, index) => [
       resource({
@@ -199,13 +199,13 @@ test.each([1_000, 20_000])(
   }
 )
 
-test('a failure before the plan is all that the summary says', () => {
+test('after a failure before the plan, the summary shows only the failure', () => {
   const summary = renderFailure('An input is not valid.\nuntil: got "`<x>|"')
   expect(summary).toContain('## Nothing was removed.')
   expect(summary).toContain('``until: got "`<x>\\|"``')
 })
 
-test('the largest that went stand there with their bytes, and the largest that stay with what each holds alone', () => {
+test('the summary lists the largest removed resources, and the largest kept ones by their own bytes', () => {
   const went = [1, 7, 3, 5, 2, 4].map((megabytes) =>
     resource({ references: [`app:${megabytes}`], bytes: megabytes * 1e6 })
   )
@@ -228,13 +228,13 @@ test('the largest that went stand there with their bytes, and the largest that s
   )
 })
 
-test('IDs are short, as Docker shows them', () => {
+test('IDs are shortened as in Docker', () => {
   const id = 'a'.repeat(64)
   const untagged = resource({ name: `sha256:${id}`, references: [] })
   expect(summarise(facts([untagged]))).toContain(`\`sha256:${'a'.repeat(12)}\``)
 })
 
-test('a reason stands there with every input that holds some of it', () => {
+test('a reason lists every input behind it', () => {
   const left = (['include-volumes', 'include-images', undefined] as const).map(
     (heldBy) =>
       resource({
@@ -248,7 +248,7 @@ test('a reason stands there with every input that holds some of it', () => {
   expect(summarise(facts(left.slice(2)))).toContain('| not-included | 1 |')
 })
 
-test('a dry run speaks of what would be', () => {
+test('a dry run uses the conditional', () => {
   const planned = [
     resource({
       outcome: 'planned',
@@ -269,14 +269,14 @@ test('a dry run speaks of what would be', () => {
   expect(summary).toContain('pie title Would be freed, by repository')
 })
 
-test('notes stand below the answer', () => {
+test('notes follow the first line', () => {
   const notes = ['Logs | are not counted.']
   expect(summarise(facts([], { notes }))).toContain(
     '> [!NOTE]\n> `Logs \\| are not counted.`'
   )
 })
 
-test('nothing to do: no picture, and why everything stays', () => {
+test('with nothing to do, there is no chart, but the reasons for keeping everything', () => {
   const report = makeTestReport(
     [resource({ action: 'keep', outcome: 'kept', reason: 'recent', bytes: 0 })],
     { skipped: true }
@@ -286,7 +286,7 @@ test('nothing to do: no picture, and why everything stays', () => {
   expect(summary).toContain('### Why everything stays')
 })
 
-describe('how an image comes back', () => {
+describe('how to pull an image again', () => {
   const digest = `ghcr.io/acme/web@sha256:${'0'.repeat(64)}`
   const pulled = resource({
     references: ['ghcr.io/acme/web:1', digest],
@@ -294,14 +294,14 @@ describe('how an image comes back', () => {
   })
   const line = `\ndocker pull ${digest} # ghcr.io/acme/web:1\n`
 
-  test('by its digest, where a registry has it; the others are counted', () => {
+  test('by digest, if a registry has it; the others are counted', () => {
     const summary = summarise(facts([pulled, resource()]))
     expect(summary).toContain(line)
     expect(summary).toContain('1 image had no digest of a registry')
     expect(summary).not.toContain('if it was pushed')
   })
 
-  test('on the containerd store only if it was pushed', () => {
+  test('on the containerd store, only if it was pushed', () => {
     const report = makeTestReport([pulled])
     report.engine.store = 'containerd'
     const summary = summarise(facts([], { report }))
@@ -309,7 +309,7 @@ describe('how an image comes back', () => {
     expect(summary).toContain(line)
   })
 
-  test('nothing that a shell could take for its own', () => {
+  test('without shell metacharacters', () => {
     const evil = resource({
       references: ['a; rm -rf ~:1', 'ok:1'],
       digests: ['a$(x)@sha256:0', `ok@sha256:0`]
@@ -322,7 +322,7 @@ describe('how an image comes back', () => {
   })
 })
 
-/** Other people's text everywhere in a summary where it can be. */
+/** Renders a summary with the given text everywhere that other people's text can be. */
 function renderHostile(text: string): string {
   const names = { id: text, name: text, detail: text, references: [text, text] }
   const resources = [
@@ -347,8 +347,8 @@ function renderHostile(text: string): string {
   )
 }
 
-test('a renderer finds nothing in a summary that other people wrote, but code', () => {
-  // The check finds what it is there for.
+test('other people’s text renders only as code', () => {
+  // Make sure that the check itself works.
   expect(foreignMarkup('evil `evil` <b>x</b>')).toEqual([
     'evil ',
     '<b>',
@@ -365,7 +365,7 @@ test('a renderer finds nothing in a summary that other people wrote, but code', 
   }
 })
 
-test('nor where other people’s text is put together from bad parts', () => {
+test('combinations of malicious text render only as code', () => {
   const parts = [
     ...hostileTexts,
     ...['`', '``', '|', '\\', '\\|', '\n', ' ', '*', '_', '[', ']', '(', ')'],

@@ -13,7 +13,7 @@ const hostile = fc
       .replace(/e/g, '\\')
   )
 
-test('a line of the log is one line, and no command', () => {
+test('a log line is a single line and never a runner command', () => {
   fc.assert(
     fc.property(hostile, (text) => {
       const line = logLine(text)
@@ -25,7 +25,7 @@ test('a line of the log is one line, and no command', () => {
   )
 })
 
-test('what is harmless stays as it is', () => {
+test('harmless text is unchanged', () => {
   for (const text of [
     'ghcr.io/acme/web:1',
     'größe 日本',
@@ -41,7 +41,7 @@ test.each([
   ['a\n::error::x', 'a\\u{a}::error::x'],
   ['x ##[error]y', 'x ##\\u{5b}error]y'],
   ['\u001b[31mred', '\\u{1b}[31mred']
-])('%j in the log', (text, line) => {
+])('log line of %j', (text, line) => {
   expect(logLine(text)).toBe(line)
 })
 
@@ -52,11 +52,11 @@ test.each([
   ['a|b', '`a\\|b`'],
   ['', '`  `'],
   ['<script>', '`<script>`']
-])('%j in the summary', (text, span) => {
+])('code span of %j', (text, span) => {
   expect(code(text)).toBe(span)
 })
 
-test('nothing ends a code span or a cell of a table before its end', () => {
+test('text cannot end a code span or a table cell', () => {
   fc.assert(
     fc.property(hostile, (text) => {
       const span = code(text)
@@ -71,6 +71,6 @@ test('nothing ends a code span or a cell of a table before its end', () => {
   )
 })
 
-test('long text is cut', () => {
+test('long text is truncated', () => {
   expect(code('x'.repeat(1_000), 10)).toBe(`\`${'x'.repeat(10)}…\``)
 })

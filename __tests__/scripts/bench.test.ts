@@ -21,14 +21,14 @@ import {
   tickStep
 } from '../../scripts/bench/timeline.ts'
 
-test('a median is the middle value, or lies between the two in the middle', () => {
+test('the median is the middle value, or the mean of the two in the middle', () => {
   expect(median([30, 1, 2])).toBe(2)
   expect(median([4, 1, 30, 2])).toBe(3)
   expect(median([7])).toBe(7)
   expect(median([])).toBeNaN()
 })
 
-test('in every round all are measured, and each is the first as often as the others', () => {
+test('every round measures all, and each comes first equally often', () => {
   expect(ordersOf(['a', 'b', 'c'], 4)).toEqual([
     ['a', 'b', 'c'],
     ['b', 'c', 'a'],
@@ -37,7 +37,7 @@ test('in every round all are measured, and each is the first as often as the oth
   ])
 })
 
-test('the exponent of growth is that of the power that the times follow', () => {
+test('the growth exponent is the power that the times follow', () => {
   const times = (power: number) =>
     [100, 300, 1_000, 3_000].map((size) => ({ size, time: 7 * size ** power }))
   fc.assert(
@@ -52,7 +52,7 @@ const series = [
   { name: 'base', times: [2_000, 2_000, 12_345] }
 ]
 
-test('a table has medians, the least and the most, and ratios', () => {
+test('a table has medians, ranges and ratios', () => {
   expect(seriesTable(series, { of: 'who', base: 'base' })).toBe(
     [
       '| who | rounds | median | least – most | to base |',
@@ -66,7 +66,7 @@ test('a table has medians, the least and the most, and ratios', () => {
   )
 })
 
-test('a goal is met at its limit, and not beyond it', () => {
+test('a goal is met at its limit, but not beyond', () => {
   const goal = (limit: number, atLeast = false) =>
     goalTable(
       ratioGoal(series, ['own', 'base'], limit).map((one) => ({
@@ -81,7 +81,7 @@ test('a goal is met at its limit, and not beyond it', () => {
   expect(ratioGoal(series, ['own', 'nobody'], 1)).toEqual([])
 })
 
-test('1,000 of 1,100 images in 55 repositories go, and the two newest of each stay', () => {
+test('1,000 of 1,100 images in 55 repositories are removed, and the two newest of each kept', () => {
   const { images, containers, staying } = sweepLoad(1_100)
   const builds = Map.groupBy(
     images,
@@ -98,12 +98,12 @@ test('1,000 of 1,100 images in 55 repositories go, and the two newest of each st
   expect(containers).toEqual(staying)
 })
 
-test('5 of 60 images go', () => {
+test('5 of 60 images are removed', () => {
   const { images, staying } = smallLoad()
   expect([images.length, staying.length]).toEqual([60, 55])
 })
 
-test('any number of images can be loaded, each under a name of its own', () => {
+test('any number of images can be loaded, each with a unique name', () => {
   fc.assert(
     fc.property(fc.integer({ min: 5, max: 3_000 }), (number) => {
       const { images, staying } = sweepLoad(number)
@@ -126,7 +126,7 @@ const log = [
 ].join('\n')
 const calls = readCalls(log, { origin: 1_000_000, total: 1_000 })
 
-test('calls are read from the log, and what did not end goes on to the end', () => {
+test('calls are read from the log, and unfinished ones last until the end', () => {
   expect(calls).toEqual([
     { command: 'image ls', start: 100, end: 300 },
     { command: 'events', start: 150, end: 1_000 },
@@ -140,7 +140,7 @@ test('calls are read from the log, and what did not end goes on to the end', () 
   ])
 })
 
-test('calls that overlap lie in lanes of their own, and no lane is more than needed', () => {
+test('overlapping calls are in separate lanes, and there are no more lanes than needed', () => {
   expect(lanesOf(calls)).toEqual([[calls[0], calls[2]], [calls[1]], [calls[3]]])
   const anyCalls = fc.array(
     fc
@@ -164,11 +164,11 @@ test('calls that overlap lie in lanes of their own, and no lane is more than nee
   )
 })
 
-test('the picture has a bar for every call, in the colour of its command, and names them', () => {
+test('the chart has a labelled bar for every call, in the colour of its command', () => {
   const svg = drawTimeline(calls, { title: 'a <b> & c', total: 1_000 })
   expect(svg).toContain('<title>a &lt;b> &amp; c</title>')
   expect(svg.match(/<title>docker image rm: /g)).toHaveLength(2)
-  // From 300 to 900 of 1,000 ms on 968 of 1,000 units.
+  // From 300 to 900 of 1,000 ms, on 968 of 1,000 units.
   expect(svg).toMatch(
     /<rect fill="#d35452" x="306.4" y="\d+" width="580.8" [^>]*><title>docker image rm: 600 ms</
   )
@@ -176,7 +176,7 @@ test('the picture has a bar for every call, in the colour of its command, and na
   expect(svg.match(/>[\d.]+ s<\/text>/g)).toHaveLength(11)
 })
 
-test('commands without a colour of their own share one', () => {
+test('commands without their own colour share one', () => {
   const calls = ['image ls', 'info', 'version'].map((command) => ({
     ...{ command, start: 0, end: 1_000 }
   }))
@@ -193,13 +193,13 @@ test('commands without a colour of their own share one', () => {
   expect(own).not.toBe(others[0])
 })
 
-test('ticks of the time axis are round, and no more than ten apart', () => {
+test('time axis ticks are round numbers, at most ten intervals', () => {
   expect([900, 1_000, 1_001, 4_000, 35_000].map(tickStep)).toEqual([
     100, 100, 200, 500, 5_000
   ])
 })
 
-test('tables take the place of those that a page has', async () => {
+test('tables replace those on the page', async () => {
   const page =
     'Before.\n\n<!-- tables: sweep -->\n\nold\n\n<!-- end -->\n\nAfter.\n'
   const written = await putTables(page, { sweep: '| a |\n| --- |\n| 1 |' })
@@ -222,7 +222,7 @@ test('the page has a place for the tables of every part', async () => {
   expect(page.match(/^of .+$/gm)).toEqual(keys.map((key) => `of ${key}`))
 })
 
-test('options that are not understood are errors', () => {
+test('invalid options are errors', () => {
   expect(readOptions(['idle', 'sweep', '--rounds', '7'])).toMatchObject({
     parts: ['sweep', 'idle'],
     rounds: 7,

@@ -8,7 +8,6 @@ import { exists } from '../../scripts/engines/packages.ts'
 
 const scripts = join(import.meta.dirname, '../../scripts')
 
-/** A program that starts an engine with a running container, says where it is, and then waits. */
 const program = `
   import { startEngine } from ${JSON.stringify(join(scripts, 'engines/engine.ts'))}
   import { createCli, importBusybox } from ${JSON.stringify(join(scripts, 'fixtures/fixtures.ts'))}
@@ -19,8 +18,7 @@ const program = `
   setInterval(() => {}, 1_000)
 `
 
-/** What is left of an engine: its folder, its mounts, and processes that name it. */
-async function traces(folder: string): Promise<string[]> {
+async function findTraces(folder: string): Promise<string[]> {
   const processes = (await readdir('/proc')).filter((name) =>
     /^\d+$/.test(name)
   )
@@ -38,7 +36,7 @@ async function traces(folder: string): Promise<string[]> {
 }
 
 test.each(['SIGINT', 'SIGKILL'] as const)(
-  'nothing is left of an engine whose starter got %s',
+  'nothing is left of an engine whose parent received %s',
   async (signal) => {
     const starter = execa(
       process.execPath,
@@ -47,20 +45,20 @@ test.each(['SIGINT', 'SIGKILL'] as const)(
     )
     const [output] = (await once(starter.stdout, 'data')) as [Buffer]
     const folder = output.toString().trim()
-    expect(await traces(folder)).not.toEqual([])
+    expect(await findTraces(folder)).not.toEqual([])
     starter.kill(signal)
     await starter
     for (
       let attempt = 0;
-      attempt < 100 && (await traces(folder)).length > 0;
+      attempt < 100 && (await findTraces(folder)).length > 0;
       attempt += 1
     )
       await sleep(100)
-    expect(await traces(folder)).toEqual([])
+    expect(await findTraces(folder)).toEqual([])
   }
 )
 
-test('where no engine can be started, the message says what is needed', async () => {
+test('if no engine can be started, the message says what is required', async () => {
   const { exitCode, stderr } = await execa(
     process.execPath,
     [

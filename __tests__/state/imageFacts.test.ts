@@ -14,7 +14,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-test('what was written of images is remembered, whatever their labels are', async () => {
+test('image facts are restored, whatever the label names', async () => {
   const labels = Object.fromEntries([
     ['__proto__', 'x'],
     ['keep', '']
@@ -47,7 +47,7 @@ test('what was written of images is remembered, whatever their labels are', asyn
   ])
 })
 
-test('what is broken, of another engine or of another image is not believed', async () => {
+test('facts that are broken, or of another engine or image, are ignored', async () => {
   expect(await readFacts(folder, key)).toEqual(new Map())
   const file = factsFile(folder, key)
   const facts = new Map([['sha256:a', { image: image('sha256:b') }]])

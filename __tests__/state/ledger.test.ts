@@ -46,7 +46,7 @@ const entry = (id: string, parts: object = {}) => ({
   ...parts
 })
 
-test('what is written is read again, and no other file is left', async () => {
+test('a written ledger is read back, and no other file is left', async () => {
   expect(await readLedger(folder, key, now)).toEqual({ entries: undefined })
   expect(
     await writeLedger(
@@ -62,7 +62,7 @@ test('what is written is read again, and no other file is left', async () => {
   expect(await readdir(folder)).toHaveLength(1)
 })
 
-test('engines that differ in endpoint, data root or store have ledgers of their own', () => {
+test('engines that differ in endpoint, data root or store have separate ledgers', () => {
   const files = [
     key,
     { ...key, endpoint: 'tcp://x' },
@@ -86,9 +86,9 @@ test.each([
       entries: []
     })
   ],
-  ['no JSON', 'ledger'],
+  ['not JSON', 'ledger'],
   ['empty', '']
-])('a ledger that is %s is a problem, and counts as none', async (_, text) => {
+])('a ledger that is %s is reported and ignored', async (_, text) => {
   await writeFile(ledgerFile(folder, key), text)
   const { entries, problem } = await readLedger(folder, key, now)
   expect(entries).toBeUndefined()
@@ -97,20 +97,20 @@ test.each([
   expect((await readLedger(folder, key, now)).entries).toEqual([entry('a')])
 })
 
-test('a ledger that is a folder can be neither read nor written, and that is said', async () => {
+test('a ledger path that is a folder is reported on read and write', async () => {
   await mkdir(ledgerFile(folder, key))
   expect((await readLedger(folder, key, now)).problem).toBeDefined()
   expect(await writeLedger(folder, key, [entry('a')], now)).toBeDefined()
 })
 
-test('a folder that cannot be made is said', async () => {
+test('a folder that cannot be created is reported', async () => {
   await writeFile(join(folder, 'file'), '')
   expect(
     await writeLedger(join(folder, 'file/below'), key, [], now)
   ).toBeDefined()
 })
 
-test('two runs that write at once lose nothing that both have seen, nor break the file', async () => {
+test('concurrent writes neither lose entries nor corrupt the file', async () => {
   await Promise.all(
     Array.from({ length: 20 }, (_, index) =>
       writeLedger(
@@ -137,26 +137,32 @@ test('two runs that write at once lose nothing that both have seen, nor break th
   expect(last?.usedAt).toBeGreaterThanOrEqual(now)
 })
 
-test('of two first looks the earlier one counts, but for one that saw something come', async () => {
+test('the earlier of two first sightings counts, unless one saw the resource arrive', async () => {
   const written = async (...entries: ReturnType<typeof entry>[]) => {
     for (const one of entries) await writeLedger(folder, key, [one], now)
     const [last] = (await readLedger(folder, key, now)).entries ?? []
     return [last?.since, last?.arrived]
   }
   const [early, late, later] = [now - 3, now - 2, now - 1]
-  const looked = (id: string, since: number) =>
+  const known = (id: string, since: number) =>
     entry(id, { since, arrived: false })
-  const came = (id: string, since: number) =>
+  const arrivedAt = (id: string, since: number) =>
     entry(id, { since, arrived: true })
   const first = [early, false]
-  expect(await written(looked('a', early), looked('a', late))).toEqual(first)
+  expect(await written(known('a', early), known('a', late))).toEqual(first)
   const arrived = [late, true]
-  expect(await written(looked('b', early), came('b', late))).toEqual(arrived)
-  expect(await written(came('c', late), looked('c', early))).toEqual(arrived)
-  expect(await written(came('d', late), looked('d', later))).toEqual(arrived)
+  expect(await written(known('b', early), arrivedAt('b', late))).toEqual(
+    arrived
+  )
+  expect(await written(arrivedAt('c', late), known('c', early))).toEqual(
+    arrived
+  )
+  expect(await written(arrivedAt('d', late), known('d', later))).toEqual(
+    arrived
+  )
 })
 
-test('a volume that was made anew is not the one that was known', () => {
+test('an entry does not apply to a recreated volume', () => {
   const entries = ['v', 'w', 'i'].map((id) => entry(id, { since: now - hour }))
   const made = (createdAt: number | undefined) =>
     entriesThatHold(entries, [volume('v', { createdAt }), volume('w')]).map(
@@ -167,7 +173,7 @@ test('a volume that was made anew is not the one that was known', () => {
   expect(made(now - hour + 1)).toEqual(['w', 'i'])
 })
 
-test('at the first look nothing has arrived, later what is new has, and what has gone is dropped', () => {
+test('resources count as arrived only after the first run, and removed ones are dropped', () => {
   const held = {
     images: [image('i')],
     networks: [network('n')],
@@ -190,7 +196,7 @@ test('at the first look nothing has arrived, later what is new has, and what has
   ])
 })
 
-test('the latest use that was seen is remembered', () => {
+test('the latest observed use is remembered', () => {
   const used = (state: string, finishedAt?: number) => {
     const users = [
       container('c', {
@@ -225,7 +231,7 @@ test('the latest use that was seen is remembered', () => {
   expect(used('created')).toEqual([now - 2 * hour, undefined, undefined])
 })
 
-test('what the event log tells is remembered when the log has forgotten it', () => {
+test('use seen in the event log is remembered', () => {
   const event = {
     at: now - hour,
     type: 'volume',
@@ -239,7 +245,7 @@ test('what the event log tells is remembered when the log has forgotten it', () 
   ).toBe(now - hour)
 })
 
-test('what was written before the engine’s clock was set back counts from now on', async () => {
+test('times written before the engine’s clock was set back are moved to now', async () => {
   const ahead = entry('a', { since: now + day, usedAt: now + 2 * day })
   const agrees = entry('b', { since: now + 1_000, usedAt: now + 1_000 })
   await writeLedger(folder, key, [ahead, agrees], now + 2 * day)
@@ -247,7 +253,7 @@ test('what was written before the engine’s clock was set back counts from now 
   expect(entries).toEqual([{ ...ahead, since: now, usedAt: now }, agrees])
 })
 
-test('where the volumes were not listed, what is known of them stays, and what has gone does not', () => {
+test('if volumes were not listed, their entries stay; entries of removed images do not', () => {
   const ledger = [entry('data'), entry('sha256:gone'), entry('sha256:here')]
   const held = inventory({ ledger, images: [image('sha256:here')] })
   const ids = (withoutVolumes: object) =>
@@ -256,7 +262,7 @@ test('where the volumes were not listed, what is known of them stays, and what h
   expect(ids({})).toEqual(['sha256:here'])
 })
 
-test('what a service names is in use, whether or not it has a task', () => {
+test('volumes of a service are in use, whether or not it has a task', () => {
   const service = container('s', { service: true, volumes: ['data'] })
   const held = inventory({
     services: [service],

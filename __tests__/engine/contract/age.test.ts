@@ -12,8 +12,6 @@ import { containerd, onlyOnDocker, podman } from '../harness/target.ts'
 import { everything, imagesOfAnyDate, oldImage } from '../harness/things.ts'
 import { createFacts, inspectOne, printing, readLines } from './fact.ts'
 
-// Times of images, containers, networks and volumes.
-
 const tests = useEngine()
 const { docker: real, engine, load, build, create, run, step } = tests
 const { contents, folder } = tests
@@ -28,7 +26,7 @@ type Container = {
 
 const never = '0001-01-01T00:00:00Z'
 
-test('an image that is dated ahead takes no place of keep-last, and stays for no other reason', async () => {
+test('an image dated in the future does not count for keep-last and is not kept otherwise', async () => {
   const dates = { ahead: '2099-01-01', new: '2026-05-01', old: '2024-05-01' }
   await load(
     Object.entries(dates).map(([tag, date]) => ({
@@ -46,7 +44,7 @@ test('an image that is dated ahead takes no place of keep-last, and stays for no
   expect((await contents()).references).toEqual(['busybox:1'])
 })
 
-/** Has the engine's clock say an hour less than it is, as after it was set back. */
+/** Hooks that set the engine's clock back by an hour. */
 const anHourEarlier = `
 case "$1" in
 info)
@@ -57,7 +55,7 @@ info)
   exit ;;
 esac`
 
-test('what is dated ahead since the engine’s clock was set back is of unknown age, and stays', async () => {
+test('after the engine’s clock was set back, resources dated in the future are kept as of unknown age', async () => {
   await load([oldImage('app')])
   await create('ran', 'busybox:1', 'true')
   await real('start', 'ran')
@@ -67,7 +65,7 @@ test('what is dated ahead since the engine’s clock was set back is of unknown 
   const before = await contents()
   const inputs = { ...everything, 'include-volumes': 'all', until: '1s' }
   const remembering = { ...inputs, 'state-dir': folder() }
-  // What this run remembers lies ahead for the next one.
+  // The times that this run stores are in the future for the next one.
   await step({ ...remembering, 'dry-run': 'true' })
 
   const done = await step({
@@ -80,7 +78,6 @@ test('what is dated ahead since the engine’s clock was set back is of unknown 
   expect(resource(done, 'ran').reason).toBe('unknown-age')
 })
 
-/** A time of this test; the engine shares the clock of this machine. */
 function expectRecent(time: string | undefined): void {
   const age = Date.now() - (parseTime(time ?? '') ?? 0)
   expect(age).toBeGreaterThan(-5_000)
@@ -89,7 +86,7 @@ function expectRecent(time: string | undefined): void {
 
 fact(
   'F3',
-  'the date of an image is that of its build, or no plausible date',
+  'the creation date of an image is its build date, or not plausible',
   printing('image inspect', 's/1980-01-01/2020-01-01/'),
   async ({ docker }) => {
     await load(imagesOfAnyDate)
@@ -98,7 +95,7 @@ fact(
       return happened(parseTime(image.Created ?? ''))
     }
     expect(await dateOf('old')).toBe(Date.parse('2024-05-01T12:00:00Z'))
-    // Podman dates an image without one itself.
+    // Podman adds a date to an image without one.
     for (const name of ['epoch', 'dos', ...(podman ? [] : ['none'])])
       expect(await dateOf(name)).toBeUndefined()
   }
@@ -106,14 +103,14 @@ fact(
 
 fact(
   'F1, F3, F5',
-  'a freshly loaded image stays, whatever its date: by the log, or by the date of its tag',
+  'a freshly loaded image is kept, whatever its date: by the event log or by its tag date',
   `case "$1" in events) exit ;; esac
 ${printing('version --format', 's/Podman Engine/Engine/')}
 ${printing('image inspect', 's/"LastTagTime": "[^"]*"/"LastTagTime": "2024-05-02T12:00:00Z"/; s/"RepoDigests"/"None"/')}`,
   async ({ command, major }) => {
     await load(imagesOfAnyDate)
     const done = await step({ ...everything, until: '24h', docker: command })
-    // Podman 4 does not log what it loaded.
+    // Podman 4 does not log which image it loaded.
     const silent = podman && major < 5
     for (const name of ['epoch', 'dos', 'old', 'none'])
       expect(resource(done, `${name}:1`)).toMatchObject({
@@ -133,7 +130,7 @@ const otherDates = printing(
 
 fact(
   'F2',
-  'storage drivers date only tags that were made here, the containerd store all, Podman none',
+  'storage drivers date only local tags, the containerd store all tags, and Podman none',
   otherDates,
   async ({ docker }) => {
     const [published] = await publish([oldImage('pulled')])
@@ -156,12 +153,11 @@ fact(
 type Event = { Type: string; Action: string; Actor: { Attributes: Names } }
 type Names = { name?: string }
 
-/** Now, as an argument of `events`. */
 const seconds = () => (Date.now() / 1_000).toFixed(3)
 
 createFacts(tests, onlyOnDocker('buildx'))(
   'F2, F5',
-  'a build by buildx leaves a dated tag and an event, except on Docker 20.10',
+  'a buildx build leaves a dated tag and an event, except on Docker 20.10',
   otherDates,
   async ({ docker, major }) => {
     const { buildx } = await findOtherClis()
@@ -190,7 +186,7 @@ createFacts(tests, onlyOnDocker('buildx'))(
 
 fact(
   'F6, F12',
-  'a container that never started has no times; a restarted one has the end of its previous run',
+  'a container that never started has no start and end time; a restarted one has the end time of its previous run',
   printing(
     'container inspect',
     's/"0001-01-01T00:00:00Z"/"2024-05-01T12:00:00Z"/; s/"StartedAt": "[^"]*"/"StartedAt": "2024-05-01T12:00:00Z"/'
@@ -226,7 +222,7 @@ fact(
 
 fact(
   'F7',
-  'inspect gives times in RFC 3339, those of volumes in whole seconds',
+  'inspect prints times in RFC 3339, in whole seconds for volumes',
   printing('network inspect', '/"Created"/s/T/ /'),
   async ({ docker }) => {
     await real('network', 'create', 'net')

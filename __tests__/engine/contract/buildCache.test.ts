@@ -19,7 +19,7 @@ const { docker, load, step, folder, build, contents } = tests
 const { buildInCache, fillCache, cached, cachedTypes } = createCache(tests)
 const measure = createMeasure(tests)
 
-/** A current CLI with buildx, as runners have it. */
+/** The environment with a current CLI and buildx, as on GitHub's runners. */
 async function withBuildx(): Promise<Record<string, string>> {
   const { new: docker, buildx } = await findOtherClis()
   return {
@@ -35,13 +35,13 @@ for (const [name, makeEnvironment] of Object.entries({
   buildx: withBuildx
 }))
   onlyOnDocker('build cache')(
-    `build cache goes as until and build-cache-keep say, with ${name}`,
+    `until and build-cache-keep apply to build cache, with ${name}`,
     async () => {
       const env = await makeEnvironment()
-      // On the containerd store a record takes twice its size.
+      // On the containerd store, a record occupies twice its size.
       await fillCache('old', 10)
       await fillCache('new', 2)
-      // What was used a moment ago goes, but not for certain.
+      // It is uncertain whether records used within the last second are removed.
       await sleep(2_000)
 
       const [early, plan] = await Promise.all([
@@ -67,7 +67,7 @@ for (const [name, makeEnvironment] of Object.entries({
     }
   )
 
-/** Makes records of every type that needs no registry, some of them built on others. */
+/** Creates records of every type that needs no registry, including parents and children. */
 async function fillEveryType(): Promise<void> {
   const mount = '--mount=type=cache,target=/cache'
   await buildInCache(
@@ -81,7 +81,7 @@ async function fillEveryType(): Promise<void> {
   )
 }
 
-onlyOnDocker('build cache')('builds make records of every type', async () => {
+onlyOnDocker('build cache')('builds create records of every type', async () => {
   await fillEveryType()
   expect(await cachedTypes()).toEqual([
     'exec.cachemount',
@@ -90,14 +90,14 @@ onlyOnDocker('build cache')('builds make records of every type', async () => {
   ])
 })
 
-// Nobody lists the records before the step: that alone renews the last use of a cache mount.
+// Nothing lists the records before the step, since listing renews the last use of a cache mount.
 for (const [title, wait, inputs] of [
   ['until: 0s', 2_500, { until: '0s' }],
   ['until: 2s', 5_000, { until: '2s' }],
   ['build-cache-keep', 2_500, { until: '0s', 'build-cache-keep': '6MB' }]
 ] as const)
   onlyOnDocker('build cache')(
-    `records of every type free what was planned, and what is reported, with ${title}`,
+    `records of every type free the planned and reported bytes, with ${title}`,
     async () => {
       await fillEveryType()
       await sleep(wait)
@@ -108,7 +108,7 @@ for (const [title, wait, inputs] of [
   )
 
 onlyOnDocker('build cache')(
-  'the figure of a record of a base image that is gone is an estimate: it frees what it has, or more',
+  'the size of a base image record is an estimate after its image is removed: it frees at least its own bytes',
   async () => {
     await load([oldImage('base', 5_000_000)])
     await buildInCache(['FROM base:1', 'COPY context /'], {
@@ -127,7 +127,7 @@ onlyOnDocker('build cache')(
   }
 )
 
-// Its builds leave images, whose untagged parents the image rules decide.
+// Builds leave untagged parent images there, which are subject to the rules for images.
 if (podman)
   test('Podman has no build cache to remove', async () => {
     await build('FROM busybox:1\nRUN echo >/built\n', { tag: 'built:1' })
@@ -142,7 +142,7 @@ if (podman)
   })
 
 onlyOnDocker('build cache')(
-  'build cache goes although buildx is missing where it is asked for, or broken',
+  'build cache is removed even if buildx is required but missing, or broken',
   async () => {
     const environments = [
       {

@@ -20,13 +20,13 @@ const { start, makeStopped, attachClient } = createBuilders(tests)
 
 type Container = { Names: string[]; State: string }
 
-/** Has buildx make a builder, and leaves it stopped. */
+/** Creates a builder with buildx, and stops it. */
 async function createWithBuildx(name: string, node: string): Promise<void> {
   await build(`FROM busybox:1\nENTRYPOINT ${JSON.stringify(polite)}\n`, {
     tag: 'buildkit:1'
   })
   const { buildx } = await findOtherClis()
-  const over = new AbortController()
+  const cancel = new AbortController()
   const creating = execa(
     buildx,
     [
@@ -35,31 +35,31 @@ async function createWithBuildx(name: string, node: string): Promise<void> {
     ],
     {
       env: { DOCKER_HOST: engine().host, DOCKER_CONFIG: folder() },
-      cancelSignal: over.signal,
-      // It must not take back what it has made.
+      cancelSignal: cancel.signal,
+      // On SIGTERM, buildx would remove the container again.
       killSignal: 'SIGKILL',
       reject: false
     }
   )
   const ended = creating.finally(() => {
-    over.abort()
+    cancel.abort()
   })
-  // Then it waits for BuildKit, which is not there to answer.
+  // After creating the container, buildx waits for BuildKit, which never answers.
   let made: Container | undefined
-  while (!over.signal.aborted) {
+  while (!cancel.signal.aborted) {
     const all = await api().get<Container[]>('/containers/json?all=1')
     made = all.find(({ Names }) => Names.includes(`/${nameOf(node)}`))
-    if (made !== undefined && made.State !== 'created') over.abort()
+    if (made !== undefined && made.State !== 'created') cancel.abort()
     await sleep(50)
   }
   const { stderr } = await ended
-  // What it prints may be behind what it does.
+  // Its output may lag behind.
   if (made === undefined) throw new Error(`no builder: ${stderr}`)
   await docker('stop', nameOf(node))
 }
 
 if (podman)
-  test('builders are left alone on Podman', async () => {
+  test('builders are kept on Podman', async () => {
     await makeStopped('stopped0')
     await start('idle0')
     await docker('volume', 'create', stateOf('gone0'))
@@ -79,7 +79,7 @@ if (podman)
 else
   createFacts(tests)(
     'F24',
-    'a builder of buildx is a container and a volume of known names',
+    'a buildx builder is a container and a volume with known names',
     'case "$1 $2" in "container ls") "$docker" "$@" | sed s/buildx_/other_/; exit ;; esac',
     async ({ docker, command }) => {
       await createWithBuildx('Some.One', 'some.one0')
@@ -109,8 +109,8 @@ else
     }
   )
 
-onlyOnDocker('removal of just the volume that it is told')(
-  'a stopped builder goes, and one that runs stays',
+onlyOnDocker('removal of volumes by exact name')(
+  'a stopped builder is removed, and a running one is kept',
   async () => {
     await makeStopped('stopped0')
     await start('idle0')

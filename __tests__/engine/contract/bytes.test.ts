@@ -20,7 +20,7 @@ import { everything as withoutCache, oldImage } from '../harness/things.ts'
 const tests = useEngine()
 const { docker, api, engine, load, build } = tests
 const measure = createMeasure(tests)
-const test = onlyOnDocker('sizes of images in system df')
+const test = onlyOnDocker('image sizes in system df')
 const everything = { ...withoutCache, 'include-build-cache': 'true' }
 
 const buildWithBuildKit = (name: string, ...lines: string[]) =>
@@ -60,12 +60,11 @@ test('images on shared bases, images with several tags, and containers with data
   expect(figures.reclaimed).toBeGreaterThan(27_900_000)
 })
 
-/** Writes some MB to the log, and 1 MB to the container. */
-const talk = [
+/** Writes 1 MB to the container, and about 2.7 MB to its log. */
+const writeAndLog = [
   ...['busybox:1', 'sh', '-c'],
   'head -c 1000000 /dev/urandom >/data; head -c 2000000 /dev/urandom | base64 -w 4000'
 ]
-/** Options of `docker run` by the name of the container. */
 const loggers = (port: number) => ({
   json: ['--log-driver=json-file'],
   rotated: [
@@ -76,7 +75,7 @@ const loggers = (port: number) => ({
     ...['--log-driver=local', '--log-opt=max-size=1m'],
     '--log-opt=max-file=3'
   ],
-  // The engine keeps a copy of what it sends.
+  // The engine keeps a local copy of logs that it sends.
   sent: [
     ...['--log-driver=gelf', '--log-opt=gelf-compression-type=none'],
     `--log-opt=gelf-address=udp://127.0.0.1:${port}`
@@ -84,13 +83,21 @@ const loggers = (port: number) => ({
   silent: ['--log-driver=none']
 })
 
-test('the logs of containers, with every driver that keeps files', async () => {
+test('container logs, with every driver that keeps files', async () => {
   const server = createSocket('udp4').bind(0, '127.0.0.1')
   await once(server, 'listening')
   const all = loggers(server.address().port)
   for (const [name, options] of Object.entries(all))
     await docker(
-      ...['run', '--network', 'none', '--name', name, ...options, ...talk]
+      ...[
+        'run',
+        '--network',
+        'none',
+        '--name',
+        name,
+        ...options,
+        ...writeAndLog
+      ]
     )
   server.close()
   const without = seeingDiskOf(engine())
@@ -111,7 +118,7 @@ test('the logs of containers, with every driver that keeps files', async () => {
     expect(logOf(name)).toBeGreaterThan(900_000)
   expect(logOf('silent')).toBe(0)
   expect(figures.done.stdout).not.toContain(logsNote)
-  // Without the engine's files in sight, what was written to the containers alone.
+  // Without access to the engine's files, only the containers' own data counts.
   for (const name of Object.keys(all))
     expectClose(bytesOf(blind, name), bytesOf(figures.done, name) - logOf(name))
   expect(blind.stdout.split(logsNote)).toHaveLength(2)
@@ -121,7 +128,7 @@ test('the logs of containers, with every driver that keeps files', async () => {
 test('images from a registry', async () => {
   const registry = await startRegistry(engine())
   try {
-    const [going = '', staying = ''] = ['app', 'kept'].map(
+    const [removed = '', kept = ''] = ['app', 'kept'].map(
       (name) => `${registry.address}/${name}`
     )
     const zeros = (file: string, megabytes: number) =>
@@ -132,7 +139,7 @@ test('images from a registry', async () => {
       random('base', 6),
       zeros('zeros', 3)
     )
-    for (const [index, name] of [going, staying].entries()) {
+    for (const [index, name] of [removed, kept].entries()) {
       await buildWithBuildKit(
         name,
         'FROM base:1',
@@ -141,18 +148,18 @@ test('images from a registry', async () => {
       )
       await docker('push', `${name}:1`)
     }
-    await docker('image', 'rm', 'base:1', `${going}:1`, `${staying}:1`)
+    await docker('image', 'rm', 'base:1', `${removed}:1`, `${kept}:1`)
     await api().post('/build/prune?all=1')
-    for (const name of [going, staying]) await docker('pull', `${name}:1`)
+    for (const name of [removed, kept]) await docker('pull', `${name}:1`)
 
     const figures = await measure({
       ...everything,
-      'protected-images': `busybox, ${staying}`
+      'protected-images': `busybox, ${kept}`
     })
 
     const { containerd, planned, reclaimed, df, done } = figures
     expectClose(planned, reclaimed)
-    // No command tells the size of one packed layer.
+    // No command prints the size of a packed layer.
     expectClose(reclaimed, df, containerd ? 0.05 : 0.01)
     expectOnDisk(figures)
     const estimated = done.report?.resources.some((one) => one.estimated)
@@ -162,16 +169,16 @@ test('images from a registry', async () => {
   }
 })
 
-/** An image that BuildKit built, and one that it built on another image. */
+/** Builds an image on busybox, and another on a loaded base image. */
 async function fill(): Promise<void> {
   await buildWithBuildKit('one', 'FROM busybox:1', random('one', 5))
   await load([oldImage('base', 5_000_000)])
   await buildWithBuildKit('built', 'FROM base:1', 'COPY Dockerfile /')
 }
 
-// On the containerd store `system df` counts the unpacked layers of the cache twice, once among the images.
+// On the containerd store, `system df` counts unpacked cache layers twice: as cache and as images.
 
-test('the build cache while the images stay, then the images while the cache stays', async () => {
+test('the build cache while the images are kept, then the images while the cache is kept', async () => {
   await fill()
   await buildWithBuildKit('gone', 'FROM busybox:1', random('gone', 5))
   await docker('image', 'rm', 'gone:1')
@@ -187,11 +194,11 @@ test('the build cache while the images stay, then the images while the cache sta
   expectInRange(images)
   for (const name of ['one:1', 'built:1', 'base:1'])
     expect(resource(images.done, name).outcome).toBe('removed')
-  // `system df` no longer counts a base that only the cache holds.
+  // `system df` does not count a base image that only the cache holds.
   if (!images.containerd) expectClose(images.reclaimed + 5_000_000, images.df)
 })
 
-test('images that BuildKit built, and the build cache in the same run', async () => {
+test('images built by BuildKit together with the build cache', async () => {
   await fill()
   const figures = await measure(everything)
   expectInRange(figures)

@@ -17,8 +17,6 @@ import {
   type Asked
 } from './fact.ts'
 
-// States of containers, what they need, and when they can be removed.
-
 const tests = useEngine()
 const { docker: real, engine, load, create, run, step, contents } = tests
 const fact = createFacts(tests)
@@ -45,7 +43,7 @@ const stateOf = async ({ docker }: Pick<Asked, 'docker'>, name: string) =>
 
 fact(
   'F12',
-  'a container has one of these states, and the ID of its image, whatever became of the name',
+  'a container reports a known state, and the ID of its image even if the tag has moved',
   printing(
     'container inspect',
     's/"Image": "sha256:[^"]*"/"Image": "busybox:1"/; s/"Status": "paused"/"Status": "stopped"/'
@@ -60,7 +58,7 @@ fact(
     await real('pause', 'paused')
     await run('exited', 'busybox:1', 'true')
     await real('wait', 'exited')
-    // Podman says `stopped` at first.
+    // Podman reports `stopped` at first.
     while ((await stateOf({ docker: real }, 'exited')) === 'stopped')
       await sleep(50)
     for (const state of ['created', 'running', 'paused', 'exited'])
@@ -82,7 +80,7 @@ fact(
 
 fact(
   'F10',
-  'a running or paused container is refused; any other is removed, and named',
+  'a running or paused container is refused; any other is removed, and its ID printed',
   failing('container rm', 'something else'),
   async ({ answer, major }) => {
     await run('running', 'busybox:1', 'sleep', '600')
@@ -92,11 +90,11 @@ fact(
     for (const name of ['running', 'paused']) {
       const output = await answer('container', 'rm', '--', name)
       expect(output.exitCode).toBe(1)
-      const said = readRefusal(output, 'container rm')
-      // The words of 20.10 read as a failure.
+      const refusal = readRefusal(output, 'container rm')
+      // The message of 20.10 counts as a failure.
       if (name === 'paused' && major === 20)
-        expect(said.detail).toMatch(/cannot remove a paused container/i)
-      else expect(said).toMatchObject(changed)
+        expect(refusal.detail).toMatch(/cannot remove a paused container/i)
+      else expect(refusal).toMatchObject(changed)
     }
     const [{ Id }] = JSON.parse(
       await real('container', 'inspect', 'created')
@@ -149,7 +147,7 @@ fact(
 
 fact(
   'F10, F19',
-  'inspect shows the image that a container mounts, from Docker 28 on; it can still be removed',
+  'from Docker 28 on, inspect shows the image that a container mounts; that image can still be removed',
   'case "$*" in *type=image*) exec "$docker" create --network none --name mounts busybox:1 ;; esac',
   async ({ docker, answer, command, major }) => {
     await load([oldImage('mounted'), oldImage('other')])
@@ -186,12 +184,12 @@ fact(
   }
 )
 
-/** Keeps a file of a container from being deleted. */
+/** Runs a function while a file of a container cannot be deleted. */
 async function whileUndeletable(
   id: string,
   body: () => Promise<void>
 ): Promise<void> {
-  // The engine's disk is mounted in its own namespace.
+  // The engine's disk is mounted in a separate mount namespace.
   const root = join('/proc', String(engine().pid), 'root', engine().folder)
   const file = join(root, 'data/containers', id, 'stays')
   await writeFile(file, '')
@@ -205,7 +203,7 @@ async function whileUndeletable(
 
 createFacts(tests, onlyOnDocker('dead containers'))(
   'F45',
-  'a container that cannot be deleted is dead, with its old times, until it can',
+  'a container that cannot be deleted is dead, with unchanged times, until it can be',
   printing('container inspect', 's/"dead"/"removing"/'),
   async (asked) => {
     await create('dead', 'busybox:1', 'true')
@@ -229,7 +227,7 @@ createFacts(tests, onlyOnDocker('dead containers'))(
 )
 
 onlyOnDocker('dead containers')(
-  'a removal that failed is a failure of the same run, with the engine’s words',
+  'a failed removal fails the run and reports the engine’s message',
   async () => {
     const id = (await create('stuck', 'busybox:1', 'true')).trim()
     await create('other', 'busybox:1', 'true')
@@ -251,7 +249,7 @@ onlyOnDocker('dead containers')(
 
 fact(
   'rule 14',
-  'a stop names every container, including those with --rm and those that had ended',
+  'docker stop prints every container, including exited ones and those with --rm',
   'case "$1 $2" in "container stop") for last; do :; done; exec "$docker" container stop "$last" ;; esac',
   async (asked) => {
     const ids: string[] = []
@@ -263,16 +261,16 @@ fact(
     const stopped = await asked.docker(
       ...['container', 'stop', '--time', '10', '--', ...ids]
     )
-    // Docker 28 prints a warning there as well.
+    // Docker 28 also prints a warning.
     const named = stopped.split('\n').filter((line) => line.length === 64)
     expect(named.sort()).toEqual(ids.toSorted())
     expect(await stateOf(asked, 'one')).toBe('exited')
   }
 )
 
-createFacts(tests, onlyOnDocker('listing since a container'))(
+createFacts(tests, onlyOnDocker('container ls --filter since'))(
   'F36',
-  'a listing since a container shows later ones, and fails when that container is gone',
+  'ls --filter since prints later containers, and fails if the given one is gone',
   'case "$1 $2" in "container ls") exec "$docker" container ls --all --no-trunc --format "{{json .ID}}" ;; esac',
   async ({ answer }) => {
     const ids: string[] = []

@@ -7,13 +7,11 @@ import { resource } from '../harness/report.ts'
 import { containerd, onlyOnDocker, root } from '../harness/target.ts'
 import { everything, idOf, oldImage } from '../harness/things.ts'
 
-// Images of which the engine has lost a part.
-
 const tests = useOwnEngine()
 const { docker, engine, load, step, contents } = tests
-const it = onlyOnDocker('store that is damaged in this way')
+const it = onlyOnDocker('image store that can be damaged this way')
 
-/** Takes away a part of an image that is needed to inspect it. */
+/** Deletes a part of an image that inspect needs. */
 async function damage(name: string): Promise<void> {
   const id = await idOf(docker, name)
   if (containerd) {
@@ -34,7 +32,7 @@ async function damage(name: string): Promise<void> {
   const image = await docker('image', 'inspect', name)
   const [{ GraphDriver }] = JSON.parse(image) as [Stored]
   const folder = dirname(GraphDriver.Data.UpperDir)
-  // The engine's disk is mounted in its own namespace.
+  // The engine's disk is mounted in a separate mount namespace.
   const seen = join('/proc', String(engine().pid), 'root', folder)
   await rename(seen, `${seen}-gone`)
 }
@@ -45,7 +43,7 @@ type Manifest = {
   layers?: { digest: string }[]
 }
 
-it('an image that cannot be inspected is named and kept, with the command that would remove it', async () => {
+it('an image that cannot be inspected is kept, and reported with the command to remove it', async () => {
   await load([
     { ...oldImage('damaged'), labels: { keep: '' } },
     oldImage('other')

@@ -9,8 +9,6 @@ import { podman } from '../harness/target.ts'
 import { idOf, oldImage } from '../harness/things.ts'
 import { createFacts, printing, readLines } from './fact.ts'
 
-// The engine's events: what they say, and what they leave out.
-
 const tests = useEngine()
 const { docker: real, engine, api, load, create, overflowLog } = tests
 const { publish, pull } = useRegistry(tests)
@@ -23,7 +21,7 @@ type Event = {
   timeNano: number
 }
 
-/** A moment as an argument of `events`. Podman stops reading its log at that moment, wherever it is. */
+/** A time for `events`. Podman stops reading its log at that time, however far it got. */
 const seconds = (later = podman ? 1_000 : 20) =>
   ((Date.now() + later) / 1_000).toFixed(3)
 
@@ -38,7 +36,7 @@ const readLog = async (
     )
   )
 
-/** The events of one type and action in a log: the ID and the attributes of each. */
+/** Returns the ID and attributes of all events of a type and action. */
 const find = (
   log: readonly Event[],
   type: string,
@@ -50,7 +48,7 @@ const find = (
 
 fact(
   'F5, F33',
-  'events of images carry the ID, and the tag unless it was a load',
+  'image events have the ID, and the tag, except for loads',
   `case "$1" in events) "$docker" "$@" | sed 's/"ID":"[^"]*"/"ID":"other"/; s/"name":"[^"]*"/"name":"other"/'; exit ;; esac`,
   async ({ docker, major }) => {
     const [published] = await publish([oldImage('pulled')])
@@ -75,7 +73,7 @@ fact(
       podman ? 'docker.io/acme/tagged:2' : 'acme/tagged:2'
     ])
     if (podman) {
-      // The name is that of a file; Podman 4 has no ID either.
+      // The name is that of a file; Podman 4 has no ID.
       expect(found('loadfromarchive')).toEqual([
         [major < 5 ? '' : loaded, expect.stringMatching(/^\/.*\/api_load/)]
       ])
@@ -86,7 +84,7 @@ fact(
       expect(found('untag').map(([id]) => id)).toEqual([loaded, loaded])
     } else {
       expect(found('load')).toEqual([[loaded, loaded]])
-      // The ID is the reference.
+      // On a pull, the ID is the reference.
       const [repository] = published.pinned.split('@')
       expect(found('pull')).toEqual(
         [published.tag, published.pinned].map((id) => [id, repository]).sort()
@@ -99,7 +97,7 @@ fact(
 
 fact(
   'F5, F41, F49',
-  'events of containers carry the image as it was typed, whatever the labels say',
+  'container events have the image as typed, whatever the labels',
   `case "$1" in events) "$docker" "$@" | sed 's/"image":"[^"]*"/"image":"other"/g'; exit ;; esac`,
   async ({ docker }) => {
     const since = seconds(0)
@@ -123,7 +121,7 @@ fact(
         expect.arrayContaining([expect.objectContaining(named)])
       )
     const [, other] = find(log, 'container', 'create')
-    // Podman has some name of the image there.
+    // Podman substitutes a name of the image.
     expect(other).toMatchObject({
       name: 'numbered',
       image: podman ? expect.stringMatching(/^docker\.io\/library\//) : id
@@ -135,7 +133,7 @@ fact(
 
 fact(
   'F5, F49',
-  'volumes and networks have events when they are created, and when a container starts and ends',
+  'volumes and networks have events on creation, and when a container starts and ends',
   `case "$1" in events) "$docker" "$@" | sed '/"Action":"[cm]/d'; exit ;; esac`,
   async ({ docker, major }) => {
     const since = seconds(0)
@@ -177,7 +175,7 @@ fact(
 
 fact(
   'F5, F59',
-  'the log has the last 256 events, the oldest first; Podman keeps all',
+  'the event log has the last 256 events, oldest first; Podman keeps all',
   `case "$1" in events) "$docker" "$@" | tail -n 255; exit ;; esac`,
   async ({ docker }) => {
     await real('tag', 'busybox:1', 'before:1')
@@ -197,7 +195,7 @@ fact(
 
 fact(
   'F51',
-  'a log until a future moment waits for that moment',
+  'events --until a future time waits for that time',
   `case "$1" in events) exec "$docker" events --since 1 --until 2 ;; esac`,
   async ({ docker }) => {
     const start = Date.now()
@@ -214,7 +212,7 @@ fact(
 
 fact(
   'F34',
-  'events arrive in the order in which things were done',
+  'events arrive in order',
   `case "$1" in events) "$docker" "$@" | sed --unbuffered '/"Action":"tag"/d'; exit ;; esac`,
   async ({ command }) => {
     const over = new AbortController()
@@ -244,12 +242,12 @@ fact(
       await until('first')
       await load([oldImage('app')])
       await real('tag', 'app:1', 'app:2')
-      // The same name and ID once more.
+      // The same tag again.
       await real('tag', 'app:1', 'app:2')
       await create('user', 'app:1', 'true')
       await real('volume', 'create', 'last')
       await until('last')
-      // Podman logs some a moment later.
+      // Podman logs some events late.
       if (podman) await sleep(1_000)
       expect(find(seen, 'image', 'tag')).toHaveLength(2)
       expect(find(seen, 'container', 'create')).toHaveLength(1)

@@ -4,20 +4,19 @@ import { createCli, type Cli } from '../../../scripts/fixtures/fixtures.ts'
 import type { Output } from '../../../src/docker/errors.ts'
 import type { TestEngine } from '../harness/engine.ts'
 
-/** The docker of a test, and its path for the input `docker`. */
 export type Asked = {
   docker: Cli
-  /** Its output, also where it fails. */
+  /** Runs docker; returns its output even if it fails. */
   answer: (...args: string[]) => Promise<Output>
+  /** The path of this docker, for the input `docker`. */
   command: string
   /** The engine's major version. */
   major: number
 }
 
 /**
- * Tests what Docker does and this action relies on; the number is that of the fact in the design's list. Each fact is
- * tested twice: on the engine as it is, and with a docker in front of it that breaks the fact (`broken`: hooks of
- * `dockerThat`). There an expectation has to fail, or the test proves nothing.
+ * Tests a fact about Docker that this action relies on, by its number in the design's list. Each fact is tested twice:
+ * on the real engine, and with the hooks `broken`, which break the fact. In that run, an expectation must fail.
  */
 export function createFacts(
   {
@@ -55,7 +54,7 @@ export function createFacts(
   }
 }
 
-/** Hooks that change what a command prints (`image inspect`), by a script of sed. */
+/** Hooks that edit the output of a command, such as `image inspect`, with a sed script. */
 export const printing = (command: string, script: string): string => `
 case "$1 $2" in
 "${command}")
@@ -64,13 +63,13 @@ case "$1 $2" in
   exit $code ;;
 esac`
 
-/** Hooks that answer a command with an error of the engine. */
+/** Hooks that make a command fail with an engine error. */
 export const failing = (command: string, words: string): string => `
 case "$1 $2" in
 "${command}") echo 'Error response from daemon: ${words}' >&2; exit 1 ;;
 esac`
 
-/** What inspect says of one thing, without a format. */
+/** Inspects one object, without a format. */
 export async function inspectOne<T>(
   docker: Cli,
   kind: 'container' | 'image' | 'network' | 'volume',
@@ -80,7 +79,7 @@ export async function inspectOne<T>(
   return found
 }
 
-/** The values that a command printed, one a line. */
+/** Parses JSON values printed one per line. */
 export const readLines = <T>(stdout: string): T[] =>
   stdout
     .split('\n')

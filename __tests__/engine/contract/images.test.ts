@@ -18,8 +18,6 @@ import {
   type Asked
 } from './fact.ts'
 
-// How images are named and listed, and what goes with them.
-
 const tests = useEngine()
 const {
   docker: real,
@@ -41,20 +39,19 @@ type Row = { ID: string; Repository: string; Tag: string; Digest: string }
 const remove = ['image', 'rm', '--no-prune', '--']
 const changed = { outcome: 'kept', reason: 'changed' }
 
-/** Tries to remove an image as the action does; returns how it reads the refusal. */
+/** Tries to remove an image as the action does, and returns the parsed refusal. */
 async function refusalOf({ answer }: Asked, name: string) {
   const output = await answer(...remove, name)
   expect(output.exitCode).toBe(1)
   return readRefusal(output, 'image rm')
 }
 
-/** The IDs that a removal says it deleted. */
-const deleted = (stdout: string): string[] =>
+const deletedIds = (stdout: string): string[] =>
   [...stdout.matchAll(/^Deleted: (\S+)$/gm)].map(([, id = '']) => imageId(id))
 
 const imageLs = ['image', 'ls', '--no-trunc', '--format', '{{json .}}']
 
-/** The images that a listing shows, with their names as Docker writes them. */
+/** Lists images, with repositories as Docker writes them. */
 async function list({ docker }: Asked, ...options: string[]): Promise<Row[]> {
   const rows = readLines<Row>(await docker(...imageLs, ...options))
   return rows.map((row) => ({ ...row, Repository: familiar(row.Repository) }))
@@ -62,7 +59,7 @@ async function list({ docker }: Asked, ...options: string[]): Promise<Row[]> {
 
 fact(
   'F8, F14',
-  'a reloaded image has the same ID; without a registry it has no digest, or an invented one',
+  'a reloaded image has the same ID; without a registry it has no digest, or a generated one',
   printing('image inspect', 's/"sha256:.*"/"sha256:0"/; s/@sha256:/@sha256:0/'),
   async (asked) => {
     await load([oldImage('app')])
@@ -89,19 +86,19 @@ fact(
 
 fact(
   'F9',
-  'an image with one tag is removed by its ID, which the answer names',
+  'an image with one tag is removed by its ID, which is printed',
   'case "$1 $2" in "image rm") for last; do :; done; echo "Deleted: $last"; exit ;; esac',
   async ({ docker }) => {
     await load([oldImage('app')])
     const id = await idOf(real, 'app:1')
-    expect(deleted(await docker(...remove, id))).toContain(id)
+    expect(deletedIds(await docker(...remove, id))).toContain(id)
     expect((await contents()).references).toEqual(['busybox:1'])
   }
 )
 
 fact(
   'F9',
-  'an image with a second tag is refused by its ID until that tag is removed',
+  'an image with two tags cannot be removed by ID until one tag is removed',
   'case "$1 $2" in "image rm") shift 2; exec "$docker" image rm --force "$@" ;; esac',
   async (asked) => {
     await load([
@@ -115,22 +112,22 @@ fact(
       const id = await idOf(real, first)
       expect(await refusalOf(asked, id)).toMatchObject(changed)
       expect((await contents()).references).toContain(first)
-      expect(deleted(await asked.docker(...remove, second))).toEqual([])
-      expect(deleted(await asked.docker(...remove, id))).toContain(id)
+      expect(deletedIds(await asked.docker(...remove, second))).toEqual([])
+      expect(deletedIds(await asked.docker(...remove, id))).toContain(id)
     }
   }
 )
 
 fact(
   'F9',
-  'a tag that was moved to another image stays when the old image is removed by its ID',
+  'a tag that has moved to another image survives removal of the old image by ID',
   'case "$1 $2" in "image rm") "$docker" image rm moved:1 ;; esac',
   async ({ docker }) => {
     await load([oldImage('moved'), oldImage('new')])
     const old = await idOf(real, 'moved:1')
     await real('tag', 'new:1', 'moved:1')
 
-    expect(deleted(await docker(...remove, old))).toContain(old)
+    expect(deletedIds(await docker(...remove, old))).toContain(old)
 
     const { references, images } = await contents()
     expect(references).toEqual(['busybox:1', 'moved:1', 'new:1'])
@@ -141,7 +138,7 @@ fact(
 
 fact(
   'F9',
-  'an image in use can lose every tag but the last, whatever the state of the container',
+  'an image in use can lose every tag but the last, whatever the container’s state',
   failing('image rm', 'something else'),
   async (asked) => {
     await load([{ ...oldImage('more'), references: ['more:1', 'more:2'] }])
@@ -164,7 +161,7 @@ fact(
 
 fact(
   'F9',
-  'TAG@ID removes the tag only if it still means that image; only the containerd store knows that form',
+  'only on the containerd store, rm TAG@ID removes the tag if it still refers to that image',
   'case "$1 $2" in "image rm") for last; do :; done; exec "$docker" image rm "${last%@*}" ;; esac',
   async (asked) => {
     await load([
@@ -189,7 +186,7 @@ fact(
 
 type Child = { Parent: string }
 
-/** Builds an image whose parent has no tag. Returns its ID. */
+/** Builds an image with an untagged parent; returns its ID. */
 const buildChild = (value: string) =>
   build(`FROM busybox:1\nLABEL value=${value}\nLABEL value=\n`, {
     tag: `${value}:1`
@@ -197,7 +194,7 @@ const buildChild = (value: string) =>
 
 fact(
   'F9, F15',
-  'the classic builder leaves parents, which go with their child unless --no-prune is given',
+  'the classic builder leaves parents, which are removed with their child unless --no-prune is given',
   // Podman 4 ignores --no-prune.
   podman
     ? 'case "$1 $2" in "image rm") exit ;; esac'
@@ -221,11 +218,10 @@ fact(
     await docker(...remove, children[0] ?? '')
     const left = await ids('--all')
     expect(left).not.toContain(children[0])
-    // Podman 4 ignores it.
     const stays = !(podman && major < 5)
     expect(left.includes(parents[0] ?? '')).toBe(stays)
     if (stays)
-      expect(deleted(await docker(...remove, parents[0] ?? ''))).toEqual([
+      expect(deletedIds(await docker(...remove, parents[0] ?? ''))).toEqual([
         parents[0]
       ])
     await docker('image', 'rm', children[1] ?? '')
@@ -245,8 +241,8 @@ fact(
     const refuses = !containerd && !podman
     expect(output.exitCode).toBe(refuses ? 1 : 0)
     if (refuses) expect(readRefusal(output, 'image rm')).toMatchObject(changed)
-    // Podman does not say what it did.
-    else expect(deleted(output.stdout)).toEqual(podman ? [] : [parent])
+    // Podman does not print what it deleted.
+    else expect(deletedIds(output.stdout)).toEqual(podman ? [] : [parent])
     const ids = (await list(asked, '--all')).map(({ ID }) => ID)
     expect(ids.includes(parent)).toBe(refuses)
   }
@@ -254,7 +250,7 @@ fact(
 
 fact(
   'F13, F14',
-  'an image that was pulled by its digest has no tag, and a repository',
+  'an image pulled by digest has a repository but no tag',
   printing('image inspect', '/sha256:[0-9a-f]*"/s/@sha256/:sha256/'),
   async (asked) => {
     const [tagged, pinned] = await publish([oldImage('tag'), oldImage('pin')])
@@ -263,7 +259,7 @@ fact(
 
     const byTag = await inspectOne<Image>(asked.docker, 'image', tagged.tag)
     expect(byTag.RepoTags).toEqual([tagged.tag])
-    // Podman adds a digest of its own.
+    // Podman adds another digest.
     if (!podman) expect(byTag.RepoDigests).toEqual([tagged.pinned])
     const { RepoTags, RepoDigests } = await inspectOne<Image>(
       asked.docker,
@@ -288,7 +284,7 @@ fact(
 
 fact(
   'F9, F13, F33',
-  'a digest goes with the last tag of its repository, and is one more name in another; for Podman it always is',
+  'a digest is removed with the last tag of its repository; in another repository and on Podman, it counts as another name',
   'case "$1 $2" in "image rm") shift 2; exec "$docker" image rm --force "$@" ;; esac',
   async (asked) => {
     const { docker } = asked
@@ -303,36 +299,36 @@ fact(
       await idOf(real, same.tag),
       await idOf(real, 'local:1')
     ]
-    expect(deleted(await docker(...remove, whole))).toContain(whole)
+    expect(deletedIds(await docker(...remove, whole))).toContain(whole)
 
     expect(await refusalOf(asked, id)).toMatchObject(changed)
-    expect(deleted(await docker(...remove, other.pinned))).toEqual([])
-    expect(deleted(await docker(...remove, id))).toContain(id)
+    expect(deletedIds(await docker(...remove, other.pinned))).toEqual([])
+    expect(deletedIds(await docker(...remove, id))).toContain(id)
 
     if (podman) {
       expect(await refusalOf(asked, both)).toMatchObject(changed)
       await docker(...remove, same.pinned)
     }
-    expect(deleted(await docker(...remove, both))).toContain(both)
+    expect(deletedIds(await docker(...remove, both))).toContain(both)
     expect((await contents()).images).toHaveLength(1)
   }
 )
 
 fact(
   'F48',
-  'removing several images goes on after a missing one, in order, and ends with its process',
+  'rm of several images continues after a missing one, in order, and stops when killed',
   'case "$1 $2" in "image rm") "$docker" "$@"; exit ;; esac',
   async ({ answer, command, major }) => {
-    // Enough that some are left when the first is gone, at the pace of each store.
+    // Enough that some are left when the first is removed, given the speed of each store.
     const count = containerd || podman || major < 23 ? 30 : 100
     await load([oldImage('first'), ...oldImages(count)])
     const first = await idOf(real, 'first:1')
     const output = await answer(...remove, 'missing:1', first)
     expect(output.exitCode).toBe(1)
-    expect(deleted(output.stdout)).toContain(first)
+    expect(deletedIds(output.stdout)).toContain(first)
 
     const names = oldImages(count).flatMap(({ references }) => references)
-    // Killed once it has printed a word.
+    // Kill it after its first output.
     const killed = 'mkfifo "$0"; "$@" >"$0" & exec 3<"$0"; read -r word <&3'
     await execa(
       'sh',
@@ -350,7 +346,6 @@ fact(
   }
 )
 
-/** Tries for a while. */
 async function retry<T>(attempt: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1)
     try {
@@ -405,9 +400,9 @@ fact(
   }
 )
 
-createFacts(tests, onlyOnDocker('filter for one tag of several'))(
+createFacts(tests, onlyOnDocker('reference filter for single tags'))(
   'F36',
-  'a listing filtered by references shows those tags and no others',
+  'ls filtered by references prints exactly those tags',
   'case "$1 $2" in "image ls") exec "$docker" image ls --no-trunc --format "{{json .}}" ;; esac',
   async (asked) => {
     await load([

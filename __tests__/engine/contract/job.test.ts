@@ -9,16 +9,16 @@ const { docker, load, build, run, job, contents, states } = useEngine()
 const { above } = useRunner()
 const inputs = { scope: 'job', 'include-volumes': 'all' }
 
-const everything = async () => ({
+const snapshot = async () => ({
   ...(await contents()),
   states: await states()
 })
 
-test('after a job the engine holds what it held before', async () => {
+test('after a job, the engine holds what it held before', async () => {
   await load([oldImage('base')])
   await docker('network', 'create', 'net')
   await run('db', '--volume', 'data:/data', 'busybox:1', 'sleep', '600')
-  const before = await everything()
+  const before = await snapshot()
 
   const work = async () => {
     await docker('tag', 'base:1', 'base:mine')
@@ -37,12 +37,12 @@ test('after a job the engine holds what it held before', async () => {
   const { main, post } = await job(inputs, {}, work, { above: above() })
 
   expect(main).toMatchObject({ exitCode: 0, summary: '' })
-  // The only runner that they see is their own.
+  // The step sees only its own runner.
   expect(main.stdout).toMatch(/^There before this job: 1 container, 2 images/m)
   expect(post).toMatchObject({ exitCode: 0, outputs: { failed: '0' } })
-  expect(await everything()).toEqual({
+  expect(await snapshot()).toEqual({
     ...before,
-    // Podman removes none by name.
+    // Named volumes are kept on Podman.
     volumes: podman ? ['data', 'data-of-job'] : before.volumes
   })
   expect(resource(post, 'server')).toMatchObject({

@@ -4,13 +4,13 @@ import { resource } from '../harness/report.ts'
 import { onlyOnDocker } from '../harness/target.ts'
 import { everything, oldImage } from '../harness/things.ts'
 
-// Labels into which tools write whole documents.
+// Some tools write whole documents into labels.
 
 const { api, load, step, contents } = useEngine()
 
 const document = 'x'.repeat(200_000)
 
-test('answers that are too large are asked for in halves, and labels still protect', async () => {
+test('calls with too much output are split in halves, and labels still protect', async () => {
   const names = Array.from({ length: 50 }, (_, index) => `app-${index}`)
   await load(
     names.map((name, index) => ({
@@ -30,8 +30,8 @@ test('answers that are too large are asked for in halves, and labels still prote
   expect(done.summary.length).toBeLessThan(100_000)
 })
 
-onlyOnDocker('log that forgets soon')(
-  'a log full of events of a container with a large label is read',
+onlyOnDocker('event log limit')(
+  'an event log full of events with a large label is read',
   async () => {
     await api().post('/containers/create?name=web', {
       ...{ Image: 'busybox:1', Cmd: ['sleep', '600'] },

@@ -15,20 +15,20 @@ import {
   oldImages
 } from '../harness/things.ts'
 
-// What engines and stores remember of an image, and what earlier runs add to that.
+// The evidence of an image's age: from the engine, from the store, and from earlier runs.
 
 const engine = useEngine()
 const { docker, load, build, run, create, step, contents } = engine
 const { folder, overflowLog } = engine
 const { publish, pull } = useRegistry(engine)
-const it = onlyOnDocker('log that forgets soon')
+const it = onlyOnDocker('event log limit')
 
 const recent = { action: 'keep', reason: 'recent' }
 const unknown = { action: 'keep', reason: 'unknown-age' }
 const planned = { outcome: 'planned' }
 const dryRun = { ...everything, until: '1h', 'dry-run': 'true' }
 
-test('what was just loaded, pulled or used stays, whatever its date; Docker’s own prune goes by that date', async () => {
+test('images just loaded, pulled or used are kept, whatever their date, unlike with docker prune', async () => {
   const published = await publish(
     imagesOfAnyDate.map((image, index) => ({
       ...image,
@@ -49,7 +49,7 @@ test('what was just loaded, pulled or used stays, whatever its date; Docker’s 
       )
   const pulled = [...single, ...all.map(({ tag }) => tag)]
   await load([oldImage('used'), oldImage('unused')])
-  // Podman 4 does not say what it loaded.
+  // Podman 4 does not log which image it loaded.
   if (podman) await docker('tag', 'unused:1', 'unused:2')
   await run('early', 'busybox:1', 'true')
   await run('late', 'busybox:1', 'sleep', '600')
@@ -76,7 +76,7 @@ test('what was just loaded, pulled or used stays, whatever its date; Docker’s 
   for (const name of loaded)
     expect(resource(done, name)).toMatchObject(silent ? unknown : recent)
   expect((await contents()).references).toEqual(expect.arrayContaining(loaded))
-  // It does not understand Docker's prune either.
+  // Podman 4 does not support Docker's prune either.
   if (silent) return
   expect(resource(done, 'epoch:1').detail).toMatch(
     /^(?:loaded|tagged) \d+ s ago$/
@@ -84,14 +84,14 @@ test('what was just loaded, pulled or used stays, whatever its date; Docker’s 
 
   await docker('image', 'prune', '--all', '--force', '--filter', 'until=24h')
   const { references } = await contents()
-  // What has no date at all, newer engines leave alone.
+  // Newer engines keep images without a date.
   const dated = loaded.filter((one) => one !== 'none:1')
   expect(references.filter((one) => dated.includes(one))).toEqual(
     containerd ? dated.sort() : []
   )
 })
 
-/** Every way in which an image comes to an engine, with a date of 2024 wherever one can be chosen. */
+/** Every way for an image to arrive on an engine, dated 2024 where the date can be chosen. */
 const arrivals: Record<string, () => Promise<unknown>> = {
   'pulled by its tag and by its digest': async () => {
     const published = await publish([oldImage('tag'), oldImage('digest')])
@@ -137,7 +137,7 @@ const arrivals: Record<string, () => Promise<unknown>> = {
   }
 }
 
-test('whatever way an image came, it stays for until, also where nothing remembers it', async () => {
+test('however an image arrived, it is kept for until, even without event log and ledger', async () => {
   const before = await contents()
   for (const arrive of Object.values(arrivals)) await arrive()
   await overflowLog()
@@ -154,7 +154,7 @@ test('whatever way an image came, it stays for until, also where nothing remembe
   expect(await contents()).toEqual(before)
 })
 
-it('an untagged image that a build comes to again was built a moment ago', async () => {
+it('an untagged image that a build produces again counts as just built', async () => {
   const again = () =>
     build('FROM busybox:1\nLABEL again=1\n', { buildKit: true })
   const first = await again()
@@ -163,14 +163,14 @@ it('an untagged image that a build comes to again was built a moment ago', async
 
   const done = await step({ ...everything, until: before })
 
-  // The containerd store has an image of its own for each build, with what attests it.
+  // On the containerd store, every build is a separate image with its attestation.
   if (!containerd) expect(later).toBe(first)
-  // Docker 20.10 and 26.1 do not tell.
+  // Docker 20.10 and 26.1 do not log it.
   const silent = Number.parseInt(done.report?.engine.version ?? '') < 28
   expect(resource(done, later).reason).toBe(silent ? 'unknown-age' : 'recent')
 })
 
-it('what was pulled before the event log began is known from an earlier run on, or to the containerd store', async () => {
+it('the age of an image pulled before the event log began is known from an earlier run or the containerd store', async () => {
   const [{ tag } = { tag: '' }] = await publish([oldImage('app')])
   await pull([tag])
   await overflowLog()
@@ -191,7 +191,7 @@ it('what was pulled before the event log began is known from an earlier run on, 
   )
 })
 
-test('what an earlier run was told of images is held against the engine again', async () => {
+test('image facts from an earlier run are checked against the engine', async () => {
   await load([
     oldImage('used'),
     { ...oldImage('kept'), labels: { keep: '' } },
@@ -205,32 +205,33 @@ test('what an earlier run was told of images is held against the engine again', 
   await docker('tag', 'named:1', 'other:1')
   if (!podman) await expectMemory(remembering)
   await changeFacts(folder(), () => ({ labels: {} }))
-  // Its end is the first event: from then on a listing may do where images were inspected before.
+  // Its removal is the first event of the run; from then on, a listing may replace inspecting the images.
   await create('first', 'busybox:1', 'true')
   const real = { ...everything, 'state-dir': folder() }
   const done = await step(real)
   expect(done.exitCode).toBe(0)
   expect((await contents()).references).toEqual(['busybox:1', 'kept:1'])
-  // Now it is asked again; of Podman's images nothing is remembered.
+  // Now the image is inspected again; on Podman, no image facts are stored.
   const last = podman ? done : await step(real)
   expect(resource(last, 'kept:1').reason).toBe('protected-label')
 })
 
-/** The log forgets, the ledger and the containerd store do not. */
+/** Expects the ledger and the containerd store to know what the event log has dropped. */
 async function expectMemory(remembering: typeof dryRun): Promise<void> {
   await overflowLog()
   const names = ['used:1', 'late:1']
   const [known, without] = await Promise.all([step(remembering), step(dryRun)])
   for (const name of names) {
     expect(resource(known, name)).toMatchObject(recent)
-    // Without the ledger nothing is left but the date of the build.
+    // Without the ledger, only the build date is left.
     expect(resource(without, name)).toMatchObject(containerd ? recent : unknown)
   }
   if (!containerd) return
 
-  // Nothing but what is wrong of the images is left.
+  // Only wrong image facts are left.
   for (const name of await listLedgers(folder())) await rm(join(folder(), name))
   await changeFacts(folder(), () => ({ taggedAt: Date.UTC(2024, 1) }))
-  const asked = await step(remembering)
-  for (const name of names) expect(resource(asked, name)).toMatchObject(recent)
+  const inspected = await step(remembering)
+  for (const name of names)
+    expect(resource(inspected, name)).toMatchObject(recent)
 }

@@ -4,20 +4,18 @@ import { resource } from '../harness/report.ts'
 import { podman } from '../harness/target.ts'
 import { everything } from '../harness/things.ts'
 
-// Every way in which one thing names another is a need.
-
 const engine = useEngine()
 const { docker, api, create, step, contents } = engine
 
 const inUse = { action: 'keep', reason: 'in-use' }
-/** Makes a container over the API: the CLI knows fewer ways. */
+/** Creates a container over the API, which has more options than the CLI. */
 const make = (name: string, host: object) =>
   api().post(`/containers/create?name=${name}`, {
     ...{ Image: 'busybox:1', Labels: { keep: '' } },
     HostConfig: { NetworkMode: 'none', ...host }
   })
 
-/** How a container can name another one; Podman knows more kinds of namespaces, and no links. */
+/** The ways for a container to refer to another. Podman has more namespaces, and no links. */
 const toContainers: Record<string, (name: string) => object> = {
   network: (name) => ({ NetworkMode: `container:${name}` }),
   ipc: (name) => ({ IpcMode: `container:${name}` }),
@@ -26,7 +24,7 @@ const toContainers: Record<string, (name: string) => object> = {
   ...(podman && { uts: (name: string) => ({ UTSMode: `container:${name}` }) })
 }
 
-test('a container stays while one that stays names it', async () => {
+test('a container is kept while a kept container refers to it', async () => {
   for (const [way, host] of Object.entries(toContainers)) {
     const ipc = way === 'ipc' ? ['--ipc', 'shareable'] : []
     await create(`base-${way}`, ...ipc, 'busybox:1', 'true')
@@ -52,7 +50,7 @@ test('a container stays while one that stays names it', async () => {
   expect(resource(done, 'lonely').outcome).toBe('removed')
 })
 
-test('a container stays while one of its compose project depends on it, or one of its pod runs', async () => {
+test('a container is kept while another of its Compose project depends on it, or another of its pod runs', async () => {
   const compose = (service: string, dependsOn = '') => [
     ...['--label', 'com.docker.compose.project=shop'],
     ...['--label', `com.docker.compose.service=${service}`],
@@ -91,7 +89,7 @@ test('a container stays while one of its compose project depends on it, or one o
   ])
 })
 
-test('a volume stays while another one lies in it, or a container has it by the path of a link', async () => {
+test('a volume is kept while another volume is inside it, or a container binds it by a non-canonical path', async () => {
   const withVolumes = { ...everything, 'include-volumes': 'all' }
   for (const name of ['base', 'linked', 'lonely'])
     await docker('volume', 'create', name)
@@ -107,7 +105,7 @@ test('a volume stays while another one lies in it, or a container has it by the 
 
   const done = await step(withVolumes)
 
-  // Podman removes no named volume.
+  // Named volumes are kept on Podman.
   if (podman) return
   for (const name of ['base', 'linked'])
     expect(resource(done, name)).toMatchObject(inUse)

@@ -4,15 +4,13 @@ import { useEngine } from '../harness/engine.ts'
 import { podman } from '../harness/target.ts'
 import { createFacts, failing, inspectOne, printing } from './fact.ts'
 
-// Networks and volumes: how their use shows, and when they can be removed.
-
 const tests = useEngine()
 const { docker: real, create, contents } = tests
 const fact = createFacts(tests)
 
 const changed = { outcome: 'kept', reason: 'changed' }
 
-/** Makes a created, an exited and a running container, each on a network of the same name. Returns the networks' IDs. */
+/** Creates a container per state, each on a network of the same name; returns the network IDs. */
 async function useNetworks(): Promise<Record<string, string>> {
   const ids: Record<string, string> = {}
   for (const name of ['created', 'exited', 'running']) {
@@ -35,7 +33,7 @@ type Network = { Id: string; Containers?: Record<string, object> }
 
 fact(
   'F12',
-  'a container names its networks; before its first start it has no IDs of them',
+  'a container lists its networks by name; their IDs are missing before its first start',
   printing(
     'container inspect',
     's/"created": {/"others": {/; s/"NetworkID": "[^"]*"/"NetworkID": "0"/'
@@ -50,7 +48,7 @@ fact(
       )
       expect(NetworkSettings.Networks).toMatchObject({ [name]: {} })
       const { NetworkID } = NetworkSettings.Networks[name] ?? {}
-      // Podman 4 has the name instead.
+      // Podman 4 prints the name instead.
       if (podman) expect(NetworkID).toBe(major < 5 ? name : id)
       else expect(NetworkID).toBe(name === 'created' ? '' : id)
     }
@@ -60,7 +58,7 @@ fact(
       'running'
     )
     expect(Object.keys(Containers ?? {})).toHaveLength(1)
-    // Podman 4 lists stopped ones as well.
+    // Podman 4 also lists stopped containers.
     if (podman) return
     for (const name of ['created', 'exited']) {
       const network = await inspectOne<Network>(docker, 'network', name)
@@ -71,7 +69,7 @@ fact(
 
 fact(
   'F10, F22',
-  'a network can be removed by ID although a stopped container needs it; Podman refuses by name only',
+  'a network can be removed by ID even if a stopped container needs it; Podman refuses only by name',
   failing('network rm', 'something else'),
   async ({ answer }) => {
     const ids = await useNetworks()
@@ -94,7 +92,7 @@ fact(
 
 fact(
   'F10',
-  'a volume in use is refused; any other is removed by its name',
+  'a volume in use cannot be removed; any other is removed by name',
   failing('volume rm', 'something else'),
   async ({ answer }) => {
     await create('user', '--volume', 'used:/data', 'busybox:1', 'true')
@@ -120,7 +118,7 @@ type Mounted = { Mounts: { Type: string; Name: string; Source: string }[] }
 
 fact(
   'F21',
-  'an anonymous volume has a name of 64 digits, and a label from Docker 23 on',
+  'an anonymous volume has a name of 64 hex digits, and from Docker 23 on a label',
   printing(
     'volume inspect',
     's/volume.anonymous/volume.named/; s/"Name": "[0-9a-f]*"/"Name": "data"/'

@@ -4,13 +4,13 @@ import { useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { everything, oldImage, parentOf } from '../harness/things.ts'
 
-// What is special about Podman: runs only where the engine is one.
+// Behaviour specific to Podman; this file runs only on Podman.
 
 const tests = useEngine()
 const { api, docker, folder, load, build, create } = tests
 const { step, contents, overflowLog } = tests
 
-/** Podman's own API, for what Docker's has no words for. */
+/** Podman's own API, for what Docker's API cannot do. */
 const libpod = '/v4.0.0/libpod'
 
 afterEach(async () => {
@@ -29,9 +29,9 @@ async function makePod(name: string): Promise<void> {
   })
 }
 
-// Each step waits 3 s for the end of Podman's log.
+// Few tests: each step waits 3 s for the end of Podman's event log.
 
-test('pods, mounted images, protected parents, names and volumes that Podman has in ways of its own', async () => {
+test('Podman’s pods, mounted images, parents, short names and volumes', async () => {
   await makePod('idle')
   await makePod('done')
   await docker('start', 'in-done')
@@ -50,11 +50,11 @@ test('pods, mounted images, protected parents, names and volumes that Podman has
   })
   const parent = await parentOf(docker, 'child:1')
   await docker('tag', 'short:1', 'mirror:1')
-  // Docker's own tag would move the one of localhost.
+  // `docker tag` would move the tag in localhost instead.
   const target = 'repo=docker.io/library/short&tag=1'
   await api().post(`${libpod}/images/holder:1/tag?${target}`)
   await docker('volume', 'create', 'data-of-others')
-  // This is what another run that removed `data` first would make of ours.
+  // Podman removes volumes by prefix: this is what happens if another run has removed `data` first.
   await docker('volume', 'rm', 'data').catch(() => undefined)
   expect((await contents()).volumes).toEqual([])
   await docker('volume', 'create', 'data')
@@ -83,23 +83,23 @@ test('pods, mounted images, protected parents, names and volumes that Podman has
   })
 
   expect(images).toContain(parent)
-  const takesAlong = done.report?.engine.version.startsWith('4')
+  const removesParents = done.report?.engine.version.startsWith('4')
   expect(resource(done, 'child:1')).toMatchObject(
-    takesAlong
+    removesParents
       ? { action: 'keep', reason: 'in-use' }
       : { outcome: 'removed', reason: 'expired' }
   )
 
   for (const name of ['app:1', 'web:1'])
     expect(resource(done, name).reason).toBe('protected-image')
-  // Of two images of one short name the one that was meant has gone.
+  // Of two images with the same short name, the planned one was removed.
   await docker('image', 'inspect', 'docker.io/library/short:1')
   expect(references.filter((one) => !one.includes('pause'))).toEqual([
-    ...['app:1', 'busybox:1', ...(takesAlong ? ['child:1'] : [])],
+    ...['app:1', 'busybox:1', ...(removesParents ? ['child:1'] : [])],
     ...['holder:1', 'mounted:1', 'short:1', 'web:1']
   ])
 
-  // Podman would take another volume whose name begins alike.
+  // Podman could remove another volume with the same prefix.
   expect(resource(done, 'data')).toMatchObject({
     action: 'keep',
     reason: 'named-volume'
@@ -111,7 +111,7 @@ test('pods, mounted images, protected parents, names and volumes that Podman has
   expect(done.stdout).not.toContain('::warning::')
 })
 
-test('the log, which is read to its end, and earlier runs tell the age of images and volumes, and no date does', async () => {
+test('the age of images and volumes comes from the event log and earlier runs, not from dates', async () => {
   const anonymous = await docker('volume', 'create')
   await load(['loaded', 'tagged', 'last'].map((name) => oldImage(name)))
   await docker('tag', 'tagged:1', 'acme/tagged:1')
@@ -130,11 +130,11 @@ test('the log, which is read to its end, and earlier runs tell the age of images
       reason: 'recent',
       detail: expect.stringMatching(/^tagged \d+ s ago$/)
     })
-  // Podman 5 says what it loaded, Podman 4 does not.
+  // Podman 5 logs which image it loaded; Podman 4 does not.
   expect(['recent', 'unknown-age']).toContain(
     resource(first, 'loaded:1').reason
   )
-  // The log has no mounts.
+  // The event log has no mounts.
   expect(resource(first, anonymous)).toMatchObject({
     action: 'keep',
     reason: 'unknown-age'
@@ -144,14 +144,14 @@ test('the log, which is read to its end, and earlier runs tell the age of images
 
   for (const name of ['tagged:1', 'last:1', 'loaded:1'])
     expect(resource(second, name).outcome).toBe('removed')
-  // It has been watched, and only waits for its first ten minutes to be over.
+  // It has been watched, but is less than ten minutes old.
   expect(resource(second, anonymous)).toMatchObject({
     action: 'keep',
     reason: 'recent'
   })
 })
 
-test('a network that a container has by the moment of its removal stays', async () => {
+test('a network that a container joins just before its removal is kept', async () => {
   await docker('network', 'create', 'net')
   const command = await tests.dockerThat(
     'case "$1 $2" in "network rm") once $docker run --detach --network net busybox:1 sleep 600 ;; esac'

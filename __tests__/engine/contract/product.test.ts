@@ -7,7 +7,7 @@ import { resource } from '../harness/report.ts'
 import { podman } from '../harness/target.ts'
 import { idOf, parentOf } from '../harness/things.ts'
 
-// A bit of everything that an engine can hold: a plan, its execution, and a run that finds nothing left to do.
+// Plans and removes resources of every kind in one run, and expects the next run to find nothing to do.
 
 const tests = useEngine()
 const { api, docker, load, build, create, run, step, contents } = tests
@@ -21,7 +21,7 @@ const inputs = {
   'protected-labels': 'keep, pinned=yes'
 }
 
-/** An image that was built on that day of May 2024. */
+/** An image built on the given day of May 2024. */
 const builtOn = (
   day: number,
   references: string[],
@@ -36,18 +36,18 @@ const builtOn = (
   ]
 })
 
-/** What should become of things, and why, by a name or ID of each. */
+/** The expected reason to remove or keep each resource, by name or ID. */
 type Fates = Record<string, 'expired' | 'dangling' | `keep ${string}`>
 
-/** Adds images that are decided by their references and labels. */
+/** Adds images whose decision depends on references and labels. */
 async function fillWithTags(): Promise<Fates> {
   await load([
-    // In two repositories each, or with two tags in one.
+    // Each in two repositories, or with two tags in one.
     ...[1, 2].map((day) => builtOn(day, [`app:${day}`, `mirror/app:${day}`])),
     builtOn(3, ['app:3', 'mirror/app:3', 'mirror/app:latest']),
     builtOn(1, ['two:1', 'two:2']),
     builtOn(2, ['two:3']),
-    // The newest of one repository, and an old one of another.
+    // The newest of one repository is an old one of another.
     builtOn(1, ['mixed:1', 'base/mixed:1']),
     builtOn(2, ['mixed:2']),
     builtOn(1, ['node:1', 'acme/base:x']),
@@ -70,7 +70,7 @@ async function fillWithTags(): Promise<Fates> {
   }
 }
 
-/** Adds an untagged image, and what both builders leave behind: parents, one of them protected, and build cache. */
+/** Adds a dangling image, parents of the classic builder, one of them protected, and build cache. */
 async function fillWithBuilds(): Promise<Fates> {
   await load([builtOn(1, ['moved:1'])])
   const dangling = await idOf(docker, 'moved:1')
@@ -90,7 +90,7 @@ async function fillWithBuilds(): Promise<Fates> {
   await build('FROM busybox:1\nLABEL child=2\n', { tag: 'child:2' })
   const { Version } = await api().get<{ Version: string }>('/version')
   // Podman 4 would remove the protected parent with its child.
-  const takesParents = podman && Version.startsWith('4.')
+  const removesParents = podman && Version.startsWith('4.')
   return {
     [dangling]: 'dangling',
     'moved:1': 'keep keep-last',
@@ -98,7 +98,7 @@ async function fillWithBuilds(): Promise<Fates> {
     'line:2': 'keep keep-last',
     [await parentOf(docker, 'line:1')]: 'dangling',
     [await parentOf(docker, 'line:2')]: 'keep in-use',
-    'child:1': takesParents ? 'keep in-use' : 'expired',
+    'child:1': removesParents ? 'keep in-use' : 'expired',
     'child:2': 'keep keep-last',
     [await parentOf(docker, 'child:1')]: 'keep protected-label',
     'kit:1': 'expired',
@@ -108,12 +108,9 @@ async function fillWithBuilds(): Promise<Fates> {
   }
 }
 
-/**
- * Adds images from a registry: pulled by tag, by digest, and by digest with a tag added in the same or in another
- * repository.
- */
+/** Adds images pulled by tag, by digest, and by digest with a tag added in the same or another repository. */
 async function fillFromRegistry(): Promise<Fates> {
-  // Podman refuses to remove one that was pulled by its digest and has a tag as well.
+  // Podman refuses to remove an image that was pulled by digest and has a tag.
   const names = ['pin', 'lib', ...(podman ? [] : ['both'])]
   const old = await publish(names.map((name) => builtOn(1, [`${name}:1`])))
   const newer = await publish(names.map((name) => builtOn(2, [`${name}:2`])))
@@ -136,7 +133,7 @@ async function fillFromRegistry(): Promise<Fates> {
   }
 }
 
-/** Adds containers in every state, and what they need. */
+/** Adds containers in every state, and the resources they need. */
 async function fillWithContainers(): Promise<Fates> {
   await load([
     builtOn(1, ['held:1', 'mirror/held:1']),
@@ -194,26 +191,26 @@ async function fillWithContainers(): Promise<Fates> {
   }
 }
 
-/** Compares every resource of a report, except the engine's own networks, with its fate. */
+/** Compares every resource in a report, except built-in networks, with its expected fate. */
 function expectFates(
   done: Step,
   fates: Fates,
   outcomes: { remove: string; untag: string }
 ): void {
-  const told = Object.keys(fates).map((name) => {
+  const decided = Object.keys(fates).map((name) => {
     const { kind, action, outcome, reason } = resource(done, name)
     const kept = action === 'keep' ? 'kept' : outcomes[action]
     expect({ kind, name, outcome }).toEqual({ kind, name, outcome: kept })
     return [name, action === 'keep' ? `keep ${reason}` : reason]
   })
-  expect(Object.fromEntries(told)).toEqual(fates)
+  expect(Object.fromEntries(decided)).toEqual(fates)
   const others = done.report?.resources.filter(
     ({ reason }) => reason !== 'built-in'
   )
-  expect(others).toHaveLength(told.length)
+  expect(others).toHaveLength(decided.length)
 }
 
-test('everything is planned, removed as planned, and left alone by the next run', async () => {
+test('a plan covers every resource, is executed exactly, and leaves nothing for the next run', async () => {
   const fates = {
     ...(await fillWithTags()),
     ...(await fillWithBuilds()),

@@ -3,11 +3,9 @@ import { useEngine } from '../harness/engine.ts'
 import { expectCleanFailure, resource } from '../harness/report.ts'
 import { everything, idOf, oldImage } from '../harness/things.ts'
 
-// What protects an image does so however it is written, or is refused.
-
 const { docker, load, step, contents } = useEngine()
 
-test('a glob protects in whatever case, and so does an ID; what matches nothing is said before anything goes', async () => {
+test('globs in any case and IDs protect images; an unmatched pattern is reported before any removal', async () => {
   await load(
     ['ghcr.io/acme/web', 'byid', 'byshort', 'ghcr.io/acme/api'].map((name) =>
       oldImage(name)
@@ -36,7 +34,7 @@ test('a glob protects in whatever case, and so does an ID; what matches nothing 
   expect(done.summary).toContain('acme/apis')
 })
 
-test('what can protect nothing is refused, each with what is wrong', async () => {
+test('patterns that can never match are rejected, each with its problem', async () => {
   await load([oldImage('app')])
   const before = await contents()
 
@@ -48,7 +46,7 @@ test('what can protect nothing is refused, each with what is wrong', async () =>
   })
 
   expectCleanFailure(done, /redis:latest:latest.*second colon/)
-  for (const what of ['redis:.*', 'keep', 'team = web', '.pr-{number}'])
-    expect(done.stdout).toContain(what)
+  for (const pattern of ['redis:.*', 'keep', 'team = web', '.pr-{number}'])
+    expect(done.stdout).toContain(pattern)
   expect(await contents()).toEqual(before)
 })

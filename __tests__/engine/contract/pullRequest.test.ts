@@ -9,7 +9,7 @@ const tests = useEngine()
 const { contents, states } = tests
 const { close, preview } = createPullRequests(tests)
 
-test('what a closed pull request runs is stopped and removed, with its image, network and volume', async () => {
+test('containers of a closed pull request are stopped and removed, with their image, network and volume', async () => {
   await preview('acme/web', 1)
   await preview('acme/web', 12)
   const before = { ...(await contents()), states: await states() }
@@ -26,14 +26,14 @@ test('what a closed pull request runs is stopped and removed, with its image, ne
     images: without(before.images, image.id),
     references: without(before.references, 'acme/web:pr-1'),
     networks: without(before.networks, own),
-    // Podman removes none by name.
+    // Named volumes are kept on Podman.
     volumes: podman ? before.volumes : without(before.volumes, own)
   })
   for (const one of [image, resource(done, `${own}-app`)])
     expect(one).toMatchObject({ outcome: 'removed', reason: 'pull-request' })
 })
 
-test('a project belongs by the name that Compose gives the folder of its repository', async () => {
+test('a project belongs by the name that Compose derives from the repository folder', async () => {
   for (const name of ['siteio-pr-1', 'site-io-pr-1', 'site-pr-1'])
     await tests.create(name, ...project(name), 'busybox:1', 'true')
 

@@ -4,8 +4,6 @@ import { useEngine } from '../harness/engine.ts'
 import { ownNetwork, podman } from '../harness/target.ts'
 import { createFacts, inspectOne, readLines } from './fact.ts'
 
-// The CLI's output, as far as it is read.
-
 const tests = useEngine()
 const { docker: real, create } = tests
 const fact = createFacts(tests)
@@ -14,7 +12,7 @@ const json = ['--format', '{{json .}}']
 const id = expect.stringMatching(/^(?:sha256:)?[0-9a-f]{64}$/)
 const text = expect.any(String)
 
-/** Calls of the action that print JSON, and the keys that it reads. */
+/** The action's calls that print JSON, with the keys that it reads. */
 const calls: [string[], unknown][] = [
   [
     ['info', ...json],
@@ -60,8 +58,8 @@ const calls: [string[], unknown][] = [
 
 fact(
   'F17',
-  'every call prints whole JSON, one value a line, with the keys that are read',
-  // As the CLI of 20.10 does with `--format json`.
+  'every call prints JSON, one value per line, with all required keys',
+  // CLI 20.10 prints this with `--format json`.
   'case "$1" in volume) echo json; exit ;; esac',
   async ({ docker }) => {
     await create('user', '--volume', 'data:/data', 'busybox:1', 'true')
@@ -85,27 +83,27 @@ const kinds = {
 
 fact(
   'F17',
-  'inspect prints what it found, and names what is missing',
+  'inspect prints what it found, and names missing objects',
   `case "$2" in inspect) "$docker" "$@" 2>/dev/null; code=$?; echo 'Error: something else' >&2; exit $code ;; esac`,
   async ({ docker, answer }) => {
     await create('user', '--volume', 'data:/data', 'busybox:1', 'true')
     for (const kind of ['container', 'image', 'network', 'volume'] as const) {
-      const there = kinds[kind]
+      const existing = kinds[kind]
       const missing = kind === 'image' ? `sha256:${'0'.repeat(64)}` : 'missing'
-      const output = await answer(kind, 'inspect', '--', missing, there)
+      const output = await answer(kind, 'inspect', '--', missing, existing)
       expect(output.exitCode).toBe(1)
       const found = JSON.parse(output.stdout) as object[]
-      expect(found).toEqual([await inspectOne(docker, kind, there)])
+      expect(found).toEqual([await inspectOne(docker, kind, existing)])
       expect(saysAbsent(output, kind, missing)).toBe(true)
       if (kind === 'volume' && podman) continue
-      expect(saysAbsent(output, kind, there)).toBe(false)
+      expect(saysAbsent(output, kind, existing)).toBe(false)
     }
     const reference = await answer('image', 'inspect', '--', 'missing:1')
     expect(saysAbsent(reference, 'image', 'missing:1')).toBe(true)
   }
 )
 
-/** Labels that a listing could not give: it joins them with commas. */
+/** Labels that cannot be read from a listing, which joins them with commas. */
 const labels = {
   'a.b/c-d': 'x=y=z',
   empty: '',
@@ -117,7 +115,7 @@ const labels = {
 
 fact(
   'F18',
-  'inspect gives labels as they were written',
+  'inspect prints labels as they were set',
   `case "$2" in inspect) "$docker" "$@" | sed 's/one,two=2/one/'; exit ;; esac`,
   async ({ docker }) => {
     const options = Object.entries(labels).flatMap(([key, value]) => [

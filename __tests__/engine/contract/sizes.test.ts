@@ -19,8 +19,6 @@ import { containerd, onlyOnDocker, podman, root } from '../harness/target.ts'
 import { everything } from '../harness/things.ts'
 import { createFacts, inspectOne, printing, readLines } from './fact.ts'
 
-// Sizes, the disk that they are on, and the build cache.
-
 const tests = useEngine()
 const { docker: real, engine, environment, load, step, folder } = tests
 const { fillCache } = createCache(tests)
@@ -28,13 +26,12 @@ const fact = createFacts(tests)
 
 const exact = !containerd && !podman
 
-/** Storage drivers count files exactly; in other stores archives and manifests add some kilobytes. */
+/** Storage drivers count files exactly; in other stores, archives and manifests add some kilobytes. */
 function expectAbout(size: number | undefined, bytes: number): void {
   expect(size).toBeGreaterThanOrEqual(bytes)
   expect(size).toBeLessThanOrEqual(bytes + (exact ? 0 : 32_000))
 }
 
-/** Two images of a shared layer and one of their own each. */
 const loadPair = () =>
   load(
     ['one', 'two'].map((name) => ({
@@ -49,7 +46,7 @@ const loadPair = () =>
 
 fact(
   'F27, F57',
-  'inspect gives the size of an image, its history that of each layer, and a listing what it occupies',
+  'inspect prints the size of an image, history that of each layer, and ls the occupied space',
   printing('image history', 's/"Size":"[0-9]*"/"Size":"1"/'),
   async ({ docker }) => {
     await loadPair()
@@ -73,7 +70,7 @@ fact(
     const [row] = readLines<{ Size: string }>(
       await docker('image', 'ls', '--format', '{{json .}}', 'one')
     )
-    // The containerd store has each layer packed and unpacked.
+    // The containerd store holds each layer packed and unpacked.
     const unpacked = sizes.reduce((a, b) => a + b, 0)
     const all = (containerd ? unpacked : 0) + Size
     const listed = parseSize(row?.Size ?? '') ?? 0
@@ -83,7 +80,7 @@ fact(
 
 fact(
   'F27',
-  'removing an image frees its own layers; the shared one goes with the last image',
+  'removing an image frees its own layers; a shared layer is freed with the last image',
   printing('image history', 's/"Size":"[0-9]*"/"Size":"1"/'),
   async ({ command }) => {
     await loadPair()
@@ -149,7 +146,7 @@ type Info = {
 
 fact(
   'F29',
-  'the engine names its host and the folder of its data; the ID of Podman changes',
+  'info has the host name and the data folder; Podman’s ID changes with every call',
   printing(
     'info --format',
     's/"DockerRootDir":"[^"]*"/"DockerRootDir":"\\/none"/'
@@ -161,10 +158,10 @@ fact(
     expect(info).toMatchObject({ Name: hostname(), KernelVersion: release() })
     const inside = join('/proc', String(engine().pid), 'root')
     const data = await stat(join(inside, engine().folder, 'data'))
-    const said = await stat(join(inside, info.DockerRootDir)).catch(
+    const reported = await stat(join(inside, info.DockerRootDir)).catch(
       () => undefined
     )
-    expect(said).toMatchObject({ dev: data.dev, ino: data.ino })
+    expect(reported).toMatchObject({ dev: data.dev, ino: data.ino })
     expect((await ask()).ID === info.ID).toBe(!podman)
 
     const done = await step({ 'dry-run': 'true', docker: command })
@@ -172,7 +169,7 @@ fact(
   }
 )
 
-test('F29: the report has the disk of the engine, with its inodes', async () => {
+test('F29: the report has the engine’s disk, with inodes', async () => {
   const files = 'mkdir /files; for i in $(seq 500); do echo >/files/$i; done'
   await real(
     ...['run', '--network', 'none', '--name', 'files', 'busybox:1'],
@@ -200,9 +197,9 @@ test('F29: the report has the disk of the engine, with its inodes', async () => 
 const onContainerd = containerd ? test : test.skip
 
 onContainerd(
-  'F38, F53: with a containerd of the system’s own the report and the summary have both disks',
+  'F38, F53: with a system containerd, the report and the summary have both disks',
   async () => {
-    // Without the configuration beside its socket it is not one that dockerd has started.
+    // Without a configuration next to its socket, containerd does not count as started by dockerd.
     const config = join(engine().folder, 'containerd.toml')
     const hidden = `${config}.hidden`
     const ofSystem =
@@ -236,12 +233,11 @@ onContainerd(
   }
 )
 
-/** The engine's own buildx, where it has one. */
 const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
 
 createFacts(tests, onlyOnDocker('build cache'))(
   'F4, F23, F25, F39',
-  'the prune accepts its arguments with and without buildx, reports a total, and can run beside another',
+  'the prune accepts its arguments with and without buildx, reports a total, and can run in parallel',
   `case "$1 $2" in "builder prune") "$docker" "$@" | sed 's/^Total/Sum/'; exit ;; esac`,
   async ({ command }) => {
     for (const options of [{}, { plugin }]) {
@@ -271,7 +267,7 @@ createFacts(tests, onlyOnDocker('build cache'))(
       }
       const freed: number[] = []
       const records: string[] = []
-      // Without buildx, newer engines count whole seconds: at first they find nothing.
+      // Without buildx, newer engines count whole seconds and find nothing at first.
       for (let tries = 0; tries < 50 && records.length === 0; tries += 1)
         for (const text of await Promise.all([prune(1, 0), prune(1, 0)])) {
           freed.push(readTotal(text) ?? NaN)
@@ -289,7 +285,7 @@ createFacts(tests, onlyOnDocker('build cache'))(
 
 createFacts(tests, onlyOnDocker('build cache'))(
   'F23',
-  'the records of the cache are listed by buildx, or by system df',
+  'cache records are listed by buildx or by system df',
   `case "$1 $2" in "buildx du"|"system df") echo 'Error: none' >&2; exit 1 ;; esac`,
   async ({ command }) => {
     await fillCache('layer', 1)

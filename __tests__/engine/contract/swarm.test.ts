@@ -7,8 +7,6 @@ import { resource } from '../harness/report.ts'
 import { onlyOnDocker } from '../harness/target.ts'
 import { everything, oldImage } from '../harness/things.ts'
 
-// What a swarm needs, also where nothing of it runs.
-
 const engine = useOwnEngine()
 const { docker, load, step, contents, states, folder, dockerThat } = engine
 const it = onlyOnDocker('swarm')
@@ -22,7 +20,6 @@ const service = (name: string, image: string, ...args: string[]) =>
     ...['--network', 'host', '--name', name, ...args, image, 'true']
   )
 
-/** Waits until the containers are in these states. */
 async function untilStates(pattern: RegExp): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt += 1) {
     if (pattern.test((await states()).join())) return
@@ -31,7 +28,7 @@ async function untilStates(pattern: RegExp): Promise<void> {
   throw new Error(`the containers are: ${(await states()).join()}`)
 }
 
-it('what services name is in use, whether or not they have tasks, and so is what waits', async () => {
+it('images and volumes of services are in use, with or without tasks, and so are waiting tasks', async () => {
   const local = '127.0.0.1'
   await docker(
     'swarm',
@@ -49,7 +46,7 @@ it('what services name is in use, whether or not they have tasks, and so is what
     ...['service', 'update', '--detach', '--quiet', '--no-resolve-image'],
     ...['--image', 'web:1', 'web']
   )
-  // It ends at once; the next task is there, and waits.
+  // It exits at once, and the next task waits to start.
   await service('job', 'busybox:1', '--restart-delay', '1h')
   await untilStates(/created.*exited|exited.*created/)
 
@@ -67,14 +64,14 @@ it('what services name is in use, whether or not they have tasks, and so is what
   await docker('swarm', 'leave', '--force')
 })
 
-/** Has the engine say that it is a worker of a swarm, or in none; `asked` is marked where somebody asks for services. */
+/** Hooks that make the engine a worker of a swarm, or inactive, and mark `asked` if services are listed. */
 const inSwarm = (state: string) => `
 case "$1" in
 info) "$docker" "$@" | sed 's/"LocalNodeState":"[^"]*"/"LocalNodeState":"${state}"/; s/"ControlAvailable":true/"ControlAvailable":false/'; exit ;;
 service) mark asked ;;
 esac`
 
-it('on a worker, which is not told of services, what the containers of tasks name stays, also of those that go', async () => {
+it('on a worker, which cannot list services, images and volumes of tasks are kept, even of removed ones', async () => {
   await load([oldImage('app')])
   await docker('volume', 'create', 'data')
   const task = (command: string, name: string) =>

@@ -1,10 +1,10 @@
 import type { TestEngine } from './engine.ts'
 import { everything } from './things.ts'
 
-// BuildKit's image cannot be pulled here. A container with the name, volume and restart policy that buildx gives its
-// own stands in for a builder, and a `docker exec` that lasts for a build: that is how buildx talks to its builders.
+// The BuildKit image cannot be pulled here. A container with the name, volume and restart policy that buildx uses
+// stands in for a builder, and a long `docker exec` for a build, since buildx connects to its builders that way.
 
-/** Inputs that take everything but the cache and, unless a test says so, builders. */
+/** Inputs that remove everything except build cache and builders. */
 export const allVolumes = { ...everything, 'include-volumes': 'all' }
 
 export const nameOf = (node: string) => `buildx_buildkit_${node}`
@@ -26,7 +26,7 @@ export function createBuilders({ docker }: Pick<TestEngine, 'docker'>) {
     )
   }
   return {
-    /** Starts a builder that ends as soon as it is told to. */
+    /** Starts a builder that stops at once on SIGTERM. */
     start,
     makeStopped: async (node: string, parts?: Parts): Promise<void> => {
       await start(node, parts)

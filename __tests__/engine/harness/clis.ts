@@ -2,7 +2,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unpackPackages } from '../../../scripts/engines/packages.ts'
 
-/** A folder with the buildx plugin for DOCKER_CONFIG, or without any plugin. */
+/** Creates a folder for DOCKER_CONFIG, with or without the buildx plugin. */
 export async function makeDockerConfig(
   folder: string,
   { plugin, config = {} }: { plugin?: string; config?: object }
@@ -14,10 +14,10 @@ export async function makeDockerConfig(
   return folder
 }
 
-/** CLIs of other versions than the engine's, and the buildx plugin for the new one. */
+/** Paths of an old and a new CLI, and of the buildx plugin for the new one. */
 export type OtherClis = { old: string; new: string; buildx: string }
 
-/** Finds the CLIs of the oldest and of the newest engine that the tests run on. */
+/** Finds the CLIs of the oldest and the newest tested engine. */
 export async function findOtherClis(): Promise<OtherClis> {
   const [old, newest] = await Promise.all([
     unpackPackages(['docker.io'], { suite: 'bookworm' }),

@@ -3,9 +3,9 @@ import type { Api } from '../../../scripts/engines/api.ts'
 import { familiar } from './report.ts'
 import { podman } from './target.ts'
 
-// What an engine holds, over its socket: between tests no process is started.
+// Uses the engine's socket, since starting a CLI between tests is slow.
 
-/** References and IDs of all images, names of all containers, networks and volumes. */
+/** The names of containers, networks and volumes, and the IDs and references of images. */
 export type Contents = {
   containers: string[]
   images: string[]
@@ -56,7 +56,7 @@ export async function readContents(api: Api): Promise<Contents> {
   }
 }
 
-/** The containers as `name state`. */
+/** Lists all containers as `name state`. */
 export async function readStates(api: Api): Promise<string[]> {
   const containers = await list.containers(api)
   return containers
@@ -64,21 +64,18 @@ export async function readStates(api: Api): Promise<string[]> {
     .sort()
 }
 
-/** What should be left once some of it has gone. */
+/** Returns `all` without `gone`, which it must contain. */
 export function without(all: string[], ...gone: string[]): string[] {
   expect(all).toEqual(expect.arrayContaining(gone))
   return all.filter((one) => !gone.includes(one))
 }
 
-/**
- * Takes everything off the engine but `busybox:1`, as may be done only to one's own. Returns whether that is there, as
- * an earlier call left it.
- */
+/** Removes everything from a private engine except `busybox:1`; returns whether that image exists. */
 export async function empty(api: Api): Promise<boolean> {
   await removeAll(
     () => list.containers(api),
     async ({ Id, State }) => {
-      // Podman would give it 10 s to stop, and cannot end one that is paused.
+      // Podman would wait 10 s for it to stop, and cannot kill a paused container.
       if (State === 'paused')
         await api.post(`/containers/${Id}/unpause`).catch(() => undefined)
       await api.post(`/containers/${Id}/kill`).catch(() => undefined)
@@ -93,7 +90,7 @@ export async function empty(api: Api): Promise<boolean> {
     return images.filter((one) => one.Id !== ours?.Id)
   }
   await Promise.all([
-    // A parent goes only once its children have gone.
+    // A parent can be removed only after its children.
     removeAll(others, ({ Id }) => api.remove(`/images/${Id}?force=1`)),
     removeAll(
       () => list.volumes(api),
@@ -108,13 +105,13 @@ export async function empty(api: Api): Promise<boolean> {
   return found
 }
 
-/** As `importBusybox` makes it: with one tag and nothing else. */
+/** Whether the image is as `importBusybox` created it, with a single tag. */
 function isBusybox({ RepoTags }: Image): boolean {
   const [tag = '', ...more] = RepoTags ?? []
   return familiar(tag) === 'busybox:1' && more.length === 0
 }
 
-/** Removes what is listed, and again what did not go with the first attempt. */
+/** Removes everything listed, and retries what fails. */
 async function removeAll<T>(
   read: () => Promise<T[]>,
   remove: (one: T) => Promise<unknown>

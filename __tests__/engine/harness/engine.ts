@@ -25,54 +25,53 @@ import { podman, root, store } from './target.ts'
 type BuildOptions = {
   tag?: string
   buildKit?: boolean
-  /** Files beside the Dockerfile. */
+  /** Files next to the Dockerfile. */
   files?: Record<string, string | Buffer>
-  /** More arguments of the command. */
+  /** Additional arguments of `docker build`. */
   args?: readonly string[]
 }
 
-/** What a shared engine offers: whoever stops or restarts one starts its own. */
+/** An engine shared by test files, which must not stop or restart it. */
 export type SharedEngine = Pick<
   ThrowawayEngine,
   'host' | 'docker' | 'pid' | 'inNetwork' | 'folder'
 >
 
-/** An engine for the tests of one file, empty but for `busybox:1` before each of them. */
+/** The engine of a test file; it holds only `busybox:1` before each test. */
 export type TestEngine<E extends SharedEngine = SharedEngine> = StandIn & {
   engine: () => E
   docker: Cli
   api: () => Api
   load: (images: readonly ImageFixture[]) => Promise<void>
-  /** Builds with the classic builder or with BuildKit; returns the image's ID. */
+  /** Builds with the classic builder or BuildKit; returns the image ID. */
   build: (dockerfile: string, options?: BuildOptions) => Promise<string>
   /** Runs a container in the background, without a network. */
   run: (name: string, ...args: string[]) => Promise<string>
   /** Creates a container without a network. */
   create: (name: string, ...args: string[]) => Promise<string>
-  /** Runs the step on this engine. */
   step: (...args: Parameters<typeof runStep>) => Promise<Step>
-  /** Runs the step, a job after it, and the post step on this engine. */
+  /** Runs the step, the body of a job, and the post step. */
   job: (...args: Parameters<typeof runJob>) => ReturnType<typeof runJob>
   contents: () => Promise<Contents>
   /** All containers as `name state`, such as `web running`. */
   states: () => Promise<string[]>
-  /** Makes the engine's event log (256 events) forget what happened before. */
+  /** Fills the engine's event log, so that it drops all earlier events. */
   overflowLog: () => Promise<void>
-  /** A folder for the files of one test. */
+  /** A temporary folder for the current test. */
   folder: () => string
-  /** What a process needs to find this engine and its CLI. */
+  /** The environment of a process that uses this engine and its CLI. */
   environment: () => Promise<{ DOCKER_HOST: string; PATH: string }>
 }
 
-/** The engines that the test run started, one for each of jest's workers. */
+/** The engines started for this test run, one per Jest worker. */
 const shared = JSON.parse(process.env['ENGINES'] ?? '[]') as SharedEngine[]
 
-/** Starts a throw-away engine of the kind under test. */
+/** Starts a private engine of the kind under test. */
 export function startTestEngine(
   options: { dataSize?: string } = {}
 ): Promise<ThrowawayEngine> {
   return startEngine({
-    // A disk in memory: nothing waits for the machine's.
+    // A disk in memory is faster than the machine's.
     dataSize: '4g',
     ...options,
     kind: podman ? 'podman' : 'docker',
@@ -81,29 +80,29 @@ export function startTestEngine(
   })
 }
 
-/** The engine that the files of this worker share. */
+/** Provides the engine that all test files of this Jest worker share. */
 export function useEngine(): TestEngine {
   const own = shared[Number(process.env['JEST_WORKER_ID'] ?? 1) - 1]
   return useStarted(() =>
     own === undefined
       ? startTestEngine()
-      : Promise.resolve({ ...own, stop: () => leave(own) })
+      : Promise.resolve({ ...own, stop: () => cleanUp(own) })
   )
 }
 
-/** Leaves an engine as the next file expects it; what is wrong with it that file says. */
-async function leave({ host }: SharedEngine): Promise<void> {
+/** Empties a shared engine; the next test file reports any error. */
+async function cleanUp({ host }: SharedEngine): Promise<void> {
   const api = createApi(host)
   await empty(api).catch(() => undefined)
   api.close()
 }
 
-/** A command that runs another one where an engine's disk is mounted: nobody else sees it. */
+/** A command prefix that enters the engine's mount namespace, where its disk is mounted. */
 export function seeingDiskOf({ pid }: Pick<SharedEngine, 'pid'>): string[] {
   return ['nsenter', `--mount=/proc/${pid}/ns/mnt`]
 }
 
-/** An engine of this file's own, to be stopped, restarted or filled up. */
+/** Provides a separate engine that the test file may stop, restart or fill up. */
 export function useOwnEngine(
   options: { dataSize?: string } = {}
 ): TestEngine<ThrowawayEngine> {
@@ -181,10 +180,10 @@ async function build(
     await writeFile(join(folder, 'Dockerfile'), dockerfile)
     for (const [name, content] of Object.entries(files))
       await writeFile(join(folder, name), content)
-    // The CLI of another system looks for its plugins in this one.
+    // A CLI of another system looks for plugins in the folders of this one.
     const plugin = `${root ?? ''}/usr/libexec/docker/cli-plugins/docker-buildx`
     const cli = createCli(engine, {
-      // Podman builds in a way of its own, which only the classic builder asks for.
+      // Podman has its own builder, which the CLI reaches only without BuildKit.
       DOCKER_BUILDKIT: buildKit && !podman ? '1' : '0',
       ...((await exists(plugin)) && {
         DOCKER_CONFIG: await makeDockerConfig(join(folder, '.docker'), {
@@ -200,7 +199,7 @@ async function build(
   }
 }
 
-/** A folder for PATH with nothing but that CLI: what else lies beside it may be another system's. */
+/** Creates a folder for PATH with only the CLI: programs next to it may belong to another system. */
 async function folderOfDocker({
   folder,
   docker

@@ -6,17 +6,14 @@ import type { Step } from '../../../scripts/engines/step.ts'
 import { nextSecond } from './cache.ts'
 import type { TestEngine } from './engine.ts'
 
-// Our figures against the engine's own, and against its disk.
-
-/** In bytes. */
+/** Sizes in bytes. */
 export type Figures = {
   planned: number
   plannedAtMost: number
   reclaimed: number
-  /** What `system df` says of images, containers and build cache. */
+  /** Freed according to `system df`: images, containers and build cache. */
   df: number
   disk: number
-  /** Whether the images are in the containerd store. */
   containerd: boolean
   done: Step
 }
@@ -33,10 +30,10 @@ export function createMeasure({
   engine,
   step
 }: Pick<TestEngine, 'api' | 'engine' | 'step'>) {
-  /** To the byte: the command rounds to four digits. */
+  /** Uses the API, since the command rounds to four digits. */
   async function readUsage(containerd: boolean): Promise<number> {
     const usage = await api().get<DiskUsage>('/system/df')
-    // The containerd store counts what containers wrote among the images.
+    // On the containerd store, container data counts with the images.
     const containers = containerd ? [] : (usage.Containers ?? [])
     const records = (usage.BuildCache ?? []).filter(({ Shared }) => !Shared)
     return [
@@ -46,7 +43,7 @@ export function createMeasure({
     ].reduce((sum, bytes) => sum + bytes, 0)
   }
 
-  /** The used space of the disk once it is at rest: stores collect garbage with a delay. */
+  /** Reads the used disk space once it is stable: stores collect garbage with a delay. */
   async function readDisk(): Promise<number> {
     const root = join('/proc', String(engine().pid), 'root')
     let [last, same] = [-1, 0]
@@ -60,7 +57,7 @@ export function createMeasure({
       last = used
       await sleep(40)
     }
-    throw new Error('the disk does not come to rest')
+    throw new Error('disk usage does not stabilise')
   }
 
   return async (inputs: Record<string, string>): Promise<Figures> => {
@@ -70,7 +67,7 @@ export function createMeasure({
       nextSecond()
     ])
     const containerd = plan.report?.engine.store === 'containerd'
-    // An old engine runs one `system df` at a time.
+    // Old engines run only one `system df` at a time.
     const dfBefore = await readUsage(containerd)
     const done = await step(inputs)
     expect(done.exitCode).toBe(0)
@@ -91,28 +88,28 @@ export function createMeasure({
   }
 }
 
-/** The engine's own metadata, and its databases, which grow in steps. */
-const notes = 50_000
+/** Tolerances for the engine's metadata, and for its databases, which grow in steps. */
+const metadata = 50_000
 const databases = 500_000
 
-/** Expects a figure to be off the truth by no more than a share of it, or than some bytes. */
+/** Expects a size to match within a relative or an absolute tolerance. */
 export function expectClose(
   figure: number,
   truth: number,
   share = 0.01,
-  bytes = notes
+  bytes = metadata
 ): void {
   const most = Math.max(share * Math.abs(truth), bytes)
   expect(figure).toBeGreaterThanOrEqual(truth - most)
   expect(figure).toBeLessThanOrEqual(truth + most)
 }
 
-/** Expects the disk to have gained what was reclaimed. */
+/** Expects the disk to have gained the reclaimed bytes. */
 export function expectOnDisk({ reclaimed, disk }: Figures): void {
   expectClose(reclaimed, disk, 0.05, databases)
 }
 
-/** Expects what was planned, what was reclaimed, the engine and the disk to say the same. */
+/** Expects the plan, the report, the engine and the disk to agree. */
 export function expectExact(figures: Figures): void {
   const { planned, reclaimed, df } = figures
   expect(reclaimed).toBeGreaterThan(0)
@@ -121,7 +118,7 @@ export function expectExact(figures: Figures): void {
   expectOnDisk(figures)
 }
 
-/** Expects what was reclaimed to be within the plan's range, and to be what the disk gained. */
+/** Expects the reclaimed bytes to be within the planned range, and to match the disk. */
 export function expectInRange(figures: Figures): void {
   const { planned, plannedAtMost, reclaimed } = figures
   const inRange = Math.min(Math.max(reclaimed, planned), plannedAtMost)

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 
-/** A volume driver as Docker's plugin protocol has it: JSON over HTTP on a socket. */
+/** Starts a volume plugin that speaks Docker's protocol, JSON over HTTP, on a socket. */
 export async function startVolumePlugin(socket: string) {
   const volumes = new Set<string>()
   const answers: Record<string, (name: string) => object> = {

@@ -2,7 +2,7 @@ import type { Step } from '../../../scripts/engines/step.ts'
 import type { TestEngine } from './engine.ts'
 import { polite } from './things.ts'
 
-/** The label of what compose makes. */
+/** Options that label a resource with a Compose project. */
 export const project = (name: string): string[] => [
   '--label',
   `com.docker.compose.project=${name}`
@@ -14,7 +14,7 @@ export function createPullRequests({
   step
 }: Pick<TestEngine, 'build' | 'docker' | 'step'>) {
   return {
-    /** Runs the step as it runs when a pull request of a repository was closed. */
+    /** Runs the step as after a pull request was closed. */
     close: (
       repository: string,
       number: number,
@@ -24,10 +24,10 @@ export function createPullRequests({
         { scope: 'pull-request', 'pull-request': String(number), ...inputs },
         { GITHUB_REPOSITORY: repository }
       ),
-    /** The image of pull request 1 of `acme/web`. */
+    /** Builds the image of pull request 1 of `acme/web`. */
     buildImage: () =>
       build('FROM busybox:1\nLABEL made.for=web\n', { tag: 'acme/web:pr-1' }),
-    /** What compose makes of a pull request: an image, a running container and one that has ended, a network, a volume. */
+    /** Creates a Compose preview: an image, a running and an exited container, a network and a volume. */
     preview: async (repository: string, number: number): Promise<void> => {
       const image = `${repository}:pr-${number}`
       const own = `${repository.replace('/', '-')}-pr-${number}`
@@ -39,7 +39,7 @@ export function createPullRequests({
         ...[...start, '--detach', '--volume', `${own}:/data`],
         ...['--name', `${own}-app`, '--restart', 'always', image, ...polite]
       )
-      // A service with an image of others.
+      // A service with a shared image.
       await docker(...start, '--name', `${own}-job`, 'busybox:1', 'true')
     }
   }

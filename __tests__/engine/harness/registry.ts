@@ -6,10 +6,10 @@ import {
 } from '../../../scripts/engines/registry.ts'
 import type { TestEngine } from './engine.ts'
 
-/** An image of the registry: what it is called there, by its tag and by its digest. */
+/** The references of a published image, by tag and by digest. */
 export type Published = { tag: string; pinned: string }
 
-/** A registry for the tests of one file, from the first image on. */
+/** Provides a registry for a test file, started with the first published image. */
 export function useRegistry({
   engine,
   docker,
@@ -29,7 +29,7 @@ export function useRegistry({
   }
 
   return {
-    /** Puts images into the registry, and not on the engine. */
+    /** Pushes images to the registry, and removes them from the engine. */
     publish: async (images: readonly ImageFixture[]): Promise<Published[]> => {
       registry ??= startRegistry(engine())
       const { address } = await registry

@@ -2,12 +2,12 @@ import { expect } from '@jest/globals'
 import type { Step } from '../../../scripts/engines/step.ts'
 import type { Resource } from '../../../src/report/schema.ts'
 
-/** A reference as Docker has it: Podman's say where they are from, if only from here. */
+/** Shortens a reference as Docker does; Podman always includes the registry or `localhost`. */
 export function familiar(reference: string): string {
   return reference.replace(/^(?:docker\.io\/(?:library\/)?|localhost\/)/, '')
 }
 
-/** The one resource of that name in a report, as Docker names it; its references count as names, too. */
+/** Finds the only resource in a report with the given name, ID or reference. */
 export function resource(step: Step, name: string): Resource {
   const found = step.report?.resources
     .map((one) => ({
@@ -30,7 +30,7 @@ export function resource(step: Step, name: string): Resource {
   return only
 }
 
-/** How many resources of a report ended in some way. */
+/** Counts the planned resources of a report by outcome. */
 export function outcomes({ report }: Step): Record<string, number> {
   const planned = report?.resources.filter(({ action }) => action !== 'keep')
   const counted = Map.groupBy(planned ?? [], ({ outcome }) => outcome)
@@ -39,7 +39,7 @@ export function outcomes({ report }: Step): Record<string, number> {
   )
 }
 
-/** What every step that fails leaves: an error in the log, the summary, no stack trace and no process. */
+/** Expects a failed step to report the error in log and summary, without a stack trace or leftover process. */
 export function expectCleanFailure(done: Step, message: RegExp): void {
   expect(done.exitCode).toBe(1)
   expect(done.stdout).toMatch(/^::error::/m)

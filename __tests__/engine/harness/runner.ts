@@ -5,25 +5,22 @@ import { join } from 'node:path'
 import { afterAll, beforeAll } from '@jest/globals'
 import { execa } from 'execa'
 
-/**
- * A machine with a runner, as far as processes go: a namespace of its own, so that tests that run side by side are not
- * each other's jobs.
- */
+/** Simulates a runner's processes in a PID namespace, so that parallel tests do not see each other's jobs. */
 export type Runner = {
-  /** What the steps of this runner's job stand below: its worker. For `above`. */
+  /** The worker that steps run under, for the option `above`. */
   above: () => string[]
-  /** Starts the job of another runner on this machine; returns what ends it. */
+  /** Starts a job of another runner on the same host; returns a function that ends it. */
   startOther: () => Promise<() => Promise<void>>
 }
 
-/** A shell would lose the inputs: their names have hyphens. */
+/** Uses Node, since a shell drops the inputs: their names contain hyphens. */
 const worker = `#!${process.execPath}
 const [command, ...args] = process.argv.slice(2)
 const child = require('node:child_process').spawn(command, args, { stdio: 'inherit' })
 child.on('exit', (code) => process.exit(code ?? 1))
 `
 
-/** Says by which ID the others know it, and waits in a list of processes that has no others. */
+/** Prints its PID outside the namespace, mounts a /proc of the namespace, and waits. */
 const wait =
   'read pid rest </proc/self/stat && mount -t proc proc /proc && echo $pid && exec cat'
 
@@ -38,7 +35,7 @@ export function useRunner(): Runner {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'runner-'))
     await writeFile(path(), worker, { mode: 0o755 })
-    // The action trusts only the namespace that a machine starts with.
+    // The action trusts only the initial PID namespace of a host.
     await mkdir(join(folder, 'ns'))
     await symlink('pid:[4026531836]', join(folder, 'ns/pid'))
     const namespaces = ['--pid', '--mount']
@@ -48,7 +45,7 @@ export function useRunner(): Runner {
     )
     end = machine.end
     inside = [
-      ...['nsenter', '--target', machine.said, ...namespaces],
+      ...['nsenter', '--target', machine.printed, ...namespaces],
       ...(root ? [] : ['--user', '--preserve-credentials'])
     ]
   })
@@ -69,14 +66,14 @@ export function useRunner(): Runner {
   }
 }
 
-/** Starts a command that says a word as soon as it is at work, and ends with its input. */
+/** Starts a command that prints a word when it is ready, and ends when its input closes. */
 async function startCommand(
   ...[program = '', ...args]: string[]
-): Promise<{ said: string; end: () => Promise<void> }> {
+): Promise<{ printed: string; end: () => Promise<void> }> {
   const running = execa(program, args, { stdin: 'pipe', reject: false })
-  const said = String((await once(running.stdout, 'data'))[0]).trim()
+  const printed = String((await once(running.stdout, 'data'))[0]).trim()
   return {
-    said,
+    printed,
     end: async () => {
       running.stdin.end()
       await running

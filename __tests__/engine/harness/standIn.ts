@@ -3,17 +3,17 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exists } from '../../../scripts/engines/packages.ts'
 
-/** A docker in front of the real one, for what nobody can make a real one do at the right moment. */
+/** A docker in front of the real one, for changes and faults at an exact moment. */
 export type StandIn = {
   /**
-   * Writes a docker that does something of its own right before it passes on a call: what another job may do on the same
-   * engine at the worst moment, or a fault. In the hooks, `$docker` is the real one; `once` runs what follows it one time
-   * only; `count NAME` says how often it was called; `mark NAME` is what `untilMarked` waits for; `pause` waits for `go`.
+   * Writes a docker that runs shell hooks before it passes on a call. In the hooks, `$docker` is the real CLI, `once`
+   * runs a command only the first time, `count NAME` prints how often it was called, `mark NAME` ends `untilMarked`, and
+   * `pause` waits for `go`.
    */
   dockerThat: (hooks: string) => Promise<string>
-  /** Waits until that docker has come to these marks. */
+  /** Waits until the hooks have set these marks. */
   untilMarked: (...names: string[]) => Promise<void>
-  /** Waits until it has come to its `pause`. */
+  /** Waits until the hooks pause. */
   untilPaused: () => Promise<void>
   go: () => Promise<void>
 }
@@ -37,10 +37,10 @@ export function createStandIn(
   }
 }
 
-/** Waits until there is such a file. */
+/** Waits until a file exists. */
 export async function untilThere(path: string): Promise<void> {
   for (let attempt = 0; !(await exists(path)); attempt += 1) {
-    if (attempt === 1_500) throw new Error(`${path} did not come`)
+    if (attempt === 1_500) throw new Error(`${path} did not appear`)
     await sleep(20)
   }
 }
@@ -56,8 +56,8 @@ exec "$docker" "$@"
 `
 
 /**
- * Hooks that make the engine's clock say an hour more than it is: every age counts from what \`docker info\` says. A
- * moment that is sent to the engine is set back by as much.
+ * Hooks that set the engine's clock an hour ahead: ages count from the time in `docker info`. Times that are sent to
+ * the engine are set back by an hour.
  */
 export const anHourLater = `
 case "$1 $2" in

@@ -1,11 +1,11 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-// The files in the folder `state-dir`: an engine's ledger, and beside it what is known of its images.
+// Files in `state-dir`: the ledger of an engine, and the facts about its images.
 
 const imagesFile = '-images.json'
 
-/** The names of the ledgers in a folder. */
+/** Lists the ledger files in a folder. */
 export async function listLedgers(folder: string): Promise<string[]> {
   const files = await readdir(folder)
   return files.filter((name) => !name.endsWith(imagesFile))
@@ -13,7 +13,7 @@ export async function listLedgers(folder: string): Promise<string[]> {
 
 type Fact = { image?: { references: string[] } }
 
-/** Makes earlier runs have been told something else of images; where nothing is remembered of them, nothing changes. */
+/** Changes the image facts that earlier runs stored, if any. */
 export async function changeFacts(
   folder: string,
   change: (references: string[]) => object

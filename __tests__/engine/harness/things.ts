@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cli, ImageFixture } from '../../../scripts/fixtures/fixtures.ts'
 import { imageId } from '../../../src/docker/podman.ts'
 
-/** Inputs that take everything but the cache, whatever its age. */
+/** Inputs that remove all containers, images and networks, whatever their age. */
 export const everything = {
   'keep-last': '0',
   until: '0s',
@@ -10,7 +10,7 @@ export const everything = {
   'include-build-cache': 'false'
 }
 
-/** An image of 2024, with one layer of its own. */
+/** An image dated 2024, with a unique layer. */
 export function oldImage(name: string, bytes = 1_000): ImageFixture {
   return {
     references: [`${name}:1`],
@@ -22,7 +22,7 @@ export function oldImage(name: string, bytes = 1_000): ImageFixture {
 export const oldImages = (count: number): ImageFixture[] =>
   Array.from({ length: count }, (_, index) => oldImage(`app-${index}`))
 
-/** Images with the dates that images really have: of reproducible builds, an old one, and none. */
+/** Images with the dates seen in practice: those of reproducible builds, an old one, and none. */
 export const imagesOfAnyDate: readonly ImageFixture[] = Object.entries({
   epoch: '1970-01-01T00:00:00Z',
   dos: '1980-01-01T00:00:00Z',
@@ -30,25 +30,25 @@ export const imagesOfAnyDate: readonly ImageFixture[] = Object.entries({
   none: ''
 }).map(([name, created]) => ({ ...oldImage(name), created }))
 
-/** A command of a container that ends as soon as it is told to. */
+/** A container command that stops at once on SIGTERM. */
 export const polite = [
   'sh',
   '-c',
   'trap "exit 0" TERM; while true; do sleep 0.1; done'
 ]
 
-/** The ID that a reference means. */
+/** Resolves a reference to an image ID. */
 export const idOf = (docker: Cli, reference: string): Promise<string> =>
   docker('image', 'inspect', '--format', '{{.Id}}', reference).then(imageId)
 
-/** The ID of the image that an image was built on. */
+/** Returns the ID of an image's parent. */
 export async function parentOf(docker: Cli, image: string): Promise<string> {
   const json = await docker('image', 'inspect', image)
   const [{ Parent }] = JSON.parse(json) as [{ Parent: string }]
   return imageId(Parent)
 }
 
-/** A moment for `until`: later than all that has happened, earlier than all that is yet to come. */
+/** Returns a time for `until` that separates earlier events from later ones. */
 export async function momentBetween(): Promise<string> {
   await sleep(20)
   const moment = new Date().toISOString()

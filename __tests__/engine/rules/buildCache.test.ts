@@ -29,7 +29,7 @@ const withCli = async (
   PATH: `${dirname(cli)}:${process.env['PATH'] ?? ''}`,
   DOCKER_CONFIG: await makeDockerConfig(join(folder(), 'config'), config)
 })
-const someoneElses = { BUILDX_BUILDER: 'someone-elses' }
+const foreignBuilder = { BUILDX_BUILDER: 'someone-elses' }
 
 test.each([
   ['an old CLI', () => withCli(clis.old)],
@@ -37,27 +37,27 @@ test.each([
     'a new CLI with buildx',
     async () => ({
       ...(await withCli(clis.new, { plugin: clis.buildx })),
-      ...someoneElses
+      ...foreignBuilder
     })
   ],
   [
-    'a new CLI with buildx in place of builder',
+    'a new CLI with builder as an alias of buildx',
     async () => ({
       ...(await withCli(clis.new, {
         plugin: clis.buildx,
         config: { aliases: { builder: 'buildx' } }
       })),
-      ...someoneElses
+      ...foreignBuilder
     })
   ],
   ['a new CLI without buildx', () => withCli(clis.new)]
 ])(
-  'build cache goes once it has been idle for until, and build-cache-keep keeps what was used last, with %s',
+  'until and build-cache-keep apply to build cache, with %s',
   async (_, makeEnvironment) => {
     const env = await makeEnvironment()
     await fillCache('old', 10)
     await fillCache('new', 2)
-    // What was used a moment ago goes, but not for certain.
+    // It is uncertain whether records used within the last second are removed.
     await sleep(2_000)
 
     const [early, plan] = await Promise.all([
@@ -86,7 +86,7 @@ test.each([
   }
 )
 
-test('filters in config.json that contradict until are a warning, and the rest goes on', async () => {
+test('prune filters in config.json that conflict with until cause a warning, and the run continues', async () => {
   await fillCache('layer', 1)
   await docker('network', 'create', 'unused')
 
@@ -106,7 +106,7 @@ test('filters in config.json that contradict until are a warning, and the rest g
   expect(await cached()).toEqual(['layer'])
 })
 
-test('a builder that has the name of the context is not asked for the cache of the engine', async () => {
+test('a builder named like the context is not used to prune the engine’s cache', async () => {
   await fillCache('layer', 1)
   await docker('network', 'create', 'unused')
   const env = await withCli(clis.new, { plugin: clis.buildx })
@@ -127,7 +127,7 @@ test('a builder that has the name of the context is not asked for the cache of t
   expect(await cached()).toEqual(['layer'])
 })
 
-test('build cache that is not included stays', async () => {
+test('build cache that is not included is kept', async () => {
   await fillCache('layer', 1)
   const done = await step(withoutCache)
   expect(resource(done, 'build-cache')).toMatchObject({

@@ -13,14 +13,12 @@ const tests = useEngine()
 const { docker, run, build, step, contents } = tests
 const { start, makeStopped, attachClient } = createBuilders(tests)
 
-/** Starts a container that uses a volume. */
 const useVolume = (name: string, volume: string) =>
   run(name, '--volume', `${volume}:/data`, 'busybox:1', 'sleep', '600')
 
-/** Named like a builder but for a hyphen. */
+/** Not a builder: a hyphen replaces the last underscore of the prefix. */
 const alike = 'buildx_buildkit-web'
 
-/** Builders of every kind. */
 async function fill(): Promise<void> {
   await build('FROM busybox:1\nLABEL buildkit=1\n', { tag: 'buildkit:1' })
   await docker('network', 'create', 'of-builder')
@@ -37,26 +35,25 @@ async function fill(): Promise<void> {
   ])
 }
 
-/** A builder that is stopped, and the state of one whose container is gone. */
+/** Creates a stopped builder, and leftover state of another. */
 async function makeRemovable(): Promise<void> {
   await makeStopped('stopped0')
   await docker('volume', 'create', stateOf('gone0'))
 }
 
-/** The decisions about builders, by name. */
 const decisionsOf = ({ report }: Step) =>
   report?.resources
     .filter(({ kind }) => kind === 'builder')
     .map(({ name, action, reason }) => ({ name, action, reason }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 
-/** What a run leaves, beside the containers that use the state of builders. */
+/** The expected contents: the given builders, leftover state, and the containers that use state. */
 const left = (containers: string[], states: string[]) => ({
   containers: ['borrower', ...containers.map(nameOf), 'reader'],
   volumes: [...containers, ...states].map(stateOf).sort()
 })
 
-test('include-builders takes none, stopped ones or all that no client uses, and what they needed', async () => {
+test('include-builders removes no, stopped, or all unused builders, together with what they need', async () => {
   await fill()
   const before = await contents()
   const inputs = (guard: string) => ({
@@ -116,13 +113,13 @@ test('include-builders takes none, stopped ones or all that no client uses, and 
   expect(third.summary).toMatch(
     /Reclaimed .*: 1 image, 1 network, 3 builders in/
   )
-  // Its state is what it held.
+  // Its size is that of its state.
   expect(resource(third, nameOf('idle0')).bytes).toBeGreaterThan(0)
   expect(resource(third, nameOf('busy0'))).toMatchObject({
     reason: 'in-use',
     detail: 'a client is attached'
   })
-  // Two looks, ten seconds apart.
+  // Running builders are checked twice, ten seconds apart.
   const { startedAt = '', finishedAt = '' } = third.report ?? {}
   expect(Date.parse(finishedAt) - Date.parse(startedAt)).toBeGreaterThan(10_000)
 })

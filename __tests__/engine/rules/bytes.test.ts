@@ -3,7 +3,7 @@ import { useEngine } from '../harness/engine.ts'
 import { createMeasure, expectExact } from '../harness/figures.ts'
 import { everything, oldImage } from '../harness/things.ts'
 
-// What the image store has a say in is in contract/bytes.test.ts.
+// Tests that depend on the image store are in contract/bytes.test.ts.
 
 const tests = useEngine()
 const { load, build } = tests

@@ -26,7 +26,6 @@ beforeAll(async () => {
   clis = await findOtherClis()
 })
 
-/** Some of every kind, half of which stays. */
 const fill = () =>
   Promise.all([
     load([
@@ -44,7 +43,7 @@ test.each([
   ['an old one', () => clis.old, undefined],
   ['a new one with buildx', () => clis.new, () => clis.buildx],
   ['a new one without any plugin', () => clis.new, undefined]
-])('the CLI: %s', async (_, findCli, findPlugin) => {
+])('CLI: %s', async (_, findCli, findPlugin) => {
   await fill()
   const inputs = { ...everything, 'keep-last': '1' }
   const plugin = findPlugin?.()
@@ -63,8 +62,11 @@ test.each([
       reason
     ])
   }
-  const [ofIt, ofOwn] = await Promise.all([decisions(env), decisions({})])
-  expect(ofIt).toEqual(ofOwn)
+  const [withCli, withOwnCli] = await Promise.all([
+    decisions(env),
+    decisions({})
+  ])
+  expect(withCli).toEqual(withOwnCli)
 
   const done = await step(inputs, env)
 
@@ -78,7 +80,7 @@ test.each([
   })
 })
 
-test('DOCKER_CONTEXT, and the context that is in use, are where the step looks', async () => {
+test('the step uses DOCKER_CONTEXT and the current context', async () => {
   await load(oldImages(1))
   const config = await makeDockerConfig(join(folder(), 'named'), {})
   const host = `host=${engine().host}`
@@ -106,7 +108,7 @@ test('DOCKER_CONTEXT, and the context that is in use, are where the step looks',
 
 type Certificates = { authority: string; cert: string; key: string }
 
-/** Makes certificates of an authority of their own, for both ends, and writes them where a client looks. */
+/** Creates a CA and certificates for both ends, and writes the client's files. */
 async function makeCertificates(clientFolder: string): Promise<Certificates> {
   await makeDockerConfig(clientFolder, {})
   const named = (value: string) => [{ name: 'commonName', value }]
@@ -131,7 +133,6 @@ async function makeCertificates(clientFolder: string): Promise<Certificates> {
   return { authority: authority.cert, cert, key }
 }
 
-/** Starts a TLS end of the engine, and returns its address. */
 async function serveTls({ authority, cert, key }: Certificates) {
   const options = { ca: authority, cert, key, requestCert: true }
   const server = createServer(options, (client) => {
@@ -145,7 +146,7 @@ async function serveTls({ authority, cert, key }: Certificates) {
   return { host: `tcp://127.0.0.1:${port}`, stop: () => server.close() }
 }
 
-test('an engine behind TLS is cleaned up, and one that does not know the client is not there', async () => {
+test('an engine behind TLS is cleaned up; one that rejects the client certificate is unreachable', async () => {
   await load(oldImages(1))
   const known = join(folder(), 'known')
   const stranger = join(folder(), 'stranger')
@@ -164,7 +165,7 @@ test('an engine behind TLS is cleaned up, and one that does not know the client 
     expect(refused.stdout).toMatch(/^::error::No Docker engine answers/m)
     expect(done.exitCode).toBe(0)
     expect(resource(done, 'app-0:1').outcome).toBe('removed')
-    // An address does not say whose disk that is.
+    // With a TCP address, the disk is unknown.
     expect(done.outputs['free-bytes-before']).toBe('')
     expect((await contents()).references).toEqual(['busybox:1'])
   } finally {

@@ -11,7 +11,6 @@ const recent = { action: 'keep', reason: 'recent' }
 const createNetwork = (name: string, labels = {}) =>
   api().post('/networks/create', { Name: name, Labels: labels })
 
-/** Creates or runs a container in a network. */
 const inNetwork = (
   command: string,
   network: string,
@@ -19,7 +18,7 @@ const inNetwork = (
   ...args: string[]
 ) => docker(command, '--network', network, '--name', name, ...args)
 
-test('only containers that are not running go; what joins one keeps it, and what is in a network keeps that', async () => {
+test('running containers are kept; a kept container keeps the one it joins and its networks', async () => {
   for (const name of ['stopped', 'created', 'unused', 'leaving'])
     await createNetwork(`of-${name}`)
   await run('web', 'busybox:1', 'sleep', '600')
@@ -30,7 +29,7 @@ test('only containers that are not running go; what joins one keeps it, and what
   await inNetwork('run', 'of-stopped', 'stopped', ...kept)
   await inNetwork('create', 'of-created', 'created', ...kept)
   await inNetwork('create', 'of-leaving', 'leaving', 'busybox:1', 'true')
-  // With more than the network alone, Docker keeps the ID as it was typed.
+  // With a network alias, Docker stores the network ID as typed.
   const id = (await docker('network', 'create', 'of-short')).slice(0, 12)
   await inNetwork('create', id, 'short', '--network-alias', 'db', ...kept)
 
@@ -49,7 +48,7 @@ test('only containers that are not running go; what joins one keeps it, and what
     reason: 'built-in'
   })
 
-  // All that stayed can be started.
+  // All kept containers can be started.
   await docker('start', 'stopped', 'created', 'short', 'base', 'side')
   await docker('kill', 'base')
   await docker('wait', 'stopped', 'created', 'short', 'base', 'side')
@@ -58,7 +57,7 @@ test('only containers that are not running go; what joins one keeps it, and what
   expect(await contents()).toMatchObject({ containers: ['web'], networks: [] })
 })
 
-test('a network and a container that never started stay for their first ten minutes, a container that has ended does not', async () => {
+test('networks and containers that never started are kept for their first ten minutes; exited containers are not', async () => {
   await createNetwork('net')
   await inNetwork('run', 'none', 'job', 'busybox:1', 'true')
   await create('new', 'busybox:1', 'true')
@@ -70,7 +69,7 @@ test('a network and a container that never started stay for their first ten minu
     expect(resource(done, name)).toMatchObject(recent)
 })
 
-test('what is not included stays; a protected label protects whatever carries it, and only that value', async () => {
+test('resources that are not included are kept; a protected label applies to every kind, and only with its value', async () => {
   for (const [name, team] of Object.entries({ yes: 'web', no: 'api' })) {
     const label = `team=${team}`
     await create(name, '--label', label, 'busybox:1', 'true')

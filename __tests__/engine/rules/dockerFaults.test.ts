@@ -4,15 +4,12 @@ import { useEngine } from '../harness/engine.ts'
 import { expectCleanFailure, resource } from '../harness/report.ts'
 import { everything, idOf, oldImage, oldImages } from '../harness/things.ts'
 
-// What becomes of a step whose docker hangs, is killed, or prints what is no answer.
-
 const tests = useEngine()
 const { docker, load, step, contents, dockerThat, untilMarked } = tests
 
-/** A command that prints so much of nothing. */
 const print20MB = `head -c 20000000 /dev/zero | tr '\\0' x`
 
-test('a job that is cancelled while a call hangs has its summary before the runner’s next signal', async () => {
+test('a step cancelled during a hanging call writes its summary before the runner’s next signal', async () => {
   await load(oldImages(2))
   const command = await dockerThat(`case "$1 $2" in
     "$HANGS") trap '' INT TERM; mark "$1"; sleep 300 ;; esac`)
@@ -36,7 +33,7 @@ test('a job that is cancelled while a call hangs has its summary before the runn
   expect((await contents()).references).toHaveLength(3)
 })
 
-/** All calls that the plan rests on. */
+/** All calls that the plan depends on. */
 const listings = [
   'info',
   'context inspect',
@@ -51,7 +48,7 @@ const listings = [
 ]
 const some = ['info', 'image ls', 'container inspect']
 
-/** What a docker prints, by a command for the shell, instead of the answers to some calls; and what is said of it. */
+/** Per fault: its name, a shell command run in place of some calls, those calls, and the expected message. */
 const faults: readonly [string, string, readonly string[], RegExp][] = [
   [
     'nothing, and hangs',
@@ -59,15 +56,15 @@ const faults: readonly [string, string, readonly string[], RegExp][] = [
     ['info', 'image ls'],
     /Docker did not answer: ".*CALL/
   ],
-  // A part of an ID is an ID as well: it means the same thing, or nothing that could be removed.
+  // Listings of IDs are left out: a truncated ID refers to the same object or to none.
   [
-    'half of the answer',
+    'half of the output',
     'out=$($docker "$@"); printf %s "$out" | head -c $(( ${#out} / 2 ))',
     listings.filter((call) => !call.endsWith(' ls') || call === 'image ls'),
     /The output of docker CALL could not be read/
   ],
   [
-    'a warning in the answer',
+    'a warning in the output',
     'echo "WARNING: no swap limit support"; exec $docker "$@"',
     listings,
     /The output of docker CALL could not be read.*WARNING/s
@@ -79,7 +76,7 @@ const faults: readonly [string, string, readonly string[], RegExp][] = [
     /docker CALL failed with exit code 137/
   ],
   [
-    '20 MB of something else',
+    '20 MB of garbage',
     print20MB,
     some,
     /The output of docker CALL could not be read/
@@ -91,14 +88,14 @@ const faults: readonly [string, string, readonly string[], RegExp][] = [
     /docker CALL failed with exit code 1/
   ],
   [
-    'errors without an end',
+    'endless errors',
     'exec yes WARNING >&2',
     ['image ls'],
     /docker CALL .*printed more than can be read/
   ]
 ]
 
-test('a docker that prints something else than its answer: a clear error, and no removal', async () => {
+test('unexpected output of docker is a clear error, and nothing is removed', async () => {
   await load([oldImage('app')])
   await docker('network', 'create', 'net')
   await docker('volume', 'create', 'data')
@@ -132,7 +129,7 @@ test('a docker that prints something else than its answer: a clear error, and no
   expect(await contents()).toEqual(before)
 })
 
-test('a removal that is killed, or prints 20 MB of errors, has failed, and all others are tried', async () => {
+test('a removal that is killed or prints 20 MB of errors fails, and all others are attempted', async () => {
   await load([oldImage('killed'), oldImage('loud')])
   await docker('network', 'create', 'net')
   const killed = await idOf(docker, 'killed:1')
@@ -159,9 +156,9 @@ test('a removal that is killed, or prints 20 MB of errors, has failed, and all o
   ])
 })
 
-test('half of the answer right before the removal: nothing is removed', async () => {
+test('after half of the output right before the removal, nothing is removed', async () => {
   await load([oldImage('app')])
-  // Calls are counted from the listing of the plan.
+  // The first call is that of the plan.
   const command = await dockerThat(
     `case "$1 $2" in "image inspect") [ "$(count looks)" = 2 ] && { $docker "$@" | head -c 200; exit 0; } ;; esac`
   )
@@ -173,7 +170,7 @@ test('half of the answer right before the removal: nothing is removed', async ()
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
 
-test('a stream of events that cannot be read is said, and ends with the step', async () => {
+test('an unreadable event stream is logged, and ends with the step', async () => {
   await load([oldImage('app')])
   const command =
     await dockerThat(`case "$1 $4" in "events --format") trap '' TERM
@@ -185,7 +182,7 @@ test('a stream of events that cannot be read is said, and ends with the step', a
   expect(resource(done, 'app:1').outcome).toBe('removed')
 })
 
-test('without the stream of events the listing alone goes on, and the log says so', async () => {
+test('without the event stream, the step relies on listings, and says so in the log', async () => {
   await load([oldImage('app')])
   const command = await dockerThat(
     'case "$*" in "events "*"--until"*) ;; events*) exit 1 ;; esac'
@@ -196,7 +193,7 @@ test('without the stream of events the listing alone goes on, and the log says s
   expect((await contents()).references).toEqual(['busybox:1'])
 })
 
-test('without the event log nothing goes: what was loaded a moment ago would pass for old', async () => {
+test('without the event log nothing is removed, since a fresh load could pass for old', async () => {
   await load([oldImage('app')])
   const command = await dockerThat(
     'case "$*" in "events "*"--until"*) exit 1 ;; esac'
@@ -206,7 +203,7 @@ test('without the event log nothing goes: what was loaded a moment ago would pas
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
 
-test('a build cache that the engine cannot list is left to the builder, and a version that hangs is not waited for', async () => {
+test('a build cache that cannot be listed is left to the builder, and a hanging --version is not awaited', async () => {
   await load([oldImage('app')])
   const command = await dockerThat(
     `case "$1 $2" in "buildx du"|"system df") exit 1 ;; "--version ") exec sleep 300 ;; esac`

@@ -5,7 +5,7 @@ import { everything, momentBetween, parentOf } from '../harness/things.ts'
 
 const { docker, load, build, create, step, contents } = useEngine()
 
-/** N builds of a repository, a minute apart, on a common base: `app:1` is the oldest. */
+/** Builds of a repository on a shared base, a minute apart; tag 1 is the oldest. */
 function builds(repository: string, number: number) {
   return Array.from({ length: number }, (_, index) => ({
     references: [`${repository}:${index + 1}`],
@@ -17,13 +17,13 @@ function builds(repository: string, number: number) {
   }))
 }
 
-test('keep-last keeps the newest images of each repository, and counts images, not tags; where another repository keeps one, it is untagged', async () => {
+test('keep-last keeps the newest images per repository, not tags; an image kept by another repository is untagged', async () => {
   await load(
     ['acme/api', 'acme/web', 'tools'].flatMap((name) => builds(name, 4))
   )
   await docker('tag', 'tools:4', 'tools:latest')
   await docker('tag', 'tools:4', 'tools:stable')
-  // The newest of its own repository, and the oldest of another one.
+  // The newest of one repository and the oldest of another.
   await docker('tag', 'acme/web:1', 'base/web:1')
   const inputs = { ...everything, 'keep-last': '2' }
   const untagged = {
@@ -57,13 +57,13 @@ test('keep-last keeps the newest images of each repository, and counts images, n
     'removed-images': '5',
     'reclaimed-bytes': plan.outputs['planned-bytes']
   })
-  // The layer of each of the five; the base stays.
+  // One layer per removed image; the base layer is kept.
   const bytes = Number(done.outputs['reclaimed-bytes'])
   expect(bytes).toBeGreaterThanOrEqual(50_000)
   expect(bytes).toBeLessThan(200_000)
 })
 
-test('an image stays with all its tags for a container in whatever state, for a protected reference, and for its children', async () => {
+test('an image is kept with all its tags for a container in any state, a protected reference, or a child', async () => {
   const states = ['running', 'paused', 'created', 'exited']
   const used = [...states, 'leaving']
   await load(builds('node', 3))
@@ -89,9 +89,9 @@ test('an image stays with all its tags for a container in whatever state, for a 
   await docker('start', 'running', 'paused', 'exited')
   await docker('pause', 'paused')
   await docker('wait', 'exited')
-  const ofStaying = await parentOf(docker, 'stays:1')
-  const ofGoing = await parentOf(docker, 'goes:1')
-  const pinned = await parentOf(docker, 'child:1')
+  const keptParent = await parentOf(docker, 'stays:1')
+  const removedParent = await parentOf(docker, 'goes:1')
+  const protectedParent = await parentOf(docker, 'child:1')
 
   const done = await step({
     ...everything,
@@ -114,22 +114,24 @@ test('an image stays with all its tags for a container in whatever state, for a 
   expect(resource(done, 'leaving:1')).toMatchObject({ outcome: 'removed' })
   expect(resource(done, 'node:2')).toMatchObject({ reason: 'protected-image' })
 
-  // Parents of the classic builder stay with what stays, and go after their children otherwise.
-  expect(resource(done, ofStaying)).toMatchObject(inUse)
+  // Parents of the classic builder are kept with kept images, and removed after their children otherwise.
+  expect(resource(done, keptParent)).toMatchObject(inUse)
   expect(resource(done, 'busybox:1')).toMatchObject(inUse)
-  expect(resource(done, pinned)).toMatchObject({
+  expect(resource(done, protectedParent)).toMatchObject({
     action: 'keep',
     reason: 'protected-label'
   })
-  expect(resource(done, ofGoing)).toMatchObject({
+  expect(resource(done, removedParent)).toMatchObject({
     outcome: 'removed',
     reason: 'dangling'
   })
-  expect(left.images).toEqual(expect.arrayContaining([ofStaying, pinned]))
-  expect(left.images).not.toContain(ofGoing)
+  expect(left.images).toEqual(
+    expect.arrayContaining([keptParent, protectedParent])
+  )
+  expect(left.images).not.toContain(removedParent)
 })
 
-test('a dangling image goes once it is older than until, and not before', async () => {
+test('a dangling image is removed once it is older than until', async () => {
   const dockerfile = (name: string) =>
     `FROM scratch\nCOPY Dockerfile /\n# ${name}\n`
   const old = await build(dockerfile('build 1'), { tag: 'app:1' })
@@ -147,7 +149,7 @@ test('a dangling image goes once it is older than until, and not before', async 
     outcome: 'removed',
     reason: 'dangling'
   })
-  // A build without a tag is in the log of newer engines alone.
+  // Only newer engines log builds without a tag.
   expect(resource(done, young)).toMatchObject({
     action: 'keep',
     reason: expect.stringMatching(/^(?:recent|unknown-age)$/)

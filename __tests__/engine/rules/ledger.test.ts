@@ -14,7 +14,7 @@ const { folder, overflowLog, dockerThat } = tests
 const recent = { action: 'keep', reason: 'recent' }
 const unknown = { action: 'keep', reason: 'unknown-age' }
 
-test('a named volume goes only once a ledger has watched it idle for until', async () => {
+test('a named volume is removed only after a ledger has watched it idle for until', async () => {
   await docker('volume', 'create', 'idle')
   await docker('volume', 'create', 'used')
   const dryRun = {
@@ -39,7 +39,7 @@ test('a named volume goes only once a ledger has watched it idle for until', asy
     step({ ...dryRun, until: seen, 'state-dir': '' })
   ])
 
-  // The floor of ten minutes still holds: only the reason changes.
+  // The minimum of ten minutes still applies, so only the reason changes.
   expect(resource(second, 'idle')).toMatchObject(recent)
   expect(resource(second, 'idle').detail).toContain('10 min')
   expect(resource(second, 'used').detail).toMatch(
@@ -48,7 +48,7 @@ test('a named volume goes only once a ledger has watched it idle for until', asy
   expect(resource(without, 'idle')).toMatchObject(unknown)
   expect(await listLedgers(folder())).toHaveLength(1)
 
-  // Another engine has a ledger of its own, also with the same ID.
+  // Another endpoint has a separate ledger, even with the same engine ID.
   const socket = join(folder(), 'docker.sock')
   await symlink(engine().host.replace('unix://', ''), socket)
   const other = await step(
@@ -66,7 +66,7 @@ test('a named volume goes only once a ledger has watched it idle for until', asy
   expect((await contents()).volumes).toEqual(['used'])
 })
 
-test('what a run removes is forgotten, what it keeps is not; a broken ledger is a warning, and the run goes on', async () => {
+test('the ledger forgets removed resources and remembers kept ones; a broken ledger causes a warning', async () => {
   await load([oldImage('app')])
   await docker('network', 'create', 'net')
   const inputs = { ...everything, 'state-dir': folder() }
@@ -88,25 +88,25 @@ test('what a run removes is forgotten, what it keeps is not; a broken ledger is 
 
   const broken = {
     truncated: () => writeFile(file, '{"version":1,'),
-    // This one cannot be written anew either.
+    // This one cannot be rewritten either.
     'a folder': () => mkdir(file)
   }
-  for (const [what, spoil] of Object.entries(broken)) {
-    await docker('network', 'create', what.replace(' ', '-'))
+  for (const [kind, breakLedger] of Object.entries(broken)) {
+    await docker('network', 'create', kind.replace(' ', '-'))
     await rm(file)
-    await spoil()
+    await breakLedger()
 
     const { exitCode, stdout } = await step(inputs)
 
     const { networks } = await contents()
-    expect({ what, exitCode, networks }).toEqual({
-      ...{ what, exitCode: 0, networks: [] }
+    expect({ kind, exitCode, networks }).toEqual({
+      ...{ kind, exitCode: 0, networks: [] }
     })
     expect(stdout).toMatch(/^::warning::The ledger of earlier runs/m)
   }
 })
 
-test('what the engine’s log has forgotten, the ledger remembers; what is remembered of images is held against the engine again', async () => {
+test('the ledger remembers what the event log has dropped; stored image facts are checked against the engine', async () => {
   await load([
     oldImage('used'),
     { ...oldImage('kept'), labels: { keep: '' } },
@@ -126,9 +126,9 @@ test('what the engine’s log has forgotten, the ledger remembers; what is remem
   ])
   expect(resource(known, 'used:1')).toMatchObject(recent)
   expect(resource(known, 'used:1').detail).toMatch(/^seen in use/)
-  // An earlier run has looked, and did not see it.
+  // An earlier run did not see it.
   expect(resource(known, 'late:1')).toMatchObject(recent)
-  // Without the ledger only the date of the build is left.
+  // Without the ledger, only the build date is left.
   for (const name of ['used:1', 'late:1'])
     expect(resource(without, name)).toMatchObject(unknown)
   expect(resource(known, 'named:1').references).toEqual(['named:1', 'other:1'])
@@ -137,7 +137,7 @@ test('what the engine’s log has forgotten, the ledger remembers; what is remem
   const done = await step({ ...everything, 'state-dir': folder() })
   expect(done.exitCode).toBe(0)
   expect((await contents()).references).toEqual(['busybox:1', 'kept:1'])
-  // Now it is asked again.
+  // Now the image is inspected again.
   const last = await step({ ...everything, 'state-dir': folder() })
   expect(resource(last, 'kept:1').reason).toBe('protected-label')
 })

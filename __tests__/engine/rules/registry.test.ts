@@ -12,7 +12,6 @@ const unknown = { action: 'keep', reason: 'unknown-age' }
 const planned = { outcome: 'planned' }
 const isProtected = { action: 'keep', reason: 'protected-image' }
 
-/** Builds of a repository, a day apart. */
 const builds = (repository: string, count: number) =>
   Array.from({ length: count }, (_, day) => ({
     ...oldImage(`${repository}-${day}`),
@@ -20,7 +19,7 @@ const builds = (repository: string, count: number) =>
     created: `2024-05-0${day + 1}T12:00:00Z`
   }))
 
-test('what was pulled before the event log began is of unknown age, until an earlier run knows it', async () => {
+test('an image pulled before the event log began is of unknown age, unless an earlier run saw it', async () => {
   const [{ tag } = { tag: '' }] = await publish([oldImage('app')])
   await pull([tag])
   const pulled = await momentBetween()
@@ -52,7 +51,7 @@ test('what was pulled before the event log began is of unknown age, until an ear
   expect(resource(known, tag).detail).toMatch(/^first seen/)
 })
 
-test('an image that is pinned by its digest counts in its repository, and is not dangling', async () => {
+test('an image pulled by digest counts in its repository, and is not dangling', async () => {
   const published = await publish(builds('app', 3))
   const pinned = published.map((one) => one.pinned)
   const [oldest = '', middle = '', newest = ''] = pinned
@@ -80,7 +79,7 @@ test('an image that is pinned by its digest counts in its repository, and is not
   await expect(docker('image', 'inspect', oldest)).rejects.toThrow()
 })
 
-test('a glob protects what is pinned by its digest; tags in several repositories and a digest go together', async () => {
+test('globs protect images pulled by digest; tags in several repositories and a digest are removed together', async () => {
   const published = await publish(
     ['star/app', 'any', 'tagged', 'several'].map((name) => oldImage(name))
   )

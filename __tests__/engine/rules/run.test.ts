@@ -16,7 +16,6 @@ import { everything, oldImage } from '../harness/things.ts'
 const { docker, api, load, build, run, step, contents, folder, dockerThat } =
   useEngine()
 
-/** A bit of everything that the step could remove. */
 async function fill(): Promise<void> {
   await load(
     [1, 2, 3].map((day) => ({
@@ -44,7 +43,7 @@ async function fill(): Promise<void> {
   await run('web', 'busybox:1', 'sleep', '600')
 }
 
-test('a dry run changes nothing, and the same inputs without it remove exactly what was planned', async () => {
+test('a dry run changes nothing, and a real run with the same inputs removes exactly what was planned', async () => {
   await fill()
   const inputs = { 'keep-last': '1', until: '0s', 'include-volumes': 'all' }
   const before = [await contents(), await docker('system', 'df')]
@@ -85,14 +84,14 @@ test('a dry run changes nothing, and the same inputs without it remove exactly w
     if (kind === 'network') expect(left.networks).not.toContain(name)
     if (kind === 'volume') expect(left.volumes).not.toContain(id)
   }
-  const stays = plan.report?.resources.filter(
+  const keptImages = plan.report?.resources.filter(
     ({ kind, outcome }) => kind === 'image' && outcome === 'kept'
   )
-  expect(left.images).toEqual(stays?.map(({ id }) => id).sort())
+  expect(left.images).toEqual(keptImages?.map(({ id }) => id).sort())
   expect(left.containers).toEqual(['web'])
 })
 
-/** The report is where it was asked for, with the time and place of the run. */
+/** Expects the report file, with the times and the engine of the run. */
 async function expectReportOf({ report }: Step, file: string): Promise<void> {
   const written = JSON.parse(await readFile(file, 'utf8')) as Report
   expect(written).toMatchObject({ version: 1, dryRun: true })
@@ -102,7 +101,7 @@ async function expectReportOf({ report }: Step, file: string): Promise<void> {
   expect(report?.engine.version).toBe(Version)
 }
 
-/** A group a phase, a line a removal with reason and bytes, and at the end the first line of the summary. */
+/** Expects a log group per phase, a line per removal, and the first line of the summary at the end. */
 function expectLogOf({ stdout, summary, report }: Step): void {
   const lines = stdout.trim().split('\n')
   expect(lines.filter((line) => line.startsWith('::group::'))).toEqual([
@@ -112,18 +111,18 @@ function expectLogOf({ stdout, summary, report }: Step): void {
   ])
   expect(`## ${lines.at(-1) ?? ''}`).toBe(summary.split('\n')[0])
   for (const { kind, name, reason, outcome } of report?.resources ?? []) {
-    const told = lines.filter(
+    const reported = lines.filter(
       (line) =>
         line.startsWith(`${outcome} ${kind} `) &&
         line.includes(name) &&
         line.includes(`(${reason}: `) &&
         /\), \d[\d.]* [kM]?B(?:: |$)/.test(line)
     )
-    if (outcome === 'removed') expect(told).toHaveLength(1)
+    if (outcome === 'removed') expect(reported).toHaveLength(1)
   }
 }
 
-test('a run with nothing to do says so; without the runner’s files, and with patterns that match nothing, too', async () => {
+test('a run with nothing to do says so, even without the runner’s files and with unmatched patterns', async () => {
   const [done, bare] = await Promise.all([
     step({}),
     step(
@@ -147,7 +146,7 @@ test('a run with nothing to do says so; without the runner’s files, and with p
   })
   expect(done.summary).toContain('Nothing to do')
   expect(done.stdout).toContain('Nothing to do')
-  // The default pattern matches nothing either.
+  // The default pattern does not match either, but causes no warning.
   expect(done.stdout).not.toContain('::warning::')
   expect((await contents()).references).toEqual(['busybox:1'])
 
@@ -160,10 +159,10 @@ test('a run with nothing to do says so; without the runner’s files, and with p
   expect(bare.stdout).not.toMatch(/matches keep\./)
 })
 
-// Each is a resource of every kind: a third of them is enough for a real engine.
+// Each text becomes a resource of every kind; a third of them is enough on a real engine.
 const texts = hostileTexts.filter((_, index) => index % 3 === 0)
 
-/** Nothing of what the step printed or wrote is other people's but text. */
+/** Expects other people's text in the output to be harmless. */
 function expectHarmless({ stdout, stderr, summary, outputs }: Step): void {
   const written = [stdout, stderr, summary, ...Object.values(outputs)]
   expect(written.flatMap(foreignCommands)).toEqual([])
@@ -172,7 +171,7 @@ function expectHarmless({ stdout, stderr, summary, outputs }: Step): void {
   expect(summary).toContain('evil')
 }
 
-/** Tries each call with each text; returns how many of them Docker took. */
+/** Tries a call with every text; returns how many Docker accepted. */
 async function tryAll(
   call: (text: string, index: number) => Promise<unknown>
 ): Promise<number> {
@@ -180,7 +179,7 @@ async function tryAll(
   return tried.filter(({ status }) => status === 'fulfilled').length
 }
 
-/** Puts the texts wherever Docker takes them: as nearly any network's name and any label, seldom as another name. */
+/** Uses the texts wherever Docker accepts them: as network names and labels, and rarely as other names. */
 async function fillWithTexts(): Promise<void> {
   const image = (text: string, index: number) =>
     oldImage(text.replaceAll('/', ''), 1_000 + index)
@@ -234,7 +233,7 @@ test('other people’s text reaches neither the runner’s commands nor the summ
   expect(logged.stdout).toContain('## Would reclaim')
   expectHarmless({ ...logged, summary: plan.summary })
 
-  // The engine refuses each removal with such words; the calls of the CLI are real but for that.
+  // The engine refuses every removal with a malicious message.
   const words = join(folder(), 'words')
   await writeFile(words, `Error response from daemon: ${texts.join('\n')}\n`)
   const refused = await step({

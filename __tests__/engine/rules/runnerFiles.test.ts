@@ -5,13 +5,11 @@ import { withoutCapabilities } from '../../../scripts/engines/step.ts'
 import { useEngine } from '../harness/engine.ts'
 import { everything, oldImages } from '../harness/things.ts'
 
-// What becomes of a step that cannot write its files or its log.
-
 const { api, folder, load, step, dockerThat } = useEngine()
 const dryRun = { ...everything, 'dry-run': 'true' }
 const without = withoutCapabilities
 
-/** Files that cannot be written, each for another reason. */
+/** Files that cannot be written, for different reasons. */
 const faultyFiles = [
   ['are missing', () => Promise.resolve(join(folder(), 'missing'))],
   [
@@ -27,7 +25,7 @@ const faultyFiles = [
 ] as const
 
 test.each(faultyFiles)(
-  'files for the summary and the state that %s are warnings, and the summary goes to the log',
+  'summary and state files that %s cause warnings, and the summary is logged',
   async (_, make) => {
     const file = await make()
     const env = { GITHUB_STEP_SUMMARY: file, GITHUB_STATE: file }
@@ -40,7 +38,7 @@ test.each(faultyFiles)(
       /^::warning::The state of the step could not be written/m
     )
     expect(done.stdout).toContain('## Nothing to do')
-    // The answer comes last but for that warning, for whoever looks at a screen.
+    // Only that warning may follow the first line of the summary in the log.
     expect(done.stdout).toMatch(
       /^Nothing to do.*\n::warning::The state of the step .*\s*$/m
     )
@@ -49,10 +47,10 @@ test.each(faultyFiles)(
 )
 
 test.each(faultyFiles)(
-  'files for the outputs and the report that %s are warnings, and both go to the log',
+  'output and report files that %s cause warnings, and both are logged',
   async (fault, make) => {
     const file = await make()
-    // The step itself makes a report that is missing.
+    // The step creates a missing report file.
     const written = fault === 'are missing'
     const done = await step(
       { ...dryRun, ...(!written && { 'report-file': file }) },
@@ -82,7 +80,7 @@ test.each(faultyFiles)(
   }
 )
 
-test('what could not be written for want of room is written after the removal', async () => {
+test('files that could not be written for lack of space are written after the removal', async () => {
   await load(oldImages(3))
   const state = join(folder(), 'state')
   const ledgers = join(folder(), 'ledgers')
@@ -106,9 +104,9 @@ test('what could not be written for want of room is written after the removal', 
   )
 })
 
-test('a state-dir that cannot be written is a warning, and the step does its work', async () => {
+test('a state-dir that cannot be written causes a warning, and the step continues', async () => {
   await load(oldImages(1))
-  // The ledger of so many is larger than a page.
+  // With so many volumes, the ledger is larger than a page.
   for (let index = 0; index < 80; index += 1)
     await api().post('/volumes/create', { Name: `volume-${index}` })
   const readOnly = join(folder(), 'read-only')
@@ -139,7 +137,7 @@ test('a state-dir that cannot be written is a warning, and the step does its wor
   })
 
   expect(done.outputs['removed-images']).toBe('1')
-  // What is denied is not tried again for the 7.5 s that the library would take.
+  // Denied writes are not retried for 7.5 s, as the library would by default.
   for (const { milliseconds } of planned)
     expect(milliseconds).toBeLessThan((plain?.milliseconds ?? 0) + 6_000)
   for (const { exitCode, stdout } of [...planned, done]) {
@@ -151,9 +149,12 @@ test('a state-dir that cannot be written is a warning, and the step does its wor
 })
 
 test.each([
-  ['nobody reads on', ['bash', '-o', 'pipefail', '-c', '"$@" | head -n 1']],
-  ['a full disk has no room for', ['bash', '-c', '"$@" >/dev/full']]
-])('a log that %s is no reason to stop', async (_, command) => {
+  [
+    'nobody reads to the end',
+    ['bash', '-o', 'pipefail', '-c', '"$@" | head -n 1']
+  ],
+  ['does not fit on a full disk', ['bash', '-c', '"$@" >/dev/full']]
+])('a log that %s does not stop the step', async (_, command) => {
   await load(oldImages(10))
 
   const done = await step(everything, undefined, {
@@ -170,7 +171,7 @@ test.each([
   expect(done.report?.totals.failed).toBe(0)
 })
 
-test('a step that fails says so in the log where there is no summary', async () => {
+test('a failed step reports the error in the log if there is no summary', async () => {
   const done = await step(
     { docker: join(folder(), 'none') },
     { GITHUB_STEP_SUMMARY: folder() }

@@ -7,7 +7,7 @@ const { docker, step, contents } = useEngine()
 const everything = { ...all, 'protected-labels': 'none' }
 const none = ['--network', 'none']
 
-/** A named and an anonymous volume, each with data, that no container uses any more. */
+/** Creates an unused named and an unused anonymous volume with data; returns the name of the latter. */
 async function makeVolumes(): Promise<string> {
   await docker(
     'run',
@@ -65,7 +65,7 @@ test.each([
     ).toBe('precious')
 })
 
-test('a volume of a stopped container stays, whatever the guard says', async () => {
+test('a volume of a stopped container is kept, whatever include-volumes is', async () => {
   await docker(
     'run',
     ...none,
@@ -108,7 +108,7 @@ test('a volume of a stopped container stays, whatever the guard says', async () 
   ).toBe('precious')
 })
 
-test('a volume goes in the same run as the container that used it', async () => {
+test('a volume is removed in the same run as the container that used it', async () => {
   await docker('run', ...none, '--volume', '/scratch', 'busybox:1', 'true')
   const done = await step({ ...everything, 'include-volumes': 'anonymous' })
   expect(done.outputs).toMatchObject({
@@ -118,7 +118,7 @@ test('a volume goes in the same run as the container that used it', async () => 
   expect((await contents()).volumes).toEqual([])
 })
 
-test('a named volume stays while until asks for an age, and an anonymous one for its first ten minutes', async () => {
+test('a named volume is kept if until is set, and an anonymous one for its first ten minutes', async () => {
   const anonymous = await makeVolumes()
   const done = await step({
     ...everything,

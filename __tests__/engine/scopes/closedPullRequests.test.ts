@@ -29,8 +29,7 @@ async function github(facts: Partial<GitHubFacts> = {}): Promise<GitHub> {
   return server
 }
 
-/** The nightly job. */
-const night = (
+const runNightly = (
   url: string,
   inputs: Record<string, string> = {},
   env: Record<string, string> = {}
@@ -56,7 +55,7 @@ const imagesOf = (...numbers: number[]) =>
 const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index)
 
-test('what belongs to closed and merged ones goes; what is open or unknown stays, and what is of others', async () => {
+test('resources of closed and merged pull requests are removed; those of open, unknown or other ones are kept', async () => {
   await load([
     ...imagesOf(1, 2, 3, 4),
     { ...oldImage('api'), references: ['acme/api:pr-1', 'acme/api:pr-5'] },
@@ -73,7 +72,7 @@ test('what belongs to closed and merged ones goes; what is open or unknown stays
     ])
   })
 
-  const done = await night(server.url)
+  const done = await runNightly(server.url)
 
   expect(done.exitCode).toBe(0)
   expect(await contents()).toMatchObject({
@@ -110,21 +109,21 @@ test('what belongs to closed and merged ones goes; what is open or unknown stays
   expect(JSON.stringify(all)).not.toContain(token)
 })
 
-test('no number on the engine: GitHub is not asked', async () => {
+test('without pull request numbers on the engine, GitHub is not queried', async () => {
   await load([{ ...oldImage('api'), references: ['acme/api:pr-1'] }])
   const server = await github()
-  const done = await night(server.url)
+  const done = await runNightly(server.url)
   expect(done.exitCode).toBe(0)
   expect(done.outputs['skipped']).toBe('true')
   expect(server.queries).toEqual([])
 })
 
-test('without permission nothing is removed, and one error names it', async () => {
+test('without permission nothing is removed, and one error names the permission', async () => {
   await load(imagesOf(1))
   const pullRequests = new Map([[1, 'CLOSED']] as const)
   for (const facts of [{ fault: () => faults.forbidden }, { token: 'other' }]) {
     const server = await github({ pullRequests, ...facts })
-    const done = await night(server.url)
+    const done = await runNightly(server.url)
     expect(done.exitCode).toBe(1)
     expect(done.stdout.match(/^::error::.*/gm)).toEqual([
       expect.stringContaining('pull-requests: read')
@@ -139,7 +138,7 @@ test('without permission nothing is removed, and one error names it', async () =
   }
 })
 
-test('of 205 numbers in three queries, what one covers that fails stays', async () => {
+test('205 numbers need three queries, and resources of a failed query are kept', async () => {
   const open = range(1, 100)
   const unknown = range(101, 200)
   const merged = range(201, 205)
@@ -156,7 +155,7 @@ test('of 205 numbers in three queries, what one covers that fails stays', async 
     fault: (some) => (some[0] === 101 ? faults.noData : undefined)
   })
 
-  const done = await night(server.url)
+  const done = await runNightly(server.url)
 
   expect(done.exitCode).toBe(0)
   expect(server.queries.map(({ numbers }) => numbers)).toEqual(
@@ -177,9 +176,9 @@ test('of 205 numbers in three queries, what one covers that fails stays', async 
 test('GitHub Enterprise behind a proxy', async () => {
   await load(imagesOf(7))
   const server = await github({ pullRequests: new Map([[7, 'CLOSED']]) })
-  const asked: string[] = []
+  const proxied: string[] = []
   const proxy = createServer().on('connect', ({ url = '' }, client) => {
-    asked.push(url)
+    proxied.push(url)
     const { port } = new URL(server.url)
     const upstream = connect(Number(port), '127.0.0.1', () => {
       client.write('HTTP/1.1 200 Connection established\r\n\r\n')
@@ -192,7 +191,7 @@ test('GitHub Enterprise behind a proxy', async () => {
   const address = proxy.address()
   const port = typeof address === 'object' ? address?.port : undefined
   try {
-    const done = await night(
+    const done = await runNightly(
       'http://github.test/api/graphql',
       {},
       {
@@ -202,17 +201,17 @@ test('GitHub Enterprise behind a proxy', async () => {
     )
     expect(done.exitCode).toBe(0)
     expect(resource(done, 'acme/web:pr-7').outcome).toBe('removed')
-    expect(asked).toEqual(['github.test:80'])
+    expect(proxied).toEqual(['github.test:80'])
     expect(server.queries.map(({ path }) => path)).toEqual(['/api/graphql'])
   } finally {
     proxy.close()
   }
 })
 
-test('when the time is up while GitHub is asked, what belongs to pull requests stays', async () => {
+test('if the timeout is reached during the query to GitHub, resources of pull requests are kept', async () => {
   await load(imagesOf(1))
   const server = await github({ fault: () => 'hang' })
-  const done = await night(server.url, { timeout: '5s' })
+  const done = await runNightly(server.url, { timeout: '5s' })
   expect((await contents()).references).toEqual(['acme/web:pr-1', 'busybox:1'])
   expect(resource(done, 'acme/web:pr-1').reason).toBe('pull-request-unknown')
   expect(done.stdout).toContain('the time was up')

@@ -8,18 +8,18 @@ import { useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { oldImage, polite } from '../harness/things.ts'
 
-// That of a job stands where the jobs are tested.
+// The example for jobs is tested in job.test.ts.
 const { docker, environment, folder, load, run, step, contents } = useEngine()
 const repository = 'acme/web'
 
-/** A container that has ended, with an anonymous volume. */
+/** Runs a container with an anonymous volume until it exits. */
 async function runOld(): Promise<void> {
   const mount = ['--volume', '/scratch']
   await run('old', ...mount, 'busybox:1', 'true')
   await docker('wait', 'old')
 }
 
-/** Images of a repository, the first tag the oldest. */
+/** Images of a repository; the first tag is the oldest. */
 const builds = (name: string, tags: readonly string[]) =>
   tags.map((tag, index) => ({
     ...oldImage(`${name}:${tag}`),
@@ -41,7 +41,7 @@ test('the last step of a build', async () => {
   expect(await contents()).toEqual(all)
   expect(resource(done, 'node:20').reason).toBe('protected-image')
 
-  // Once they are older.
+  // Once everything is older.
   const later = await step({ ...inputs, until: '0s' })
   expect(later.exitCode).toBe(0)
   expect((await contents()).references).toEqual(
@@ -107,7 +107,7 @@ test('the nightly job', async () => {
   const done = await step({ ...rest })
   expect(done.exitCode).toBe(0)
   expect((await contents()).containers).toEqual(['old'])
-  // Once they are older.
+  // Once everything is older.
   const later = await step({ ...rest, until: '0s' })
   expect(later.exitCode).toBe(0)
   expect(await contents()).toMatchObject({

@@ -16,23 +16,21 @@ const { publish, pull } = useRegistry(tests)
 const { above, startOther } = useRunner()
 const scope = { scope: 'job', 'include-volumes': 'all' }
 
-/** A job of a runner of its own, with the step at its beginning. */
+/** Runs a job on its own runner, with the step at its start. */
 const jobThat = (
   body: (main: Step) => Promise<void>,
   inputs: Record<string, string> = {}
 ) => job({ ...scope, ...inputs }, {}, body, { above: above() })
 
-/** One more post step of a job. */
 const postStep = ({ state }: Step, inputs = {}, env = {}) =>
   step({ ...scope, ...inputs }, env, { above: above(), state })
 
-const everything = async () => ({
+const snapshot = async () => ({
   ...(await contents()),
   states: await states()
 })
 
-/** What a runner has before a job. */
-async function fill(): Promise<void> {
+async function fillBeforeJob(): Promise<void> {
   await load([
     oldImage('tool'),
     oldImage('base'),
@@ -50,8 +48,7 @@ async function fill(): Promise<void> {
   await create('waiting', 'tool:1', 'true')
 }
 
-/** What a job builds and starts, and leaves behind. */
-async function work(): Promise<void> {
+async function runJobCommands(): Promise<void> {
   await docker('network', 'create', 'net-of-job')
   await build('FROM busybox:1\nLABEL step=1\nLABEL step=2\n', { tag: 'web:1' })
   await build('FROM web:1\nCMD ["true"]\n', { tag: 'web:2', buildKit: true })
@@ -66,7 +63,7 @@ async function work(): Promise<void> {
   await docker('run', '--name', 'tests', '--network', 'none', 'web:2')
 }
 
-test('the job of the examples', async () => {
+test('the example for jobs', async () => {
   const [inputs] = await inputsOf('job.yml')
   const before = await contents()
   const { main, post } = await jobThat(async () => {
@@ -79,26 +76,26 @@ test('the job of the examples', async () => {
   expect(await contents()).toEqual(before)
 })
 
-test('afterwards the engine holds what it held before', async () => {
-  await fill()
-  const before = await everything()
+test('after a job, the engine holds what it held before', async () => {
+  await fillBeforeJob()
+  const before = await snapshot()
 
   const { main, post } = await jobThat(async (main) => {
-    expect(await everything()).toEqual(before)
+    expect(await snapshot()).toEqual(before)
     expect(main.summary).toBe('')
     expect(main.outputs).toEqual({})
     expect(main.stdout).toMatch(
       /^There before this job: 2 containers, 6 images/m
     )
     expect(Object.keys(main.state).sort()).toEqual(['main', 'snapshot'])
-    await work()
+    await runJobCommands()
     await docker('tag', 'base:1', 'base:mine')
     await docker('create', '--name', 'on-net', '--network', 'net', 'web:2')
   })
 
   expect(main.exitCode).toBe(0)
   expect(post.exitCode).toBe(0)
-  expect(await everything()).toEqual(before)
+  expect(await snapshot()).toEqual(before)
   expect(post.outputs['failed']).toBe('0')
   expect(resource(post, 'server')).toMatchObject({
     ...{ outcome: 'removed', reason: 'job' },
@@ -116,19 +113,19 @@ test('afterwards the engine holds what it held before', async () => {
   expect(post.processesLeft).toEqual([])
 })
 
-test('names that were there before stay, whatever they mean now, and so does what is protected', async () => {
-  await fill()
-  const before = await everything()
+test('existing references are kept even if moved, and so are protected resources', async () => {
+  await fillBeforeJob()
+  const before = await snapshot()
   const id = (name: string) => idOf(docker, name)
   const old = await id('app:1')
 
   const { post } = await jobThat(
     async () => {
-      // Rebuilt, with a name of its own as well; the old one gets another.
+      // The image is rebuilt and gets another tag; so does the old image.
       await build('FROM busybox:1\nLABEL rebuilt=1\n', { tag: 'app:1' })
       await docker('tag', 'app:1', 'app:build-7')
       await docker('tag', 'app:stable', 'app:old')
-      // The last name of the old one goes to the new one: it is dangling then.
+      // The only tag of this image moves to the new one, which leaves it dangling.
       await docker('tag', 'app:1', 'moved:1')
       await load([oldImage('pinned')])
       await build('FROM busybox:1\nLABEL keep=\n', { tag: 'labelled:1' })
@@ -142,7 +139,7 @@ test('names that were there before stay, whatever they mean now, and so does wha
   )
 
   expect(post.exitCode).toBe(0)
-  const after = await everything()
+  const after = await snapshot()
   expect(after).toMatchObject({
     containers: ['db', 'kept', 'waiting'],
     references: [...before.references, 'labelled:1', 'pinned:1'].sort(),
@@ -165,7 +162,7 @@ test('names that were there before stay, whatever they mean now, and so does wha
     expect(resource(post, name).reason).toBe(reason)
 })
 
-test('what was pinned by its digest stays, whatever name a job gives it', async () => {
+test('an image pulled by digest is kept, whatever tag a job adds', async () => {
   const [app = { tag: '', pinned: '' }] = await publish([oldImage('app')])
   await pull([app.pinned])
 
@@ -175,26 +172,26 @@ test('what was pinned by its digest stays, whatever name a job gives it', async 
   await docker('image', 'inspect', app.pinned)
 })
 
-test('without include-volumes the volumes of a job stay; a dry run removes nothing', async () => {
-  const before = await everything()
+test('without include-volumes, the volumes of a job are kept; a dry run removes nothing', async () => {
+  const before = await snapshot()
   const { post } = await jobThat(
     async (main) => {
-      await work()
-      const held = await everything()
+      await runJobCommands()
+      const held = await snapshot()
       const planned = await postStep(main, { 'dry-run': 'true' })
       expect(planned.summary).toMatch(/^## Would reclaim .* of this job: /)
-      expect(await everything()).toEqual(held)
+      expect(await snapshot()).toEqual(held)
     },
     { 'include-volumes': 'false' }
   )
   expect(post.exitCode).toBe(0)
-  const after = await everything()
+  const after = await snapshot()
   expect({ ...after, volumes: [] }).toEqual(before)
   expect(after.volumes).toHaveLength(2)
 })
 
 test.each(['when it begins', 'when it ends'])(
-  'with another runner’s job at work on the host %s, nothing goes',
+  'if another runner’s job is active on the host %s, nothing is removed',
   async (when) => {
     const ends: (() => Promise<void>)[] = []
     const end = async () => {
@@ -230,7 +227,7 @@ test.each(['when it begins', 'when it ends'])(
   }
 )
 
-test('where the list of processes does not show the job’s own runner, nothing goes', async () => {
+test('if the process list does not show the job’s own runner, nothing is removed', async () => {
   const { main, post } = await job(scope, {}, async () => {
     await load([oldImage('app')])
   })
@@ -242,7 +239,7 @@ test('where the list of processes does not show the job’s own runner, nothing 
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
 
-test('where its state cannot be kept the step says that nothing will go', async () => {
+test('if its state cannot be saved, the step warns that nothing will be removed', async () => {
   const done = await step(
     scope,
     { GITHUB_STATE: '/dev/full' },
@@ -254,7 +251,7 @@ test('where its state cannot be kept the step says that nothing will go', async 
   )
 })
 
-test('on another engine than before the job nothing goes', async () => {
+test('if the engine has changed since the start of the job, nothing is removed', async () => {
   const socket = join(folder(), 'docker.sock')
   await symlink(engine().host.replace('unix://', ''), socket)
   const command =
@@ -283,7 +280,7 @@ test('on another engine than before the job nothing goes', async () => {
   expect(resource(post, 'app:1').outcome).toBe('removed')
 })
 
-test('an engine that fails before the job fails the step, and nothing goes after it', async () => {
+test('an engine failure before the job fails the step, and nothing is removed afterwards', async () => {
   await load([oldImage('app')])
   const command = await dockerThat(
     'case "$1 $2" in "image ls") echo "Error response from daemon: broken" >&2; exit 1 ;; esac'

@@ -9,15 +9,15 @@ import { oldImage, polite } from '../harness/things.ts'
 const tests = useEngine()
 const { docker, load, build, run, contents, states } = tests
 const { close, buildImage, preview } = createPullRequests(tests)
-/** As the first process of a container it does not end when it is told to: it is killed after 10 s. */
+/** Ignores SIGTERM as the first process of a container, so it is killed after 10 s. */
 const deaf = ['sleep', '600']
 
-const everything = async () => ({
+const snapshot = async () => ({
   ...(await contents()),
   states: await states()
 })
 
-test('closing 1 in one repository takes exactly that', async () => {
+test('closing pull request 1 of one repository removes exactly its resources', async () => {
   await preview('acme/web', 1)
   await preview('acme/web', 12)
   await preview('acme/api', 1)
@@ -45,7 +45,7 @@ test('closing 1 in one repository takes exactly that', async () => {
       }
     }
   ])
-  const before = await everything()
+  const before = await snapshot()
 
   const done = await close('acme/web', 1, { 'include-volumes': 'all' })
 
@@ -54,7 +54,7 @@ test('closing 1 in one repository takes exactly that', async () => {
   const goneImages = ['acme/web:pr-1', 'acme/web:pr-1-abc'].map(
     (name) => resource(done, name).id
   )
-  expect(await everything()).toEqual({
+  expect(await snapshot()).toEqual({
     containers: without(before.containers, `${own}-app`, `${own}-job`),
     states: without(before.states, `${own}-app running`, `${own}-job exited`),
     images: without(before.images, ...goneImages),
@@ -84,7 +84,7 @@ test('closing 1 in one repository takes exactly that', async () => {
   })
 })
 
-test('running ones are stopped and removed, whatever they do', async () => {
+test('running containers are stopped and removed, however they behave', async () => {
   await buildImage()
   await run('failing', '--restart', 'always', 'acme/web:pr-1', 'true')
   await run('deaf', 'acme/web:pr-1', ...deaf)
@@ -94,7 +94,7 @@ test('running ones are stopped and removed, whatever they do', async () => {
   for (const number of [1, 2, 3])
     await run(`passing-${number}`, '--rm', 'acme/web:pr-1', ...polite)
   await run('web', '--volume', '/data', 'busybox:1', ...deaf)
-  // Docker waits ever longer before it starts it again.
+  // Docker waits longer before each restart.
   const restarts = ['inspect', '--format', '{{.RestartCount}}', 'failing']
   while (Number(await docker(...restarts)) < 5) await sleep(100)
 
@@ -106,7 +106,7 @@ test('running ones are stopped and removed, whatever they do', async () => {
     'removed-containers': '7',
     'removed-images': '1'
   })
-  expect(await everything()).toMatchObject({
+  expect(await snapshot()).toMatchObject({
     states: ['web running'],
     references: ['busybox:1']
   })
@@ -118,13 +118,13 @@ test('running ones are stopped and removed, whatever they do', async () => {
   expect(done.stdout).toContain('Scope: pull request 1 of acme/web')
   expect(done.stdout).toContain('Off in this scope: keep-last: 3, until: 24h')
   expect(done.stdout).toContain('it is running, and is stopped first')
-  // Long work shows signs of life: the deaf one is killed after 10 s.
+  // Progress is logged while the deaf container is given 10 s to stop.
   expect(done.stdout).toMatch(
     /^… [5-9] s: 0 resources done, 8 left, 0 B so far$/m
   )
 })
 
-test('what others use and what is protected stays; a dry run says what would go, and a second run finds nothing', async () => {
+test('resources used by others or protected are kept; a dry run reports the plan, and a second run finds nothing', async () => {
   await buildImage()
   await docker('tag', 'busybox:1', 'acme/web:x-pr-1')
   await docker('tag', 'busybox:1', 'acme/web:y-pr-1')
@@ -142,10 +142,10 @@ LABEL org.opencontainers.image.source=https://github.com/acme/web
 LABEL org.opencontainers.image.version=pr-${number}
 `
     )
-  const before = await everything()
+  const before = await snapshot()
 
   const planned = await close('acme/web', 1, { 'dry-run': 'true' })
-  expect(await everything()).toEqual(before)
+  expect(await snapshot()).toEqual(before)
   expect(planned.summary).toMatch(
     /^## Would reclaim .* of pull request 1 of acme\/web/
   )
@@ -158,7 +158,7 @@ LABEL org.opencontainers.image.version=pr-${number}
     'removed-networks': '1',
     'untagged-references': '0'
   })
-  const left = await everything()
+  const left = await snapshot()
   expect({ ...left, images: [], networks: [] }).toEqual({
     ...before,
     ...{ images: [], networks: [] }
@@ -179,5 +179,5 @@ LABEL org.opencontainers.image.version=pr-${number}
   expect(again.summary).toContain(
     'Nothing to do for pull request 1 of acme/web'
   )
-  expect(await everything()).toEqual(left)
+  expect(await snapshot()).toEqual(left)
 })

@@ -6,7 +6,7 @@ import { everything } from '../harness/things.ts'
 const { build, step, dockerThat } = useEngine()
 const test = onlyOnDocker('build cache')
 
-test('a run that is cancelled while it asks what the cache keeps says what it removed', async () => {
+test('a run cancelled while it lists the remaining cache reports what it removed', async () => {
   await build('FROM busybox:1\nRUN echo >/built\n', {
     tag: 'built:1',
     buildKit: true

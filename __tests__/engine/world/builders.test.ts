@@ -15,13 +15,13 @@ import { onlyOnDocker } from '../harness/target.ts'
 const tests = useEngine()
 const { docker, step, contents, folder, dockerThat } = tests
 const { start, makeStopped } = createBuilders(tests)
-const test = onlyOnDocker('removal of just the volume that it is told')
+const test = onlyOnDocker('removal of volumes by exact name')
 const inputs = { ...allVolumes, 'include-builders': 'all' }
 
-test('a builder that is used or started anew between the two looks stays, with its state', async () => {
+test('a builder used or restarted between the two checks is kept, with its state', async () => {
   const left = ['late0', 'restarted0', 'visited0']
   await Promise.all(['idle0', ...left].map((node) => start(node)))
-  // The second time that containers are listed is the second look.
+  // The second listing of containers belongs to the second check.
   const command = await dockerThat(`
 case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && {
   $docker exec --detach ${nameOf('late0')} sleep 600
@@ -48,7 +48,7 @@ case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && {
   expect(resource(done, nameOf('visited0')).detail).toContain('client')
 })
 
-test('a builder whose container cannot be removed keeps its state, and so does one whose state is taken meanwhile', async () => {
+test('state is kept if the builder’s container cannot be removed, or if another container starts to use it', async () => {
   await Promise.all([makeStopped('cursed0'), makeStopped('taken0')])
   const id = await docker('inspect', '--format', '{{.Id}}', nameOf('cursed0'))
   const command = await dockerThat(`
@@ -79,7 +79,7 @@ esac`)
   })
 })
 
-test('two runs at once do no harm, and report no failure', async () => {
+test('two parallel runs do no harm and report no failure', async () => {
   await Promise.all([
     ...['a0', 'b0', 'c0'].map((node) => makeStopped(node)),
     start('d0')
@@ -97,10 +97,10 @@ test('two runs at once do no harm, and report no failure', async () => {
   expect((await contents()).volumes).toEqual([])
 })
 
-test('a running builder stays when there is too little time to stop it, and when the run is cancelled', async () => {
+test('a running builder is kept if there is too little time to stop it, or if the run is cancelled', async () => {
   await start('idle0')
 
-  // The plan is there when the run asks for sizes.
+  // The run measures sizes once the plan is made.
   const planned = (name: string) => join(folder(), name)
   const command = await dockerThat(`
 case "$1 $2 $3" in "container inspect --size")
@@ -114,7 +114,7 @@ esac`)
     Number(await readFile(planned(name), 'utf8'))
 
   const [late, cancelled] = await Promise.all([
-    // Enough for the second look, but not for stopping the builder.
+    // Enough for the second check, but not for stopping the builder.
     run('late', '15s'),
     run('cancelled', '15m')
   ])
@@ -125,7 +125,7 @@ esac`)
     reason: 'budget'
   })
   expect(cancelled.exitCode).toBe(1)
-  // Neither waits for the second look.
+  // Neither waits for the second check.
   expect(await sincePlan('late', late)).toBeLessThan(9_000)
   expect(await sincePlan('cancelled', cancelled)).toBeLessThan(9_000)
   expect(

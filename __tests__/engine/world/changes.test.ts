@@ -10,17 +10,15 @@ import {
   parentOf
 } from '../harness/things.ts'
 
-// What changes or fails between the plan and its removals, at the worst moment.
-
 const tests = useEngine()
 const { docker, folder, load, build, states } = tests
 const { step, contents, dockerThat } = tests
-// Podman's events come a while after what they tell of.
-const it = onlyOnDocker('events that come at once')
+// Podman's events arrive late.
+const it = onlyOnDocker('events without a delay')
 
 const changed = { action: 'remove', outcome: 'kept', reason: 'changed' }
 
-test('what is tagged, moved or removed by others right before a removal stays as they left it', async () => {
+test('images tagged, moved or removed by others right before a removal stay as others left them', async () => {
   await load(['app', 'other', 'moved', 'lost'].map((name) => oldImage(name)))
   await docker('network', 'create', 'net')
   const command = await dockerThat(`
@@ -41,7 +39,7 @@ test('what is tagged, moved or removed by others right before a removal stays as
   expect(await idOf(docker, 'moved:1')).toBe(await idOf(docker, 'busybox:1'))
 })
 
-test('a tag of several that moves before it is taken off stays where it is', async () => {
+test('a tag that moves before it is untagged stays on the other image', async () => {
   await load([oldImage('app')])
   await docker('tag', 'app:1', 'mirror:1')
   const command = await dockerThat(
@@ -56,7 +54,7 @@ test('a tag of several that moves before it is taken off stays where it is', asy
   expect(await idOf(docker, 'mirror:1')).toBe(await idOf(docker, 'busybox:1'))
 })
 
-test('containers that are made or started meanwhile stay, with all that they need', async () => {
+test('containers created or started during the run are kept, with everything they need', async () => {
   await load([oldImage('app')])
   await build('FROM busybox:1\nLABEL step=1\nLABEL step=2\n', {
     tag: 'child:1'
@@ -69,7 +67,7 @@ test('containers that are made or started meanwhile stay, with all that they nee
     ...['create', '--name', 'job', '--network', 'net-of-job'],
     ...['--volume', '/data', 'busybox:1', 'sleep', '600']
   )
-  // After the listing of the plan, before the one right before the first batch.
+  // The second listing is the one right before the first batch.
   const command =
     await dockerThat(`case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && {
     $docker start job
@@ -98,13 +96,13 @@ test('containers that are made or started meanwhile stay, with all that they nee
     expect(resource(done, name)).toMatchObject(changed)
 })
 
-test('removals that fail for no known reason fail the step, after all others were done, also where its other tags are off', async () => {
+test('removals that fail for unknown reasons fail the step after all others are done, even if other tags were untagged', async () => {
   await load([oldImage('app'), oldImage('cursed'), oldImage('other')])
   await docker('tag', 'app:1', 'mirror:1')
   const [app, cursed] = await Promise.all(
     ['app:1', 'cursed:1'].map((name) => idOf(docker, name))
   )
-  // The engine itself cannot be made to fail like that: the words are those of broken layer stores.
+  // A real engine cannot be made to fail like this; the messages are those of broken layer stores.
   const command = await dockerThat(`
     fail() { failed=1; echo "Error response from daemon: $*" >&2; }
     case "$1 $2" in "image rm")
@@ -148,9 +146,9 @@ test('removals that fail for no known reason fail the step, after all others wer
   ])
 })
 
-test('when the time is up the step stops cleanly, and says what was not done', async () => {
+test('at the timeout the step stops cleanly, and reports what was not done', async () => {
   await load(oldImages(20))
-  // The second batch is under way then. The first one is slow, so that it is not the last.
+  // The timeout is reached during the second batch. The first one is slow, so that the second is not the last.
   const command = await dockerThat(`began=${folder()}/began
     [ -e $began ] || date +%s%3N >$began
     case "$1 $2" in "image rm") sleep 1
@@ -179,9 +177,9 @@ test('when the time is up the step stops cleanly, and says what was not done', a
   expect(done.processesLeft).toEqual([])
 })
 
-test('a cancelled run stops, and still says what it did', async () => {
+test('a cancelled run stops, and still reports what it did', async () => {
   await load(oldImages(20))
-  // The runner sends SIGINT to the process of the step. The first batch is slow, so that the second is not the last.
+  // The runner sends SIGINT to the step's process. The first batch is slow, so that the second is not the last.
   const command = await dockerThat(
     'case "$1 $2" in "image rm") if [ "$(count calls)" = 1 ]; then sleep 1; else kill -INT $PPID; fi ;; esac'
   )
@@ -198,7 +196,7 @@ test('a cancelled run stops, and still says what it did', async () => {
   )
 })
 
-test('what a call had removed before it was cut off is removed, and only the rest has failed', async () => {
+test('images removed before a call was interrupted count as removed, and only the rest as failed', async () => {
   await load(oldImages(8))
   const command = await dockerThat(
     'case "$1 $2" in "image rm") shift 4; $docker image rm --no-prune $1 $2 $3; kill -INT $PPID; sleep 20 ;; esac'
@@ -210,7 +208,7 @@ test('what a call had removed before it was cut off is removed, and only the res
   expect(done.outputs).toMatchObject({ 'removed-images': '3', failed: '5' })
 })
 
-test('what cannot be inspected is left alone, and said to be, with all that it needs', async () => {
+test('resources that cannot be inspected are kept and reported, with everything they need', async () => {
   await load(['app', 'broken', 'other'].map((name) => oldImage(name)))
   await docker('network', 'create', 'net')
   await docker('volume', 'create', 'data')
@@ -219,7 +217,7 @@ test('what cannot be inspected is left alone, and said to be, with all that it n
     ...['--volume', 'data:/data', 'app:1', 'true']
   )
   const id = await idOf(docker, 'broken:1')
-  // As the engine answers while a container is being removed, beside one that has just gone.
+  // The engine's answer while one container is being removed and another has just been.
   const command = await dockerThat(`case "$1 $2 $*" in
     "container inspect "*)
       echo '[]'; echo 'Error: No such container: 0123' >&2
@@ -254,7 +252,7 @@ test('what cannot be inspected is left alone, and said to be, with all that it n
   })
 })
 
-it('an image whose last tag is renewed while its others come off stays', async () => {
+it('an image whose last tag is renewed while the others are untagged is kept', async () => {
   await load([oldImage('app')])
   await docker('tag', 'app:1', 'mirror:1')
   const command = await dockerThat(
@@ -273,7 +271,7 @@ it('an image whose last tag is renewed while its others come off stays', async (
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
 
-test('of several tags the one that does not come off is named in the failure, and those that are off', async () => {
+test('the failure names the tag that could not be untagged, and those that were', async () => {
   await load([oldImage('app')])
   for (const tag of [1, 2])
     await docker('tag', 'app:1', `localhost/mirror:${tag}`)

@@ -8,10 +8,8 @@ import { untilThere } from '../harness/standIn.ts'
 import { busySeconds, onlyOnDocker } from '../harness/target.ts'
 import { everything, oldImage, oldImages } from '../harness/things.ts'
 
-// What becomes of a step whose engine dies, hangs, or has no room on its disk.
-
-// Podman writes down each removal in a database on the same disk.
-const it = onlyOnDocker('removal without room on its disk')
+// Podman records each removal in a database on the same disk.
+const it = onlyOnDocker('removal on a full disk')
 const tests = useOwnEngine({ dataSize: '96m' })
 const { docker, engine, load, run, create, step, contents } = tests
 const { dockerThat, untilMarked, untilPaused, go } = tests
@@ -25,48 +23,51 @@ test.each([
     async () => {
       await engine().signal('STOP')
       await go()
-      // Nothing says when the call waits for an answer.
+      // There is no sign of when the call waits for an answer.
       await sleep(500)
       await engine().signal('KILL')
     }
   ]
-])('an engine that dies %s, and is back for the next run', async (_, die) => {
-  await load(oldImages(20))
-  const command = await dockerThat(pauseBeforeSecondBatch)
-  const running = step({ ...everything, concurrency: '1', docker: command })
-  await untilPaused()
+])(
+  'an engine that dies %s, and is restarted for the next run',
+  async (_, die) => {
+    await load(oldImages(20))
+    const command = await dockerThat(pauseBeforeSecondBatch)
+    const running = step({ ...everything, concurrency: '1', docker: command })
+    await untilPaused()
 
-  await die()
-  const done = await running
-  await engine().restart()
+    await die()
+    const done = await running
+    await engine().restart()
 
-  expectCleanFailure(done, /engine failed during the removal/i)
-  expect(done.stdout).toMatch(/No Docker engine answers/)
-  const { removed = 0, failed = 0, kept = 0 } = outcomes(done)
-  // The first batch has 8; of the second nobody knows.
-  expect(removed).toBe(8)
-  expect(failed).toBeGreaterThan(0)
-  expect(removed + failed + kept).toBe(20)
-  expect(done.outputs).toMatchObject({
-    'removed-images': '8',
-    failed: String(failed)
-  })
-  expect((await contents()).references).toHaveLength(13)
-  for (const one of done.report?.resources ?? [])
-    if (one.outcome === 'kept' && one.action === 'remove')
-      expect(one).toMatchObject({
-        reason: 'budget',
-        detail: 'not done: the engine failed'
-      })
+    expectCleanFailure(done, /engine failed during the removal/i)
+    expect(done.stdout).toMatch(/No Docker engine answers/)
+    const { removed = 0, failed = 0, kept = 0 } = outcomes(done)
+    // The first batch has 8 images; the outcome of the second is unknown.
+    expect(removed).toBe(8)
+    expect(failed).toBeGreaterThan(0)
+    expect(removed + failed + kept).toBe(20)
+    expect(done.outputs).toMatchObject({
+      'removed-images': '8',
+      failed: String(failed)
+    })
+    expect((await contents()).references).toHaveLength(13)
+    for (const one of done.report?.resources ?? [])
+      if (one.outcome === 'kept' && one.action === 'remove')
+        expect(one).toMatchObject({
+          reason: 'budget',
+          detail: 'not done: the engine failed'
+        })
 
-  expect(await step(everything)).toMatchObject({
-    exitCode: 0,
-    outputs: { 'removed-images': '12' }
-  })
-  expect((await contents()).references).toEqual(['busybox:1'])
-})
+    expect(await step(everything)).toMatchObject({
+      exitCode: 0,
+      outputs: { 'removed-images': '12' }
+    })
+    expect((await contents()).references).toEqual(['busybox:1'])
+  }
+)
 
-test('an engine that is restarted between two calls is as good as another', async () => {
+test('an engine restart between two calls does no harm', async () => {
   await load(oldImages(20))
   const command = await dockerThat(pauseBeforeSecondBatch)
   const running = step({ ...everything, concurrency: '1', docker: command })
@@ -82,7 +83,7 @@ test('an engine that is restarted between two calls is as good as another', asyn
   expect((await contents()).references).toEqual(['busybox:1'])
 })
 
-test('an engine that stops answering during a listing or a removal is given up when the time is up', async () => {
+test('an engine that stops answering during a listing or a removal is abandoned at the timeout', async () => {
   await load(oldImages(20))
   const command = await dockerThat(`case "$RUN $1 $2" in
     "listing image ls") mark listing; pause ;;
@@ -114,9 +115,9 @@ test('an engine that stops answering during a listing or a removal is given up w
   expect((await contents()).references).toEqual(['busybox:1'])
 })
 
-/** Does something while the engine's disk is full, and filled again with whatever is freed. */
+/** Runs a function while the engine's disk is kept full, even as space is freed. */
 async function onFullDisk(body: () => Promise<void>): Promise<void> {
-  // What a system of its own has of this one.
+  // The engine's folder is shared with the system that the engine runs in.
   const shared = join(engine().folder, 'shared')
   await mkdir(shared)
   const fill =
@@ -137,7 +138,7 @@ async function onFullDisk(body: () => Promise<void>): Promise<void> {
 const expectFullDisk = () =>
   expect(load([oldImage('late', 1_000_000)])).rejects.toThrow(/no space|write/)
 
-it('on a full disk removal still works', async () => {
+it('removal works on a full disk', async () => {
   await load([oldImage('app', 1_000_000), oldImage('other', 1_000_000)])
   await docker('tag', 'app:1', 'mirror:1')
   await docker('network', 'create', 'net')
@@ -159,7 +160,7 @@ it('on a full disk removal still works', async () => {
   })
 })
 
-it('on a full disk an image that stays loses its expired tags', async () => {
+it('a kept image loses its expired tags on a full disk', async () => {
   await load([oldImage('app')])
   await docker('tag', 'app:1', 'mirror:1')
   await load([

@@ -9,7 +9,7 @@ import { everything, oldImage } from '../harness/things.ts'
 const { docker, engine, load, step, contents, folder } = useOwnEngine()
 
 onlyOnDocker('volume plugins')(
-  'volumes that a dead plugin holds up are waited for only where they may go, and that is said',
+  'a volume listing delayed by a dead plugin is awaited only if volumes may be removed, and is reported',
   async () => {
     const path = join(engine().folder, 'plugins/elsewhere.sock')
     const plugin = await startVolumePlugin(path)
@@ -35,7 +35,7 @@ onlyOnDocker('volume plugins')(
     expect(waiting.stdout).toMatch(
       /^… 10 s: the engine is still listing: .*docker volume ls \(\d+ s\)/m
     )
-    // What the ledger knew of it was not forgotten meanwhile.
+    // The ledger still has its entry.
     expect(resource(waiting, 'data').detail).not.toContain('watched')
     expect((await contents()).volumes).toContain('data')
   }

@@ -5,17 +5,17 @@ import { resource } from '../harness/report.ts'
 import { busySeconds } from '../harness/target.ts'
 import { polite } from '../harness/things.ts'
 
-// What happens to containers of a closed pull request while the step stops and removes them.
+// Changes to containers of a closed pull request while the step stops and removes them.
 
 const tests = useEngine()
 const { docker, folder, run, states, dockerThat } = tests
 const { close, buildImage } = createPullRequests(tests)
 
-test('what the engine itself starts again and again is stopped and removed', async () => {
+test('a container that the engine keeps restarting is stopped and removed', async () => {
   await buildImage()
   const short = ['sh', '-c', 'trap "exit 0" TERM; sleep 1 & wait']
   await run('failing', '--restart', 'always', 'acme/web:pr-1', ...short)
-  // Both the look of the plan and the one right before the stop see it run, each after another start.
+  // Both the plan and the check before the stop see it running, each after another restart.
   const command = await dockerThat(`
     started() { $docker inspect --format '{{.State.StartedAt}}' failing; }
     case "$1 $2 $3" in "container inspect --") [ "$(count looks)" -gt 2 ] || {
@@ -29,10 +29,10 @@ test('what the engine itself starts again and again is stopped and removed', asy
   expect(await states()).toEqual([])
 })
 
-test('what runs again although it was stopped is stopped once more', async () => {
+test('a container that runs again after its stop is stopped again', async () => {
   await buildImage()
   await run('web', 'acme/web:pr-1', ...polite)
-  // As Podman does in the moment between an end and the next start.
+  // Podman behaves like this between an exit and the next restart.
   const command = await dockerThat(`
     case "$1 $2" in "container stop") [ "$(count stops)" -gt 2 ] || {
     for id; do :; done; echo "$id"; exit; } ;; esac`)
@@ -44,7 +44,7 @@ test('what runs again although it was stopped is stopped once more', async () =>
   expect(await states()).toEqual([])
 })
 
-test('what somebody starts again while another one is stopped once more stays', async () => {
+test('a container that somebody restarts while another is stopped again is kept', async () => {
   await buildImage()
   for (const name of ['one', 'two']) await run(name, 'acme/web:pr-1', ...polite)
   const command = await dockerThat(`
@@ -62,12 +62,12 @@ test('what somebody starts again while another one is stopped once more stays', 
   expect(await states()).toEqual([expect.stringMatching(/ running$/)])
 })
 
-test('one that is started again or made anew meanwhile stays, with all that it needs', async () => {
+test('a container restarted or recreated during the run is kept, with everything it needs', async () => {
   await buildImage()
   await run('restarted', 'acme/web:pr-1', ...polite)
   await run('replaced', 'acme/web:pr-1', ...polite)
   await run('web', 'acme/web:pr-1', ...polite)
-  // After the listing of the plan, before the one right before the stop.
+  // The second listing is the one right before the stop.
   const command =
     await dockerThat(`case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && {
     $docker restart restarted; $docker rm --force replaced
@@ -88,7 +88,7 @@ test('one that is started again or made anew meanwhile stays, with all that it n
   expect(await states()).toEqual(['replaced running', 'restarted running'])
 })
 
-test('one that cannot be stopped is a failure, and stays with all that it needs', async () => {
+test('a container that cannot be stopped is a failure, and is kept with everything it needs', async () => {
   await buildImage()
   await docker('network', 'create', ...project('web-pr-1'), 'net')
   for (const name of ['stuck', 'web'])
@@ -97,7 +97,7 @@ test('one that cannot be stopped is a failure, and stays with all that it needs'
       ...['acme/web:pr-1', ...polite]
     )
   const id = await docker('inspect', '--format', '{{.Id}}', 'stuck')
-  // As the engine says of a process that the kernel does not let go.
+  // The engine's message for a process that the kernel does not release.
   const command = await dockerThat(`case "$1 $2 $*" in "container stop "*${id}*)
     for one in "$@"; do case $one in ${id}) ;; ????????????????????????????????*) $docker stop $one ;; esac; done
     echo 'Error response from daemon: cannot stop container: ${id}: tried to kill container, but did not receive an exit event' >&2
@@ -118,7 +118,7 @@ test('one that cannot be stopped is a failure, and stays with all that it needs'
   expect(await states()).toEqual(['stuck running'])
 })
 
-test('no stop begins when the time is about to be up', async () => {
+test('no stop begins shortly before the timeout', async () => {
   await buildImage()
   await run('web', 'acme/web:pr-1', ...polite)
   // The last call before the stop waits until only 4.5 s are left.

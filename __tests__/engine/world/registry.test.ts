@@ -9,11 +9,11 @@ const engine = useEngine()
 const { docker, step, dockerThat } = engine
 const { publish, pull } = useRegistry(engine)
 
-test('an image that is pulled again to the same ID after the listing stays: the events tell', async () => {
+test('an image pulled again with the same ID after the listing is kept, because of its events', async () => {
   const published = await publish([oldImage('again'), oldImage('other')])
   const [again = '', other = ''] = published.map(({ pinned }) => pinned)
   await pull([again, other])
-  // Before the second listing of the containers, which is the one right before the first batch. Podman's events come late.
+  // The second listing of containers is the one right before the first batch. Podman's events arrive late.
   const command = await dockerThat(
     `case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && $docker pull --quiet ${again} >/dev/null && sleep 0.5 ;; esac`
   )
@@ -29,14 +29,14 @@ test('an image that is pulled again to the same ID after the listing stays: the 
   await docker('image', 'inspect', again)
 })
 
-// Elsewhere digests are no references of their own, beside a tag.
+// In other stores, a digest next to a tag is not a separate reference.
 if (!containerd && !podman)
-  test('of two references that an image lost in a failed removal, the one that means another image now was taken by somebody else', async () => {
+  test('if a failed removal loses two references, one that moved to another image does not count as ours', async () => {
     const published = await publish([oldImage('app'), oldImage('other')])
     const [{ tag, pinned } = { tag: '', pinned: '' }, other] = published
     await pull([tag, other?.tag ?? ''])
     const id = await idOf(docker, tag)
-    // As an engine without room does: it takes off both, and cannot delete; meanwhile the tag is moved.
+    // An engine with a full disk behaves like this: it untags both, but cannot delete. The tag is moved at that moment.
     const command = await dockerThat(`case "$1 $2 $*" in
       "image rm "*${id}*)
         mark failed; $docker tag ${other?.tag ?? ''} ${tag}

@@ -4,8 +4,8 @@ import { everything, oldImages } from '../harness/things.ts'
 
 const { load, step, contents } = useEngine()
 
-test('three runs at once do no harm, and none of them fails', async () => {
-  // Two tags go one by one, each with a look of its own; one tag goes with its image, in a batch.
+test('three parallel runs do no harm, and none fails', async () => {
+  // Images with two tags are untagged one by one, each after a check; images with one tag are removed in batches.
   await load(
     oldImages(48).map((image, index) => ({
       ...image,

@@ -5,15 +5,12 @@ import { resource } from '../harness/report.ts'
 import { onlyOnDocker, store } from '../harness/target.ts'
 import { everything, idOf, oldImage, oldImages } from '../harness/things.ts'
 
-// What other jobs do on the same engine while the step is at work.
-
 const tests = useEngine()
 const { docker, load, build, create, step } = tests
 const { dockerThat, untilMarked, go } = tests
-// Podman has no builder that bears removals beside it.
-const it = onlyOnDocker('builder that bears removals beside it')
+const it = onlyOnDocker('builder that tolerates parallel removals')
 
-/** The hook of a docker that is slow to remove the most of the images, so that others can come in between. RUN is the run's own mark. */
+/** A hook that slows down most removals, so that others can interfere. RUN is the mark of the run. */
 const slowly =
   'case "$1 $2" in "image rm") mark "$RUN"; [ "$(count "$RUN-calls")" -gt 6 ] || sleep 0.5 ;; esac'
 
@@ -22,7 +19,7 @@ const ids = async (...references: string[]) =>
     await docker('image', 'inspect', '--format', '{{.Id}}', ...references)
   ).split('\n')
 
-test('nothing that another process renews while 60 images are removed is lost, and no step fails', async () => {
+test('nothing that another process renews during the removal of 60 images is lost, and no step fails', async () => {
   const names = oldImages(60).flatMap(({ references }) => references)
   await load(oldImages(60))
   const before = await ids(...names)
@@ -38,7 +35,7 @@ test('nothing that another process renews while 60 images are removed is lost, a
 
   await untilMarked('first', 'second')
 
-  // Again and again: a new tag, a container, a tag on another image. What succeeds must last.
+  // In turn: a new tag, a container, a moved tag. Whatever succeeds must last.
   const renewed = new Map<string, string>()
   const moved = new Map<string, string>()
   const used = new Map<string, string>()
@@ -49,7 +46,7 @@ test('nothing that another process renews while 60 images are removed is lost, a
     },
     async (name: string, id: string) => {
       await create(name.replace(':', '-'), name, 'true')
-      // The engine does not refuse to remove an image of which a container is only just being made.
+      // The engine allows removing an image while a container is being created from it.
       await docker('image', 'inspect', name)
       used.set(id, id)
     },
@@ -59,7 +56,7 @@ test('nothing that another process renews while 60 images are removed is lost, a
     }
   ]
   for (let index = 59; index >= 0 && done === undefined; index -= 1)
-    // The image may be gone already: then there is nothing to renew.
+    // The image may be removed already; then there is nothing to renew.
     await renewals[index % 3]?.(names[index] ?? '', before[index] ?? '').catch(
       () => undefined
     )
@@ -71,7 +68,7 @@ test('nothing that another process renews while 60 images are removed is lost, a
       errors: stdout.split('\n').filter((line) => line.startsWith('::error')),
       failed: report?.totals.failed
     }).toEqual({ exitCode: 0, errors: [], failed: 0 })
-  // How many it is in time for, the load of the machine decides.
+  // How many succeed depends on the machine's load.
   expect(renewed.size + used.size).toBeGreaterThan(0)
   const lasting = [...renewed, ...moved, ...used]
   expect(await ids(...lasting.map(([reference]) => reference))).toEqual(
@@ -79,7 +76,7 @@ test('nothing that another process renews while 60 images are removed is lost, a
   )
 })
 
-test('a listing goes on while other processes remove images', async () => {
+test('a listing succeeds while other processes remove images', async () => {
   const images = oldImages(store === 'overlay2' ? 100 : 40)
   await load(images)
   const tags = images.flatMap(({ references }) => references)
@@ -105,11 +102,11 @@ test('a listing goes on while other processes remove images', async () => {
   }
 })
 
-test('where an image that is just removed makes the listing before a batch fail, the images are inspected', async () => {
+test('if a concurrent removal makes the listing before a batch fail, the images are inspected', async () => {
   await load([oldImage('app')])
   const words =
     'Error response from daemon: NotFound: content digest: not found'
-  // The listing is asked for where the watch is known to work: once it has told of something.
+  // The listing is used only once the event stream is known to work: after its first event.
   const command = await dockerThat(`case "$*" in
     "image inspect "*) $docker volume create other >/dev/null ;;
     "image ls "*reference=*) echo ${words} >&2; exit 1 ;; esac`)
@@ -120,7 +117,7 @@ test('where an image that is just removed makes the listing before a batch fail,
   expect(resource(done, 'app:1').outcome).toBe('removed')
 })
 
-it('builds that go on all the while find what they built', async () => {
+it('builds during the removal keep their images', async () => {
   await load(oldImages(40))
   const command = await dockerThat(slowly)
   let done: Step | undefined
@@ -130,7 +127,7 @@ it('builds that go on all the while find what they built', async () => {
   const built = new Map<string, string>()
   for (let index = 0; done === undefined; index += 1) {
     const tag = `built-${index}:1`
-    // With BuildKit, of whose builds Docker 20.10 makes no event, and with the classic builder.
+    // Alternate the classic builder and BuildKit, whose builds Docker 20.10 does not log.
     const id = await build(`FROM busybox:1\nLABEL build=${index}\n`, {
       tag,
       buildKit: index % 2 === 0
@@ -142,9 +139,9 @@ it('builds that go on all the while find what they built', async () => {
   expect(await ids(...built.keys())).toEqual([...built.values()])
 })
 
-test('a planned image that is used by a container that is gone again stays: the events tell', async () => {
+test('a planned image used by a container that is already gone is kept, because of its events', async () => {
   await load([oldImage('used'), oldImage('other')])
-  // After the listing, and before the first batch is looked at again.
+  // After the listing, and before the check of the first batch.
   const command =
     await dockerThat(`case "$1 $2" in "image history"|"container ls") [ "$(count calls)" = 2 ] && {
     $docker create --network none --name short used:1 true; $docker container rm short; } >/dev/null; sleep 0.3 ;; esac`)

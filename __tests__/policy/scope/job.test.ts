@@ -11,41 +11,41 @@ import {
   volume
 } from '../../builders.ts'
 
-/** The scope of a job before which this was there; age is not asked for. */
+/** A policy with scope job: the snapshot before the job, and no age limit. */
 const after = (before: Partial<EngineContents> = {}) => ({
   scope: { kind: 'job' as const, before: held(before) },
   until: { duration: 0 }
 })
 
-const there = { action: 'keep', reason: 'out-of-scope' }
-const goes = { action: 'remove', reason: 'job' }
+const outOfScope = { action: 'keep', reason: 'out-of-scope' }
+const removed = { action: 'remove', reason: 'job' }
 const digest = `sha256:${'d'.repeat(64)}`
 
 test.each([
-  ['new', ['app:1'], {}, goes],
+  ['new', ['app:1'], {}, removed],
   [
-    'new, with a name that was there',
+    'new, with an existing name',
     ['app:1'],
     { references: ['app:1'] },
-    there
+    outOfScope
   ],
   [
-    'new, with one such name and another',
+    'new, with an existing and a new name',
     ['app:1', 'app:2'],
     { references: ['app:1'] },
     { action: 'untag', reason: 'job', removedReferences: ['app:2'] }
   ],
   [
-    'new, with the name of one that was there in a longer form',
+    'new, with an existing name in long form',
     ['docker.io/library/app:1'],
     { references: ['app:1'] },
-    there
+    outOfScope
   ],
   [
-    'new, with the digest of a name that was there',
+    'new, with the digest of an existing name',
     ['app:1', `app@${digest}`],
     { references: ['app:1'] },
-    there
+    outOfScope
   ],
   [
     'new, with the digest of another name',
@@ -53,41 +53,41 @@ test.each([
     { references: ['app:1'] },
     { action: 'untag', removedReferences: [`mirror/app@${digest}`] }
   ],
-  ['new and dangling', [], {}, goes],
-  ['there before', ['app:1'], { images: ['i'], references: ['app:1'] }, there],
-  ['there before and dangling', [], { images: ['i'] }, there],
+  ['new and dangling', [], {}, removed],
+  ['old', ['app:1'], { images: ['i'], references: ['app:1'] }, outOfScope],
+  ['old and dangling', [], { images: ['i'] }, outOfScope],
   [
-    'there before, with a new name',
+    'old, with a new name',
     ['app:1', 'app:2'],
     { images: ['i'], references: ['app:1'] },
     { action: 'untag', reason: 'job', removedReferences: ['app:2'] }
   ],
-  // The engine would take the digest along with the last tag of its name, and delete it.
+  // The engine would remove the digest with the last tag of its repository, and delete the image.
   [
-    'there before by its digest alone, with a new name for that',
+    'old by digest only, with a new tag in that repository',
     ['app:2', `app@${digest}`],
     { images: ['i'], references: [`app@${digest}`] },
-    there
+    outOfScope
   ],
   [
-    'there before by its digest alone, with a new name elsewhere',
+    'old by digest only, with a new tag in another repository',
     ['mirror/app:1', `app@${digest}`],
     { images: ['i'], references: [`app@${digest}`] },
     { action: 'untag', removedReferences: ['mirror/app:1'] }
   ],
   [
-    'there before by its digest and a tag, with a new one',
+    'old by digest and tag, with a new tag',
     ['app:1', 'app:2', `app@${digest}`],
     { images: ['i'], references: ['app:1', `app@${digest}`] },
     { action: 'untag', removedReferences: ['app:2'] }
   ],
-  // The engine would delete it with its last name.
-  ['there before, with new names alone', ['app:2'], { images: ['i'] }, there],
+  // The engine would delete the image with its last name.
+  ['old, with new names only', ['app:2'], { images: ['i'] }, outOfScope],
   [
-    'there before, and pushed since',
+    'old, and pushed since',
     ['app:1', `app@${digest}`],
     { images: ['i'], references: ['app:1'] },
-    there
+    outOfScope
   ]
 ])('an image that is %s', (_, references, before, expected) => {
   const sets: Partial<EngineContents> = Object.fromEntries(
@@ -97,7 +97,7 @@ test.each([
   expect(decisionOf('i', { images }, after(sets))).toMatchObject(expected)
 })
 
-test('containers, networks and volumes that came go, also those that run; those that were there stay', () => {
+test('new containers, networks and volumes are removed, even if running; old ones are kept', () => {
   const things = {
     containers: [
       container('old'),
@@ -113,19 +113,19 @@ test('containers, networks and volumes that came go, also those that run; those 
     volumes: new Set(['data'])
   }
   for (const id of ['old', 'net', 'data'])
-    expect(decisionOf(id, things, after(before))).toMatchObject(there)
+    expect(decisionOf(id, things, after(before))).toMatchObject(outOfScope)
   for (const id of ['new', 'net-new', 'data-new'])
     expect(decisionOf(id, things, after(before))).toEqual({
-      ...goes,
+      ...removed,
       detail: 'it came since the job began'
     })
   expect(decisionOf('server', things, after(before))).toMatchObject({
-    ...goes,
+    ...removed,
     stop: true
   })
 })
 
-test('what was made anew under a name that was there stays, and what a swarm makes', () => {
+test('resources recreated under an existing name and swarm tasks are kept', () => {
   const task = { 'com.docker.swarm.task.id': 'x' }
   const things = {
     containers: [
@@ -137,10 +137,10 @@ test('what was made anew under a name that was there stays, and what a swarm mak
   const name = things.networks[0]?.name ?? ''
   const before = { names: new Set(['db', name]) }
   for (const id of ['new', 'task', 'net-new'])
-    expect(decisionOf(id, things, after(before))).toMatchObject(there)
+    expect(decisionOf(id, things, after(before))).toMatchObject(outOfScope)
 })
 
-test('the rules of protection hold for what came, too', () => {
+test('new resources can be protected', () => {
   const fresh = now - minute
   const images = [
     image('used', { references: ['app:1'] }),
@@ -182,7 +182,7 @@ test('the rules of protection hold for what came, too', () => {
     })
 })
 
-test('where nobody knows what was there before, all stays', () => {
+test('without a snapshot, everything is kept', () => {
   const things = {
     images: [image('i', { references: ['app:1'] }), image('dangling')],
     containers: [container('c', { state: 'running' })],
@@ -193,5 +193,5 @@ test('where nobody knows what was there before, all stays', () => {
   for (const id of ['i', 'dangling', 'c', 'n', 'v', 'build-cache'])
     expect(
       decisionOf(id, things, { scope, until: { duration: 0 } })
-    ).toMatchObject(there)
+    ).toMatchObject(outOfScope)
 })

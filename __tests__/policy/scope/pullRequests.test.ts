@@ -25,7 +25,7 @@ const source = 'org.opencontainers.image.source'
 const version = 'org.opencontainers.image.version'
 const project = 'com.docker.compose.project'
 
-/** What becomes of something when pull request 1 of acme/web is closed, whatever its age. */
+/** Returns the decision for a resource when pull request 1 of acme/web is closed, without an age limit. */
 function decide(
   id: string,
   held: Partial<Inventory>,
@@ -43,8 +43,8 @@ const ofImage = (
   scope?: Partial<PullRequests>,
   more?: Partial<Policy>
 ) => decide('i', { images: [image('i', parts)] }, scope, more)
-const goes = { action: 'remove', reason: 'pull-request' }
-const stays = { action: 'keep', reason: 'out-of-scope' }
+const removed = { action: 'remove', reason: 'pull-request' }
+const outOfScope = { action: 'keep', reason: 'out-of-scope' }
 
 test.each([
   ['acme/web:pr-1', true],
@@ -61,7 +61,7 @@ test.each([
   ['acme/web:main', false],
   ['acme/web:1', false],
   ['acme/web:latest', false],
-  // The repository is whole parts of the path, with its owner, or without any.
+  // The repository matches whole path components, with its owner or without any owner.
   ['web:pr-1', true],
   ['localhost:5000/web:pr-1', true],
   ['ghcr.io/acme/web:pr-1', true],
@@ -79,9 +79,9 @@ test.each([
   ['acme/x/web:pr-1', false],
   ['web.example.com/api:pr-1', false],
   ['api:pr-1', false]
-])('an image %s belongs: %s', (reference, belongs) => {
+])('image %s belongs: %s', (reference, belongs) => {
   expect(ofImage({ references: [reference] })).toMatchObject(
-    belongs ? goes : stays
+    belongs ? removed : outOfScope
   )
 })
 
@@ -99,23 +99,27 @@ test.each([
   ['web', false],
   ['?'.repeat(100_000), false],
   ['/'.repeat(100_000), false]
-])('the source %.50s is that of the repository: %s', (url, belongs) => {
-  // The label says it alone, whatever the path is.
+])('source label %.50s is that of the repository: %s', (url, belongs) => {
+  // The label decides, whatever the path is.
   for (const reference of ['acme/web:pr-1', 'elsewhere/x:pr-1'])
     expect(
       ofImage({ references: [reference], labels: { [source]: url } })
-    ).toMatchObject(belongs ? goes : stays)
+    ).toMatchObject(belongs ? removed : outOfScope)
 })
 
-test('an empty source is none: the path counts', () => {
+test('an empty source label is ignored: the path counts', () => {
   const labels = { [source]: '' }
-  expect(ofImage({ references: ['acme/web:pr-1'], labels })).toMatchObject(goes)
-  expect(ofImage({ references: ['x:pr-1'], labels })).toMatchObject(stays)
+  expect(ofImage({ references: ['acme/web:pr-1'], labels })).toMatchObject(
+    removed
+  )
+  expect(ofImage({ references: ['x:pr-1'], labels })).toMatchObject(outOfScope)
 })
 
-test('the repository may be written in capitals, as owners are', () => {
+test('the repository name is compared without case', () => {
   const scope = { repository: 'Acme/Web' }
-  expect(ofImage({ references: ['acme/web:pr-1'] }, scope)).toMatchObject(goes)
+  expect(ofImage({ references: ['acme/web:pr-1'] }, scope)).toMatchObject(
+    removed
+  )
 })
 
 const ours = { [source]: 'https://github.com/acme/web' }
@@ -127,25 +131,25 @@ test.each([
   ['', ours, false],
   ['x'.repeat(200) + '-pr-1', ours, false],
   ['9'.repeat(100_000), ours, false],
-  // Nothing else says whose it is.
+  // Without that source label, the repository is unknown.
   ['pr-1', {}, false],
   ['pr-1', { [source]: 'https://github.com/other/web' }, false]
 ])(
-  'an untagged image belongs by its version %.20s and its source: %#',
+  'an untagged image belongs by its version label %.20s and its source label: %#',
   (label, labels, belongs) => {
     const labelled = { labels: { ...labels, [version]: label } }
-    expect(ofImage(labelled)).toMatchObject(belongs ? goes : stays)
+    expect(ofImage(labelled)).toMatchObject(belongs ? removed : outOfScope)
   }
 )
 
-test('a digest belongs by the version where no tag says anything', () => {
+test('a digest belongs by the version label, if there are no tags', () => {
   const digest = 'acme/web@sha256:d'
   const labels = { [version]: 'pr-1' }
-  expect(ofImage({ references: [digest], labels })).toMatchObject(goes)
-  expect(ofImage({ references: [digest] })).toMatchObject(stays)
-  // It may be inherited: from an image of the pull request, say.
+  expect(ofImage({ references: [digest], labels })).toMatchObject(removed)
+  expect(ofImage({ references: [digest] })).toMatchObject(outOfScope)
+  // The label may be inherited from a base image.
   const references = ['acme/web:main', digest]
-  expect(ofImage({ references, labels })).toMatchObject(stays)
+  expect(ofImage({ references, labels })).toMatchObject(outOfScope)
 })
 
 test.each([
@@ -159,19 +163,22 @@ test.each([
     ['acme/web:pr-1', 'acme/web@sha256:d']
   ],
   [['acme/web:pr-1', 'web@sha256:d'], ['acme/web:pr-1']]
-])('of an image with the references %j go %j', (references, going) => {
-  expect(ofImage({ references })).toMatchObject(
-    going === 'all'
-      ? goes
-      : {
-          action: 'untag',
-          reason: 'pull-request',
-          removedReferences: going
-        }
-  )
-})
+])(
+  'of an image with the references %j, these are removed: %j',
+  (references, going) => {
+    expect(ofImage({ references })).toMatchObject(
+      going === 'all'
+        ? removed
+        : {
+            action: 'untag',
+            reason: 'pull-request',
+            removedReferences: going
+          }
+    )
+  }
+)
 
-test('age and keep-last hold where they are given', () => {
+test('until and keep-last apply if set', () => {
   const young = {
     references: ['acme/web:pr-1', 'acme/web:main'],
     createdAt: now
@@ -192,7 +199,7 @@ test.each([
   ['protected-image', {}, { protectedImages: ['acme/web:main'] }],
   ['not-included', {}, { includeImages: false }],
   ['not-included', {}, { includeImages: 'dangling' as const }]
-])('of what belongs, %s still holds', (reason, parts, more) => {
+])('%s still applies to what belongs', (reason, parts, more) => {
   const references = ['acme/web:pr-1', 'acme/web:main']
   expect(
     ofImage(
@@ -216,7 +223,7 @@ test.each([
   ['acme/api:pr-1', {}, false],
   ['acme/web', {}, false],
   ['acme/web:latest', {}, false],
-  // Another owner's, whose project is called the same.
+  // Another owner's repository with the same project name.
   ['ghcr.io/other/web:pr-1', { [project]: 'web-pr-1' }, false],
   ['x:pr-1', ours, true],
   ['acme/web:pr-1', { [source]: 'https://github.com/other/web' }, false],
@@ -233,13 +240,13 @@ test.each([
   ['postgres:16', { [project]: 'other-web-pr-1' }, false],
   ['postgres:16', { [project]: 'web-api-pr-1' }, false],
   ['postgres:16', { [project]: 'api-pr-1' }, false],
-  // It is of both.
+  // It belongs to both.
   ['acme/web:pr-1', { [project]: 'web-pr-12' }, false],
   ['acme/web:pr-12', { [project]: 'web-pr-1' }, false],
-  // The owner's name tells it from others that are called the same.
+  // With the owner, the project name is unambiguous.
   ['ghcr.io/acme/api:pr-7', { [project]: 'acme-web-pr-1' }, true],
   ['ghcr.io/acme/api:pr-7', { [project]: 'web-pr-1' }, false],
-  // What looks like owner and repository is the name of another one.
+  // What looks like owner and repository is another repository's name.
   ['ghcr.io/other/acme-web:pr-1', { [project]: 'acme-web-pr-1' }, false],
   [
     'preview:pr-1',
@@ -249,33 +256,35 @@ test.each([
     },
     false
   ]
-])('a container of %s with labels %j belongs: %s', (name, labels, belongs) => {
+])('container of %s with labels %j belongs: %s', (name, labels, belongs) => {
   const parts = { image: 'i', imageReference: name, labels }
-  expect(ofContainer(parts, [image('i')])).toMatchObject(belongs ? goes : stays)
+  expect(ofContainer(parts, [image('i')])).toMatchObject(
+    belongs ? removed : outOfScope
+  )
 })
 
 test.each([
-  // Compose drops what it does not take.
+  // Compose drops characters that it does not allow.
   ['siteio-pr-1', true],
   ['site-io-pr-1', true],
   ['acme-siteio-pr-1', true],
   ['acme_site-io_pr-1', true],
   ['site-pr-1', false],
   ['io-pr-1', false]
-])('the project %s is of acme/.Site.io: %s', (name, belongs) => {
+])('project %s belongs to acme/.Site.io: %s', (name, belongs) => {
   const held = {
     containers: [container('c', { image: 'i', labels: { [project]: name } })],
     images: [image('i')]
   }
   expect(decide('c', held, { repository: 'acme/.Site.io' })).toMatchObject(
-    belongs ? goes : stays
+    belongs ? removed : outOfScope
   )
 })
 
-test('a project that a container has of its image is not its own: neither it goes for that, nor what it uses', () => {
+test('a project label inherited from the image does not count, neither for a container nor for what it uses', () => {
   const labels = { [project]: 'web-pr-1' }
   const number = 'com.docker.compose.container-number'
-  const of = (own: object, ofImage: Image[]) => {
+  const decideEach = (own: object, ofImage: Image[]) => {
     const parts = {
       ...{ image: 'i', imageReference: 'acme/web:v5', state: 'running' },
       ...{ labels: { ...labels, ...own }, networks: ['n'], volumes: ['v'] }
@@ -292,41 +301,47 @@ test('a project that a container has of its image is not its own: neither it goe
   }
   const inherited = [image('i', { references: ['acme/web:v5'], labels })]
   const allStay = ['c', 'n', 'v'].map(() => ({ action: 'keep' }))
-  expect(of({}, inherited)).toMatchObject(allStay)
-  // Of an image that is not listed nobody knows.
-  expect(of({}, [])).toMatchObject(allStay)
-  expect(of({ [number]: '1' }, inherited)).toMatchObject([goes, goes, goes])
-  // An image that was committed from one has all of its labels.
+  expect(decideEach({}, inherited)).toMatchObject(allStay)
+  // If the image is not listed, the label may be inherited.
+  expect(decideEach({}, [])).toMatchObject(allStay)
+  expect(decideEach({ [number]: '1' }, inherited)).toMatchObject([
+    removed,
+    removed,
+    removed
+  ])
+  // An image committed from a container has all its labels.
   const committed = [
     image('i', {
       references: ['acme/web:v5'],
       labels: { ...labels, [number]: '1' }
     })
   ]
-  expect(of({ [number]: '1' }, committed)).toMatchObject(allStay)
+  expect(decideEach({ [number]: '1' }, committed)).toMatchObject(allStay)
 })
 
 test.each(['sha256:abcd1234', 'abcd1234', 'acme/web@sha256:d'])(
-  'a container that was started by %s belongs with its whole image',
+  'a container started by %s belongs only if its whole image does',
   (imageReference) => {
     const parts = { image: 'i', imageReference }
-    const of = (...references: string[]) =>
+    const decideFor = (...references: string[]) =>
       ofContainer(parts, [image('i', { references })])
-    expect(of('acme/web:pr-1', 'web:pr-1')).toMatchObject(goes)
-    expect(of('acme/web:pr-1', 'acme/web:main')).toMatchObject(stays)
-    expect(of()).toMatchObject(stays)
-    expect(ofContainer(parts)).toMatchObject(stays)
+    expect(decideFor('acme/web:pr-1', 'web:pr-1')).toMatchObject(removed)
+    expect(decideFor('acme/web:pr-1', 'acme/web:main')).toMatchObject(
+      outOfScope
+    )
+    expect(decideFor()).toMatchObject(outOfScope)
+    expect(ofContainer(parts)).toMatchObject(outOfScope)
   }
 )
 
 test.each([
-  ['created', goes, undefined],
-  ['exited', goes, undefined],
-  ['dead', goes, undefined],
-  ['running', goes, true],
-  ['paused', goes, true],
-  ['restarting', goes, true],
-  ['stopped', goes, true],
+  ['created', removed, undefined],
+  ['exited', removed, undefined],
+  ['dead', removed, undefined],
+  ['running', removed, true],
+  ['paused', removed, true],
+  ['restarting', removed, true],
+  ['stopped', removed, true],
   ['removing', { action: 'keep', reason: 'in-use' }, undefined],
   [
     'running, and part of a pod',
@@ -337,11 +352,11 @@ test.each([
   const decision = ofContainer({ imageReference: 'acme/web:pr-1', state })
   expect(decision).toMatchObject(becomes)
   expect(decision?.action === 'remove' && decision.stop).toBe(
-    becomes === goes ? stop : false
+    becomes === removed ? stop : false
   )
 })
 
-test('on Podman one that is paused stays: it cannot be stopped there', () => {
+test('on Podman, a paused container is kept, since it cannot be stopped', () => {
   const { engine } = inventory()
   const paused = { imageReference: 'acme/web:pr-1', state: 'paused' }
   expect(
@@ -352,7 +367,7 @@ test('on Podman one that is paused stays: it cannot be stopped there', () => {
   ).toMatchObject({ action: 'keep', reason: 'in-use' })
 })
 
-test('what runs is in use now, where until is given', () => {
+test('a running container counts as just used, if until is set', () => {
   const until = { duration: 1 }
   const running = { imageReference: 'acme/web:pr-1', state: 'running' }
   expect(ofContainer(running, [], { until })).toMatchObject({
@@ -365,7 +380,7 @@ test.each([
   ['protected-label', { labels: { keep: '' } }, {}],
   ['not-included', {}, { includeContainers: false }],
   ['runner-owned', { labels: { abc123: '' } }, {}]
-])('a running one that belongs stays by %s', (reason, parts, more) => {
+])('a running container that belongs is kept by %s', (reason, parts, more) => {
   const running = { imageReference: 'acme/web:pr-1', state: 'running' }
   const held = {
     containers: [container('c', { ...running, ...parts, networks: ['n'] })],
@@ -377,7 +392,7 @@ test.each([
   expect(decided('n')).toMatchObject({ action: 'keep', reason: 'in-use' })
 })
 
-/** What becomes of a network and of a volume with these labels, and with these containers on them. */
+/** Returns the decisions for a network and a volume with these labels and users. */
 function ofThings(
   labels: Record<string, string>,
   users: Partial<Container>[] = []
@@ -400,52 +415,67 @@ function ofThings(
 }
 
 test.each([
-  ['of a project that names both', { [project]: 'acme-web-pr-1' }, [], goes],
-  ['of another number', { [project]: 'acme-web-pr-12' }, [], stays],
-  ['of another repository', { [project]: 'acme-api-pr-1' }, [], stays],
-  ['of no project', {}, [], stays],
   [
-    'of no project, used by a container that belongs',
-    {},
-    [{ imageReference: 'acme/web:pr-1', state: 'running' }],
-    goes
+    'of a project with repository and number',
+    { [project]: 'acme-web-pr-1' },
+    [],
+    removed
   ],
   [
-    'of a project that names the number alone, used by one of it that belongs',
+    'of a project with another number',
+    { [project]: 'acme-web-pr-12' },
+    [],
+    outOfScope
+  ],
+  [
+    'of a project of another repository',
+    { [project]: 'acme-api-pr-1' },
+    [],
+    outOfScope
+  ],
+  ['without a project', {}, [], outOfScope],
+  [
+    'without a project, used by a container that belongs',
+    {},
+    [{ imageReference: 'acme/web:pr-1', state: 'running' }],
+    removed
+  ],
+  [
+    'of a project with only the number, used by a container of it that belongs',
     { [project]: 'pr-1' },
     [{ imageReference: 'acme/web:pr-1', labels: { [project]: 'pr-1' } }],
-    goes
+    removed
   ],
   [
     'of another project, used by a container that belongs',
     { [project]: 'proxy' },
     [{ imageReference: 'acme/web:pr-1', labels: { [project]: 'web-pr-1' } }],
-    stays
+    outOfScope
   ],
   [
-    'used by a container of others as well',
+    'also used by another container',
     {},
     [{ imageReference: 'acme/web:pr-1' }, { imageReference: 'acme/web:main' }],
     { action: 'keep', reason: 'in-use' }
   ],
   [
-    'used by one of another pull request',
+    'used by a container of another pull request',
     { [project]: 'web-pr-1' },
     [{ imageReference: 'acme/web:pr-12', labels: { [project]: 'web-pr-1' } }],
-    stays
+    outOfScope
   ]
 ])('a network and a volume %s', (_, labels, users, becomes) => {
   for (const decision of ofThings(labels, users))
     expect(decision).toMatchObject(becomes)
 })
 
-test('a network with a running container that is not listed stays', () => {
+test('a network with an unlisted running container is kept', () => {
   const labels = { [project]: 'web-pr-1' }
   const networks = [network('n', { labels, containers: ['unknown'] })]
   expect(decide('n', { networks })).toMatchObject({ reason: 'in-use' })
 })
 
-test('Docker’s own networks stay, whoever uses them', () => {
+test('built-in networks are kept, whoever uses them', () => {
   const networks = [network('n', { name: 'bridge' })]
   const containers = [
     container('c', { imageReference: 'acme/web:pr-1', networks: ['bridge'] })
@@ -461,26 +491,28 @@ test.each([
   ['all' as const, {}, undefined],
   ['anonymous' as const, { 'com.docker.volume.anonymous': '' }, undefined]
 ])(
-  'the guard of the volumes holds, but nobody must have watched: %s %j',
+  'include-volumes applies, but volumes need not be watched: %s %j',
   (includeVolumes, more, reason) => {
     const labels = { [project]: 'web-pr-1', ...more }
     const volumes = [volume('v', { labels })]
     for (const until of [{ duration: 0 }, { duration: hour }])
       expect(
         decide('v', { volumes }, {}, { includeVolumes, until })
-      ).toMatchObject(reason === undefined ? goes : { action: 'keep', reason })
+      ).toMatchObject(
+        reason === undefined ? removed : { action: 'keep', reason }
+      )
   }
 )
 
-test('the build cache stays', () => {
+test('the build cache is kept', () => {
   const buildCache = { records: [cacheRecord()] }
-  expect(decide('build-cache', { buildCache })).toMatchObject(stays)
+  expect(decide('build-cache', { buildCache })).toMatchObject(outOfScope)
 })
 
-test('a project may join the parts of a name in its own way', () => {
+test('project names may use other separators than the repository', () => {
   const networks = [network('n', { labels: { [project]: 'my-web_js-pr-1' } })]
   const scope = { repository: 'acme/My_web.js' }
-  expect(decide('n', { networks }, scope)).toMatchObject(goes)
+  expect(decide('n', { networks }, scope)).toMatchObject(removed)
 })
 
 test.each([
@@ -491,7 +523,7 @@ test.each([
   [['acme/web:pr-3-pr-1'], 'pull-request-unknown'],
   [['acme/web:pr-4'], 'out-of-scope'],
   [['acme/web:main'], 'out-of-scope']
-])('of several pull requests, %j stays as %s', (references, reason) => {
+])('with several pull requests, %j is kept as %s', (references, reason) => {
   const numbers: PullRequests['numbers'] = new Map([
     [1, 'closed'],
     [2, 'open'],
@@ -504,13 +536,13 @@ test.each([
   })
   expect(
     ofImage({ references: ['web:pr-1', 'web:pr-5'] }, { numbers })
-  ).toMatchObject(goes)
+  ).toMatchObject(removed)
   expect(
     ofImage({ references: ['web:pr-1', 'web:pr-2'] }, { numbers })
   ).toMatchObject({ action: 'untag', removedReferences: ['web:pr-1'] })
 })
 
-test('every number of the repository is found, once and in order', () => {
+test('every number of the repository is found, sorted and without duplicates', () => {
   const held = inventory({
     images: [
       image('a', { references: ['acme/web:pr-12', 'acme/api:pr-2'] }),
@@ -544,11 +576,11 @@ test.each([
   ['pr-{number}-??', 'acme/web:pr-1-abc', false],
   ['pr.{number}', 'acme/web:pr-1', false],
   ['**-{number}', 'acme/web:a-b-1', true]
-])('the pattern %s matches %s: %s', (pattern, reference, matches) => {
+])('pattern %s matches %s: %s', (pattern, reference, matches) => {
   expect(problemOfPattern(pattern)).toBeUndefined()
   expect(
     ofImage({ references: [reference] }, { patterns: [pattern] })
-  ).toMatchObject(matches ? goes : stays)
+  ).toMatchObject(matches ? removed : outOfScope)
 })
 
 test.each([
@@ -558,10 +590,10 @@ test.each([
   ['{number}', 'web-12', false],
   ['PR-{number}', 'web-pr-1', true],
   ['pr-*-{number}', 'web-pr-x-1', true]
-])('the pattern %s finds the project %s: %s', (pattern, name, matches) => {
+])('pattern %s matches project %s: %s', (pattern, name, matches) => {
   const networks = [network('n', { labels: { [project]: name } })]
   expect(decide('n', { networks }, { patterns: [pattern] })).toMatchObject(
-    matches ? goes : stays
+    matches ? removed : outOfScope
   )
 })
 
@@ -575,6 +607,6 @@ test.each([
   ['{n}-{number}', '"{"'],
   ['v2{number}', 'a digit'],
   ['{number}0', 'a digit']
-])('the pattern %s is bad: it has %s', (pattern, problem) => {
+])('pattern %s is invalid: it has %s', (pattern, problem) => {
   expect(problemOfPattern(pattern)).toContain(problem)
 })
