@@ -11,10 +11,10 @@ import {
   show
 } from './run/runner.ts'
 
-// A log that nobody reads any more (`| head`), or that a full disk has no room for, leaves nothing half done.
+// A closed pipe (`| head`) or a full disk must not end the run half done.
 process.stdout.on('error', () => undefined)
 
-/** Every process that was started: `exec` hands out none of its own, so Node has to tell. */
+/** Every process started: `exec` does not return its own. */
 const children: ChildProcess[] = []
 subscribe('child_process', (message) => {
   if (typeof message !== 'object' || message === null) return
@@ -22,12 +22,12 @@ subscribe('child_process', (message) => {
     children.push(message.process)
 })
 
-/** Main, or the post step, which the runner starts at the end of the job with what main has saved. */
+/** Runs as main, or as the post step with the state that main has saved. */
 async function main(): Promise<void> {
   const snapshotFile = core.getState('snapshot')
-  // Only after scope job there is something left to do.
+  // Only scope job has something left to do.
   if (core.getState('main') !== '' && snapshotFile === '') return
-  // Outside a workflow there is no post step, and core would print a command that the runner no longer knows.
+  // Outside a workflow there is no post step, and core would print an obsolete command.
   const save = process.env['GITHUB_STATE'] ? saveState : undefined
   try {
     const full = save?.('main', 'begun')
@@ -63,11 +63,8 @@ function cancellation(): AbortSignal {
   return controller.signal
 }
 
-/**
- * Ends a command that is only shown and hangs: it has no time limit, and some CLIs ask the engine even for their own
- * version. All others end by themselves, with a moment for those that were told to end.
- */
-function endWhatIsShown(): void {
+/** Kills a `docker --version` that hangs: it has no time limit, and some CLIs ask the engine for their own version. */
+function endHangingVersion(): void {
   for (const child of children)
     if (child.exitCode === null && child.spawnargs.at(-1) === '--version')
       child.kill('SIGKILL')
@@ -75,4 +72,4 @@ function endWhatIsShown(): void {
 }
 
 await main()
-endWhatIsShown()
+endHangingVersion()

@@ -6,11 +6,11 @@ import { cleanUp } from './run/cleanUp.ts'
 import { beginJob, endJob, leaveAll } from './run/job.ts'
 import { look } from './run/look.ts'
 import { fetchPullRequestStates } from './run/pullRequests.ts'
-import type { Ending, World } from './run/world.ts'
+import type { Ending, Step, World } from './run/world.ts'
 
 /**
- * The whole step: reads the inputs, looks at the engine, plans, acts, reports. Throws an InputError or a DockerError
- * where it could not come to a plan: nothing has been removed then.
+ * The whole step: reads the inputs, looks, plans, removes, reports. Throws an InputError or a DockerError if it comes to
+ * no plan: nothing has been removed then.
  */
 export async function run(world: World): Promise<Ending> {
   const startedAt = new Date()
@@ -20,7 +20,7 @@ export async function run(world: World): Promise<Ending> {
     event: await readEvent(world.env)
   })
   for (const line of scopeLines(policy, texts)) world.log.info(line)
-  // Ends what is still under way: the watch, and where one call of several has failed, the others.
+  // Ends what is still under way: the event stream, and after an error the other calls.
   const leave = new AbortController()
   const deadline = startedAt.getTime() + options.timeout
   const running = new Set<RunningCall>()
@@ -33,26 +33,27 @@ export async function run(world: World): Promise<Ending> {
     signal: AbortSignal.any([world.signal, leave.signal])
   })
   try {
-    const step = {
+    return await runScope({
       ...{ docker, policy, options, texts, startedAt, deadline, world },
       running,
       leave: leave.signal
-    }
-    // The runner reads the inputs of the post step anew: by then they may say something else.
-    if (world.snapshotFile !== undefined && policy.scope.kind !== 'job')
-      return leaveAll(step, 'its step had another scope by then')
-    if (policy.scope.kind !== 'job') {
-      const looked = await world.log.group('Look', () => look(step))
-      return await cleanUp(
-        step,
-        looked,
-        await fetchPullRequestStates(step, looked.inventory)
-      )
-    }
-    return world.snapshotFile === undefined
-      ? await beginJob(step)
-      : await endJob(step, world.snapshotFile)
+    })
   } finally {
     leave.abort()
   }
+}
+
+async function runScope(step: Step): Promise<Ending> {
+  const { policy, world } = step
+  const { snapshotFile } = world
+  if (policy.scope.kind === 'job')
+    return snapshotFile === undefined
+      ? beginJob(step)
+      : endJob(step, snapshotFile)
+  // The runner evaluates the inputs of the post step anew.
+  if (snapshotFile !== undefined)
+    return leaveAll(step, 'its step had another scope by then')
+  const looked = await world.log.group('Look', () => look(step))
+  const complete = await fetchPullRequestStates(step, looked.inventory)
+  return cleanUp(step, looked, complete.policy, complete.problems)
 }

@@ -5,7 +5,7 @@ import { withPacked } from '../../src/accounting/cache.ts'
 import { measurePlan } from '../../src/policy/measure.ts'
 import { makePlan } from '../../src/policy/plan.ts'
 import type { Policy } from '../../src/model/policy.ts'
-import { measure } from '../../src/run/plan.ts'
+import { measure } from '../../src/run/measure.ts'
 import { day, policy } from '../builders.ts'
 import { recordings, replay } from '../docker/replay.ts'
 

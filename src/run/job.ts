@@ -14,7 +14,7 @@ import { findOtherJobs } from '../host/workers.ts'
 import { whyNotHere } from '../host/here.ts'
 import type { Engine, EngineContext } from '../model/inventory.ts'
 
-/** Before a job: only writes down what is there. */
+/** Before a job: writes down what is on the engine, for the post step. */
 export async function beginJob({ docker, world }: Step): Promise<Ending> {
   const { env, log, saveState } = world
   if (saveState === undefined)
@@ -39,7 +39,7 @@ export async function beginJob({ docker, world }: Step): Promise<Ending> {
   return nothingDone
 }
 
-/** After a job: removes what came since, if it is certain that it is this job's. */
+/** After a job: removes what came since, if it can only be this job's. */
 export async function endJob(step: Step, file: string): Promise<Ending> {
   const snapshot = await readSnapshot(file)
   if ('problem' in snapshot) return leaveAll(step, snapshot.problem)
@@ -50,15 +50,15 @@ export async function endJob(step: Step, file: string): Promise<Ending> {
   const now = identify(engine, context.endpoint)
   if (!isDeepStrictEqual(snapshot.engine, now))
     return leaveAll(step, 'this is another engine than before the job')
-  // After the look: whoever has made something of what it saw is still to be seen, or has ended.
+  // After the look: whichever job made something that it saw still runs, or has ended.
   const problem = await whyNotAlone(engine, context)
   if (problem !== undefined) return leaveAll(step, problem)
   const { before } = snapshot
   const policy: Policy = { ...step.policy, scope: { kind: 'job', before } }
-  return cleanUp(step, looked, { policy, problems: [] })
+  return cleanUp(step, looked, policy)
 }
 
-/** Why this job may not be the only one that uses the engine; undefined where it is. */
+/** Why another job may be using the engine; undefined if none is. */
 async function whyNotAlone(
   engine: Engine,
   { endpoint }: EngineContext
@@ -66,6 +66,7 @@ async function whyNotAlone(
   return (await whyNotHere(engine, endpoint)) ?? (await findOtherJobs())
 }
 
+/** Ends a post step that may remove nothing. */
 export function leaveAll({ world }: Step, problem: string): Ending {
   const why = `Nothing is removed after this job: ${problem}`
   world.log.warning(why)

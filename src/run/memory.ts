@@ -2,12 +2,14 @@ import { traitsOf } from '../docker/traits.ts'
 import type { ImageFacts, Inventory } from '../model/inventory.ts'
 import type { Removal } from '../model/outcome.ts'
 import type { Sizes } from '../model/plan.ts'
+import type { Planned } from './plan.ts'
 import type { Looked, Log } from './world.ts'
+import { writeFacts } from '../state/imageFacts.ts'
 import { entriesThatHold, updateLedger } from '../state/ledger.ts'
 import { readLedger, writeLedger } from '../state/ledgerFile.ts'
 import type { EngineKey } from '../state/stateFile.ts'
 
-/** Adds what earlier runs have seen, and writes down what this one sees. Never fails: what goes wrong is a warning. */
+/** Adds what earlier runs have seen, and writes what this one sees. Never throws: a broken ledger is a warning. */
 export async function remember(
   listed: Inventory,
   key: EngineKey,
@@ -29,8 +31,20 @@ export async function remember(
   return { ...inventory, remembers: failure === undefined }
 }
 
-/** Takes what has gone out of the ledger: should it come back, it is not what was known. */
-export async function forget(
+/** Writes what this run has learnt: facts of images, and the ledger without what is gone. */
+export async function rememberAfter(
+  stateDir: string,
+  looked: Looked,
+  { inventory, sizes }: Planned,
+  removal: Removal | undefined
+): Promise<void> {
+  const facts = factsOf(inventory, sizes, removal)
+  if (facts.size > 0) await writeFacts(stateDir, looked.key, facts)
+  await forget(stateDir, looked, inventory, removal)
+}
+
+/** Takes what is gone out of the ledger: under the same name it would be something new. */
+async function forget(
   stateDir: string,
   { key, lookedAt }: Looked,
   inventory: Inventory,
@@ -43,7 +57,7 @@ export async function forget(
   )
   if (gone.size === 0 && inventory.remembers) return
   const now = inventory.engine.now + Date.now() - lookedAt
-  // Anew, as another run may have written meanwhile; and where it could not be written, there may be room now.
+  // Read again: another run may have written meanwhile. If it could not be written before, there may be room now.
   const { entries = updateLedger(inventory) } = inventory.remembers
     ? await readLedger(stateDir, key, now)
     : {}
@@ -51,23 +65,23 @@ export async function forget(
   await writeLedger(stateDir, key, left, now)
 }
 
-/** What the next run need not ask again: not of what went, or was not as it was thought to be. */
-export function factsOf(
+/** What the next run need not ask again. Images with an outcome are gone, or were not as remembered. */
+function factsOf(
   { engine, images }: Inventory,
   { layers }: Sizes,
   removal: Removal | undefined
 ): Map<string, ImageFacts> {
-  const fates = new Map(
+  const outcomes = new Map(
     removal?.results.map(({ item, outcome }) => [item.id, outcome])
   )
   const { remembersImages } = traitsOf(engine)
   return new Map(
     images.flatMap((image) => {
       const { id } = image
-      const fate = fates.get(id)
-      if (fate === 'removed' || fate === 'gone') return []
+      const outcome = outcomes.get(id)
+      if (outcome === 'removed' || outcome === 'gone') return []
       const layerSizes = layers.get(id)
-      const same = remembersImages && fate === undefined ? image : undefined
+      const same = remembersImages && outcome === undefined ? image : undefined
       return same || layerSizes
         ? [[id, { image: same, layerSizes }] as const]
         : []

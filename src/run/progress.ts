@@ -1,3 +1,4 @@
+/** Milliseconds. */
 const signOfLife = 5_000
 
 /** Calls back every few seconds until the work is done. */
@@ -5,7 +6,6 @@ export async function withSignsOfLife<T>(
   work: Promise<T>,
   tell: (elapsed: number) => void
 ): Promise<T> {
-  // Not by the time of day, which may be set meanwhile.
   const start = performance.now()
   const timer = setInterval(() => {
     const seconds = Math.round((performance.now() - start) / 1_000)

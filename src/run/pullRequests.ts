@@ -2,15 +2,16 @@ import type { Inventory } from '../model/inventory.ts'
 import { findNumbers } from '../policy/scope/pullRequestNumbers.ts'
 import { stateLines } from '../report/log.ts'
 import { withSignsOfLife } from './progress.ts'
-import type { Limited, Step } from './world.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Step } from './world.ts'
 import { formatDuration } from '../units.ts'
 import { count } from '../words.ts'
 
-/** Asks GitHub for the states of the pull requests that something on the engine belongs to, where they matter. */
+/** Completes the policy of scope `closed-pull-requests`: asks GitHub about the pull requests found on the engine. */
 export async function fetchPullRequestStates(
   { policy, options, deadline, world }: Step,
   inventory: Inventory
-): Promise<Limited> {
+): Promise<{ policy: Policy; problems: string[] }> {
   const { scope } = policy
   const { github } = options
   if (github === undefined || scope.kind !== 'pull-request')
@@ -23,7 +24,7 @@ export async function fetchPullRequestStates(
     info(
       `${count(found.length, 'pull request')} of ${repository} on the engine`
     )
-    // Loaded only here: no other scope has to wait for it, nor mind what it reads of its environment.
+    // Loaded only for this scope: it costs time, and reads the environment.
     const { askGitHub } = await import(
       /* webpackMode: "eager" */ '../github/pullRequests.ts'
     )

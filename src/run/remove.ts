@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { listBuildCache } from '../docker/buildCache.ts'
 import type { Removal, Result } from '../model/outcome.ts'
 import { type Plan, plannedItems } from '../model/plan.ts'
+import type { Policy } from '../model/policy.ts'
 import { limitsOf } from '../policy/limits.ts'
 import { removeAll } from '../removal/removal.ts'
 import { progressLine, resultLine } from '../report/log.ts'
@@ -10,7 +11,8 @@ import { withSignsOfLife } from './progress.ts'
 import type { Looked, Step } from './world.ts'
 
 export async function removePlanned(
-  { docker, policy, options, deadline, world }: Step,
+  { docker, options, deadline, world }: Step,
+  policy: Policy,
   plan: Plan,
   { engine, inventory, context, lookedAt, listedAt, watch }: Looked
 ): Promise<Removal> {

@@ -24,7 +24,7 @@ export const log: Log = {
   group: core.group
 }
 
-/** Keeps a word for the post step; returns what went wrong, if something did: a full disk is no reason to stop. */
+/** Saves a value for the post step; returns the problem or '': a full disk is no reason to stop. */
 export function saveState(name: string, value: string): string {
   try {
     core.saveState(name, value)
@@ -34,7 +34,7 @@ export function saveState(name: string, value: string): string {
   }
 }
 
-/** Only for the log: whether Docker works, the listing tells. */
+/** Shows a command's output in the log. Ignores errors: the listing finds whether Docker works. */
 export function show(command: string, args: string[]): void {
   exec(`"${command}"`, args).catch(() => undefined)
 }
@@ -52,12 +52,12 @@ export async function finish({
   if (summary !== '')
     await writeSummary(problem ? `${summary}\n> ${code(problem)}\n` : summary)
   writeOutputs(problem ? { ...outputs, 'report-file': '' } : outputs)
-  // Last of all, also where the summary stands in the log.
+  // Last, even if the summary went to the log.
   if (answer !== '') log.info(answer)
   if (failure !== undefined) fail(failure)
 }
 
-/** Writes the report, or prints it where that fails; returns what went wrong, if something did. */
+/** Writes the report, or prints it if that fails; returns the problem or ''. */
 async function writeReport(report: Report, file: string): Promise<string> {
   try {
     await mkdir(dirname(file), { recursive: true })
@@ -87,7 +87,7 @@ async function writeSummary(summary: string): Promise<void> {
 }
 
 function writeOutputs(outputs: Record<string, string>): void {
-  // Without the file, core would print a command that the runner no longer knows.
+  // Without the file, core would print an obsolete command.
   if (process.env['GITHUB_OUTPUT']) {
     try {
       for (const [name, value] of Object.entries(outputs))
@@ -112,7 +112,7 @@ export async function failWith(error: unknown): Promise<void> {
   fail(message)
 }
 
-/** What a person can act on; of a fault of our own, the stack as well. */
+/** The message of an error; with the stack if the fault is ours. */
 function describe(error: unknown): string {
   if (error instanceof InputError || error instanceof DockerError)
     return error.message

@@ -13,18 +13,18 @@ import type { InputTexts } from '../model/inputs.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Report } from '../report/schema.ts'
 
-/** What a run needs of the world around it. */
+/** Everything that a run needs from outside. */
 export type World = {
   getInput: (name: string) => string | undefined
   env: Record<string, string | undefined>
   log: Log
-  /** Runs a docker command that reaches no engine, with its output in the log; nobody waits for it. */
+  /** Starts a docker command that reaches no engine, with its output in the log. Returns at once. */
   show: (command: string, args: string[]) => void
   /** Aborts when the job is cancelled. */
   signal: AbortSignal
-  /** Keeps a word for the post step, and returns what went wrong; undefined where there is no such step. */
+  /** Saves a value for the post step, and returns the problem or ''. Undefined outside a workflow. */
   saveState: ((name: 'snapshot', value: string) => string) | undefined
-  /** In the post step: the file that tells what was there before the job. */
+  /** In the post step of scope `job`: the file with what was there before. */
   snapshotFile: string | undefined
 }
 
@@ -34,22 +34,21 @@ export type Log = {
   group: <T>(title: string, body: () => Promise<T>) => Promise<T>
 }
 
-/** How a run ended: what is to be written where, and why the step has to fail, if it has to. */
+/** The texts that a run ends with, and why the step fails, if it does. */
 export type Ending = {
-  /** Undefined where there was no plan. */
+  /** Undefined without a plan. */
   report: Report | undefined
   reportFile: string
   outputs: Record<string, string>
   summary: string
-  /** What was reclaimed, in one sentence; empty where there was no plan. */
+  /** What was reclaimed, in one sentence; empty without a plan. */
   answer: string
   failure: string | undefined
 }
 
-/** What every part of the step needs. */
 export type Step = {
   docker: Docker
-  /** The calls of it that are under way. */
+  /** Its calls under way. */
   running: ReadonlySet<RunningCall>
   policy: Policy
   options: Options
@@ -62,24 +61,20 @@ export type Step = {
   leave: AbortSignal
 }
 
-/** All that the look found. */
+/** The result of the look. */
 export type Looked = {
   engine: Engine
   key: EngineKey
-  /** What earlier runs were told of the images. */
+  /** From earlier runs. */
   facts: ReadonlyMap<string, ImageFacts>
   inventory: Inventory
   context: EngineContext
   disks: Disk[]
-  /** Milliseconds, as Date.now() counts, when the listing began. */
+  /** When the listing began and ended, as Date.now() counts. */
   lookedAt: number
-  /** When it was there. */
   listedAt: number
   watch: Watch
 }
-
-/** A policy that is complete, and what was not to be had for it. */
-export type Limited = { policy: Policy; problems: string[] }
 
 export const nothingDone: Ending = {
   report: undefined,
