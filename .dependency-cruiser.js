@@ -13,7 +13,7 @@ export const rooms = {
   removal: ['model', 'docker', 'host'],
   state: ['model'],
   github: ['model'],
-  inputs: ['model', 'policy'],
+  inputs: ['model'],
   report: ['model', 'accounting']
 }
 

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
@@ -129,6 +129,19 @@ test('diagrams are drawn whatever their labels contain', async () => {
   const { ready, drawn } = await inspect(page)
   expect(ready).toBe('yes')
   expect(drawn.map(({ slices }) => slices)).toEqual(hostileTexts.map(() => 2))
+  await page.close()
+})
+
+test('the diagram of the architecture is drawn', async () => {
+  const text = await readFile(
+    join(import.meta.dirname, '../../docs/architecture.md'),
+    'utf8'
+  )
+  const page = await open(text, 'light')
+  const { ready, drawn } = await inspect(page)
+  expect(ready).toBe('yes')
+  expect(drawn.map(({ visible }) => visible)).toEqual([true])
+  expect(await page.locator('.mermaid g.node').count()).toBe(12)
   await page.close()
 })
 
