@@ -346,6 +346,7 @@ export const policies: fc.Arbitrary<Policy> = fc.record({
     pullRequestScopes,
     jobScopes
   ),
+  ignored: fc.constant([]),
   ageFrom: fc.constantFrom('last-used', 'created'),
   keepLast: fc.nat({ max: 4 }),
   until: fc.oneof(
@@ -391,6 +392,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
         policy,
         stricter: {
           scope: policy.scope,
+          ignored: [],
           keepLast: policy.keepLast + more,
           ageFrom: policy.ageFrom,
           until: { duration: Math.max(until(policy), until(other)) },

@@ -5,6 +5,7 @@ import { expand, isWithin, userState } from './paths.ts'
 import { schema } from './schema.ts'
 import {
   githubOptions,
+  ignoredInputs,
   makeScope,
   problemsOfScope,
   type GitHubAccess
@@ -91,14 +92,13 @@ export function readInputs(
 
   const inputs = result.data
   const scope = makeScope(inputs, env, event)
-  // The runner gives the defaults of action.yml as if somebody had written them.
-  const off = (name: 'keep-last' | 'until') =>
-    scope.kind !== 'engine' && texts[name] === defaults[name]
+  const ignored = ignoredInputs(scope, texts)
   return {
     policy: {
       scope,
-      keepLast: off('keep-last') ? 0 : inputs['keep-last'],
-      until: off('until') ? { duration: 0 } : inputs.until,
+      ignored,
+      keepLast: ignored.includes('keep-last') ? 0 : inputs['keep-last'],
+      until: ignored.includes('until') ? { duration: 0 } : inputs.until,
       ageFrom: inputs['age-from'],
       protectedLabels: inputs['protected-labels'],
       protectedImages: inputs['protected-images'],

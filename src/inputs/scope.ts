@@ -62,6 +62,14 @@ export function makeScope(
   }
 }
 
+/** The runner passes a default of action.yml as if somebody had written it: these two count only with another text. */
+export function ignoredInputs(scope: Scope, texts: InputTexts): InputName[] {
+  if (scope.kind === 'engine') return []
+  return (['keep-last', 'until'] as const).filter(
+    (name) => texts[name] === defaults[name]
+  )
+}
+
 /** The token and the URL of the GraphQL API. */
 export type GitHubAccess = { token: string; url: string }
 

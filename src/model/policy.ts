@@ -1,8 +1,11 @@
+import type { InputName } from './inputs.ts'
 import type { LabelPattern } from './patterns.ts'
 
 /** What the inputs ask for, as plain data. Sizes in bytes, durations and instants in milliseconds. */
 export type Policy = {
   scope: Scope
+  /** Inputs that the scope switches off. */
+  ignored: InputName[]
   keepLast: number
   /** What idle counts from: the latest evidence of use, or Docker's own `Created` alone. */
   ageFrom: 'last-used' | 'created'

@@ -1,27 +1,22 @@
-import type { Result } from '../model/outcome.ts'
-import { sum } from '../units.ts'
-import { list } from '../words.ts'
-import { type Plan, type PlanItem, plannedItems } from '../model/plan.ts'
 import type { InputTexts } from '../model/inputs.ts'
-import type { Policy } from '../model/policy.ts'
-import type { EngineContents } from '../model/policy.ts'
-import type { PullRequestState } from '../model/policy.ts'
-import { describeScope } from '../model/policy.ts'
-import { formatDuration, formatSize, parseDuration } from '../units.ts'
-import { count } from '../words.ts'
+import type { Result } from '../model/outcome.ts'
+import { type Plan, type PlanItem, plannedItems } from '../model/plan.ts'
+import {
+  describeScope,
+  type EngineContents,
+  type Policy,
+  type PullRequestState
+} from '../model/policy.ts'
+import { formatDuration, formatSize, sum } from '../units.ts'
+import { count, list } from '../words.ts'
 
-/** What the run is limited to, and what of the inputs does not hold there. */
+/** What the run is limited to, and the inputs that are ignored there. */
 export function scopeLines(
-  { scope, keepLast, until }: Policy,
-  { 'keep-last': newest, until: idle }: InputTexts
+  { scope, ignored }: Policy,
+  texts: InputTexts
 ): string[] {
   if (scope.kind === 'engine') return []
-  const off = [
-    ...(keepLast === Number(newest) ? [] : [`keep-last: ${newest}`]),
-    ...('duration' in until && until.duration !== parseDuration(idle)
-      ? [`until: ${idle}`]
-      : [])
-  ]
+  const off = ignored.map((name) => `${name}: ${texts[name]}`)
   return [
     `Scope: ${describeScope(scope)}`,
     ...(off.length > 0
