@@ -1,21 +1,32 @@
 import { z } from 'zod'
 
-/** Reads one input: what it takes, and how its text becomes a value or undefined. */
+/** An input whose text `parse` turns into a value; undefined where the text is invalid. `expected` is the valid form. */
 export function input<T>(
-  takes: string,
+  expected: string,
   parse: (text: string) => T | undefined
 ) {
   return z.string().transform((text, context) => {
     const value = parse(text)
     if (value !== undefined) return value
-    context.addIssue({ code: 'custom', message: `it takes ${takes}` })
+    context.addIssue({ code: 'custom', message: `it takes ${expected}` })
     return z.NEVER
   })
 }
 
-/** Reads one item a line, or with commas between them; says which items are bad and why. */
+/** An input that is one of several words, in any case, each with its value. */
+export function choiceInput<const T>(choices: Record<string, T>) {
+  return input(orList(Object.keys(choices)), (text) =>
+    Object.hasOwn(choices, text.toLowerCase())
+      ? choices[text.toLowerCase()]
+      : undefined
+  )
+}
+
+export const yesOrNo = { true: true, false: false }
+
+/** An input with one item a line, or commas between them. Its message names the invalid items. */
 export function listInput<T>(
-  takes: string,
+  expected: string,
   parse: (item: string) => { value: T } | { problem: string }
 ) {
   return z.string().transform((text, context) => {
@@ -32,33 +43,19 @@ export function listInput<T>(
     if (bad.length > 0)
       context.addIssue({
         code: 'custom',
-        message: `it takes ${takes}, not ${shown.join(', ')}`
+        message: `it takes ${expected}, not ${shown.join(', ')}`
       })
     return values
   })
 }
 
-/** Bad items of a list that are shown. */
-const mostItems = 10
-
-/** A value for a message: the start of it, where it is long. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+/** Parses an item of a list that needs no more than a check. */
+export function checkedBy(problemOf: (item: string) => string | undefined) {
+  return (item: string) => {
+    const problem = problemOf(item)
+    return problem === undefined ? { value: item } : { problem }
+  }
 }
-
-export function choiceInput<const T>(choices: Record<string, T>) {
-  return input(orList(Object.keys(choices)), (text) =>
-    Object.hasOwn(choices, text.toLowerCase())
-      ? choices[text.toLowerCase()]
-      : undefined
-  )
-}
-
-function orList(words: readonly string[]): string {
-  return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`
-}
-
-export const yesOrNo = { true: true, false: false }
 
 export function wholeNumber(least: number, most: number) {
   return (text: string) => {
@@ -69,4 +66,16 @@ export function wholeNumber(least: number, most: number) {
 
 export function asPath(text: string): string | undefined {
   return text.includes('\0') ? undefined : text
+}
+
+/** Quotes a text for a message, cut where it is long. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+}
+
+/** How many invalid items of a list are shown. */
+const mostItems = 10
+
+function orList(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`
 }
