@@ -137,13 +137,18 @@ function freedInAll({ inventory, sizes, removal }: ReportFacts): FreedBytes {
   const sharing = records?.filter(({ shared }) => shared)
   const left =
     sharing && cacheAfter ? recordsLeftBehind(sharing, cacheAfter) : sharing
-  const { figures, held } = freedByImages(inventory, ids, sizes.layers, left)
+  const { figures, cacheShare } = freedByImages(
+    inventory,
+    ids,
+    sizes.layers,
+    left
+  )
   const pruned = new Set(
     results.flatMap(({ removedRecords = [] }) => removedRecords)
   )
   return {
     images: figures,
-    withBases: freedWithBases(held, left ?? [], pruned),
+    withBases: freedWithBases(cacheShare, left ?? [], pruned),
     basesWent: records?.some(({ id, base }) => base && pruned.has(id)) ?? false
   }
 }
