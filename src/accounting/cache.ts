@@ -12,8 +12,8 @@ export type CacheShare = {
 }
 
 /**
- * The most that `records`, those shared with images, can hold of what the images would free: the engine does not report
- * which record shares with which image. Everything where it did not list them.
+ * Estimates the most that the build cache holds of what images would free. `records` are those shared with images; the
+ * engine does not report with which. Undefined, not listed, they may hold everything.
  *
  * With a storage driver a record is the layer itself, and the record of a base image has no size of its own. On the
  * containerd store a record shares the packed layer, and the record of a base image the unpacked one as well.
@@ -122,7 +122,6 @@ export function withPacked(
   })
 }
 
-/** The bytes of records. */
 export function total(records: readonly CacheRecord[]): number {
   return sum(records.map(({ bytes }) => bytes))
 }

@@ -1,22 +1,20 @@
 import type { Image } from '../model/inventory.ts'
 import type { LayerSizes } from '../model/plan.ts'
 
-/** What the removal of one image frees. */
+/** The bytes and the number of layers that the removal of one image frees. */
 export type Freed = {
   bytes: number
-  /** How many layers. */
   layers: number
   /** The size of the layers that other images keep is not exact. */
   estimated: boolean
 }
 
 /**
- * What the removal of images frees, one after the other in the given order, by image ID. Images share layers: one is
- * freed with the last image that has it.
+ * Counts what the removal of images frees, in the given order, by image ID: a shared layer goes with its last image.
  *
  * Where images part above a common stack of layers that is no image itself, its size comes from `sizes` (bytes of each
- * layer by the ID of an image, see `imagesToMeasure`); without it only what is certain counts. On a store with packed
- * layers no command reports their sizes: the stack's size is in proportion, and the figure an estimate.
+ * layer by image ID, see `imagesToMeasure`). Without it, only what is certain counts. On a store with packed layers no
+ * command reports their sizes: the size of the stack is then proportional, and the figure an estimate.
  */
 export function freedByRemoval(
   images: readonly Image[],
@@ -91,7 +89,6 @@ type Node = {
 
 type Stack = { image: Image; top: Node }
 
-/** Adds all images to one tree; returns each one's stack by its ID. */
 function growTree(
   images: readonly Image[],
   sizes: LayerSizes
@@ -162,7 +159,6 @@ function release(top: Node): { kept: Node; layers: number } {
   return { kept, layers }
 }
 
-/** The bytes of an image above a stack that stays. */
 function bytesAbove(kept: Node, { image, top }: Stack): number {
   return Math.max((top.bytes ?? image.bytes) - (kept.bytes ?? kept.atMost), 0)
 }

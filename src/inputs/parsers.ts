@@ -13,7 +13,6 @@ export function input<T>(
   })
 }
 
-/** An input that is one of several words, in any case, each with its value. */
 export function choiceInput<const T>(choices: Record<string, T>) {
   return input(orList(Object.keys(choices)), (text) =>
     Object.hasOwn(choices, text.toLowerCase())
@@ -38,8 +37,9 @@ export function listInput<T>(
       bad.push(`${quote(item)} (${parsed.problem})`)
       return []
     })
-    const shown = bad.slice(0, mostItems)
-    if (bad.length > mostItems) shown.push(`${bad.length - mostItems} more`)
+    const shown = bad.slice(0, mostShownItems)
+    if (bad.length > mostShownItems)
+      shown.push(`${bad.length - mostShownItems} more`)
     if (bad.length > 0)
       context.addIssue({
         code: 'custom',
@@ -49,7 +49,6 @@ export function listInput<T>(
   })
 }
 
-/** Parses an item of a list that needs no more than a check. */
 export function checkedBy(problemOf: (item: string) => string | undefined) {
   return (item: string) => {
     const problem = problemOf(item)
@@ -68,13 +67,11 @@ export function asPath(text: string): string | undefined {
   return text.includes('\0') ? undefined : text
 }
 
-/** Quotes a text for a message, cut where it is long. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
 }
 
-/** How many invalid items of a list are shown. */
-const mostItems = 10
+const mostShownItems = 10
 
 function orList(words: readonly string[]): string {
   return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`

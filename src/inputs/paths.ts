@@ -40,7 +40,6 @@ export function problemsOfPaths(
   return problems
 }
 
-/** The folder for the state of the user's programs. */
 function userState(env: NodeJS.ProcessEnv): string {
   const home = env['HOME'] || homedir()
   return (

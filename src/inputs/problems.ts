@@ -4,7 +4,6 @@ import { quote } from './parsers.ts'
 /** The name of an input (or of a variable that is meant to be one), and what is wrong with it. */
 export type Problem = readonly [name: string, problem: string]
 
-/** One message for all problems, each with the text of its input. */
 export function describeProblems(
   problems: readonly Problem[],
   texts: Record<string, string | undefined>

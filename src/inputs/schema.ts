@@ -73,7 +73,6 @@ export const schema = z.object({
   'report-file': input('the path of a file', asPath)
 } satisfies Record<InputName, unknown>)
 
-/** The values of all inputs, under their public names. */
 export type Inputs = z.output<typeof schema>
 
 function parseUntil(text: string): Policy['until'] | undefined {

@@ -78,7 +78,7 @@ export function githubOptions(
   env: NodeJS.ProcessEnv
 ): GitHubAccess | undefined {
   if (inputs.scope !== 'closed-pull-requests') return undefined
-  // Set on GitHub Enterprise as well, to its own address.
+  // GitHub Enterprise Server has its own URL.
   const url = env['GITHUB_GRAPHQL_URL'] || 'https://api.github.com/graphql'
   return { token: inputs['github-token'], url }
 }

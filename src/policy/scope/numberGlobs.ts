@@ -56,7 +56,6 @@ export function slugs(name: string): string[] {
   return [...new Set(forms)]
 }
 
-/** A name in lower case, its parts joined by dashes. */
 export function slug(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9*?]+/g, '-')
 }

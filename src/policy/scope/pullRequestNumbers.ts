@@ -46,7 +46,6 @@ export function findNumbers(
   return [...new Set(found)].sort((a, b) => a - b)
 }
 
-/** The search for the pull requests of one repository. */
 export type Search = {
   repository: Repository
   images: ReadonlyMap<string, Image>
@@ -102,7 +101,6 @@ export function numbersOfImage(image: Image, search: Search): number[] {
     : numbersOfReference('', image, search)
 }
 
-/** A container belongs by its image and by its compose project. */
 export function numbersOfContainer(
   container: Container,
   search: Search

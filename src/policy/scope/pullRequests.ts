@@ -77,7 +77,6 @@ function judgeImage(
       }
 }
 
-/** A network or a volume belongs by its compose project, and through its users. */
 function numbersWithUsers(
   labels: Labels,
   users: readonly Container[],
