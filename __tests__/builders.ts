@@ -144,6 +144,7 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
 export function policy(parts: Partial<Policy> = {}): Policy {
   return {
     scope: { kind: 'engine' },
+    ignored: [],
     keepLast: 0,
     until: { duration: hour },
     ageFrom: 'last-used',

@@ -16,6 +16,7 @@ test('without inputs the defaults apply', () => {
     texts: defaults,
     policy: {
       scope: { kind: 'engine' },
+      ignored: [],
       keepLast: 3,
       until: { duration: 24 * 3_600_000 },
       ageFrom: 'last-used',
@@ -141,15 +142,16 @@ test('the pull request is the one given, or that of the event', () => {
 })
 
 test.each([
-  [{}, 0, 0],
-  [{ 'keep-last': '3', until: '24h' }, 0, 0],
-  [{ 'keep-last': '2', until: '1d' }, 2, 24 * 3_600_000],
-  [{ until: '7d' }, 0, 7 * 24 * 3_600_000]
+  [{}, 0, 0, ['keep-last', 'until']],
+  [{ 'keep-last': '3', until: '24h' }, 0, 0, ['keep-last', 'until']],
+  [{ 'keep-last': '2', until: '1d' }, 2, 24 * 3_600_000, []],
+  [{ until: '7d' }, 0, 7 * 24 * 3_600_000, ['keep-last']],
+  [{ 'keep-last': '0', until: '0s' }, 0, 0, []]
 ])(
   'with scope pull-request, keep-last and until apply only if set: %j',
-  (inputs, keepLast, duration) => {
+  (inputs, keepLast, duration, ignored) => {
     const { policy } = readFor({ ...inScope, ...inputs }, { number: 12 })
-    expect(policy).toMatchObject({ keepLast, until: { duration } })
+    expect(policy).toMatchObject({ ignored, keepLast, until: { duration } })
   }
 )
 

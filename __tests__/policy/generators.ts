@@ -345,6 +345,7 @@ export const policies: fc.Arbitrary<Policy> = fc.record({
     pullRequestScopes,
     jobScopes
   ),
+  ignored: fc.constant([]),
   ageFrom: fc.constantFrom('last-used', 'created'),
   keepLast: fc.nat({ max: 4 }),
   until: fc.oneof(
@@ -390,6 +391,7 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
         policy,
         stricter: {
           scope: policy.scope,
+          ignored: [],
           keepLast: policy.keepLast + more,
           ageFrom: policy.ageFrom,
           until: { duration: Math.max(until(policy), until(other)) },

@@ -1,24 +1,22 @@
-import type { Freed } from './layers.ts'
 import type { CacheRecord, Image } from '../model/inventory.ts'
 import { sum } from '../units.ts'
+import type { Freed } from './layers.ts'
 
-/** What of the bytes that images would free the build cache holds as well. */
+/** The part of the bytes freed by images that the build cache holds as well. */
 export type CacheShare = {
   /** Bytes by the ID of the image. */
   byImage: Map<string, number>
-  /** Bytes of it that records of base images hold. */
+  /** How many of them are in records of base images. */
   byBases: number
-  /** Not all of it follows from what the engine tells. */
   estimated: boolean
 }
 
 /**
- * What the build cache keeps of images that go, given the records that share with them: of the layers that BuildKit built, and of those that it built on.
- * The engine does not tell which record shares with which image, so this is the most that the records can hold; where
- * it did not list them, everything.
+ * Estimates the most that the build cache holds of what images would free. `records` are those shared with images; the
+ * engine does not report with which. Undefined, not listed, they may hold everything.
  *
- * With a storage driver a record is the layer itself, and one of a base image has no size of its own. On the
- * containerd store a record has the packed layer in common with the image, and a base image its unpacked one as well.
+ * With a storage driver a record is the layer itself, and the record of a base image has no size of its own. On the
+ * containerd store a record shares the packed layer, and the record of a base image the unpacked one as well.
  */
 export function cacheShareOf(
   freed: ReadonlyMap<string, Freed>,
@@ -26,44 +24,39 @@ export function cacheShareOf(
   records: readonly CacheRecord[] | undefined
 ): CacheShare {
   const going = images.filter(({ id }) => (freed.get(id)?.bytes ?? 0) > 0)
-  const byBuildKit = going.filter((image) => image.byBuildKit)
+  const parts = going.map(({ id, byBuildKit }) => ({
+    ...{ id, byBuildKit, bytes: 0, layers: 0 },
+    ...freed.get(id)
+  }))
   if (records === undefined) {
-    const all = going.map(({ id }) => [id, freed.get(id)?.bytes ?? 0] as const)
+    const all = parts.map(({ id, bytes }) => [id, bytes] as const)
     return { byImage: new Map(all), byBases: 0, estimated: true }
   }
-  const share = packedShare(going)
-  const bases = records.filter(({ base }) => base)
+  const packed = packedShare(going)
   const built = records.filter(({ base }) => !base)
-  const byImage = new Map<string, number>()
-  const left = ({ id }: Image) =>
-    (freed.get(id)?.bytes ?? 0) - (byImage.get(id) ?? 0)
-  const hold = (image: Image, bytes: number) => {
-    byImage.set(image.id, (byImage.get(image.id) ?? 0) + bytes)
+  const ofBuilt = spread(
+    { bytes: total(built) * (packed ?? 1), layers: Infinity },
+    parts.filter(({ byBuildKit }) => byBuildKit)
+  )
+  const rests = parts.map(({ id, byBuildKit, bytes, layers }) => ({
+    id,
+    bytes: bytes - (ofBuilt.get(id) ?? 0),
+    layers: layers - (byBuildKit ? built.length : 0)
+  }))
+  const bases = records.filter(({ base }) => base)
+  const ofBases = spread(
+    capacityOf(bases, packed),
+    rests.toSorted((a, b) => b.bytes - a.bytes)
+  )
+  const byBases = sum([...ofBases.values()])
+  return {
+    byImage: addUp(ofBuilt, ofBases),
+    byBases,
+    estimated: byBases > 0 || packed !== undefined
   }
-
-  let bytes = total(built) * (share ?? 1)
-  for (const image of byBuildKit) {
-    const held = Math.min(bytes, left(image))
-    bytes -= held
-    hold(image, held)
-  }
-  let byBases = 0
-  let layers = bases.length
-  let baseBytes = share === undefined ? Infinity : total(bases) / share
-  for (const image of going.toSorted((a, b) => left(b) - left(a))) {
-    if (layers <= 0) break
-    const held = Math.min(left(image), baseBytes)
-    const own = image.byBuildKit ? built.length : 0
-    layers -= Math.max((freed.get(image.id)?.layers ?? 0) - own, 1)
-    baseBytes -= held
-    byBases += held
-    hold(image, held)
-  }
-  const estimated = byBases > 0 || share !== undefined
-  return { byImage, byBases, estimated }
 }
 
-/** The records that images shared, and now share no more: they keep what those images had. */
+/** Finds the records that images shared and share no more: they keep what those images had. */
 export function recordsLeftBehind(
   before: readonly CacheRecord[],
   after: readonly CacheRecord[]
@@ -75,8 +68,8 @@ export function recordsLeftBehind(
 }
 
 /**
- * What the removal of records frees beyond their own sizes: a record of a base image keeps more than it tells, and
- * that goes with it. `left` are the records that the images left behind, `removed` the IDs of those that went.
+ * The bytes that removed records free beyond their own sizes: the record of a base image holds more than its size.
+ * `left` are the records that the images left behind, `removed` the IDs of the removed ones.
  */
 export function freedWithBases(
   { byBases }: CacheShare,
@@ -86,35 +79,23 @@ export function freedWithBases(
   const bases = left.filter(({ base }) => base)
   const gone = bases.filter(({ id }) => removed.has(id))
   if (gone.length === 0) return 0
-  const held = (byBases * gone.length) / bases.length
-  return Math.max(held - total(gone), 0)
+  const share = (byBases * gone.length) / bases.length
+  return Math.max(share - total(gone), 0)
 }
 
-/** What records hold apart from the images that share them, in bytes: their own unpacked layers. */
+/** The bytes that shared records hold apart from the images: their own unpacked layers. */
 export function ownOfShared(
   images: readonly Image[],
   records: readonly CacheRecord[]
 ): number {
-  const share = packedShare(images)
+  const packed = packedShare(images)
   const built = records.filter(({ base, shared }) => shared && !base)
-  return share === undefined ? 0 : Math.round(total(built) * (1 - share))
-}
-
-/** How much of images is packed layers, by those of which that is known; undefined where the store has none. */
-function packedShare(images: readonly Image[]): number | undefined {
-  const split = images.filter((image) => !isUnsplit(image))
-  const packed = sum(split.map(({ packedBytes = 0 }) => packedBytes))
-  return packed > 0 ? packed / sum(split.map(({ bytes }) => bytes)) : undefined
-}
-
-/** Whether an image counts as packed as a whole. */
-function isUnsplit({ bytes, packedBytes = 0 }: Image): boolean {
-  return packedBytes > 0 && packedBytes >= bytes
+  return packed === undefined ? 0 : Math.round(total(built) * (1 - packed))
 }
 
 /**
- * The images that go whose history has to be read to know how much of them is packed, as records of the build cache may
- * keep that. Those that BuildKit built are the ones in question; without any, the others stand for what it built on.
+ * Finds the removed images whose history has to be read for their packed size, as records of the build cache may keep
+ * their packed layers: those that BuildKit built. Without any, the others stand for their base images.
  */
 export function imagesToSplit(
   images: readonly Image[],
@@ -128,7 +109,7 @@ export function imagesToSplit(
   return (built.length > 0 ? built : unsplit).map(({ id }) => id)
 }
 
-/** Images with how much of them is packed, in bytes by ID, where that was not known. */
+/** Fills in packed sizes that were not known: bytes by the ID of the image. */
 export function withPacked(
   images: readonly Image[],
   packed: ReadonlyMap<string, number>
@@ -141,7 +122,54 @@ export function withPacked(
   })
 }
 
-/** The bytes of records. */
 export function total(records: readonly CacheRecord[]): number {
   return sum(records.map(({ bytes }) => bytes))
+}
+
+type Amount = { bytes: number; layers: number }
+
+/** The most that records of base images hold. With a storage driver they have no sizes: the layers alone are limited. */
+function capacityOf(
+  bases: readonly CacheRecord[],
+  packed: number | undefined
+): Amount {
+  const bytes = packed === undefined ? Infinity : total(bases) / packed
+  return { bytes, layers: bases.length }
+}
+
+/** Spreads bytes and layers over images, in order, until either is used up; returns each one's bytes by its ID. */
+function spread(
+  { bytes, layers }: Amount,
+  images: readonly (Amount & { id: string })[]
+): Map<string, number> {
+  const shares = new Map<string, number>()
+  for (const image of images) {
+    if (layers <= 0) break
+    const share = Math.min(image.bytes, bytes)
+    shares.set(image.id, share)
+    bytes -= share
+    layers -= Math.max(image.layers, 1)
+  }
+  return shares
+}
+
+function addUp(
+  some: ReadonlyMap<string, number>,
+  more: ReadonlyMap<string, number>
+): Map<string, number> {
+  const all = new Map(some)
+  for (const [id, bytes] of more) all.set(id, (all.get(id) ?? 0) + bytes)
+  return all
+}
+
+/** How much of the images is packed layers, from those with a known packed size; undefined where the store has none. */
+function packedShare(images: readonly Image[]): number | undefined {
+  const split = images.filter((image) => !isUnsplit(image))
+  const packed = sum(split.map(({ packedBytes = 0 }) => packedBytes))
+  return packed > 0 ? packed / sum(split.map(({ bytes }) => bytes)) : undefined
+}
+
+/** An image whose packed size is not known counts as packed as a whole. */
+function isUnsplit({ bytes, packedBytes = 0 }: Image): boolean {
+  return packedBytes > 0 && packedBytes >= bytes
 }

@@ -2,16 +2,16 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { largestNumber } from '../model/policy.ts'
 
-/** The pull request of the event that the workflow runs for, or why there is none. */
+/** The pull request of the event that triggered the workflow, or why there is none. */
 export type PullRequestOfEvent = { number: number } | { problem: string }
 
 const payloadSchema = z.object({
   pull_request: z.object({ number: z.int().min(1).max(largestNumber) })
 })
 
-/** Reads the event that the runner tells of. Never throws: only whoever needs it has to mind. */
+/** Reads the event of the runner. Never throws: only one scope needs a pull request. */
 export async function readEvent(
-  env: Record<string, string | undefined>
+  env: NodeJS.ProcessEnv
 ): Promise<PullRequestOfEvent> {
   const name = env['GITHUB_EVENT_NAME'] ?? ''
   const file = env['GITHUB_EVENT_PATH'] ?? ''

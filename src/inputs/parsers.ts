@@ -1,21 +1,31 @@
 import { z } from 'zod'
 
-/** Reads one input: what it takes, and how its text becomes a value or undefined. */
+/** An input whose text `parse` turns into a value; undefined where the text is invalid. `expected` is the valid form. */
 export function input<T>(
-  takes: string,
+  expected: string,
   parse: (text: string) => T | undefined
 ) {
   return z.string().transform((text, context) => {
     const value = parse(text)
     if (value !== undefined) return value
-    context.addIssue({ code: 'custom', message: `it takes ${takes}` })
+    context.addIssue({ code: 'custom', message: `it takes ${expected}` })
     return z.NEVER
   })
 }
 
-/** Reads one item a line, or with commas between them; says which items are bad and why. */
+export function choiceInput<const T>(choices: Record<string, T>) {
+  return input(orList(Object.keys(choices)), (text) =>
+    Object.hasOwn(choices, text.toLowerCase())
+      ? choices[text.toLowerCase()]
+      : undefined
+  )
+}
+
+export const yesOrNo = { true: true, false: false }
+
+/** An input with one item a line, or commas between them. Its message names the invalid items. */
 export function listInput<T>(
-  takes: string,
+  expected: string,
   parse: (item: string) => { value: T } | { problem: string }
 ) {
   return z.string().transform((text, context) => {
@@ -27,38 +37,24 @@ export function listInput<T>(
       bad.push(`${quote(item)} (${parsed.problem})`)
       return []
     })
-    const shown = bad.slice(0, mostItems)
-    if (bad.length > mostItems) shown.push(`${bad.length - mostItems} more`)
+    const shown = bad.slice(0, mostShownItems)
+    if (bad.length > mostShownItems)
+      shown.push(`${bad.length - mostShownItems} more`)
     if (bad.length > 0)
       context.addIssue({
         code: 'custom',
-        message: `it takes ${takes}, not ${shown.join(', ')}`
+        message: `it takes ${expected}, not ${shown.join(', ')}`
       })
     return values
   })
 }
 
-/** Bad items of a list that are shown. */
-const mostItems = 10
-
-/** A value for a message: the start of it, where it is long. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+export function checkedBy(problemOf: (item: string) => string | undefined) {
+  return (item: string) => {
+    const problem = problemOf(item)
+    return problem === undefined ? { value: item } : { problem }
+  }
 }
-
-export function choiceInput<const T>(choices: Record<string, T>) {
-  return input(orList(Object.keys(choices)), (text) =>
-    Object.hasOwn(choices, text.toLowerCase())
-      ? choices[text.toLowerCase()]
-      : undefined
-  )
-}
-
-function orList(words: readonly string[]): string {
-  return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`
-}
-
-export const yesOrNo = { true: true, false: false }
 
 export function wholeNumber(least: number, most: number) {
   return (text: string) => {
@@ -69,4 +65,14 @@ export function wholeNumber(least: number, most: number) {
 
 export function asPath(text: string): string | undefined {
   return text.includes('\0') ? undefined : text
+}
+
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+}
+
+const mostShownItems = 10
+
+function orList(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`
 }

@@ -1,8 +1,54 @@
-import { homedir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { isAbsolute, join, relative } from 'node:path'
+import type { InputTexts } from '../model/inputs.ts'
+import { quote } from './parsers.ts'
+import type { Problem } from './problems.ts'
 
-/** Puts in the folder that a path begins with, by its variable, as the defaults of action.yml have it. */
-export function expand(path: string, folders: Record<string, string>): string {
+type Paths = { stateDir: string; reportFile: string }
+
+/** The paths of `state-dir` and `report-file`, with the folder of the runner that they may begin with. */
+export function expandPaths(texts: InputTexts, env: NodeJS.ProcessEnv): Paths {
+  const folders = {
+    RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env),
+    RUNNER_TEMP: env['RUNNER_TEMP'] || tmpdir()
+  }
+  return {
+    stateDir: expand(texts['state-dir'], folders),
+    reportFile: expand(texts['report-file'], folders)
+  }
+}
+
+export function problemsOfPaths(
+  texts: InputTexts,
+  { stateDir, reportFile }: Paths
+): Problem[] {
+  const problems: Problem[] = []
+  for (const [name, path] of [
+    ['state-dir', stateDir],
+    ['report-file', reportFile]
+  ] as const)
+    if (/^[$~]/.test(path))
+      problems.push([
+        name,
+        'it takes a path; no shell reads it, and at its start $RUNNER_TOOL_CACHE and $RUNNER_TEMP alone are known'
+      ])
+  if (stateDir !== '' && isWithin(stateDir, reportFile))
+    problems.push([
+      'report-file',
+      `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
+    ])
+  return problems
+}
+
+function userState(env: NodeJS.ProcessEnv): string {
+  const home = env['HOME'] || homedir()
+  return (
+    env['XDG_STATE_HOME'] || env['LOCALAPPDATA'] || join(home, '.local/state')
+  )
+}
+
+/** Replaces the variable at the start of a path: `$NAME` or `${NAME}`. */
+function expand(path: string, folders: Record<string, string>): string {
   return path.replace(
     /^\$(?:(\w+)|\{(\w+)\})(?=[/\\]|$)/,
     (text, name?: string, braced?: string) =>
@@ -10,15 +56,8 @@ export function expand(path: string, folders: Record<string, string>): string {
   )
 }
 
-export function isWithin(path: string, folder: string): boolean {
+/** Whether a path is that of a folder, or lies in it. */
+function isWithin(path: string, folder: string): boolean {
   const way = relative(folder, path)
   return !/^\.\.(?:[\\/]|$)/.test(way) && !isAbsolute(way)
-}
-
-/** Where the user's programs keep what they remember. */
-export function userState(env: Record<string, string | undefined>): string {
-  const home = env['HOME'] || homedir()
-  return (
-    env['XDG_STATE_HOME'] || env['LOCALAPPDATA'] || join(home, '.local/state')
-  )
 }

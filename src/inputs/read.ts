@@ -1,43 +1,46 @@
-import { tmpdir } from 'node:os'
-import type { PullRequestOfEvent } from './event.ts'
-import { quote } from './parsers.ts'
-import { expand, isWithin, userState } from './paths.ts'
-import { schema } from './schema.ts'
-import {
-  githubOptions,
-  makeScope,
-  problemsOfScope,
-  type GitHubAccess
-} from './scope.ts'
 import {
   defaults,
   InputError,
+  type InputName,
   inputNames,
-  type InputTexts,
-  variableOf
+  type InputTexts
 } from '../model/inputs.ts'
-import type { Policy } from '../model/policy.ts'
+import type { Policy, Scope } from '../model/policy.ts'
 import { longestDuration, parseTime } from '../units.ts'
+import type { PullRequestOfEvent } from './event.ts'
+import { expandPaths, problemsOfPaths } from './paths.ts'
+import {
+  describeProblems,
+  type Problem,
+  problemsOfVariables
+} from './problems.ts'
+import { type Inputs, schema } from './schema.ts'
+import {
+  type GitHubAccess,
+  githubOptions,
+  ignoredInputs,
+  makeScope,
+  problemsOfScope
+} from './scope.ts'
 
-/** What the inputs ask for beside the policy. Durations in milliseconds. */
+/** The inputs that are not part of the policy. Durations in milliseconds. */
 export type Options = {
   dryRun: boolean
   timeout: number
   /** Docker processes at once. */
   concurrency: number
-  /** The CLI to call: a name on PATH, or a path. */
+  /** The Docker CLI: a name on PATH, or a path. */
   docker: string
   /** The folder of the ledgers; empty for none. */
   stateDir: string
   reportFile: string
-  /** How to ask GitHub which pull requests are closed; undefined where nobody has to know. */
+  /** Undefined where no state of a pull request is needed. */
   github: GitHubAccess | undefined
 }
 
 /**
- * Reads all inputs; an empty one counts as not given, but for `state-dir` and `github-token`. Throws an InputError that
- * names every bad one, the value it got and what it takes. `now` (milliseconds since 1970) tells whether a time of
- * `until` can be.
+ * Reads and checks all inputs. Throws an InputError that names each invalid one, its text and the valid form. `now`
+ * (milliseconds since 1970) is the latest time for `until`.
  */
 export function readInputs(
   getInput: (name: string) => string | undefined,
@@ -45,71 +48,23 @@ export function readInputs(
     now,
     env,
     event = { problem: 'there is no event' }
-  }: {
-    now: number
-    env: Record<string, string | undefined>
-    event?: PullRequestOfEvent
-  }
+  }: { now: number; env: NodeJS.ProcessEnv; event?: PullRequestOfEvent }
 ): { policy: Policy; options: Options; texts: InputTexts } {
-  const texts: InputTexts = { ...defaults }
-  for (const name of inputNames) texts[name] = getInput(name) || defaults[name]
-  for (const name of ['state-dir', 'github-token'] as const)
-    texts[name] = getInput(name) ?? defaults[name]
-  const result = schema.safeParse(texts)
-  const problems = (result.error?.issues ?? []).map(
-    ({ path, message }) => [String(path[0]), message] as const
-  )
-  const time = parseTime(texts.until)
-  if (time !== undefined && (time > now || now - time >= longestDuration))
-    problems.push(['until', 'it takes a time in the past 292 years'])
-  problems.push(...problemsOfScope(texts, env, event))
-  problems.push(...problemsOfNames(env))
-  const folders = {
-    RUNNER_TOOL_CACHE: env['RUNNER_TOOL_CACHE'] || userState(env),
-    RUNNER_TEMP: env['RUNNER_TEMP'] || tmpdir()
-  }
-  const paths = {
-    stateDir: expand(texts['state-dir'], folders),
-    reportFile: expand(texts['report-file'], folders)
-  }
-  for (const [name, path] of [
-    ['state-dir', paths.stateDir],
-    ['report-file', paths.reportFile]
-  ] as const)
-    if (/^[$~]/.test(path))
-      problems.push([
-        name,
-        'it takes a path; no shell reads it, and at its start $RUNNER_TOOL_CACHE and $RUNNER_TEMP alone are known'
-      ])
-  if (paths.stateDir !== '' && isWithin(paths.stateDir, paths.reportFile))
-    problems.push([
-      'report-file',
-      `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
-    ])
-  if (!result.success || problems.length > 0)
+  const texts = readTexts(getInput)
+  const paths = expandPaths(texts, env)
+  const { data: inputs, error } = schema.safeParse(texts)
+  const issues = error?.issues ?? []
+  const problems = [
+    ...issues.map(({ path, message }): Problem => [String(path[0]), message]),
+    ...problemsOfUntil(texts, now),
+    ...problemsOfScope(texts, env, event),
+    ...problemsOfVariables(env),
+    ...problemsOfPaths(texts, paths)
+  ]
+  if (inputs === undefined || problems.length > 0)
     throw new InputError(describeProblems(problems, texts))
-
-  const inputs = result.data
-  const scope = makeScope(inputs, env, event)
-  // The runner gives the defaults of action.yml as if somebody had written them.
-  const off = (name: 'keep-last' | 'until') =>
-    scope.kind !== 'engine' && texts[name] === defaults[name]
   return {
-    policy: {
-      scope,
-      keepLast: off('keep-last') ? 0 : inputs['keep-last'],
-      until: off('until') ? { duration: 0 } : inputs.until,
-      ageFrom: inputs['age-from'],
-      protectedLabels: inputs['protected-labels'],
-      protectedImages: inputs['protected-images'],
-      includeContainers: inputs['include-containers'],
-      includeImages: inputs['include-images'],
-      includeNetworks: inputs['include-networks'],
-      includeVolumes: inputs['include-volumes'],
-      includeBuilders: inputs['include-builders'],
-      includeBuildCache: inputs['include-build-cache'],
-      buildCacheKeep: inputs['build-cache-keep']
-    },
+    policy: makePolicy(inputs, texts, makeScope(inputs, env, event)),
     options: {
       dryRun: inputs['dry-run'],
       timeout: inputs.timeout,
@@ -122,39 +77,40 @@ export function readInputs(
   }
 }
 
-/**
- * Variables that only mean to be an input: the runner passes on what somebody wrote in whatever way, with no more than
- * a warning, and `dry_run` would remove everything.
- */
-function problemsOfNames(
-  env: Record<string, string | undefined>
-): [string, string][] {
-  const plain = (name: string) => name.toUpperCase().replaceAll(/[-_ ]/g, '')
-  const known = new Map(
-    inputNames.map((name) => [plain(`INPUT_${name}`), name])
-  )
-  return Object.keys(env).flatMap((variable) => {
-    const name = env[variable] ? known.get(plain(variable)) : undefined
-    return name === undefined || variable === variableOf(name)
-      ? []
-      : [[variable, `the input is ${name}, its variable ${variableOf(name)}`]]
-  })
+/** An empty input is treated as unset, except where empty has a meaning of its own. */
+function readTexts(getInput: (name: string) => string | undefined): InputTexts {
+  const mayBeEmpty: InputName[] = ['state-dir', 'github-token']
+  const texts: InputTexts = { ...defaults }
+  for (const name of inputNames) {
+    const text = getInput(name)
+    if (text || (text === '' && mayBeEmpty.includes(name))) texts[name] = text
+  }
+  return texts
 }
 
-function describeProblems(
-  problems: readonly (readonly [string, string])[],
-  texts: Record<string, string | undefined>
-): string {
-  const lines = problems.map(([name, problem]) => {
-    const text = texts[name]
-    // What is no input may be meant for a secret one.
-    const got = text === undefined ? '' : `got ${quote(text)}; `
-    return `${name}: ${got}${problem}.`
-  })
-  const count = new Set(problems.map(([name]) => name)).size
-  const what = count === 1 ? 'An input is' : `${count} inputs are`
-  return [
-    `${what} not valid. Nothing was looked at or removed.`,
-    ...lines
-  ].join('\n')
+function problemsOfUntil({ until }: InputTexts, now: number): Problem[] {
+  const time = parseTime(until)
+  return time === undefined || (time <= now && now - time < longestDuration)
+    ? []
+    : [['until', 'it takes a time in the past 292 years']]
+}
+
+function makePolicy(inputs: Inputs, texts: InputTexts, scope: Scope): Policy {
+  const ignored = ignoredInputs(scope, texts)
+  return {
+    scope,
+    ignored,
+    keepLast: ignored.includes('keep-last') ? 0 : inputs['keep-last'],
+    until: ignored.includes('until') ? { duration: 0 } : inputs.until,
+    ageFrom: inputs['age-from'],
+    protectedLabels: inputs['protected-labels'],
+    protectedImages: inputs['protected-images'],
+    includeContainers: inputs['include-containers'],
+    includeImages: inputs['include-images'],
+    includeNetworks: inputs['include-networks'],
+    includeVolumes: inputs['include-volumes'],
+    includeBuilders: inputs['include-builders'],
+    includeBuildCache: inputs['include-build-cache'],
+    buildCacheKeep: inputs['build-cache-keep']
+  }
 }

@@ -1,22 +1,21 @@
 import { z } from 'zod'
-import {
-  asPath,
-  choiceInput,
-  input,
-  listInput,
-  wholeNumber,
-  yesOrNo
-} from './parsers.ts'
 import type { InputName } from '../model/inputs.ts'
 import {
   parseLabelPattern,
   problemOfGlob,
   problemOfPattern
 } from '../model/patterns.ts'
-import { largestNumber } from '../model/policy.ts'
+import { largestNumber, type Policy } from '../model/policy.ts'
 import { parseDuration, parseSize, parseTime } from '../units.ts'
-
-const longestTimeout = 24 * 86_400_000
+import {
+  asPath,
+  checkedBy,
+  choiceInput,
+  input,
+  listInput,
+  wholeNumber,
+  yesOrNo
+} from './parsers.ts'
 
 /** Every input, under its public name: type and check. */
 export const schema = z.object({
@@ -26,21 +25,13 @@ export const schema = z.object({
   ),
   until: input(
     'a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time',
-    (text) => {
-      const duration = parseDuration(text)
-      if (duration !== undefined) return { duration }
-      const time = parseTime(text)
-      return time === undefined ? undefined : { time }
-    }
+    parseUntil
   ),
   'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
   'protected-labels': listInput('key or key=value', parseLabelPattern),
   'protected-images': listInput(
     'image IDs, or reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**',
-    (item) => {
-      const problem = problemOfGlob(item)
-      return problem === undefined ? { value: item } : { problem }
-    }
+    checkedBy(problemOfGlob)
   ),
   'include-containers': choiceInput(yesOrNo),
   'include-images': choiceInput({ ...yesOrNo, dangling: 'dangling' }),
@@ -71,21 +62,31 @@ export const schema = z.object({
   ),
   'pull-request-patterns': listInput(
     'globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*',
-    (item) => {
-      const problem = problemOfPattern(item)
-      return problem === undefined ? { value: item } : { problem }
-    }
+    checkedBy(problemOfPattern)
   ),
   'github-token': z.string(),
   'dry-run': choiceInput(yesOrNo),
-  timeout: input('a duration above 0s, at most 24d', (text) => {
-    const duration = parseDuration(text)
-    return duration && duration >= 1 && duration <= longestTimeout
-      ? duration
-      : undefined
-  }),
+  timeout: input('a duration above 0s, at most 24d', parseTimeout),
   concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
   docker: input('the name or path of a Docker CLI', asPath),
   'state-dir': input('the path of a folder, or nothing', asPath),
   'report-file': input('the path of a file', asPath)
 } satisfies Record<InputName, unknown>)
+
+export type Inputs = z.output<typeof schema>
+
+function parseUntil(text: string): Policy['until'] | undefined {
+  const duration = parseDuration(text)
+  if (duration !== undefined) return { duration }
+  const time = parseTime(text)
+  return time === undefined ? undefined : { time }
+}
+
+const longestTimeout = 24 * 86_400_000
+
+function parseTimeout(text: string): number | undefined {
+  const duration = parseDuration(text)
+  return duration && duration >= 1 && duration <= longestTimeout
+    ? duration
+    : undefined
+}

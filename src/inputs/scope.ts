@@ -1,18 +1,18 @@
-import { z } from 'zod'
-import type { PullRequestOfEvent } from './event.ts'
-import type { schema } from './schema.ts'
 import { defaults, type InputName, type InputTexts } from '../model/inputs.ts'
 import type { Scope } from '../model/policy.ts'
+import type { PullRequestOfEvent } from './event.ts'
+import type { Problem } from './problems.ts'
+import type { Inputs } from './schema.ts'
 
-/** What the inputs of the scopes lack, or have too much. */
+/** Finds inputs that the scope needs and lacks, and one that needs another scope. */
 export function problemsOfScope(
   texts: InputTexts,
-  env: Record<string, string | undefined>,
+  env: NodeJS.ProcessEnv,
   event: PullRequestOfEvent
-): [InputName, string][] {
+): Problem[] {
   const scope = texts.scope.toLowerCase()
   const given = texts['pull-request'] !== ''
-  const problems: [InputName, string][] = []
+  const problems: Problem[] = []
   if (given && scope !== 'pull-request')
     problems.push(['pull-request', 'it takes scope: pull-request'])
   if (!given && scope === 'pull-request' && 'problem' in event)
@@ -29,7 +29,7 @@ export function problemsOfScope(
       'scope',
       'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
     ])
-  // Outside a workflow nobody puts a token in for the default; a secret that is not set is empty.
+  // Outside a workflow the default stays an expression; an unset secret is empty.
   if (
     scope === 'closed-pull-requests' &&
     ['', defaults['github-token']].includes(texts['github-token'])
@@ -42,8 +42,8 @@ export function problemsOfScope(
 }
 
 export function makeScope(
-  inputs: z.output<typeof schema>,
-  env: Record<string, string | undefined>,
+  inputs: Inputs,
+  env: NodeJS.ProcessEnv,
   event: PullRequestOfEvent
 ): Scope {
   if (inputs.scope === 'engine') return { kind: 'engine' }
@@ -55,22 +55,30 @@ export function makeScope(
     repository: env['GITHUB_REPOSITORY'] ?? '',
     numbers:
       inputs.scope === 'pull-request'
-        ? // Whoever runs this has done with it.
+        ? // The workflow is done with it, whatever its state on GitHub.
           new Map([[number, 'closed']])
         : new Map(),
     patterns: inputs['pull-request-patterns']
   }
 }
 
+/** The runner passes a default of action.yml as if it had been set, so a scope ignores these two at their defaults. */
+export function ignoredInputs(scope: Scope, texts: InputTexts): InputName[] {
+  if (scope.kind === 'engine') return []
+  return (['keep-last', 'until'] as const).filter(
+    (name) => texts[name] === defaults[name]
+  )
+}
+
 /** The token and the URL of the GraphQL API. */
 export type GitHubAccess = { token: string; url: string }
 
-/** GitHub Enterprise has an address of its own. */
 export function githubOptions(
-  inputs: z.output<typeof schema>,
-  env: Record<string, string | undefined>
+  inputs: Inputs,
+  env: NodeJS.ProcessEnv
 ): GitHubAccess | undefined {
   if (inputs.scope !== 'closed-pull-requests') return undefined
+  // GitHub Enterprise Server has its own URL.
   const url = env['GITHUB_GRAPHQL_URL'] || 'https://api.github.com/graphql'
   return { token: inputs['github-token'], url }
 }

@@ -1,8 +1,11 @@
+import type { InputName } from './inputs.ts'
 import type { LabelPattern } from './patterns.ts'
 
 /** The inputs that decisions need, as plain data. Sizes in bytes, durations and instants in milliseconds. */
 export type Policy = {
   scope: Scope
+  /** Inputs that the scope switches off. */
+  ignored: InputName[]
   keepLast: number
   /** How idle time is measured: from the latest evidence of use, or from Docker's `Created` alone. */
   ageFrom: 'last-used' | 'created'

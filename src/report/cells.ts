@@ -1,14 +1,13 @@
 import { isTag } from '../model/references.ts'
-import { nouns } from './words.ts'
+import { formatSize } from '../units.ts'
+import { estimate, figure } from './markdown.ts'
 import type { Resource } from './schema.ts'
 import { code } from './text.ts'
+import { nouns } from './words.ts'
 
-// How resources stand in the tables of the summary.
-
-/** How many rows stand there without being unfolded. */
+/** Rows of a table that is not folded. */
 export const shownRows = 5
 
-/** Kind and name in one, where there is little room. */
 export function whatCell(resource: Resource): string {
   const noun = nouns[resource.kind]
   return resource.kind === 'build-cache'
@@ -16,11 +15,38 @@ export function whatCell(resource: Resource): string {
     : `${noun} ${nameCell(resource, 60)}`
 }
 
+/** The name, with IDs as short as Docker shows them. */
 export function nameCell(resource: Resource, longest = 120): string {
-  return code(shortened(nameOf(resource)), longest)
+  const name = nameOf(resource)
+  return code(name.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1'), longest)
 }
 
-/** What a reader knows it by: all references of an image that goes or stays, or those that it loses. */
+export function whyCell({ reason, detail }: Resource, longest = 300): string {
+  return code(`${reason}: ${detail}`, longest)
+}
+
+export function bytesCell({
+  bytes,
+  bytesAtMost,
+  estimated
+}: Pick<Resource, 'bytes' | 'bytesAtMost' | 'estimated'>): string {
+  if (bytes === null) return 'unknown'
+  const certain = figure(estimate(formatSize(bytes), estimated))
+  return bytesAtMost === undefined
+    ? certain
+    : `${certain}, up to ${figure(formatSize(bytesAtMost))}`
+}
+
+export function sumCell(
+  bytes: number,
+  { unknown, estimated }: { unknown: boolean; estimated?: boolean }
+): string {
+  if (bytes === 0 && unknown) return 'unknown'
+  const sized = figure(estimate(formatSize(bytes), estimated))
+  return `${sized}${unknown ? ' or more' : ''}`
+}
+
+/** All tags of an image that goes or stays, or the references that it loses; else the name. */
 function nameOf({
   name,
   references,
@@ -31,13 +57,4 @@ function nameOf({
     return removedReferences.join(', ')
   const tags = references?.filter(isTag) ?? []
   return tags.length > 0 ? tags.join(', ') : name
-}
-
-export function whyCell({ reason, detail }: Resource, longest = 300): string {
-  return code(`${reason}: ${detail}`, longest)
-}
-
-/** IDs as Docker shows them to people. */
-function shortened(text: string): string {
-  return text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1')
 }

@@ -1,6 +1,5 @@
-import { sum } from '../units.ts'
 import type { Kind } from '../model/kinds.ts'
-import { formatSize } from '../units.ts'
+import { formatSize, sum } from '../units.ts'
 import { bar, estimate, figure, table } from './markdown.ts'
 import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
@@ -8,18 +7,17 @@ import { code } from './text.ts'
 type Disk = Report['disks'][number]
 type Space = Disk['before']
 
-/** The disks for the first line: how full they were, and are. */
+/** How full the disks were and are, for the headline. */
 export function describeDisks({ disks, dryRun }: Report): string {
   if (disks.length === 0) return ''
   const described = disks.map(({ before, after }) =>
     dryRun || after === undefined
-      ? `${bytesUsed(before)} used`
-      : `${bytesUsed(before)} → ${bytesUsed(after)}`
+      ? `${usePercentage(before)} used`
+      : `${usePercentage(before)} → ${usePercentage(after)}`
   )
   return ` Disk ${described.join(', disk of the image store ')}.`
 }
 
-/** Every disk before and after, or in a dry run as it is and as it might be. */
 export function renderDisks(report: Report): string {
   const { disks, totals } = report
   if (disks.length === 0 || totals.skipped) return ''
@@ -55,14 +53,14 @@ function cellsOf(space: Space, estimated = false): string[] {
   const mark = (text: string) => estimate(figure(text), estimated)
   return [
     bar(usedBytes / Math.max(usedBytes + freeBytes, 1)),
-    mark(bytesUsed(space)),
+    mark(usePercentage(space)),
     mark(formatSize(freeBytes)),
-    figure(inodesUsed(space)),
+    figure(inodeUsePercentage(space)),
     freeInodes?.toLocaleString('en') ?? ''
   ]
 }
 
-/** Without inodes: nobody knows beforehand how many will be freed. */
+/** Without inodes: how many would be freed is not known. */
 function spaceAsPlanned({ holds, before }: Disk, { resources }: Report): Space {
   const planned = resources.filter(({ outcome }) => outcome === 'planned')
   const freed = sum(planned.map((resource) => bytesOn(holds, resource)))
@@ -72,7 +70,6 @@ function spaceAsPlanned({ holds, before }: Disk, { resources }: Report): Space {
   }
 }
 
-/** The bytes that a resource frees on a disk which holds that. */
 function bytesOn(
   holds: Disk['holds'],
   { kind, bytes, logBytes = 0 }: Resource
@@ -84,7 +81,7 @@ function bytesOn(
   )
 }
 
-/** Where the bytes of each kind lie: most of a builder is its volume. */
+/** The place of each kind's bytes: most of a builder is its volume. */
 const contentOf = {
   image: 'images',
   container: 'containers',
@@ -94,19 +91,19 @@ const contentOf = {
   'build-cache': 'build-cache'
 } satisfies Record<Kind, Disk['holds'][number]>
 
-/** Use% of `df`. */
-function bytesUsed({ freeBytes, usedBytes }: Space): string {
+/** As Use% of `df`. */
+function usePercentage({ freeBytes, usedBytes }: Space): string {
   return percentage(usedBytes, usedBytes + freeBytes)
 }
 
-/** IUse% of `df -i`. */
-function inodesUsed({ freeInodes = 0, totalInodes }: Space): string {
+/** As IUse% of `df -i`. */
+function inodeUsePercentage({ freeInodes = 0, totalInodes }: Space): string {
   return totalInodes === undefined
     ? ''
     : percentage(totalInodes - freeInodes, totalInodes)
 }
 
-/** Rounded up, as `df` does: a full disk is never shown as almost full. */
+/** Rounded up, as `df` does: a full disk never looks almost full. */
 function percentage(part: number, whole: number): string {
   return `${whole === 0 ? 0 : Math.ceil((part * 100) / whole)} %`
 }

@@ -1,11 +1,11 @@
+import { formatDuration, formatSize, sum } from '../units.ts'
+import { count } from '../words.ts'
 import { describeDisks } from './disks.ts'
 import { estimate } from './markdown.ts'
 import type { Report } from './schema.ts'
 import { goes, nouns } from './words.ts'
-import { formatDuration, formatSize, sum } from '../units.ts'
-import { count } from '../words.ts'
 
-/** The answer in one sentence, for the log and as the first line of the summary. */
+/** The result in one sentence, for the log and the first line of the summary. */
 export function headline(report: Report): string {
   const { totals, dryRun, resources, scope } = report
   const limited = scope !== 'engine'
@@ -22,11 +22,6 @@ export function headline(report: Report): string {
   )
 }
 
-function describeUnreadable({ resources }: Report): string {
-  const { length } = resources.filter(({ reason }) => reason === 'unreadable')
-  return length > 0 ? ` ${length} could not be inspected.` : ''
-}
-
 function describeReclaimed(report: Report): string {
   const { totals, dryRun, resources } = report
   const going = resources.filter(goes)
@@ -40,14 +35,16 @@ function describeReclaimed(report: Report): string {
   return `${estimate(formatSize(bytes), estimated)}${more}`
 }
 
-/** From milliseconds: `3.4 s`, `21 s`, `7 min`. */
-function describeTime(milliseconds: number): string {
-  return milliseconds < 9_950
-    ? `${(milliseconds / 1_000).toFixed(1)} s`
-    : formatDuration(milliseconds)
+/** In a dry run, the bytes that are possible beyond the certain ones. */
+function upTo({ resources, totals }: Report): string {
+  const planned = resources.filter(({ outcome }) => outcome === 'planned')
+  const most = sum(
+    planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0)
+  )
+  return most > totals.plannedBytes ? ` (up to ${formatSize(most)})` : ''
 }
 
-/** What went or would go, counted by kind: `1 image`, `2 containers`. */
+/** Counts by kind: `1 image`, `2 containers`. */
 function describeGoing({ resources, totals }: Report): string[] {
   const going = resources.filter(goes)
   const planned = resources
@@ -64,11 +61,14 @@ function describeGoing({ resources, totals }: Report): string[] {
   ]
 }
 
-/** In a dry run, what is possible beyond what is certain. */
-function upTo({ resources, totals }: Report): string {
-  const planned = resources.filter(({ outcome }) => outcome === 'planned')
-  const most = sum(
-    planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0)
-  )
-  return most > totals.plannedBytes ? ` (up to ${formatSize(most)})` : ''
+/** `3.4 s`, `21 s`, `7 min`. */
+function describeTime(milliseconds: number): string {
+  return milliseconds < 9_950
+    ? `${(milliseconds / 1_000).toFixed(1)} s`
+    : formatDuration(milliseconds)
+}
+
+function describeUnreadable({ resources }: Report): string {
+  const { length } = resources.filter(({ reason }) => reason === 'unreadable')
+  return length > 0 ? ` ${length} could not be inspected.` : ''
 }

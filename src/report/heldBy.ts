@@ -1,6 +1,17 @@
-import type { InputName } from '../model/inputs.ts'
 import type { Decision, KeepReason } from '../model/decision.ts'
+import type { InputName } from '../model/inputs.ts'
 import type { Kind } from '../model/kinds.ts'
+
+/** The input that keeps a resource, if one does. */
+export function inputThatHolds(
+  kind: Kind,
+  decision: Decision
+): InputName | undefined {
+  if (decision.action !== 'keep') return undefined
+  const { reason, input } = decision
+  if (input !== undefined) return input ?? undefined
+  return reason === 'not-included' ? includes[kind] : inputOf[reason]
+}
 
 const inputOf: Partial<Record<KeepReason, InputName>> = {
   'keep-last': 'keep-last',
@@ -20,14 +31,3 @@ const includes = {
   builder: 'include-builders',
   'build-cache': 'include-build-cache'
 } satisfies Record<Kind, InputName>
-
-/** The input that holds what stays by a decision, where one does. */
-export function inputThatHolds(
-  kind: Kind,
-  decision: Decision
-): InputName | undefined {
-  if (decision.action !== 'keep') return undefined
-  const { reason, input } = decision
-  if (input !== undefined) return input ?? undefined
-  return reason === 'not-included' ? includes[kind] : inputOf[reason]
-}

@@ -1,27 +1,21 @@
-import type { Result } from '../model/outcome.ts'
-import { sum } from '../units.ts'
-import { list } from '../words.ts'
-import { type Plan, type PlanItem, plannedItems } from '../model/plan.ts'
 import type { InputTexts } from '../model/inputs.ts'
-import type { Policy } from '../model/policy.ts'
-import type { EngineContents } from '../model/policy.ts'
-import type { PullRequestState } from '../model/policy.ts'
-import { describeScope } from '../model/policy.ts'
-import { formatDuration, formatSize, parseDuration } from '../units.ts'
-import { count } from '../words.ts'
+import type { Result } from '../model/outcome.ts'
+import { type Plan, type PlanItem, plannedItems } from '../model/plan.ts'
+import {
+  describeScope,
+  type EngineContents,
+  type Policy,
+  type PullRequestState
+} from '../model/policy.ts'
+import { formatDuration, formatSize, sum } from '../units.ts'
+import { count, list } from '../words.ts'
 
-/** What the run is limited to, and what of the inputs does not hold there. */
 export function scopeLines(
-  { scope, keepLast, until }: Policy,
-  { 'keep-last': newest, until: idle }: InputTexts
+  { scope, ignored }: Policy,
+  texts: InputTexts
 ): string[] {
   if (scope.kind === 'engine') return []
-  const off = [
-    ...(keepLast === Number(newest) ? [] : [`keep-last: ${newest}`]),
-    ...('duration' in until && until.duration !== parseDuration(idle)
-      ? [`until: ${idle}`]
-      : [])
-  ]
+  const off = ignored.map((name) => `${name}: ${texts[name]}`)
   return [
     `Scope: ${describeScope(scope)}`,
     ...(off.length > 0
@@ -32,16 +26,12 @@ export function scopeLines(
   ]
 }
 
-/** What an engine holds, counted. */
 export function describeContents({
   containers,
   images,
   networks,
   volumes
-}: Pick<
-  EngineContents,
-  'containers' | 'images' | 'networks' | 'volumes'
->): string {
+}: EngineContents): string {
   return [
     count(containers.size, 'container'),
     count(images.size, 'image'),
@@ -50,20 +40,16 @@ export function describeContents({
   ].join(', ')
 }
 
-/** What GitHub told of pull requests: a line for each state. */
 export function stateLines(
   states: ReadonlyMap<number, PullRequestState>
 ): string[] {
-  return [...Map.groupBy(states, ([, state]) => state)].map(
-    ([state, some]) =>
-      `${state}: ${list(
-        some.map(([number]) => String(number)),
-        20
-      )}`
+  const byState = Map.groupBy(states.keys(), (number) => states.get(number))
+  return [...byState].map(
+    ([state, numbers]) => `${state}: ${list(numbers.map(String), 20)}`
   )
 }
 
-/** The plan for the log: a line for each resource that is to go, and one for each reason why others stay. */
+/** A line for each resource that is to go, and one for each reason why others stay. */
 export function planLines(plan: Plan): string[] {
   const going = plannedItems(plan)
   const kept = plan.items.filter(({ decision }) => decision.action === 'keep')
@@ -79,6 +65,35 @@ export function planLines(plan: Plan): string[] {
     ...(going.length === 0 ? ['nothing is to go'] : []),
     ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
   ]
+}
+
+export function resultLine({
+  item,
+  outcome,
+  reason,
+  detail,
+  freed
+}: Result): string {
+  const done = outcome === 'removed'
+  const bytes = freed ?? item.bytes
+  const size = done && bytes !== undefined ? `, ${formatSize(bytes)}` : ''
+  const why =
+    detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`
+  return `${outcome} ${describeItem(item)}${size}${why}`
+}
+
+/** Progress of the removal, with bytes as planned: those really freed are counted at the end. */
+export function progressLine(
+  results: readonly Result[],
+  planned: number,
+  elapsed: number
+): string {
+  const removed = results.filter(({ outcome }) => outcome === 'removed')
+  const bytes = sum(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0))
+  return (
+    `… ${formatDuration(elapsed)}: ${count(results.length, 'resource')} done, ` +
+    `${planned - results.length} left, ${formatSize(bytes)} so far`
+  )
 }
 
 function describeItem({
@@ -100,34 +115,4 @@ function describeBytes({ decision, bytes, bytesAtMost = 0 }: PlanItem): string {
   if (decision.action !== 'remove' || bytes === undefined) return ''
   const most = bytesAtMost > bytes ? `, up to ${formatSize(bytesAtMost)}` : ''
   return `, ${formatSize(bytes)}${most}`
-}
-
-/** What became of one planned item, for the log. */
-export function resultLine({
-  item,
-  outcome,
-  reason,
-  detail,
-  freed
-}: Result): string {
-  const done = outcome === 'removed'
-  const bytes = freed ?? item.bytes
-  const size = done && bytes !== undefined ? `, ${formatSize(bytes)}` : ''
-  const why =
-    detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`
-  return `${outcome} ${describeItem(item)}${size}${why}`
-}
-
-/** A sign of life during long work. Bytes as planned: what was really freed is counted at the end. */
-export function progressLine(
-  results: readonly Result[],
-  planned: number,
-  elapsed: number
-): string {
-  const removed = results.filter(({ outcome }) => outcome === 'removed')
-  const bytes = sum(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0))
-  return (
-    `… ${formatDuration(elapsed)}: ${count(results.length, 'resource')} done, ` +
-    `${planned - results.length} left, ${formatSize(bytes)} so far`
-  )
 }

@@ -1,8 +1,7 @@
-import { sum } from '../units.ts'
 import { repositoryOf } from '../model/references.ts'
-import { formatSize } from '../units.ts'
-import { goes } from './words.ts'
+import { formatSize, sum } from '../units.ts'
 import type { Report, Resource } from './schema.ts'
+import { goes } from './words.ts'
 
 /** Colours that can be told apart on white and on black, with black text on them. */
 const colours = [
@@ -16,30 +15,16 @@ const colours = [
   '#8b949e'
 ]
 
-/** A pie of what was freed, by repository and kind. */
+/** A pie of what was freed, by repository and kind. Empty where there is nothing to compare, or nothing stands out. */
 export function renderPie({ dryRun, resources }: Report): string {
-  const freed = resources.filter((one) => goes(one) && (one.bytes ?? 0) > 0)
-  const groups = [...Map.groupBy(freed, (one) => mermaidLabel(groupOf(one)))]
-    .map(([name, members]) => ({
-      name,
-      bytes: sum(members.map(({ bytes }) => bytes ?? 0))
-    }))
-    .sort((a, b) => b.bytes - a.bytes)
+  const groups = groupBytes(resources)
   const shown = groups.length > colours.length ? colours.length - 1 : Infinity
   const rest = groups.slice(shown)
-  const total = (of: typeof groups) => sum(of.map(({ bytes }) => bytes))
-  // Where there is nothing to compare, or nothing stands out, a picture says nothing.
   if (groups.length < 2 || total(rest) > total(groups) * 0.75) return ''
+  const others = { name: `${rest.length} others`, bytes: total(rest) }
   const slices = [
     ...groups.slice(0, shown),
-    ...(rest.length > 0
-      ? [
-          {
-            name: `${rest.length} others`,
-            bytes: total(rest)
-          }
-        ]
-      : [])
+    ...(rest.length > 0 ? [others] : [])
   ]
   return [
     '```mermaid',
@@ -51,6 +36,47 @@ export function renderPie({ dryRun, resources }: Report): string {
     ),
     '```'
   ].join('\n')
+}
+
+const longestLabel = 30
+
+/**
+ * Other people's text as a label of Mermaid, which has no escape that always works: only the characters of repository
+ * names are let through. A long one loses its start, which is less telling.
+ */
+export function mermaidLabel(text: string): string {
+  const safe =
+    text
+      .slice(-1_000)
+      .replace(/[^\w./:@+ -]/g, '_')
+      .trim() || '_'
+  return safe.length > longestLabel
+    ? `...${safe.slice(3 - longestLabel)}`
+    : safe
+}
+
+type Slice = { name: string; bytes: number }
+
+function groupBytes(resources: readonly Resource[]): Slice[] {
+  const freed = resources.filter((one) => goes(one) && (one.bytes ?? 0) > 0)
+  return [...Map.groupBy(freed, (one) => mermaidLabel(groupOf(one)))]
+    .map(([name, members]) => ({
+      name,
+      bytes: sum(members.map(({ bytes }) => bytes ?? 0))
+    }))
+    .sort((a, b) => b.bytes - a.bytes)
+}
+
+function total(slices: readonly Slice[]): number {
+  return sum(slices.map(({ bytes }) => bytes))
+}
+
+/** The repository of an image, the kind of all else. */
+function groupOf({ kind, references = [] }: Resource): string {
+  if (kind === 'build-cache') return 'build cache'
+  if (kind !== 'image') return `${kind}s`
+  const [first] = references
+  return first === undefined ? 'images without a name' : repositoryOf(first)
 }
 
 function pieTheme(slices: number): Record<string, string> {
@@ -66,29 +92,4 @@ function pieTheme(slices: number): Record<string, string> {
     pieSectionTextColor: '#000',
     pieLegendTextSize: '18px'
   }
-}
-
-/** What it counts with: an image with its repository, all else with its kind. */
-function groupOf({ kind, references = [] }: Resource): string {
-  if (kind === 'build-cache') return 'build cache'
-  if (kind !== 'image') return `${kind}s`
-  const [first] = references
-  return first === undefined ? 'images without a name' : repositoryOf(first)
-}
-
-const longestLabel = 30
-
-/**
- * Other people's text as a label of Mermaid. It has no escape that holds everywhere, so that only what names of
- * repositories are made of is let through. Of a long one the end says more.
- */
-export function mermaidLabel(text: string): string {
-  const safe =
-    text
-      .slice(-1_000)
-      .replace(/[^\w./:@+ -]/g, '_')
-      .trim() || '_'
-  return safe.length > longestLabel
-    ? `...${safe.slice(3 - longestLabel)}`
-    : safe
 }

@@ -1,12 +1,15 @@
 import { isTag } from '../model/references.ts'
-import { folded } from './markdown.ts'
-import { goes } from './words.ts'
-import type { Report, Resource } from './schema.ts'
 import { count } from '../words.ts'
+import { folded } from './markdown.ts'
+import type { Report, Resource } from './schema.ts'
+import { goes } from './words.ts'
 
 const longestScript = 60_000
 
-/** How to get a removed image back: by its digest, where a registry has it. */
+/**
+ * How to pull removed images again by their digests. `digestsAreMadeUp`: the engine gives every image a digest, whether
+ * it was pushed or not.
+ */
 export function renderRestore(
   { resources, dryRun }: Report,
   digestsAreMadeUp: boolean
@@ -18,7 +21,6 @@ export function renderRestore(
   let size = 0
   const shown = lines.filter((line) => (size += line.length) <= longestScript)
   const more = lines.length - shown.length
-  // There every image has a digest, whether it was ever pushed or not.
   const pushed = digestsAreMadeUp ? ', if it was pushed' : ''
   const notes = [
     `An image comes back with its digest${pushed}:`,
@@ -34,15 +36,15 @@ export function renderRestore(
   return folded(title, notes.filter(Boolean).join('\n\n'))
 }
 
-/** For somebody's shell: what is no reference of Docker's is left out. */
+/** A line for a shell: references with other characters are left out. */
 function pullLine({ digests = [], references = [] }: Resource): string[] {
-  const real = (text: string) =>
+  const safe = (text: string) =>
     /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text)
   const digest = digests.find(
-    (one) => real(one) && !isTag(one) && !one.startsWith('localhost/')
+    (one) => safe(one) && !isTag(one) && !one.startsWith('localhost/')
   )
   if (digest === undefined) return []
-  const tags = references.filter((one) => real(one) && isTag(one))
+  const tags = references.filter((one) => safe(one) && isTag(one))
   const note = tags.length > 0 ? ` # ${tags.slice(0, 3).join(', ')}` : ''
   return [`docker pull ${digest}${note}`]
 }

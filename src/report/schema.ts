@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { inputNames } from '../model/inputs.ts'
 import { keepReasons, removeReasons } from '../model/decision.ts'
 import { diskContents } from '../model/disks.ts'
+import { inputNames } from '../model/inputs.ts'
 import { kinds } from '../model/kinds.ts'
 
 const reasons = [...keepReasons, ...removeReasons, 'changed', 'budget'] as const
@@ -113,7 +113,7 @@ const totalsSchema = z.object({
   skipped: z.boolean().describe('Nothing had to be done.')
 })
 
-/** The JSON report, as `report.schema.json` publishes it. */
+/** The JSON report. `report.schema.json` is made from it. */
 export const reportSchema = z
   .object({
     version: z.literal(1),

@@ -1,39 +1,33 @@
 import { sum } from '../units.ts'
-import { nameCell, shownRows, whatCell, whyCell } from './cells.ts'
-import { goes, nouns } from './words.ts'
 import {
-  bar,
-  describeBytes,
-  describeSum,
-  folded,
-  table,
-  tableThatFits
-} from './markdown.ts'
+  bytesCell,
+  nameCell,
+  shownRows,
+  sumCell,
+  whatCell,
+  whyCell
+} from './cells.ts'
+import { bar, folded, table, tableThatFits } from './markdown.ts'
 import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
+import { goes, nouns } from './words.ts'
 
-/** How many bytes of the summary a list may take. */
-const longestList = 400_000
-
-/** What became of each kind. */
 export function renderKinds({ resources, dryRun }: Report): string {
-  const words = dryRun ? plannedColumns : doneColumns
   const filled = new Set(resources.map(columnOf))
-  const shown = Object.entries(words).filter(
+  const columns = Object.entries(dryRun ? plannedColumns : doneColumns).filter(
     ([column]) => alwaysShown.includes(column) || filled.has(column)
   )
-  const all = sum(resources.map(({ bytes }) => bytes ?? 0))
+  const all = bytesOf(resources)
   const rows = Object.entries(nouns).flatMap(([kind, noun]) => {
     const ofKind = resources.filter((one) => one.kind === kind)
     if (ofKind.length === 0) return []
-    const number = (column: string) =>
-      ofKind.filter((one) => columnOf(one) === column).length
-    const bytes = sum(ofKind.map((one) => one.bytes ?? 0))
+    const byColumn = Object.groupBy(ofKind, columnOf)
+    const bytes = bytesOf(ofKind)
     return [
       [
         kind === 'build-cache' ? noun : `${noun}s`,
-        ...shown.map(([column]) => number(column)),
-        describeSum(bytes, {
+        ...columns.map(([column]) => byColumn[column]?.length ?? 0),
+        sumCell(bytes, {
           unknown: ofKind.some((one) => one.bytes === null),
           estimated: ofKind.some((one) => one.estimated)
         }),
@@ -41,34 +35,11 @@ export function renderKinds({ resources, dryRun }: Report): string {
       ]
     ]
   })
-  const heads = shown.map(([, word]) => `${word}:`)
+  const heads = columns.map(([, title]) => `${title}:`)
   const freed = dryRun ? 'would free:' : 'freed:'
   return table(['', ...heads, freed, ...(all > 0 ? [''] : [])], rows)
 }
 
-const doneColumns = {
-  removed: 'removed',
-  untagged: 'untagged',
-  kept: 'kept',
-  gone: 'gone already',
-  failed: 'failed'
-}
-
-const plannedColumns = {
-  removed: 'would go',
-  untagged: 'would be untagged',
-  kept: 'would stay'
-}
-
-const alwaysShown = ['removed', 'kept', 'failed']
-
-/** Every resource is in exactly one column. */
-function columnOf({ action, outcome }: Resource): string {
-  if (outcome !== 'planned') return outcome
-  return action === 'untag' ? 'untagged' : 'removed'
-}
-
-/** Failures with the engine's words. */
 export function renderFailures({ resources }: Report): string {
   const failed = resources.filter(({ outcome }) => outcome === 'failed')
   if (failed.length === 0) return ''
@@ -94,7 +65,7 @@ export function renderLargest({ resources, dryRun }: Report): string {
   const most = largest[0]?.bytes ?? 1
   const rows = largest.map((one) => [
     whatCell(one),
-    describeBytes(one),
+    bytesCell(one),
     bar((one.bytes ?? 0) / most),
     code(one.detail, 80)
   ])
@@ -102,11 +73,6 @@ export function renderLargest({ resources, dryRun }: Report): string {
   return `### ${title}\n\n${table(['', 'bytes:', '', 'why'], rows)}`
 }
 
-function bySize(resources: readonly Resource[]): Resource[] {
-  return [...resources].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
-}
-
-/** Everything, folded away. */
 export function renderEverything({ resources, dryRun }: Report): string[] {
   const went = bySize(
     resources.filter(
@@ -119,7 +85,7 @@ export function renderEverything({ resources, dryRun }: Report): string[] {
     renderList(
       dryRun ? 'Everything that would go' : 'Everything that went',
       ['bytes:', 'kind', 'name', 'why'],
-      went.map((one) => [describeBytes(one), ...cells(one)])
+      went.map((one) => [bytesCell(one), ...cells(one)])
     ),
     renderList(
       dryRun ? 'Everything that would stay' : 'Everything that stays',
@@ -129,6 +95,37 @@ export function renderEverything({ resources, dryRun }: Report): string[] {
   ]
 }
 
+const doneColumns = {
+  removed: 'removed',
+  untagged: 'untagged',
+  kept: 'kept',
+  gone: 'gone already',
+  failed: 'failed'
+}
+
+const plannedColumns = {
+  removed: 'would go',
+  untagged: 'would be untagged',
+  kept: 'would stay'
+}
+
+const alwaysShown = ['removed', 'kept', 'failed']
+
+function columnOf({ action, outcome }: Resource): string {
+  if (outcome !== 'planned') return outcome
+  return action === 'untag' ? 'untagged' : 'removed'
+}
+
+function bytesOf(resources: readonly Resource[]): number {
+  return sum(resources.map(({ bytes }) => bytes ?? 0))
+}
+
+function bySize(resources: readonly Resource[]): Resource[] {
+  return resources.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
+}
+
+const mostListBytes = 400_000
+
 function renderList(
   title: string,
   head: readonly string[],
@@ -137,7 +134,7 @@ function renderList(
   if (rows.length === 0) return ''
   return folded(
     `${title}: ${rows.length}`,
-    tableThatFits(head, rows, longestList)
+    tableThatFits(head, rows, mostListBytes)
   )
 }
 

@@ -1,13 +1,13 @@
 import type { InputTexts } from '../model/inputs.ts'
 import { formatDuration, formatMinute, formatSize } from '../units.ts'
-import { shownRows, whatCell, whyCell } from './cells.ts'
+import { count } from '../words.ts'
+import { shownRows, sumCell, whatCell, whyCell } from './cells.ts'
+import { figure, table } from './markdown.ts'
 import type { HeldBytes } from './ownBytes.ts'
-import { describeSum, figure, table } from './markdown.ts'
 import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
-import { count } from '../words.ts'
 
-/** Why what stays does stay, counted, with what it holds, and the input that held it; and the largest of it. */
+/** Why resources stay, when those of unknown age can go, and the largest of them. */
 export function renderStays(
   { resources, dryRun }: Report,
   inputs: InputTexts,
@@ -15,6 +15,22 @@ export function renderStays(
 ): string {
   const kept = resources.filter(({ outcome }) => outcome === 'kept')
   if (kept.length === 0) return ''
+  const what = kept.length === resources.length ? 'everything' : 'the rest'
+  const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`
+  return [
+    `### ${title}\n\n${renderReasons(kept, inputs, held)}`,
+    describeEligible(kept),
+    renderLargestKept(kept, dryRun)
+  ]
+    .filter(Boolean)
+    .join('\n\n')
+}
+
+function renderReasons(
+  kept: readonly Resource[],
+  inputs: InputTexts,
+  held: HeldBytes
+): string {
   const rows = [...Map.groupBy(kept, ({ reason }) => reason)]
     .map(([reason, group]) => ({
       reason,
@@ -25,22 +41,27 @@ export function renderStays(
     .map(({ reason, group, bytes, unknown }) => [
       [reason, ...inputCells(group, inputs)].join(' '),
       group.length,
-      describeSum(bytes, { unknown }),
+      sumCell(bytes, { unknown }),
       describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
     ])
-  const head = ['reason', 'resources:', 'hold:', 'longest idle:']
-  const what = kept.length === resources.length ? 'everything' : 'the rest'
-  const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`
-  return [
-    `### ${title}\n\n${table(head, rows)}`,
-    describeEligible(kept),
-    renderLargestKept(kept, dryRun)
-  ]
-    .filter(Boolean)
-    .join('\n\n')
+  return table(['reason', 'resources:', 'hold:', 'longest idle:'], rows)
 }
 
-/** From when on what is of unknown age can go: a first run on an engine knows little. */
+function inputCells(
+  resources: readonly Resource[],
+  inputs: InputTexts
+): string[] {
+  const names = [...new Set(resources.flatMap(({ heldBy }) => heldBy ?? []))]
+  const given = names.map((name) =>
+    code(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80)
+  )
+  return given.length > 0 ? [`(${given.join(', ')})`] : []
+}
+
+function describeIdle(milliseconds: number): string {
+  return milliseconds < 0 ? 'unknown' : figure(formatDuration(milliseconds))
+}
+
 function describeEligible(kept: readonly Resource[]): string {
   const dates = kept
     .flatMap(({ eligibleFrom = [] }) => eligibleFrom)
@@ -54,7 +75,6 @@ function describeEligible(kept: readonly Resource[]): string {
 
 function renderLargestKept(kept: readonly Resource[], dryRun: boolean): string {
   const largest = kept
-    // What is out of the scope is no candidate, however large.
     .filter(
       ({ ownBytes = 0, reason }) => ownBytes > 0 && reason !== 'out-of-scope'
     )
@@ -68,20 +88,4 @@ function renderLargestKept(kept: readonly Resource[], dryRun: boolean): string {
   ])
   const title = dryRun ? 'would stay' : 'stay'
   return table([`the largest that ${title}`, 'alone:', 'why'], rows)
-}
-
-function describeIdle(milliseconds: number): string {
-  return milliseconds < 0 ? 'unknown' : figure(formatDuration(milliseconds))
-}
-
-/** The inputs that hold some of what stays, as they were given. */
-function inputCells(
-  resources: readonly Resource[],
-  inputs: InputTexts
-): string[] {
-  const names = [...new Set(resources.flatMap(({ heldBy }) => heldBy ?? []))]
-  const given = names.map((name) =>
-    code(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80)
-  )
-  return given.length > 0 ? [`(${given.join(', ')})`] : []
 }

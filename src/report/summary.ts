@@ -3,8 +3,8 @@ import { renderDisks } from './disks.ts'
 import { headline } from './headline.ts'
 import type { HeldBytes } from './ownBytes.ts'
 import { renderPie } from './pictures.ts'
-import type { Report } from './schema.ts'
 import { renderRestore } from './restore.ts'
+import type { Report } from './schema.ts'
 import {
   renderEverything,
   renderFailures,
@@ -16,22 +16,18 @@ import { code } from './text.ts'
 
 export type SummaryFacts = {
   report: Report
-  /** The inputs as they were given. */
   inputs: InputTexts
   held: HeldBytes
   warnings: readonly string[]
-  /** Limits of this run's figures that are no reason for a warning. */
+  /** Limits of this run's figures that need no warning. */
   notes: readonly string[]
-  /** What is left alone because the engine is Podman; undefined where it is Docker. */
+  /** The note about what is left alone on Podman; undefined for Docker. */
   podman: string | undefined
   /** Why the step fails, if it does. */
   error: string | undefined
 }
 
-/** GitHub takes 1 MiB a step; the rest is for what another tool may have written before. */
-const longestSummary = 1_000_000
-
-/** The job summary in GitHub's Markdown, always below 1 MiB: lists that are cut say how many more there are. */
+/** The job summary in GitHub's Markdown, always below 1 MiB. */
 export function renderSummary(facts: SummaryFacts): string {
   const { report, inputs, held, warnings, notes, podman, error } = facts
   const { engine } = report
@@ -55,19 +51,7 @@ export function renderSummary(facts: SummaryFacts): string {
   ])
 }
 
-function renderNote(note: string): string {
-  return `> [!NOTE]\n> ${code(note, 1_000)}`
-}
-
-function renderWarnings(warnings: readonly string[]): string {
-  if (warnings.length === 0) return ''
-  const shown = warnings.slice(0, 50).map((one) => `> - ${code(one, 500)}`)
-  const more = warnings.length - shown.length
-  if (more > 0) shown.push(`> - … and ${more} more`)
-  return ['> [!WARNING]', ...shown].join('\n')
-}
-
-/** A summary for a run that had to leave everything as it is. */
+/** The summary of a run that had to leave everything as it is. */
 export function renderNothing(why: string): string {
   return fit([
     '## Nothing was removed.',
@@ -76,7 +60,7 @@ export function renderNothing(why: string): string {
   ])
 }
 
-/** A summary for a run that could not even look. */
+/** The summary of a run that could not inspect the engine. */
 export function renderFailure(error: string): string {
   return fit(['## Nothing was removed.', renderError(error), 'Docker Reclaim.'])
 }
@@ -87,7 +71,22 @@ function renderError(error: string): string {
   return `> [!CAUTION]\n${shown.join('\\\n')}`
 }
 
-/** Joins as many sections as GitHub takes, and says so where one had to be left out. */
+function renderWarnings(warnings: readonly string[]): string {
+  if (warnings.length === 0) return ''
+  const shown = warnings.slice(0, 50).map((one) => `> - ${code(one, 500)}`)
+  const more = warnings.length - shown.length
+  if (more > 0) shown.push(`> - … and ${more} more`)
+  return ['> [!WARNING]', ...shown].join('\n')
+}
+
+function renderNote(note: string): string {
+  return `> [!NOTE]\n> ${code(note, 1_000)}`
+}
+
+/** GitHub's limit is 1 MiB a step; the rest is for other tools' summaries of the same step. */
+const longestSummary = 1_000_000
+
+/** Joins the sections that fit; a note says so where one is left out. */
 function fit(sections: readonly string[]): string {
   const note = '… this summary was cut: the report file has everything.'
   let left = longestSummary - note.length - 2

@@ -1,7 +1,7 @@
 /**
  * Makes other people's text (names, labels, an engine's words) safe for one line of the log: control characters, line
- * breaks and characters that hide or reorder others become visible, and nothing is left that the runner takes for a
- * command (`##[…]` anywhere in a line; `::` at its start is up to `logLine`).
+ * breaks and characters that hide or reorder others become visible, as does `##[`, which begins a command of the runner
+ * anywhere in a line.
  */
 export function neutralise(text: string): string {
   return text
@@ -12,27 +12,23 @@ export function neutralise(text: string): string {
     .replaceAll('##[', '##\\u{5b}')
 }
 
-/** One line for the log that the runner does not take for a command. */
+/** One line for the log. `::` begins a command of the runner at the start of a line. */
 export function logLine(text: string): string {
   return neutralise(text).replace(/^(\s*):/, '$1\\u{3a}')
 }
 
-/** The lines of a text of several, each made safe. */
 export function logLines(text: string): string[] {
   return text.split(/\r?\n/).map(logLine)
 }
 
-/**
- * Other people's text as a code span of Markdown, in which nothing is markup; its fence is longer than any run of
- * backticks inside. Fits into a cell of a table as well. Long text is cut.
- */
+/** Other people's text as a code span of Markdown, for a cell of a table as well. Long text is cut. */
 export function code(text: string, longest = 200): string {
   const shown =
     text.length > longest
       ? `${text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, '')}…`
       : text
   const safe = neutralise(shown)
-    // A backslash before a bar would take away the meaning of the one that is put there.
+    // A backslash before the bar would escape the one that escapes the bar.
     .replaceAll('\\|', '\\\u200b|')
     .replaceAll('|', '\\|')
   const runs = safe.match(/`+/g) ?? []

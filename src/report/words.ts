@@ -1,6 +1,6 @@
 import type { Resource } from './schema.ts'
 
-/** The kinds of resources in words, in the order in which a reader wants them. */
+/** The kinds of resources, in the order in which a reader wants them. */
 export const nouns = {
   image: 'image',
   container: 'container',

@@ -3,39 +3,31 @@ import type { Image } from '../../model/inventory.ts'
 import { isSwarmTask } from '../../model/needs.ts'
 import type { EngineContents, Job } from '../../model/policy.ts'
 import { canonical, isTag, repositoryOf } from '../../model/references.ts'
-import type { ScopeRules } from './rules.ts'
+import { sameForAll, type ScopeRules } from './rules.ts'
 
 const wasThere = 'it was there before the job'
-
+const nameWasThere = 'its name was there before the job'
 const came = 'it came since the job began'
 
 export function jobRules({ before }: Job): ScopeRules {
-  if (before === undefined) {
-    const unknown = () =>
+  if (before === undefined)
+    return sameForAll(() =>
       keep('out-of-scope', 'nobody knows what was there before the job')
-    return {
-      container: unknown,
-      image: unknown,
-      network: unknown,
-      volume: unknown,
-      builder: unknown,
-      buildCache: unknown
-    }
-  }
+    )
   const judge = (there: boolean) =>
     there ? keep('out-of-scope', wasThere) : remove('job', came)
-  // Made anew under the name of one that was there it stands for that one.
-  const wasNamed = (name: string, came: Decision) =>
-    came.action === 'remove' && before.names.has(name)
-      ? keep('out-of-scope', 'its name was there before the job')
-      : came
+  // A new one under an old name replaces the old one.
+  const judgeNamed = (name: string, there: boolean) =>
+    !there && before.names.has(name)
+      ? keep('out-of-scope', nameWasThere)
+      : judge(there)
   return {
     container: ({ id, name, labels }) =>
       isSwarmTask({ labels })
         ? keep('out-of-scope', 'a swarm made it, and would make it again')
-        : wasNamed(name, judge(before.containers.has(id))),
+        : judgeNamed(name, before.containers.has(id)),
     image: (image) => judgeImage(image, before),
-    network: ({ id, name }) => wasNamed(name, judge(before.networks.has(id))),
+    network: ({ id, name }) => judgeNamed(name, before.networks.has(id)),
     volume: ({ name }) => judge(before.volumes.has(name)),
     builder: () =>
       keep('out-of-scope', 'a builder may be of use to other jobs'),
@@ -44,33 +36,39 @@ export function jobRules({ before }: Job): ScopeRules {
 }
 
 /**
- * An image that came goes, but for the references that were there before: they stay, whatever they mean now. One that
- * was there loses those that came, unless that would leave it without any: the engine would delete it with the last.
+ * A new image goes, except for the references that were there before: they stay, even on another image. An old image
+ * loses its new references, unless it has no others: the engine would delete it with the last.
  */
 function judgeImage(
   { id, references }: Image,
   before: EngineContents
 ): Decision {
   const there = before.images.has(id)
-  const tags = references.filter((one) => before.references.has(canonical(one)))
-  const kept = new Set(tags.map(repositoryOf))
-  const keptByTag = new Set(tags.filter(isTag).map(repositoryOf))
-  const going = references.filter((one) => {
-    if (tags.includes(one)) return false
-    // A digest is of no use but with what it is the digest of; and the last tag would take the digests along.
-    const goesAlone = isTag(one) && keptByTag.has(repositoryOf(one))
-    return goesAlone || !kept.has(repositoryOf(one))
-  })
-  const untagged = going.length === references.length
-  if (there && (untagged || going.length === 0))
-    return keep('out-of-scope', wasThere)
-  if (untagged) return remove('job', came)
+  const old = references.filter((one) => before.references.has(canonical(one)))
+  const going = newReferences(references, old)
+  if (going.length === references.length)
+    return there ? keep('out-of-scope', wasThere) : remove('job', came)
   if (going.length === 0)
-    return keep('out-of-scope', 'its name was there before the job')
+    return keep('out-of-scope', there ? wasThere : nameWasThere)
   return {
     action: 'untag',
     reason: 'job',
-    detail: there ? `tagged since the job began` : came,
+    detail: there ? 'tagged since the job began' : came,
     removedReferences: going
   }
+}
+
+/** Finds the references that can go while the old ones stay. */
+function newReferences(
+  references: readonly string[],
+  old: readonly string[]
+): string[] {
+  const kept = new Set(old.map(repositoryOf))
+  const keptByTag = new Set(old.filter(isTag).map(repositoryOf))
+  return references.filter((one) => {
+    if (old.includes(one)) return false
+    // The last tag of a repository would take the digests along, and a new digest may be that of an old tag.
+    const goesAlone = isTag(one) && keptByTag.has(repositoryOf(one))
+    return goesAlone || !kept.has(repositoryOf(one))
+  })
 }

@@ -1,41 +1,31 @@
 import { partMatcher } from '../../model/patterns.ts'
 import { largestNumber } from '../../model/policy.ts'
 
-/** No tag is longer. */
-const longestTag = 128
-
 /** The globs of what stands before and after a number. */
-type NumberGlob = { before: string; after: string }
+export type NumberGlob = { before: string; after: string }
+
+export type NumberFinder = (text: string) => number[]
 
 export function splitPattern(pattern: string): NumberGlob {
   const [before = '', after = ''] = pattern.split('{number}')
   return { before, after }
 }
 
-/** What of a pattern stands for the pull request alone, as it may stand in the name of a project. */
-export function withoutEnds({ before, after }: NumberGlob): NumberGlob {
-  return {
-    before: slug(before.replace(/^\*+[._-]?/, '')),
-    after: slug(after.replace(/[._-]?\*+$/, ''))
-  }
+/** The globs of compose projects that join one of the names to what the tags have around the number. */
+export function projectGlobs(
+  tags: readonly NumberGlob[],
+  names: readonly string[]
+): NumberGlob[] {
+  return tags.map(withoutEnds).flatMap(({ before, after }) =>
+    names.flatMap(slugs).flatMap((name) => [
+      { before: `${name}-${before}`, after },
+      { before, after: `${after}-${name}` }
+    ])
+  )
 }
 
-/** A name as it stands in that of a compose project, whatever its parts are joined with. */
-export function slug(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9*?]+/g, '-')
-}
-
-/** How a repository may be called there: Compose drops what it does not take (`Site.io` is `siteio`), others put a dash. */
-export function slugs(name: string): string[] {
-  const composed = name.toLowerCase().replace(/[^a-z0-9_-]/g, '')
-  const called = [name, composed].map((one) => slug(one).replace(/^-+/, ''))
-  return [...new Set(called)]
-}
-
-/** Finds numbers by what stands around them. A number is all its digits: 1 is not in 12. */
-export function numberFinder(
-  globs: readonly NumberGlob[]
-): (text: string) => number[] {
+/** Finds the numbers in a text by what stands around them. A number is all its digits: 1 is not in 12. */
+export function numberFinder(globs: readonly NumberGlob[]): NumberFinder {
   const matchers = globs.map(({ before, after }) => ({
     before: partMatcher(before),
     after: partMatcher(after)
@@ -56,12 +46,24 @@ export function numberFinder(
   }
 }
 
-/** `acme/web` of `https://github.com/acme/web.git` or `git@github.com:acme/web`, in lower case. */
-export function pathOfUrl(url: string): string {
-  const [address = ''] = url.trim().toLowerCase().split(/[?#]/)
-  const path = address
-    .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*\//, '')
-    .replace(/^(?:[^/@]+@)?[^/:@]+:/, '')
-  const parts = path.split('/').filter(Boolean)
-  return parts.join('/').replace(/\.git$/, '')
+/** Docker's limit. */
+const longestTag = 128
+
+/** The forms of a name in a compose project: Compose drops invalid characters (`Site.io`: `siteio`), others put a dash. */
+export function slugs(name: string): string[] {
+  const composed = name.toLowerCase().replace(/[^a-z0-9_-]/g, '')
+  const forms = [name, composed].map((one) => slug(one).replace(/^-+/, ''))
+  return [...new Set(forms)]
+}
+
+export function slug(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9*?]+/g, '-')
+}
+
+/** The part of a tag's pattern that a compose project may have: `-pr-{number}` of `*-pr-{number}`. */
+function withoutEnds({ before, after }: NumberGlob): NumberGlob {
+  return {
+    before: slug(before.replace(/^\*+[._-]?/, '')),
+    after: slug(after.replace(/[._-]?\*+$/, ''))
+  }
 }

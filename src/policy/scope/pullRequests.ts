@@ -1,110 +1,73 @@
 import { type Decision, keep, remove } from '../../model/decision.ts'
-import type { Container, Inventory, Labels } from '../../model/inventory.ts'
+import type {
+  Container,
+  Image,
+  Inventory,
+  Labels
+} from '../../model/inventory.ts'
 import {
   describePullRequests,
   type PullRequests,
   type PullRequestState
 } from '../../model/policy.ts'
-import { createFinder, projectLabel } from './pullRequestNumbers.ts'
-import type { ScopeRules } from './rules.ts'
 import { list } from '../../words.ts'
+import { projectLabel, projectOf } from './composeProject.ts'
+import {
+  createSearch,
+  numbersOfContainer,
+  numbersOfImage,
+  numbersOfProject,
+  numbersOfReference,
+  type Search
+} from './pullRequestNumbers.ts'
+import type { ScopeRules } from './rules.ts'
 
-const ofNone = () =>
-  keep('out-of-scope', 'nothing tells which pull request it is of')
-
-/** What belongs to several pull requests goes only when all of them are closed. */
+/** A resource of several pull requests goes only when all of them are closed. */
 export function pullRequestRules(
   scope: PullRequests,
   { images }: Inventory
 ): ScopeRules {
-  const find = createFinder(images, scope)
-  const ofThing = (
+  const search = createSearch(images, scope)
+  const judgeUsed = (
     { labels }: { labels: Labels },
     users: readonly Container[]
-  ) =>
-    judge(
-      [
-        ...find.ofProject(labels),
-        // What another compose project made is that one's, whoever uses it.
-        ...users
-          .filter((user) =>
-            [undefined, find.projectOf(user)].includes(labels[projectLabel])
-          )
-          .flatMap(find.ofContainer)
-      ],
-      scope
-    )
+  ) => judge(numbersWithUsers(labels, users, search), scope)
+  const keepAlways = () =>
+    keep('out-of-scope', 'nothing tells which pull request it is of')
   return {
-    container: (container) => judge(find.ofContainer(container), scope),
-    network: ofThing,
-    volume: ofThing,
-    image: (image) =>
-      image.references.length === 0
-        ? judge(find.ofImage(image), scope)
-        : judgeReferences(
-            image.references.map((reference) => ({
-              reference,
-              numbers: find.ofReference(image, reference)
-            })),
-            scope
-          ),
-    builder: ofNone,
-    buildCache: ofNone
+    container: (container) =>
+      judge(numbersOfContainer(container, search), scope),
+    image: (image) => judgeImage(image, search, scope),
+    network: judgeUsed,
+    volume: judgeUsed,
+    builder: keepAlways,
+    buildCache: keepAlways
   }
 }
 
-function judge(found: readonly number[], scope: PullRequests): Decision {
-  const numbers = [...new Set(found)].sort((a, b) => a - b)
-  const whoseStateIs = (state: PullRequestState | undefined) =>
-    numbers.filter((number) => scope.numbers.get(number) === state)
-  const open = whoseStateIs('open')
-  if (open.length > 0)
-    return keep('pull-request-open', `it belongs to ${name(open)}: open`)
-  const unknown = whoseStateIs('unknown')
-  if (unknown.length > 0)
-    return keep(
-      'pull-request-unknown',
-      `it belongs to ${name(unknown)}: whether closed, nobody could tell`
-    )
-  const others = whoseStateIs(undefined)
-  if (others.length > 0)
-    return keep('out-of-scope', `it belongs to ${name(others)}`)
-  return numbers.length === 0
-    ? keep(
-        'out-of-scope',
-        `it does not belong to ${describePullRequests(scope)}`
-      )
-    : remove('pull-request', `it belongs to ${name(numbers)}`)
-}
-
-function name(numbers: readonly number[]): string {
-  return `pull request${numbers.length > 1 ? 's' : ''} ${list(numbers.map(String))}`
-}
-
 /** An image goes with all its references, or loses those that go. */
-function judgeReferences(
-  references: readonly { reference: string; numbers: readonly number[] }[],
+function judgeImage(
+  image: Image,
+  search: Search,
   scope: PullRequests
 ): Decision {
-  const judged = references.map((one) => ({
-    ...one,
-    decision: judge(one.numbers, scope)
-  }))
+  const judged = image.references.map((reference) => {
+    const numbers = numbersOfReference(reference, image, search)
+    return { reference, numbers, decision: judge(numbers, scope) }
+  })
   const going = judged.filter(({ decision }) => decision.action === 'remove')
   if (going.length === 0) {
-    // What names a pull request says more than what does not.
+    // The most specific reason; the last one is for an image without references.
     const kept = judged.map(({ decision }) => decision)
     return (
       kept.find(({ reason }) => reason !== 'out-of-scope') ??
       kept[0] ??
-      judge([], scope)
+      judge(numbersOfImage(image, search), scope)
     )
   }
-  const { detail } = judge(
-    going.flatMap(({ numbers }) => numbers),
-    scope
-  )
-  return going.length === references.length
+  const numbers = going.flatMap((one) => one.numbers)
+  const { detail } = judge(numbers, scope)
+  return going.length === judged.length
     ? remove('pull-request', detail)
     : {
         action: 'untag',
@@ -112,4 +75,49 @@ function judgeReferences(
         detail,
         removedReferences: going.map(({ reference }) => reference)
       }
+}
+
+function numbersWithUsers(
+  labels: Labels,
+  users: readonly Container[],
+  search: Search
+): number[] {
+  const project = labels[projectLabel]
+  // Another compose project's network stays that project's, whoever uses it.
+  const counted = users.filter(
+    (user) =>
+      project === undefined || project === projectOf(user, search.images)
+  )
+  return [
+    ...numbersOfProject(labels, search),
+    ...counted.flatMap((user) => numbersOfContainer(user, search))
+  ]
+}
+
+function judge(found: readonly number[], scope: PullRequests): Decision {
+  const numbers = [...new Set(found)].sort((a, b) => a - b)
+  const inState = (state: PullRequestState | undefined) =>
+    numbers.filter((number) => scope.numbers.get(number) === state)
+  const open = inState('open')
+  if (open.length > 0)
+    return keep('pull-request-open', `it belongs to ${describe(open)}: open`)
+  const unknown = inState('unknown')
+  if (unknown.length > 0)
+    return keep(
+      'pull-request-unknown',
+      `it belongs to ${describe(unknown)}: whether closed, nobody could tell`
+    )
+  const others = inState(undefined)
+  if (others.length > 0)
+    return keep('out-of-scope', `it belongs to ${describe(others)}`)
+  return numbers.length === 0
+    ? keep(
+        'out-of-scope',
+        `it does not belong to ${describePullRequests(scope)}`
+      )
+    : remove('pull-request', `it belongs to ${describe(numbers)}`)
+}
+
+function describe(numbers: readonly number[]): string {
+  return `pull request${numbers.length > 1 ? 's' : ''} ${list(numbers.map(String))}`
 }

@@ -7,13 +7,13 @@ import type {
 } from '../../model/inventory.ts'
 
 /**
- * What a scope says of each resource: it stays, because it does not belong; or it belongs, and goes for that (of an
- * image perhaps some references alone), unless another rule keeps it. Undefined: the scope says nothing, age decides.
+ * How a scope decides on each kind of resource: keep, because it does not belong; remove (or untag an image), because
+ * it does, unless another rule keeps it; or undefined, then age decides.
  */
 export type ScopeRules = {
   container: (container: Container) => Decision | undefined
   image: (image: Image) => Decision | undefined
-  /** `users` are all containers that need it, those that go as well. */
+  /** `users` are all containers that need it, also those that are to be removed. */
   network: (
     network: Network,
     users: readonly Container[]
@@ -21,4 +21,15 @@ export type ScopeRules = {
   volume: (volume: Volume, users: readonly Container[]) => Decision | undefined
   builder: () => Decision | undefined
   buildCache: () => Decision | undefined
+}
+
+export function sameForAll(decide: () => Decision | undefined): ScopeRules {
+  return {
+    container: decide,
+    image: decide,
+    network: decide,
+    volume: decide,
+    builder: decide,
+    buildCache: decide
+  }
 }

@@ -1,0 +1,40 @@
+import { inputNames, variableOf } from '../model/inputs.ts'
+import { quote } from './parsers.ts'
+
+/** The name of an input (or of a variable that is meant to be one), and what is wrong with it. */
+export type Problem = readonly [name: string, problem: string]
+
+export function describeProblems(
+  problems: readonly Problem[],
+  texts: Record<string, string | undefined>
+): string {
+  const lines = problems.map(([name, problem]) => {
+    const text = texts[name]
+    // A misnamed variable may hold a secret: its text is not shown.
+    const got = text === undefined ? '' : `got ${quote(text)}; `
+    return `${name}: ${got}${problem}.`
+  })
+  const count = new Set(problems.map(([name]) => name)).size
+  const what = count === 1 ? 'An input is' : `${count} inputs are`
+  return [
+    `${what} not valid. Nothing was looked at or removed.`,
+    ...lines
+  ].join('\n')
+}
+
+/**
+ * Finds variables that are meant to be inputs. For `dry_run` the runner sets INPUT_DRY_RUN with no more than a warning,
+ * and the step would remove everything.
+ */
+export function problemsOfVariables(env: NodeJS.ProcessEnv): Problem[] {
+  const plain = (name: string) => name.toUpperCase().replaceAll(/[-_ ]/g, '')
+  const known = new Map(
+    inputNames.map((name) => [plain(`INPUT_${name}`), name])
+  )
+  return Object.keys(env).flatMap((variable) => {
+    const name = env[variable] ? known.get(plain(variable)) : undefined
+    return name === undefined || variable === variableOf(name)
+      ? []
+      : [[variable, `the input is ${name}, its variable ${variableOf(name)}`]]
+  })
+}
