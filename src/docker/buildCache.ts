@@ -9,14 +9,12 @@ export function builderOptions(builder: string): CallOptions {
   return { env: { BUILDX_BUILDER: builder }, elsewhere: true }
 }
 
-/**
- * Whether somebody has created a builder with the name of the engine's own builder, which is that of the context: buildx
- * then picks the created one. It gives the name `default` to no other builder.
- */
+/** Whether a created builder has the name of the engine's own, which is that of the context: buildx prefers it. */
 export async function isForeignBuilder(
   docker: Docker,
   builder: string
 ): Promise<boolean> {
+  // buildx creates no builder of this name.
   if (builder === 'default') return false
   const output = await optional(
     docker(['buildx', 'inspect', builder], { elsewhere: true })
@@ -26,9 +24,8 @@ export async function isForeignBuilder(
 }
 
 /**
- * The records of the engine's own build cache; undefined if the engine does not list them. The alias `docker builder`
- * starts one more process, and has no `du` in CLIs of 20.10. Without buildx there is only `system df`, which also
- * measures every volume.
+ * The engine's own build cache; undefined if it is not listed in time. `docker builder` starts one more process, and has
+ * no `du` in CLIs of 20.10; `system df` also measures every volume.
  */
 export async function listBuildCache(
   docker: Docker,

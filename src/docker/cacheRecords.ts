@@ -15,10 +15,7 @@ type RawRecord = {
   idle: CacheRecord['idle'] | undefined
 }
 
-/**
- * Reads `buildx du --verbose`: blocks of "Key: value" lines, then totals. Undefined if the records do not add up to the
- * total: a description holds several lines of what a build ran, and they could pass for more records.
- */
+/** Reads `buildx du --verbose`; undefined if the sizes do not add up: a description can look like more records. */
 export function readCacheRecords(text: string): CacheRecord[] | undefined {
   if (text.trim() === '') return []
   const blocks = text

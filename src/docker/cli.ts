@@ -22,7 +22,6 @@ export type CallOptions = {
   grace?: boolean
   /** Characters that the call may print. */
   most?: number
-  /** Added to the environment. */
   env?: Record<string, string>
   /** The call may go to something other than the engine: a failed connection is then an exit code, not an error. */
   elsewhere?: boolean
@@ -42,7 +41,6 @@ type Cli = {
 type Limits = {
   cancelSignal: AbortSignal
   timeout: number
-  /** The deadline of the step comes before the limit of the call. */
   byBudget: boolean
 }
 
@@ -54,10 +52,10 @@ const graceAfterDeadline = 10_000
 /** The runner kills a cancelled step after 10 s. */
 const graceAfterCancel = 2_000
 
-/**
- * Runs at most `concurrency` processes at once. Each is killed with all its children at its limit, at the deadline and
- * when the signal aborts. `running` always holds the calls in progress.
- */
+/** Characters of a command line. Windows allows 32,767, including the path of the CLI, quotes and other arguments. */
+const longestCommand = 16_000
+
+/** Runs at most `concurrency` processes at once, and lists them in `running`. Stops a process with all its children. */
 export function createDocker({
   concurrency,
   running = new Set(),
@@ -77,6 +75,21 @@ export function createDocker({
         running.delete(started)
       }
     })
+}
+
+/** How many of the first names fit into one command line: at most `most`, at least one. */
+export function countForOneCall(
+  names: readonly string[],
+  most: number
+): number {
+  let characters = 0
+  let count = 0
+  for (const name of names.slice(0, most)) {
+    characters += name.length + 1
+    if (count > 0 && characters > longestCommand) break
+    count += 1
+  }
+  return count
 }
 
 function delayed(signal: AbortSignal): AbortSignal {
@@ -110,7 +123,6 @@ async function call(
   return output
 }
 
-/** Throws a DockerError if the process did not exit by itself. */
 async function runProcess(
   { command, env }: Cli,
   args: readonly string[],
@@ -143,22 +155,4 @@ async function runProcess(
     throw new DockerError('too-large', `${name} printed more than can be read.`)
   if (exitCode === undefined) throw failureToStart(command, name, result)
   return { exitCode, stdout, stderr }
-}
-
-/** Characters of a command line. Windows allows 32,767, including the path of the CLI, quotes and other arguments. */
-const longestCommand = 16_000
-
-/** How many of the first names fit into one command line: at most `most`, at least one. */
-export function countForOneCall(
-  names: readonly string[],
-  most: number
-): number {
-  let characters = 0
-  let count = 0
-  for (const name of names.slice(0, most)) {
-    characters += name.length + 1
-    if (count > 0 && characters > longestCommand) break
-    count += 1
-  }
-  return count
 }

@@ -27,7 +27,6 @@ export const unknownParts = {
   execs: undefined
 } satisfies Partial<Container>
 
-/** All containers, in every state. */
 export async function listContainers(
   docker: Docker,
   engine: Engine
@@ -36,10 +35,7 @@ export async function listContainers(
   return inspectContainers(docker, engine, ids)
 }
 
-/**
- * Lists all containers again, without those that are `gone`. It inspects only new ones and `changing` ones: the image,
- * volumes and other containers that a container needs never change; its networks and its state do.
- */
+/** Lists containers again, inspecting only new and `changing` ones: only networks and states change. */
 export async function listContainersAgain(
   docker: Docker,
   { engine, containers }: Inventory,

@@ -43,7 +43,6 @@ export async function listContents(docker: Docker): Promise<EngineContents> {
   }
 }
 
-/** Names by ID. */
 async function listNamed(
   docker: Docker,
   ls: readonly string[],

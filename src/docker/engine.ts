@@ -43,7 +43,6 @@ export async function readEngine(
   }
 }
 
-/** The context of the CLI. Needs no engine. */
 export async function readContext(docker: Docker): Promise<EngineContext> {
   const output = await docker(['context', 'inspect'])
   const [context] =

@@ -45,7 +45,6 @@ export async function optional<T>(call: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** The start of a command line, for messages. */
 export function describeCall(command: string, args: readonly string[]): string {
   const shown = args.slice(0, 4).join(' ')
   return `"${command} ${shown}${args.length > 4 ? ' …' : ''}"`
@@ -134,7 +133,6 @@ function describeExit({ exitCode, stderr }: Output, what: string): string {
   return `docker ${what} failed with exit code ${exitCode}: ${cut(stderr) || 'it said nothing'}`
 }
 
-/** The start and the end of a long text. */
 function cut(text: string): string {
   const trimmed = text.trim()
   return trimmed.length > 4_000

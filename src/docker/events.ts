@@ -12,10 +12,7 @@ const attributes = ['image', 'name', 'container'].map(
 /** Leaves out the labels of a container and the command of an exec, which can be megabytes (F41). */
 export const eventFormat = `{"Type":{{json .Type}},"Action":{{json (printf "%.99s" .Action)}},"Actor":{"ID":{{json .Actor.ID}},"Attributes":{${attributes.join(',')}}},"timeNano":{{.TimeNano}}}`
 
-/**
- * The last 256 events since the engine started, the oldest first. Throws a DockerError if they cannot be read: without
- * them, an image pulled a moment ago looks old.
- */
+/** The last 256 events since the engine started, the oldest first: without them, an image pulled just now looks old. */
 export async function readEventLog(
   docker: Docker,
   engine: Engine

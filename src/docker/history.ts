@@ -3,8 +3,7 @@ import { succeed } from './errors.ts'
 import { asJson, readJsonLines } from './json.ts'
 import { historySchema } from './schemas.ts'
 
-/** An instruction of a build, and the bytes that it added. */
-export type HistoryEntry = { createdBy: string; bytes: number }
+type HistoryEntry = { createdBy: string; bytes: number }
 
 /** The history of an image, the newest entry first; `limit` in milliseconds. */
 export async function readHistory(
@@ -22,10 +21,7 @@ export async function readHistory(
   )
 }
 
-/**
- * The sizes of the layers of an image, the lowest first, from its history, which also has entries without a layer.
- * Undefined if the entries do not match the number of layers.
- */
+/** Bytes of each layer, the lowest first; undefined if the history does not match the number of layers. */
 export function layerSizesOf(
   history: readonly HistoryEntry[],
   layers: number

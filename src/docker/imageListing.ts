@@ -11,7 +11,6 @@ type ListedImage = z.output<typeof listedImageSchema>
 /** Printed where an image has no repository, tag or digest. */
 export const none = '<none>'
 
-/** The tags and digests in the lines of a listing. */
 export function namesInListing(
   lines: readonly Pick<ListedImage, 'Repository' | 'Tag' | 'Digest'>[]
 ): { tags: string[]; digests: string[] } {
@@ -26,11 +25,7 @@ export function namesInListing(
   }
 }
 
-/**
- * Whether the lines of a listing show an image unchanged: with the same tags and digests. A containerd store does not
- * list every digest, so there the listed ones have to be known, and the size has to be the same: it depends on what is
- * unpacked. The second look finds what this misses.
- */
+/** Whether the lines show an unchanged image. Containerd lists only some digests, so there the size must match, too. */
 export function isListed(
   { references, digests, bytes }: Image,
   lines: readonly ListedImage[],

@@ -19,10 +19,7 @@ import { traitsOf } from './traits.ts'
 
 type RawImage = z.output<typeof imageSchema>
 
-/**
- * All images. An image that an earlier run inspected is not inspected again if the listing still shows the same
- * references; one without a date is, because only its last tag time dates it.
- */
+/** All images. A remembered one is inspected again only if its listing has changed, or if only its tag time dates it. */
 export async function listImages(
   docker: Docker,
   engine: Engine,
@@ -52,7 +49,6 @@ export async function listImages(
   }
 }
 
-/** The inventory with some of its images inspected again. */
 export async function inspectAgain(
   docker: Docker,
   inventory: Inventory,
@@ -85,7 +81,6 @@ export async function inspectAgain(
   }
 }
 
-/** Inspects images by ID or reference. */
 export async function inspectImages(
   docker: Docker,
   engine: Engine,
@@ -102,10 +97,7 @@ export async function inspectImages(
   }
 }
 
-/**
- * The images that a listing of their tags shows unchanged. An image with an additional tag may be among them: the engine
- * refuses to remove it by ID.
- */
+/** Images whose tags a listing shows unchanged. If one has gained a tag, the engine refuses to remove it by ID. */
 export async function findUnchanged(
   docker: Docker,
   engine: Engine,
@@ -162,10 +154,7 @@ function readImage(raw: RawImage, engine: Engine): Image {
   }
 }
 
-/**
- * Where layers are packed, the listing also counts the unpacked ones. Inspect does so from Docker 29 on; earlier
- * versions report less than the listing for every unpacked image.
- */
+/** Before Docker 29, inspect counts only the packed layers of an unpacked image, and the listing both. */
 function withBytes(
   image: Image,
   listed: number | undefined,

@@ -29,10 +29,7 @@ const mostOfOne = 32_000_000
 /** Milliseconds in which a removal or a stop that is under way ends. */
 const changeTime = 500
 
-/**
- * Inspects items by name or ID, several per call. An item has gone only if the engine says that it does not exist; one
- * whose answer is too large is unreadable.
- */
+/** Inspects items by name or ID, several per call. An item whose answer alone is too large is unreadable. */
 export async function inspect<T>(
   docker: Docker,
   type: Inspectable,
@@ -56,7 +53,7 @@ export async function inspect<T>(
           queue.perCall = Math.min(queue.perCall * 2, mostPerCall)
       } else if (some.length === 1)
         inspected.push({ found: [], unreadable: some })
-      else putBack(queue, some)
+      else retryInHalves(queue, some)
     }
   }
   const lanes = Math.ceil(names.length / mostPerCall)
@@ -83,10 +80,7 @@ export async function inspectTwice<T>(
   }
 }
 
-/**
- * Whether the engine said that an item does not exist: `No such image: NAME`, `network NAME not found` or
- * `get NAME: no such volume`. Errors about other things contain such words, too.
- */
+/** Whether the engine said that an item does not exist. Errors about other things contain similar words. */
 export function saysAbsent(
   { stderr }: Output,
   type: Inspectable,
@@ -114,8 +108,7 @@ function takeFrom({ names, perCall }: Queue): string[] {
   return names.splice(0, countForOneCall(names, perCall))
 }
 
-/** To be asked for in halves. */
-function putBack(queue: Queue, some: readonly string[]): void {
+function retryInHalves(queue: Queue, some: readonly string[]): void {
   queue.names.unshift(...some)
   queue.perCall = Math.min(queue.perCall, Math.ceil(some.length / 2))
 }

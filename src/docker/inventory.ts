@@ -14,10 +14,7 @@ import { listServices } from './services.ts'
 import { traitsOf } from './traits.ts'
 import { listVolumes } from './volumes.ts'
 
-/**
- * Lists everything that the engine holds. The build cache is left out if it takes too long to list, and so are the
- * volumes after `volumesLimit` milliseconds. `builder` names the engine's own builder.
- */
+/** Lists everything on the engine; without the volumes if that takes longer than `volumesLimit` milliseconds. */
 export async function readInventory(
   docker: Docker,
   engine: Engine,

@@ -29,7 +29,6 @@ export function readJson<T>(
   return result.data
 }
 
-/** Reads one JSON value per line. Throws a DockerError that names the command. */
 export function readJsonLines<T>(
   lines: string,
   schema: z.ZodType<T>,

@@ -14,10 +14,7 @@ const pauses = [250, 500, ...Array<number>(8).fill(2_000)]
 /** The engine found something that was just being removed, or had just stopped. */
 const vanished = /not found|not known|does not exist|no such|data changed/i
 
-/**
- * The output of a listing. Listing fails on the containerd store and Podman 4 while an image is removed, and on Podman 4
- * while a container stops, so it is retried. Throws a DockerError if it keeps failing, or fails for another reason.
- */
+/** The output of a listing. Removals can make it fail on the containerd store and Podman 4, and then it is retried. */
 export async function printListing(
   docker: Docker,
   args: readonly string[],
@@ -32,18 +29,15 @@ export async function printListing(
   return succeed(output, nameOf(args)).stdout
 }
 
-/** Reads a listing that prints one JSON value per line. */
 export async function listJson<T>(
   docker: Docker,
   args: readonly string[],
-  schema: z.ZodType<T>,
-  options: CallOptions = {}
+  schema: z.ZodType<T>
 ): Promise<T[]> {
-  const stdout = await printListing(docker, args, options)
+  const stdout = await printListing(docker, args)
   return readJsonLines(stdout, schema, nameOf(args))
 }
 
-/** Lists IDs or names, printed as JSON. */
 export async function listIds(
   docker: Docker,
   args: readonly string[],

@@ -7,9 +7,8 @@ type Needed = 'joins' | 'mountedImages' | 'networks' | 'volumes' | 'binds'
 type Modes = 'NetworkMode' | 'IpcMode' | 'PidMode' | 'UTSMode' | 'UsernsMode'
 
 /**
- * Every field in which `container inspect` names something that the container needs, and the fact behind it. Docker
- * allows nearly all removals of such things (F10), and the container then fails to start. Read elsewhere: `Image` (F12),
- * the labels of compose and pods, and what services, networks, images and volumes name.
+ * Every way in which `container inspect` names something that the container needs, and the fact behind it. Docker removes
+ * most of these things (F10), and then the container fails to start. The image is in `Image` (F12).
  */
 export const ways: readonly (readonly [
   field: string,

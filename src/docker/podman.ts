@@ -4,7 +4,6 @@ import { compareText } from '../words.ts'
 
 // Where Podman differs from Docker behind the same API. Seen on 4.3.1 and 5.4.2 unless noted.
 
-/** `components`: the server's, from `version`. */
 export function isPodman(components: readonly { Name: string }[]): boolean {
   return components.some(({ Name }) => Name === 'Podman Engine')
 }
@@ -69,10 +68,7 @@ export function podmanLogEnd(now: number): number {
   return now + readingTime
 }
 
-/**
- * Gives containers of a pod a state that is never removed: together they can be started again. Podman removes the infra
- * container only with its pod; the others join its network, the only trace of a pod in Docker's API.
- */
+/** Gives containers of a pod a state that is never removed. Docker's API shows a pod only by its infra container. */
 export function markPods(containers: readonly Container[]): Container[] {
   const infra = new Set(containers.filter(isInfra).map(({ id }) => id))
   return containers.map((container) =>
@@ -89,7 +85,6 @@ function isInfra({ name, imageReference }: Container): boolean {
   )
 }
 
-/** Whether a line of an error says that NAME does not exist. */
 export function podmanSaysAbsent(line: string, type: string): boolean {
   return [
     `no ${type} with name(?: or ID)? "NAME" found: no such ${type}`,

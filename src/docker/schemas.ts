@@ -135,7 +135,6 @@ export const containerSchema = z.object({
     .nullish()
 })
 
-/** From `container inspect --size`. */
 export const containerSizeSchema = z.object({
   Id: z.string().min(1),
   /** Set by the driver `json-file` once the container has started. */
@@ -143,7 +142,7 @@ export const containerSizeSchema = z.object({
   HostConfig: z
     .object({ LogConfig: z.object({ Type: text }).nullish() })
     .nullish(),
-  /** -1 if unknown. */
+  /** Negative if unknown. */
   SizeRw: orElse(z.number(), -1)
 })
 
@@ -212,7 +211,6 @@ export const volumeSchema = z.object({
   Mountpoint: text
 })
 
-/** A line of `events`. */
 export const eventSchema = z.object({
   Type: z.string(),
   Action: z.string(),
@@ -230,7 +228,6 @@ export const listedImageSchema = z.object({
   Size: text
 })
 
-/** A line of `image history --human=false`. */
 export const historySchema = z.object({
   CreatedBy: text,
   Size: z.string().regex(/^\d+$/).transform(Number)

@@ -8,9 +8,8 @@ import { serviceSchema } from './schemas.ts'
 type Service = z.output<typeof serviceSchema>
 
 /**
- * The services of the engine's swarm, as containers: a service needs what its spec and its previous one (for a
- * rollback) name, even with no task on this engine (F40). Undefined if the engine cannot list them: on a worker, and
- * while the managers have no leader.
+ * The swarm's services, as containers that need what their spec and the previous one (for a rollback) name (F40).
+ * Undefined on a worker, and while the managers have no leader.
  */
 export async function listServices(
   docker: Docker,

@@ -12,7 +12,6 @@ import { traitsOf } from './traits.ts'
 
 type DiskUsage = z.output<typeof diskUsageSchema>
 
-/** By the ID of the image. */
 type Measured = {
   /** Bytes of each layer, the lowest first. */
   layers: Map<string, number[]>

@@ -1,6 +1,5 @@
 import type { Engine } from '../model/inventory.ts'
 
-/** How engines and their image stores differ. */
 type Traits = {
   /** `image rm repo:tag@ID` untags only if the tag still means that ID. */
   comparesTags: boolean
@@ -12,7 +11,6 @@ type Traits = {
   remembersImages: boolean
   /** The more images, the slower each lookup. Listing containers looks up the image of each one listed. */
   findsImagesSlowly: boolean
-  /** The build cache is separate from images, with commands of its own. */
   buildCache: boolean
 }
 

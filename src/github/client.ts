@@ -72,7 +72,6 @@ export function isRateLimit(words: string): boolean {
   return /rate limit/i.test(words)
 }
 
-/** Decides whether to wait for a limit to end. */
 function waiter(what: string, { deadline, info }: GitHubOptions) {
   return (seconds: number, _: unknown, __: unknown, waits: number) => {
     const fits = Date.now() + seconds * 1_000 < deadline && waits < mostWaits
@@ -99,10 +98,7 @@ function requestWrapper({
   }
 }
 
-/**
- * GitHub also reports a limit with status 200, and with another type than the throttling plugin knows. This error makes
- * the plugin wait.
- */
+/** GitHub also reports a limit with status 200 and a type that the plugin does not know: this error makes it wait. */
 function throwIfLimited(response: {
   data: unknown
   headers: Record<string, unknown>

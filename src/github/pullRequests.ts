@@ -4,7 +4,7 @@ import { createSender, type GitHubOptions, isRateLimit } from './client.ts'
 import { makeQuery, readAnswer } from './query.ts'
 
 /** The states of pull requests, and why some are unknown. */
-export type Asked = {
+type Asked = {
   states: Map<number, PullRequestState>
   problems: string[]
 }
@@ -17,10 +17,7 @@ const longestMessage = 500
 const advice =
   'Give the job "permissions: pull-requests: read", and the input github-token a token that has it.'
 
-/**
- * Asks GitHub which pull requests of a repository are closed, including merged ones. Throws an InputError without a
- * token, or without the permission to read pull requests.
- */
+/** Asks GitHub which pull requests are closed or merged. Throws an InputError without a token or its permission. */
 export async function askGitHub(
   numbers: readonly number[],
   options: GitHubOptions

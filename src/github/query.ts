@@ -5,7 +5,6 @@ type Answer = {
   found: (readonly [number, PullRequestState])[]
   /** Why some states are missing. */
   problem?: string | undefined
-  /** Why GitHub refuses access. */
   refusal?: string
 }
 

@@ -80,7 +80,6 @@ async function readRoot(config: string): Promise<string | undefined> {
   return /^\s*root\s*=\s*(["'])(.+?)\1/m.exec(topLevel)?.[2]
 }
 
-/** One disk, or two if the folders are on different ones. */
 async function partition(
   rootDir: string,
   images: string

@@ -18,7 +18,7 @@ export async function whyNotHere(
   return (await inContainer()) ? 'this runner is in a container' : undefined
 }
 
-/** The root of a container is an overlay or a folder of another filesystem. A marker file may also be left over. */
+/** The root of a container is an overlay or a folder of another filesystem. A marker file alone may be left over. */
 async function inContainer(): Promise<boolean> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '')
   const root = mounts

@@ -65,7 +65,6 @@ function distrust(why: string): string {
   return `nobody can tell whether other runners are at work on this host: ${why}`
 }
 
-/** All processes of the host, or why they cannot be listed. */
 async function listProcesses(proc: string): Promise<Process[] | string> {
   try {
     if ((await readlink(join(proc, 'self/ns/pid'))) !== firstNamespace)

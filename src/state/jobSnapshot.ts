@@ -26,7 +26,7 @@ const snapshotSchema = z.object({
 })
 
 /** The engine before a job, as the main step saves it for the post step. */
-export type Snapshot = z.output<typeof snapshotSchema>
+type Snapshot = z.output<typeof snapshotSchema>
 
 /** The contents of an engine, or why nothing may be removed after the job. */
 type Before = EngineContents | { problem: string }

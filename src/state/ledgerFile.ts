@@ -25,7 +25,7 @@ export function ledgerFile(folder: string, key: EngineKey): string {
   return stateFile(folder, key)
 }
 
-/** The entries of earlier runs; undefined without a ledger, or with one that cannot be used. `now` is the engine's clock. */
+/** The entries of earlier runs; undefined without a usable ledger. `now` is the engine's clock. */
 export async function readLedger(
   folder: string,
   key: EngineKey,
@@ -42,10 +42,7 @@ export async function readLedger(
   }
 }
 
-/**
- * Writes the entries, merged with what another run has written meanwhile. Returns why they could not be written;
- * undefined if they were.
- */
+/** Merges the entries with what another run has written meanwhile. Returns the problem if they cannot be written. */
 export async function writeLedger(
   folder: string,
   key: EngineKey,

@@ -46,7 +46,7 @@ export async function readStateFile<T>(
     : { problem: `${file} is broken, or of another version` }
 }
 
-/** Returns why the file could not be written; undefined if it was. */
+/** Returns the problem if the file cannot be written. */
 export async function writeStateFile(
   file: string,
   engine: EngineKey,
