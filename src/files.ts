@@ -3,21 +3,21 @@ import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import { writeFile } from 'atomically'
 
-/** Milliseconds to try again where the file is denied: on Windows others may have it open for a moment. */
+/** Milliseconds of retries: on Windows another process may have the file open. */
 const retryTime = 500
 
-/** Writes JSON in one step: whoever reads meanwhile finds the old file or the new one. */
+/** Replaces the file atomically. */
 export async function writeJsonFile(
   file: string,
   value: unknown
 ): Promise<void> {
   await mkdir(dirname(file), { recursive: true })
-  // A string would be cut off without a word where the disk is full; a stream is an error then.
+  // On a full disk, a string would be cut off silently; a stream fails.
   const text = Readable.from([`${JSON.stringify(value)}\n`])
   await writeFile(file, text, { timeout: retryTime })
 }
 
-/** What a text says in JSON; undefined where it is none. */
+/** Undefined if the text is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -26,7 +26,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** What the system calls an error, such as `ENOENT`; undefined where it is none of the system's. */
+/** The code of a system error, such as `ENOENT`. */
 export function codeOf(error: unknown): unknown {
   return typeof error === 'object' && error !== null && 'code' in error
     ? error.code

@@ -4,7 +4,7 @@ const millisecondsPer: Record<string, number> = {
   ns: 1e-6,
   us: 1e-3,
   µs: 1e-3, // U+00B5, the micro sign
-  μs: 1e-3, // U+03BC, the Greek letter: Go takes both
+  μs: 1e-3, // U+03BC, the Greek letter
   ms: 1,
   s: 1_000,
   m: 60_000,
@@ -13,13 +13,10 @@ const millisecondsPer: Record<string, number> = {
   w: 604_800_000
 }
 
-/** Milliseconds: the longest duration that Docker can be given, 2^63 ns, is about 292 years. */
+/** Milliseconds: Go durations end at 2^63 ns, about 292 years. */
 export const longestDuration = 2 ** 63 / 1e6
 
-/**
- * A duration as Go writes it (`36h`, `1h30m`, `0s`), with `d` (24 h) and `w` (7 d) as well, in milliseconds.
- * Undefined where the text is none, is negative or is longer than Go can hold.
- */
+/** Milliseconds of a Go duration (`1h30m`), also in `d` and `w`; undefined if it is invalid, negative or too long. */
 export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0
   const parts = [
@@ -33,10 +30,7 @@ export function parseDuration(text: string): number | undefined {
   return total < longestDuration ? total : undefined
 }
 
-/**
- * A duration for people, from milliseconds, in its largest whole unit: `45 s`, `3 min`, `5 h`, `12 days`.
- * Cut, not rounded: what is said to be idle for a day is so for at least a day.
- */
+/** A duration for people, rounded down: `45 s`, `3 min`, `5 h`, `12 days`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = milliseconds / 1_000
   if (seconds < 120) return `${Math.floor(seconds)} s`
@@ -45,11 +39,7 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 86_400)} days`
 }
 
-/**
- * An instant that Docker or a person wrote in RFC 3339 (`2026-01-31T12:00:00.123456789Z`) or as a date, in
- * milliseconds since 1970, the part below a millisecond as a fraction: builds that follow each other within one
- * still have an order. Undefined where the text is no such time.
- */
+/** Milliseconds since 1970 of an RFC 3339 time or a date; undefined if invalid. Their fraction orders quick builds. */
 export function parseTime(text: string): number | undefined {
   const match =
     /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d))?$/i.exec(
@@ -57,7 +47,7 @@ export function parseTime(text: string): number | undefined {
     )
   if (match === null) return undefined
   const [, date = '', time = '00:00:00', fraction = '0', zone = 'Z'] = match
-  // Date.parse takes 30 February for 2 March.
+  // Date.parse reads 30 February as 2 March.
   const midnight = new Date(`${date}T00:00:00Z`)
   const real = !Number.isNaN(midnight.getTime())
   if (!real || midnight.toISOString().slice(0, 10) !== date) return undefined
@@ -79,10 +69,7 @@ const bytesPer: Record<string, number> = {
   pib: 2 ** 50
 }
 
-/**
- * A size with its unit (`10GB`, `1.5 GiB`, `4.194MB` as Docker prints it) in bytes. Undefined where the text is none:
- * a number without a unit is, as nobody can tell what it meant, except 0.
- */
+/** Bytes of a size (`10GB`, `1.5 GiB`); undefined if it is invalid, such as a number other than 0 without a unit. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?(?:e[+-]?\d+)?) ?([kmgtp]?i?b)?$/i.exec(text)
   if (match === null) return undefined
@@ -94,7 +81,7 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
-/** A moment for people: `2026-01-31 12:40 UTC`. */
+/** A time for people: `2026-01-31 12:40 UTC`. */
 export function formatMinute(instant: number): string {
   return `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
@@ -114,10 +101,7 @@ const humanUnits: Record<string, number> = {
   year: 365 * 86_400_000
 }
 
-/**
- * How long ago something was, at least and at most, in milliseconds, from Docker's words for people
- * (`About an hour ago`, `3 weeks ago`). Undefined where they are none.
- */
+/** Milliseconds since a time in Docker's words (`About an hour ago`), at least and at most; undefined if invalid. */
 export function parseHumanAge(
   text: string
 ): { least: number; most: number } | undefined {
@@ -129,7 +113,7 @@ export function parseHumanAge(
   if (match === null) return undefined
   const [, count = '1', name = ''] = match
   const unit = humanUnits[name] ?? NaN
-  // Docker cuts some of these and rounds others: half a unit to the left is the widest.
+  // Docker rounds some of these down, and others up by half a unit at most.
   return {
     least: (Number(count) - 0.5) * unit,
     most: (Number(count) + 1) * unit

@@ -5,7 +5,7 @@ export function list(names: readonly string[], most = 3): string {
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '')
 }
 
-/** Orders text by its characters' codes, the same on every machine. */
+/** Compares character codes: the same order on every machine. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : Number(a > b)
 }

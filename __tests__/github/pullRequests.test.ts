@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { InputError } from '../../src/model/inputs.ts'
-import { askGitHub, makeQuery } from '../../src/github/pullRequests.ts'
+import { askGitHub } from '../../src/github/pullRequests.ts'
+import { makeQuery } from '../../src/github/query.ts'
 import {
   faults,
   primaryLimitFor,

@@ -1,30 +1,20 @@
-import {
-  allOrNone,
-  makeRecord,
-  readCacheRecords,
-  readLogTime
-} from './cacheRecords.ts'
+import type { CacheRecord, Engine } from '../model/inventory.ts'
+import { readCacheRecords, readUsageRecords } from './cacheRecords.ts'
 import type { CallOptions, Docker } from './cli.ts'
 import { optional } from './errors.ts'
 import { costlyLimit, readDiskUsage } from './sizes.ts'
-import type { CacheRecord, Engine } from '../model/inventory.ts'
 
-/**
- * How to call a command about the build cache: for the engine's own builder, whichever is the current one. It may go
- * to another one all the same, and not find it: that says nothing about the engine.
- */
+/** Sends a command to the engine's own builder, whatever the current builder is. */
 export function builderOptions(builder: string): CallOptions {
   return { env: { BUILDX_BUILDER: builder }, elsewhere: true }
 }
 
-/**
- * Whether a builder that somebody made has the name of the engine's own, which is that of the context: buildx looks
- * among those first. `default` it gives to no other.
- */
+/** Whether a created builder has the name of the engine's own, which is that of the context: buildx prefers it. */
 export async function isForeignBuilder(
   docker: Docker,
   builder: string
 ): Promise<boolean> {
+  // buildx creates no builder of this name.
   if (builder === 'default') return false
   const output = await optional(
     docker(['buildx', 'inspect', builder], { elsewhere: true })
@@ -34,9 +24,8 @@ export async function isForeignBuilder(
 }
 
 /**
- * The records of the engine's own build cache, or undefined where it does not tell. buildx tells at no cost, called by
- * its own name: its alias `builder` starts a process more, and in CLIs of 20.10 knows no `du`. Without it there is only
- * `system df`, which also measures every volume, and so is not waited for long.
+ * The engine's own build cache; undefined if it is not listed in time. `docker builder` starts one more process, and has
+ * no `du` in CLIs of 20.10; `system df` also measures every volume.
  */
 export async function listBuildCache(
   docker: Docker,
@@ -49,24 +38,5 @@ export async function listBuildCache(
   if (output === undefined) return undefined
   if (output.exitCode === 0) return readCacheRecords(output.stdout)
   const usage = await readDiskUsage(docker)
-  return (
-    usage &&
-    allOrNone(
-      usage.BuildCache.map((record) => {
-        // One that was never used since counts from its creation.
-        const usedAt = readLogTime(record.LastUsedAt || record.CreatedAt)
-        const idle = usedAt && Math.max(engine.now - usedAt, 0)
-        return makeRecord({
-          id: record.ID,
-          size: record.Size,
-          inUse: record.InUse,
-          shared: record.Shared,
-          type: record.CacheType,
-          description: record.Description,
-          parents: record.Parent === '' ? [] : [record.Parent],
-          idle: idle === undefined ? undefined : { least: idle, most: idle }
-        })
-      })
-    )
-  )
+  return usage && readUsageRecords(usage.BuildCache, engine.now)
 }

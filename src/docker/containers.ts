@@ -1,36 +1,41 @@
 import type { z } from 'zod'
+import type { Container, Engine, Inventory } from '../model/inventory.ts'
 import type { Docker } from './cli.ts'
 import { succeed } from './errors.ts'
 import { inspectTwice } from './inspect.ts'
-import { readJsonLines } from './json.ts'
-import { listIds, readIds } from './listing.ts'
+import { asRows, readJsonLines } from './json.ts'
+import { containerLs, listIds, readIds } from './listing.ts'
 import { readNeeds } from './needs.ts'
 import { markPods } from './podman.ts'
 import { containerSchema, listedContainerSchema } from './schemas.ts'
 import { traitsOf } from './traits.ts'
-import type { Container, Engine, Inventory } from '../model/inventory.ts'
 
-export const listAllContainers = [
-  'container',
-  'ls',
-  '--all',
-  '--no-trunc'
-] as const
+/** Only IDs: for all fields the engine would measure each container. */
+const containerIds = [...containerLs, '--format', '{{json .ID}}']
 
-/** All containers, in every state. */
+/** Milliseconds from the date of a container until it is listed, at most. */
+const longestCreation = 5 * 60_000
+
+/** Neither the listing of a container nor the spec of a service has these. */
+export const unknownParts = {
+  createdAt: undefined,
+  startedAt: undefined,
+  finishedAt: undefined,
+  restarts: 0,
+  labels: {},
+  joins: [],
+  execs: undefined
+} satisfies Partial<Container>
+
 export async function listContainers(
   docker: Docker,
   engine: Engine
 ): Promise<Container[]> {
-  const ids = await listIds(docker, listContainerIds)
+  const ids = await listIds(docker, containerIds)
   return inspectContainers(docker, engine, ids)
 }
 
-/**
- * All containers again, but for those that are `gone`: only those that came since the inventory and the `changing` ones
- * are asked for. Which image, volumes and other containers one needs is fixed when it is made; its networks and its
- * state are not.
- */
+/** Lists containers again, inspecting only new and `changing` ones: only networks and states change. */
 export async function listContainersAgain(
   docker: Docker,
   { engine, containers }: Inventory,
@@ -43,7 +48,7 @@ export async function listContainersAgain(
   const { ids, all } = await listContainerIdsAgain(docker, engine, known)
   const listed = new Set(ids)
   const left = known.filter(({ id }) => !all || listed.has(id))
-  // Whether one is part of a pod, only all of them together tell.
+  // Pods show only when all their containers are inspected together.
   const asked = left.filter(
     ({ id }) => engine.kind === 'podman' || changing(id)
   )
@@ -55,35 +60,25 @@ export async function listContainersAgain(
   return [...same, ...found]
 }
 
-/** `ls` prints only IDs: with all it knows it would have the engine measure each. */
-const listContainerIds = [
-  ...listAllContainers,
-  '--format',
-  '{{json .ID}}'
-] as const
-
-/** Milliseconds from the date of a container to the moment from which on it is listed, at the most. */
-const longestCreation = 5 * 60_000
-
-/** The IDs of all containers; or only of those that have come since, where the listing takes long. */
+/** The IDs of all containers; where listing is slow, only of those created since. */
 async function listContainerIdsAgain(
   docker: Docker,
   engine: Engine,
   known: readonly Container[]
 ): Promise<{ ids: string[]; all: boolean }> {
-  // One that was being made during the listing may be older than the newest that it showed.
+  // A container that was being created during the listing may be older than the newest one listed.
   const settled = known.filter(
     ({ createdAt = 0 }) => createdAt <= engine.now - longestCreation
   )
   const age = ({ createdAt = 0 }: Container) => -createdAt
   const newest = settled.toSorted((a, b) => age(a) - age(b))[0]
   if (traitsOf(engine).findsImagesSlowly && newest !== undefined) {
-    const args = [...listContainerIds, '--filter', `since=${newest.id}`]
+    const args = [...containerIds, '--filter', `since=${newest.id}`]
     const { exitCode, stdout } = await docker(args)
-    // It fails where that one is gone meanwhile.
+    // Fails if the newest container has been removed meanwhile.
     if (exitCode === 0) return { ids: readIds(stdout, args), all: false }
   }
-  return { ids: await listIds(docker, listContainerIds), all: true }
+  return { ids: await listIds(docker, containerIds), all: true }
 }
 
 async function inspectContainers(
@@ -104,47 +99,6 @@ async function inspectContainers(
   return [...(kind === 'podman' ? markPods(found) : found), ...others.flat()]
 }
 
-/**
- * What the listing tells of a container that cannot be inspected (one that is being removed may be so for days). It
- * is in no state that may be removed, and what it needs stays.
- */
-async function readFromListing(
-  docker: Docker,
-  id: string
-): Promise<Container[]> {
-  const fields = ['Names', 'State', 'Image', 'Networks', 'Mounts']
-  const format = `[${fields.map((field) => `{{json .${field}}}`).join(',')}]`
-  const args = [
-    ...listAllContainers,
-    '--filter',
-    `id=${id}`,
-    '--format',
-    format
-  ]
-  const { stdout } = succeed(await docker(args), 'container ls')
-  return readJsonLines(stdout, listedContainerSchema, 'container ls').map(
-    ([names, state, image, networks, mounts]) => ({
-      id,
-      name: names || id,
-      unreadable: true,
-      state,
-      createdAt: undefined,
-      startedAt: undefined,
-      finishedAt: undefined,
-      restarts: 0,
-      labels: {},
-      image,
-      imageReference: image,
-      mountedImages: mounts.split(','),
-      networks: networks.split(','),
-      volumes: mounts.split(','),
-      binds: mounts.split(','),
-      joins: [],
-      execs: undefined
-    })
-  )
-}
-
 function readContainer(raw: z.output<typeof containerSchema>): Container {
   const { State: state, Config: config } = raw
   return {
@@ -161,4 +115,29 @@ function readContainer(raw: z.output<typeof containerSchema>): Container {
     ...readNeeds(raw),
     execs: raw.ExecIDs === null ? [] : raw.ExecIDs
   }
+}
+
+/** A container that cannot be inspected, such as one that has been `removing` for days, is kept with all it needs. */
+async function readFromListing(
+  docker: Docker,
+  id: string
+): Promise<Container[]> {
+  const fields = asRows('Names', 'State', 'Image', 'Networks', 'Mounts')
+  const args = [...containerLs, '--filter', `id=${id}`, ...fields]
+  const { stdout } = succeed(await docker(args), 'container ls')
+  return readJsonLines(stdout, listedContainerSchema, 'container ls').map(
+    ([names, state, image, networks, mounts]) => ({
+      ...unknownParts,
+      id,
+      name: names || id,
+      unreadable: true,
+      state,
+      image,
+      imageReference: image,
+      mountedImages: mounts.split(','),
+      networks: networks.split(','),
+      volumes: mounts.split(','),
+      binds: mounts.split(',')
+    })
+  )
 }

@@ -2,65 +2,52 @@ import { z } from 'zod'
 import type { EngineContents } from '../model/policy.ts'
 import { canonical } from '../model/references.ts'
 import type { Docker } from './cli.ts'
-import { imageLs, listIds, printListing } from './listing.ts'
-import { listAllContainers } from './containers.ts'
+import { namesInListing } from './imageListing.ts'
+import { asRows } from './json.ts'
+import { containerLs, imageLs, listJson, networkLs } from './listing.ts'
 import { imageId } from './podman.ts'
-import { readJsonLines } from './json.ts'
+import { listVolumeNames } from './volumes.ts'
 
-const imageFields = ['ID', 'Repository', 'Tag', 'Digest']
-const imageRow = z.tuple([
-  z.string().min(1),
-  z.string(),
-  z.string(),
-  z.string()
-])
-const namedRow = z.tuple([z.string().min(1), z.string()])
-const none = '<none>'
+const id = z.string().min(1)
+const text = z.string()
+const namedRow = z.tuple([id, text])
+const imageRow = z
+  .tuple([id, text, text, text])
+  .transform(([ID, Repository, Tag, Digest]) => {
+    return { ID, Repository, Tag, Digest }
+  })
+const imageRows = asRows('ID', 'Repository', 'Tag', 'Digest')
 
-/** What an engine holds by ID and by name alone: plain listings, that have it inspect nothing. */
+/** Lists IDs and names only, so that the engine inspects nothing. */
 export async function listContents(docker: Docker): Promise<EngineContents> {
-  const [containers, rows, networks, volumes] = await Promise.all([
-    listNamed(docker, [...listAllContainers], 'Names'),
-    listImageRows(docker),
-    listNamed(docker, ['network', 'ls', '--no-trunc'], 'Name'),
-    listIds(docker, ['volume', 'ls', '--format', '{{json .Name}}'])
+  const [containers, images, networks, volumes] = await Promise.all([
+    listNamed(docker, containerLs, 'Names'),
+    listJson(
+      docker,
+      [...imageLs, '--all', '--digests', ...imageRows],
+      imageRow
+    ),
+    listNamed(docker, networkLs, 'Name'),
+    listVolumeNames(docker)
   ])
-  const references = rows.flatMap(([, repository, tag, digest]) => [
-    ...(tag === none ? [] : [`${repository}:${tag}`]),
-    ...(digest === none ? [] : [`${repository}@${digest}`])
-  ])
+  const { tags, digests } = namesInListing(images)
+  const names = [...containers.values(), ...networks.values()]
   return {
     containers: new Set(containers.keys()),
-    images: new Set(rows.map(([id]) => imageId(id))),
-    references: new Set(references.map(canonical)),
+    images: new Set(images.map(({ ID }) => imageId(ID))),
+    references: new Set([...tags, ...digests].map(canonical)),
     networks: new Set(networks.keys()),
-    // A container that others link to has their names for it, too.
-    names: new Set(
-      [...containers.values(), ...networks.values()].flatMap((name) =>
-        name.split(',')
-      )
-    ),
+    // A linked container is listed with its aliases: "db,web/db".
+    names: new Set(names.flatMap((name) => name.split(','))),
     volumes: new Set(volumes)
   }
 }
 
-/** The names of containers or networks by their IDs. */
 async function listNamed(
   docker: Docker,
-  args: readonly string[],
+  ls: readonly string[],
   field: string
 ): Promise<Map<string, string>> {
-  const format = ['--format', `[{{json .ID}},{{json .${field}}}]`]
-  const stdout = await printListing(docker, [...args, ...format])
-  return new Map(readJsonLines(stdout, namedRow, args.slice(0, 2).join(' ')))
-}
-
-/** An image has a row for each pair of a tag and a digest. */
-async function listImageRows(
-  docker: Docker
-): Promise<z.output<typeof imageRow>[]> {
-  const format = `[${imageFields.map((field) => `{{json .${field}}}`).join(',')}]`
-  const args = [...imageLs, '--all', '--digests', '--format', format]
-  const stdout = await printListing(docker, args)
-  return readJsonLines(stdout, imageRow, 'image ls')
+  const args = [...ls, ...asRows('ID', field)]
+  return new Map(await listJson(docker, args, namedRow))
 }

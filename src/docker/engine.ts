@@ -1,32 +1,27 @@
 import type { z } from 'zod'
+import type { Engine, EngineContext } from '../model/inventory.ts'
 import type { Docker } from './cli.ts'
 import { connectionError, DockerError, succeed } from './errors.ts'
-import { readJson } from './json.ts'
+import { asJson, readJson } from './json.ts'
 import { isPodman, takesParents } from './podman.ts'
 import { contextSchema, infoSchema, versionSchema } from './schemas.ts'
-import type { Engine, EngineContext } from '../model/inventory.ts'
 
-/** How the containerd image store names itself in `docker info`. */
-const containerdDriver = 'io.containerd.snapshotter.v1'
+type Info = z.output<typeof infoSchema>
 
-/** Asks who the engine is. Throws a DockerError that says what to do where none answers. */
+/** Throws a DockerError with advice if no engine answers. */
 export async function readEngine(
   docker: Docker,
   env: Record<string, string | undefined>
 ): Promise<Engine> {
-  const ask = async (command: string) => {
-    const args = [command, '--format', '{{json .}}']
-    return succeed(await docker(args, { limit: 60_000 }), command).stdout
-  }
+  const ask = async (command: string) =>
+    succeed(await docker([command, ...asJson], { limit: 60_000 }), command)
+      .stdout
   const [facts, parts] = await Promise.all([ask('info'), ask('version')])
   const info = readJson(facts, infoSchema, 'info')
-  // Old CLIs exit with 0 here although no engine answered.
+  // Old CLIs exit with 0 if no engine answers.
   const errors = info.ServerErrors.join('\n')
   if (errors !== '')
     throw connectionError(errors, env) ?? new DockerError('no-engine', errors)
-  const containerd = info.DriverStatus.some(
-    ([key, value]) => key === 'driver-type' && value === containerdDriver
-  )
   const { Server: server } = readJson(parts, versionSchema, 'version')
   const version = info.ServerVersion
   const podman = isPodman(server?.Components ?? [])
@@ -35,7 +30,7 @@ export async function readEngine(
     name: info.Name,
     id: info.ID,
     version,
-    store: containerd ? 'containerd' : info.Driver,
+    store: usesContainerd(info) ? 'containerd' : info.Driver,
     now: info.SystemTime ?? Date.now(),
     rootDir: info.DockerRootDir,
     kernel: info.KernelVersion,
@@ -43,18 +38,11 @@ export async function readEngine(
       containerdAddress: info.Containerd.Address
     }),
     takesParents: podman && takesParents(version),
-    swarm: readSwarm(info.Swarm),
+    swarm: readSwarm(info),
     logsBuilds: !podman && Number.parseInt(version, 10) >= 23
   }
 }
 
-function readSwarm(swarm: z.output<typeof infoSchema>['Swarm']) {
-  const { LocalNodeState: state = '', ControlAvailable: manages } = swarm ?? {}
-  if (['', 'inactive'].includes(state)) return 'none'
-  return manages ? 'manager' : 'worker'
-}
-
-/** Reads the context that the CLI uses. Reaches no engine. */
 export async function readContext(docker: Docker): Promise<EngineContext> {
   const output = await docker(['context', 'inspect'])
   const [context] =
@@ -65,4 +53,17 @@ export async function readContext(docker: Docker): Promise<EngineContext> {
     name: context?.Name || 'default',
     endpoint: context?.Endpoints?.docker?.Host ?? ''
   }
+}
+
+function usesContainerd({ DriverStatus }: Info): boolean {
+  return DriverStatus.some(
+    ([key, value]) =>
+      key === 'driver-type' && value === 'io.containerd.snapshotter.v1'
+  )
+}
+
+function readSwarm({ Swarm }: Info): Engine['swarm'] {
+  const { LocalNodeState: state = '', ControlAvailable: manages } = Swarm ?? {}
+  if (['', 'inactive'].includes(state)) return 'none'
+  return manages ? 'manager' : 'worker'
 }

@@ -1,4 +1,6 @@
-export type DockerErrorKind =
+export type Output = { exitCode: number; stdout: string; stderr: string }
+
+type DockerErrorKind =
   | 'no-cli'
   | 'no-engine'
   | 'no-permission'
@@ -7,11 +9,11 @@ export type DockerErrorKind =
   | 'too-large'
   | 'failed'
 
-/** A call that did not end in an answer of the engine. The message says what to do about it. */
+/** A call without an answer from the engine. The message says what to do about it. */
 export class DockerError extends Error {
   override name = 'DockerError'
   readonly kind: DockerErrorKind
-  /** What the call had printed until then. */
+  /** Printed before the call failed. */
   readonly stdout: string
 
   constructor(kind: DockerErrorKind, message: string, stdout = '') {
@@ -19,6 +21,33 @@ export class DockerError extends Error {
     this.kind = kind
     this.stdout = stdout
   }
+}
+
+/** Throws a DockerError if the call failed. */
+export function succeed(output: Output, what: string): Output {
+  if (output.exitCode === 0) return output
+  throw new DockerError('failed', describeExit(output, what))
+}
+
+/** Why a call failed: what it printed, or else its exit code. */
+export function wordsOf(output: Output, what: string): string {
+  return cut(output.stderr) || describeExit(output, what)
+}
+
+/** Undefined if the call fails for any reason but a cancel. */
+export async function optional<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call
+  } catch (error) {
+    if (error instanceof DockerError && error.kind !== 'cancelled')
+      return undefined
+    throw error
+  }
+}
+
+export function describeCall(command: string, args: readonly string[]): string {
+  const shown = args.slice(0, 4).join(' ')
+  return `"${command} ${shown}${args.length > 4 ? ' …' : ''}"`
 }
 
 export function describeTimeout(
@@ -68,14 +97,17 @@ export function failureToStart(
   )
 }
 
-/** Reads from a CLI's words that it did not reach an engine; undefined where it did. */
+const unreachable =
+  /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i
+
+/** The error behind the words of a CLI that did not reach an engine; undefined if it did. */
 export function connectionError(
   stderr: string,
   env: Record<string, string | undefined>
 ): DockerError | undefined {
   const words = stderr
     .split('\n')
-    // What the engine itself says, it has been reached for: a plugin of it may refuse connections, too.
+    // The engine itself printed these lines: one of its plugins may have refused a connection.
     .filter((line) => !line.includes('Error response from daemon'))
     .join('\n')
     .trim()
@@ -85,8 +117,6 @@ export function connectionError(
       'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
         `root, or a member of the group docker (the runner has to be started again after that).\n${cut(words)}`
     )
-  const unreachable =
-    /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i
   if (!unreachable.test(words)) return undefined
   const { DOCKER_HOST, DOCKER_CONTEXT } = env
   const set = Object.entries({ DOCKER_HOST, DOCKER_CONTEXT })
@@ -99,45 +129,13 @@ export function connectionError(
   )
 }
 
-/** Throws the engine's words as an error where a call failed. */
-export function succeed(output: Output, what: string): Output {
-  if (output.exitCode === 0) return output
-  throw new DockerError('failed', describeExit(output, what))
-}
-
-/** The words of a call that failed; of one that said nothing, how it ended. */
-export function wordsOf(output: Output, what: string): string {
-  return cut(output.stderr) || describeExit(output, what)
-}
-
 function describeExit({ exitCode, stderr }: Output, what: string): string {
   return `docker ${what} failed with exit code ${exitCode}: ${cut(stderr) || 'it said nothing'}`
 }
 
-/** As much of a text as somebody reads: its start and its end. */
 function cut(text: string): string {
   const trimmed = text.trim()
   return trimmed.length > 4_000
     ? `${trimmed.slice(0, 2_000)}\n…\n${trimmed.slice(-2_000)}`
     : trimmed
-}
-
-/** A figure that may be left out: undefined where the engine did not give it, for whatever reason but a cancel. */
-export async function optional<T>(figure: Promise<T>): Promise<T | undefined> {
-  try {
-    return await figure
-  } catch (error) {
-    if (error instanceof DockerError && error.kind !== 'cancelled')
-      return undefined
-    throw error
-  }
-}
-
-/** What a call printed, and how it ended. */
-export type Output = { exitCode: number; stdout: string; stderr: string }
-
-/** The start of a call, for messages. */
-export function describeCall(command: string, args: readonly string[]): string {
-  const shown = args.slice(0, 4).join(' ')
-  return `"${command} ${shown}${args.length > 4 ? ' …' : ''}"`
 }

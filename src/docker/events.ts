@@ -1,23 +1,18 @@
 import type { Engine, EngineEvent } from '../model/inventory.ts'
 import type { Docker } from './cli.ts'
 import { succeed } from './errors.ts'
-import { podmanEvent, podmanLogEnd } from './podman.ts'
 import { readJsonLines } from './json.ts'
+import { podmanEvent, podmanLogEnd } from './podman.ts'
 import { eventSchema } from './schemas.ts'
 
-const attribute = (name: string) =>
-  `"${name}":{{json (index .Actor.Attributes "${name}")}}`
+const attributes = ['image', 'name', 'container'].map(
+  (name) => `"${name}":{{json (index .Actor.Attributes "${name}")}}`
+)
 
-/**
- * What is asked of each event: one of a container has all labels of it, which can be megabytes, and of an exec the whole
- * command (F41).
- */
-export const eventFormat = `{"Type":{{json .Type}},"Action":{{json (printf "%.99s" .Action)}},"Actor":{"ID":{{json .Actor.ID}},"Attributes":{${['image', 'name', 'container'].map(attribute).join(',')}}},"timeNano":{{.TimeNano}}}`
+/** Leaves out the labels of a container and the command of an exec, which can be megabytes (F41). */
+export const eventFormat = `{"Type":{{json .Type}},"Action":{{json (printf "%.99s" .Action)}},"Actor":{"ID":{{json .Actor.ID}},"Attributes":{${attributes.join(',')}}},"timeNano":{{.TimeNano}}}`
 
-/**
- * The events that the engine still knows, the oldest first: its last 256 of all kinds, since it was started. Throws a
- * DockerError where it does not tell: without them, what was pulled or loaded a moment ago would pass for old.
- */
+/** The last 256 events since the engine started, the oldest first: without them, an image pulled just now looks old. */
 export async function readEventLog(
   docker: Docker,
   engine: Engine
@@ -30,7 +25,6 @@ export async function readEventLog(
   return readEvents(succeed(output, 'events').stdout, engine)
 }
 
-/** Reads events, one a line. */
 export function readEvents(
   lines: string,
   { kind }: Pick<Engine, 'kind'>
@@ -43,7 +37,7 @@ export function readEvents(
       action: raw.Action,
       id: raw.Actor.ID,
       image,
-      // Of an event of a container itself, that would be a label of it.
+      // In an event of a container, this attribute is a label.
       container: raw.Type === 'container' ? '' : container
     }
     return kind === 'podman' ? podmanEvent(event, name) : event

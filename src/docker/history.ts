@@ -1,10 +1,27 @@
-/** One line of `image history`: what made it, and the bytes that it added. */
-export type HistoryEntry = { createdBy: string; bytes: number }
+import type { Docker } from './cli.ts'
+import { succeed } from './errors.ts'
+import { asJson, readJsonLines } from './json.ts'
+import { historySchema } from './schemas.ts'
 
-/**
- * The sizes of an image's layers, the lowest first, from its history (the newest entry first), which has lines without
- * a layer too. Undefined where the two do not fit together.
- */
+type HistoryEntry = { createdBy: string; bytes: number }
+
+/** The history of an image, the newest entry first; `limit` in milliseconds. */
+export async function readHistory(
+  docker: Docker,
+  id: string,
+  limit: number
+): Promise<HistoryEntry[]> {
+  const options = ['--no-trunc', '--human=false', ...asJson]
+  const { stdout } = succeed(
+    await docker(['image', 'history', ...options, id], { limit }),
+    'image history'
+  )
+  return readJsonLines(stdout, historySchema, 'image history').map(
+    ({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size })
+  )
+}
+
+/** Bytes of each layer, the lowest first; undefined if the history does not match the number of layers. */
 export function layerSizesOf(
   history: readonly HistoryEntry[],
   layers: number
@@ -19,7 +36,7 @@ export function layerSizesOf(
   return fitting?.map(({ bytes }) => bytes).reverse()
 }
 
-/** The instructions that make a layer even if it is empty, as BuildKit and as the classic builder write them. */
+/** Instructions that make even an empty layer, as BuildKit and the classic builder write them. */
 function makesLayer(createdBy: string): boolean {
   return (
     /^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\) +(?:COPY|ADD|WORKDIR)\b/.test(

@@ -1,33 +1,31 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
-import { readJsonLines, readSize } from './json.ts'
-import { listedImageSchema } from './schemas.ts'
-import { traitsOf } from './traits.ts'
 import type { Engine, Image } from '../model/inventory.ts'
 import { isTag } from '../model/references.ts'
+import { readSize } from './json.ts'
+import type { listedImageSchema } from './schemas.ts'
+import { traitsOf } from './traits.ts'
 
 type ListedImage = z.output<typeof listedImageSchema>
 
-export const asJson = ['--format', '{{json .}}']
+/** Printed where an image has no repository, tag or digest. */
+export const none = '<none>'
 
-/** The lines of a listing of images, by ID. */
-export function readImageListing(stdout: string): Map<string, ListedImage[]> {
-  return Map.groupBy(
-    readJsonLines(stdout, listedImageSchema, 'image ls'),
-    ({ ID }) => ID
-  )
+export function namesInListing(
+  lines: readonly Pick<ListedImage, 'Repository' | 'Tag' | 'Digest'>[]
+): { tags: string[]; digests: string[] } {
+  const named = lines.filter(({ Repository }) => Repository !== none)
+  return {
+    tags: named
+      .filter(({ Tag }) => Tag !== none)
+      .map(({ Repository, Tag }) => `${Repository}:${Tag}`),
+    digests: named
+      .filter(({ Digest }) => Digest !== '' && Digest !== none)
+      .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
+  }
 }
 
-/** Whether a listing shows a size: it rounds to three digits. */
-export function isAbout(listed: number | undefined, bytes: number): boolean {
-  return listed !== undefined && Math.abs(listed - bytes) <= bytes / 100
-}
-
-/**
- * Tells whether the listing shows an image as it was: with the same tags and digests. Where it does not show every
- * digest, it shows no other one, and the same size, which depends on what is unpacked; what is wrong for all that, the
- * second look finds.
- */
+/** Whether the lines show an unchanged image. Containerd lists only some digests, so there the size must match, too. */
 export function isListed(
   { references, digests, bytes }: Image,
   lines: readonly ListedImage[],
@@ -48,17 +46,7 @@ export function isListed(
   )
 }
 
-/** The tags of an image by its lines of a listing, and the digests, where that shows them. */
-export function namesInListing(lines: readonly ListedImage[]) {
-  const named = lines.filter(({ Repository }) => Repository !== noName)
-  return {
-    tags: named
-      .filter(({ Tag }) => Tag !== noName)
-      .map(({ Repository, Tag }) => `${Repository}:${Tag}`),
-    digests: named
-      .filter(({ Digest }) => Digest !== '' && Digest !== noName)
-      .map(({ Repository, Digest }) => `${Repository}@${Digest}`)
-  }
+/** Whether a listed size, which has three digits, can be this one. */
+export function isAbout(listed: number | undefined, bytes: number): boolean {
+  return listed !== undefined && Math.abs(listed - bytes) <= bytes / 100
 }
-
-const noName = '<none>'

@@ -1,18 +1,4 @@
 import type { z } from 'zod'
-import { countForOneCall, type Docker } from './cli.ts'
-import {
-  asJson,
-  isAbout,
-  isListed,
-  namesInListing,
-  readImageListing
-} from './imageListing.ts'
-import { type Inspected, inspectTwice } from './inspect.ts'
-import { readSize } from './json.ts'
-import { imageLs, printListing } from './listing.ts'
-import { imageId, podmanAliases, podmanReferences } from './podman.ts'
-import { imageSchema } from './schemas.ts'
-import { traitsOf } from './traits.ts'
 import { plausible } from '../model/dates.ts'
 import type {
   Engine,
@@ -22,11 +8,18 @@ import type {
   Unreadable
 } from '../model/inventory.ts'
 import { isTag } from '../model/references.ts'
+import { countForOneCall, type Docker } from './cli.ts'
+import { isAbout, isListed, namesInListing, none } from './imageListing.ts'
+import { type Inspected, inspectTwice } from './inspect.ts'
+import { asJson, readJsonLines, readSize } from './json.ts'
+import { imageLs, listJson } from './listing.ts'
+import { imageId, podmanAliases, podmanReferences } from './podman.ts'
+import { imageSchema, listedImageSchema } from './schemas.ts'
+import { traitsOf } from './traits.ts'
 
-/**
- * All images. One that an earlier run was told of is not asked for again, where that takes long and the listing shows
- * the same references; but for one without a date, of which the moment of its tags is all that there is.
- */
+type RawImage = z.output<typeof imageSchema>
+
+/** All images. A remembered one is inspected again only if its listing has changed, or if only its tag time dates it. */
 export async function listImages(
   docker: Docker,
   engine: Engine,
@@ -34,9 +27,8 @@ export async function listImages(
 ): Promise<{ found: Image[]; unreadable: Unreadable[] }> {
   const { remembersImages } = traitsOf(engine)
   const options = remembersImages ? ['--all', '--digests'] : ['--all']
-  const listed = readImageListing(
-    await printListing(docker, [...imageLs, ...options, ...asJson])
-  )
+  const args = [...imageLs, ...options, ...asJson]
+  const listed = byId(await listJson(docker, args, listedImageSchema))
   const known = [...listed].flatMap(([id, lines]) => {
     const image = remembersImages ? facts.get(id)?.image : undefined
     const dated = plausible(image?.createdAt, engine.now) !== undefined
@@ -57,7 +49,6 @@ export async function listImages(
   }
 }
 
-/** The inventory with what the engine tells now of some of its images. */
 export async function inspectAgain(
   docker: Docker,
   inventory: Inventory,
@@ -90,17 +81,14 @@ export async function inspectAgain(
   }
 }
 
-/**
- * Inspects images by ID or reference. One that is damaged has no root filesystem (the containerd store leaves out
- * what it finds no blob of): its labels are not absent, but unknown.
- */
 export async function inspectImages(
   docker: Docker,
   engine: Engine,
   names: readonly string[]
 ): Promise<Inspected<Image>> {
   const inspected = await inspectTwice(docker, 'image', names, imageSchema)
-  const isWhole = ({ RootFS }: z.output<typeof imageSchema>) => RootFS?.Type
+  // The containerd store leaves out what it has no blob for, and then the labels of an image are unknown, not absent.
+  const isWhole = ({ RootFS }: RawImage) => RootFS?.Type
   const whole = inspected.found.filter(isWhole)
   const damaged = inspected.found.filter((raw) => !isWhole(raw))
   return {
@@ -109,40 +97,7 @@ export async function inspectImages(
   }
 }
 
-function readImage(raw: z.output<typeof imageSchema>, engine: Engine): Image {
-  const real = (reference: string) => !reference.includes('<none>')
-  const tags = raw.RepoTags.filter(real)
-  const digests = raw.RepoDigests.filter(real)
-  const { digestsAreFromRegistries } = traitsOf(engine)
-  const tagged = raw.Metadata?.LastTagTime
-  const podman = engine.kind === 'podman'
-  const references = podman
-    ? podmanReferences(tags, digests)
-    : digestsAreFromRegistries
-      ? [...tags, ...digests]
-      : // A digest that stands alone is listed among the tags there.
-        tags
-  return {
-    id: raw.Id,
-    references: [...new Set(references)],
-    digests,
-    aliases: podman ? podmanAliases(references) : [],
-    parent: imageId(raw.Parent) || undefined,
-    createdAt: raw.Created,
-    // With SOURCE_DATE_EPOCH, BuildKit writes the date of the build there, too, on the containerd store.
-    taggedAt: tagged === raw.Created ? undefined : tagged,
-    labels: raw.Config?.Labels ?? {},
-    bytes: raw.Size,
-    layers: raw.RootFS?.Layers ?? [],
-    pulled: podman || (digestsAreFromRegistries && digests.length > 0),
-    byBuildKit: raw.Comment.startsWith('buildkit')
-  }
-}
-
-/**
- * Those of some images that a listing of their tags shows as they were. An image that has got one more tag may be among
- * them: its removal by ID the engine refuses.
- */
+/** Images whose tags a listing shows unchanged. If one has gained a tag, the engine refuses to remove it by ID. */
 export async function findUnchanged(
   docker: Docker,
   engine: Engine,
@@ -153,26 +108,53 @@ export async function findUnchanged(
       .filter(isTag)
       .flatMap((reference) => ['--filter', `reference=${reference}`])
   )
-  // What does not fit into one call is inspected.
-  if (
-    filters.length === 0 ||
-    countForOneCall(filters, Infinity) < filters.length
-  )
-    return []
+  const fits = countForOneCall(filters, Infinity) === filters.length
+  if (filters.length === 0 || !fits) return []
   const args = [...imageLs, '--digests', ...filters, ...asJson]
   const { exitCode, stdout } = await docker(args)
-  // It fails where somebody removes one of them meanwhile.
+  // Fails if one of the images is removed meanwhile.
   if (exitCode !== 0) return []
-  const listed = readImageListing(stdout)
+  const listed = byId(readJsonLines(stdout, listedImageSchema, 'image ls'))
   return images.filter((image) =>
     isListed(image, listed.get(image.id) ?? [], engine)
   )
 }
 
-/**
- * Where layers are packed, the listing counts the unpacked ones as well. So does inspect from Docker 29 on; before, it
- * counts the packed ones alone, and says less than the listing of every image that is unpacked.
- */
+function byId<T extends { ID: string }>(lines: readonly T[]): Map<string, T[]> {
+  return Map.groupBy(lines, ({ ID }) => ID)
+}
+
+function readImage(raw: RawImage, engine: Engine): Image {
+  const real = (reference: string) => !reference.includes(none)
+  const tags = raw.RepoTags.filter(real)
+  const digests = raw.RepoDigests.filter(real)
+  const { digestsAreFromRegistries } = traitsOf(engine)
+  const tagged = raw.Metadata?.LastTagTime
+  const podman = engine.kind === 'podman'
+  const references = podman
+    ? podmanReferences(tags, digests)
+    : digestsAreFromRegistries
+      ? [...tags, ...digests]
+      : // The containerd store lists a digest without a tag among the tags.
+        tags
+  return {
+    id: raw.Id,
+    references: [...new Set(references)],
+    digests,
+    aliases: podman ? podmanAliases(references) : [],
+    parent: imageId(raw.Parent) || undefined,
+    createdAt: raw.Created,
+    // With SOURCE_DATE_EPOCH, BuildKit writes that date here as well on the containerd store.
+    taggedAt: tagged === raw.Created ? undefined : tagged,
+    labels: raw.Config?.Labels ?? {},
+    bytes: raw.Size,
+    layers: raw.RootFS?.Layers ?? [],
+    pulled: podman || (digestsAreFromRegistries && digests.length > 0),
+    byBuildKit: raw.Comment.startsWith('buildkit')
+  }
+}
+
+/** Before Docker 29, inspect counts only the packed layers of an unpacked image, and the listing both. */
 function withBytes(
   image: Image,
   listed: number | undefined,

@@ -9,58 +9,51 @@ import { podmanSaysAbsent, saysAllAbsent } from './podman.ts'
 
 export type Inspectable = 'container' | 'image' | 'network' | 'volume'
 
-/** What was inspected, and the names of what the engine has but could not tell of. What has gone is in neither. */
+type Schema<T> = z.ZodType<T & { Id?: string; Name?: string }>
+
+/** The items found, and the names of those that exist but cannot be read. An item that has gone is in neither. */
 export type Inspected<T> = { found: T[]; unreadable: string[] }
 
-/** So few in a call that none of those side by side is left alone with the last ones for long. */
+type InspectOptions = CallOptions & { flags?: readonly string[] }
+
+type Queue = { names: string[]; perCall: number }
+
+/** Small enough that no call runs long after the others have finished. */
 const mostPerCall = 100
 
-/** Characters of an answer about several things, which otherwise are asked for in halves; and about one alone. */
+/** Characters of an answer about several items; if there are more, each half is asked for separately. */
 const mostOfSeveral = 1_000_000
 
 const mostOfOne = 32_000_000
 
-/**
- * Inspects things by name or ID, some in each call: the CLI prints what it found, and exits with 1 where something was
- * missing. Only what the engine says it does not have counts as gone; what is too large to be read alone is unreadable.
- */
+/** Milliseconds in which a removal or a stop that is under way ends. */
+const changeTime = 500
+
+/** Inspects items by name or ID, several per call. An item whose answer alone is too large is unreadable. */
 export async function inspect<T>(
   docker: Docker,
   type: Inspectable,
   names: readonly string[],
-  schema: z.ZodType<T & { Id?: string; Name?: string }>,
-  { flags = [], ...options }: CallOptions & { flags?: readonly string[] } = {}
+  schema: Schema<T>,
+  options: InspectOptions = {}
 ): Promise<Inspected<T>> {
-  const left = [...names]
+  const queue: Queue = { names: [...names], perCall: mostPerCall }
   const inspected: Inspected<T>[] = []
-  let perCall = mostPerCall
-  async function lane(): Promise<void> {
-    while (left.length > 0) {
-      // What once was too large is garbage by the megabyte, which nobody would collect before there is a lot of it.
-      if (perCall < mostPerCall) collectGarbage()
-      const some = left.splice(0, countForOneCall(left, perCall))
-      const one = some.length === 1
-      const most = one ? mostOfOne : mostOfSeveral
-      try {
-        const { characters, ...answer } = await inspectSome(
-          docker,
-          type,
-          some,
-          schema,
-          { ...options, flags, most }
-        )
+  const lane = async () => {
+    while (queue.names.length > 0) {
+      // An answer that was too large left megabytes of garbage, which V8 would not collect soon.
+      if (queue.perCall < mostPerCall) collectGarbage()
+      const some = takeFrom(queue)
+      const most = some.length === 1 ? mostOfOne : mostOfSeveral
+      const call = inspectSome(docker, type, some, schema, { ...options, most })
+      const answer = await unlessTooLarge(call)
+      if (answer !== undefined) {
         inspected.push(answer)
-        if (characters < mostOfSeveral / 4)
-          perCall = Math.min(perCall * 2, mostPerCall)
-      } catch (error) {
-        if (!(error instanceof DockerError && error.kind === 'too-large'))
-          throw error
-        if (one) inspected.push({ found: [], unreadable: some })
-        else {
-          left.unshift(...some)
-          perCall = Math.min(perCall, Math.ceil(some.length / 2))
-        }
-      }
+        if (answer.characters < mostOfSeveral / 4)
+          queue.perCall = Math.min(queue.perCall * 2, mostPerCall)
+      } else if (some.length === 1)
+        inspected.push({ found: [], unreadable: some })
+      else retryInHalves(queue, some)
     }
   }
   const lanes = Math.ceil(names.length / mostPerCall)
@@ -71,55 +64,23 @@ export async function inspect<T>(
   }
 }
 
-async function inspectSome<T>(
+/** Inspects unreadable items once more, a moment later. */
+export async function inspectTwice<T>(
   docker: Docker,
   type: Inspectable,
   names: readonly string[],
-  schema: z.ZodType<T & { Id?: string; Name?: string }>,
-  { flags, ...options }: CallOptions & { flags: readonly string[] }
-): Promise<Inspected<T> & { characters: number }> {
-  const output = await docker(
-    [type, 'inspect', ...flags, '--', ...names],
-    options
-  )
-  if (output.stdout === '') succeed(output, `${type} inspect`)
-  const found = readJson(output.stdout, schema.array(), `${type} inspect`)
-  const missing = findMissing(type, names, found)
-  const whole = found.length === names.length - missing.length
-  if (!whole || (output.exitCode === 0 && missing.length > 0))
-    throw new DockerError(
-      'failed',
-      `docker ${type} inspect returned other items than requested, or fewer.`
-    )
+  schema: Schema<T>
+): Promise<Inspected<T>> {
+  const first = await inspect(docker, type, names, schema)
+  if (first.unreadable.length > 0) await sleep(changeTime)
+  const second = await inspect(docker, type, first.unreadable, schema)
   return {
-    found,
-    unreadable: missing.filter((name) => !saysAbsent(output, type, name)),
-    characters: output.stdout.length
+    found: [...first.found, ...second.found],
+    unreadable: second.unreadable
   }
 }
 
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc')
-  runInNewContext('gc()')
-}
-
-/** What was asked for and is not among the answers. One image may be asked for by a reference: its ID answers. */
-function findMissing(
-  type: Inspectable,
-  names: readonly string[],
-  found: readonly { Id?: string; Name?: string }[]
-): string[] {
-  const [first = '', ...more] = names
-  if (type === 'image' && more.length === 0 && !first.startsWith('sha256:'))
-    return found.length === 0 ? [first] : []
-  const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]))
-  return names.filter((name) => !known.has(name))
-}
-
-/**
- * Tells whether the engine said that it does not have a thing. It says so in several ways: `No such image: NAME`,
- * `network NAME not found`, `get NAME: no such volume`. Other errors have such words too, about other things.
- */
+/** Whether the engine said that an item does not exist. Errors about other things contain similar words. */
 export function saysAbsent(
   { stderr }: Output,
   type: Inspectable,
@@ -143,21 +104,67 @@ export function saysAbsent(
   })
 }
 
-/** Milliseconds in which what is just being removed is gone, and what is just ending has ended. */
-const changeTime = 500
+function takeFrom({ names, perCall }: Queue): string[] {
+  return names.splice(0, countForOneCall(names, perCall))
+}
 
-/** Inspects things; those that the engine cannot tell of once more, a moment later. */
-export async function inspectTwice<T>(
+function retryInHalves(queue: Queue, some: readonly string[]): void {
+  queue.names.unshift(...some)
+  queue.perCall = Math.min(queue.perCall, Math.ceil(some.length / 2))
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc()')
+}
+
+async function unlessTooLarge<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call
+  } catch (error) {
+    if (error instanceof DockerError && error.kind === 'too-large')
+      return undefined
+    throw error
+  }
+}
+
+/** One call. The CLI prints what it found, and exits with 1 if anything was missing. */
+async function inspectSome<T>(
   docker: Docker,
   type: Inspectable,
   names: readonly string[],
-  schema: z.ZodType<T & { Id?: string; Name?: string }>
-): Promise<Inspected<T>> {
-  const first = await inspect(docker, type, names, schema)
-  if (first.unreadable.length > 0) await sleep(changeTime)
-  const second = await inspect(docker, type, first.unreadable, schema)
+  schema: Schema<T>,
+  { flags = [], ...options }: InspectOptions
+): Promise<Inspected<T> & { characters: number }> {
+  const output = await docker(
+    [type, 'inspect', ...flags, '--', ...names],
+    options
+  )
+  if (output.stdout === '') succeed(output, `${type} inspect`)
+  const found = readJson(output.stdout, schema.array(), `${type} inspect`)
+  const missing = findMissing(type, names, found)
+  const whole = found.length === names.length - missing.length
+  if (!whole || (output.exitCode === 0 && missing.length > 0))
+    throw new DockerError(
+      'failed',
+      `docker ${type} inspect returned other items than requested, or fewer.`
+    )
   return {
-    found: [...first.found, ...second.found],
-    unreadable: second.unreadable
+    found,
+    unreadable: missing.filter((name) => !saysAbsent(output, type, name)),
+    characters: output.stdout.length
   }
+}
+
+/** The names without an answer. A single image may be named by a reference, and answers with its ID. */
+function findMissing(
+  type: Inspectable,
+  names: readonly string[],
+  found: readonly { Id?: string; Name?: string }[]
+): string[] {
+  const [first = '', ...more] = names
+  if (type === 'image' && more.length === 0 && !first.startsWith('sha256:'))
+    return found.length === 0 ? [first] : []
+  const known = new Set(found.flatMap(({ Id, Name }) => [Id, Name]))
+  return names.filter((name) => !known.has(name))
 }

@@ -1,8 +1,17 @@
 import { z } from 'zod'
-import { DockerError } from './errors.ts'
 import { parseSize } from '../units.ts'
+import { DockerError } from './errors.ts'
 
-/** Reads one JSON value that a command printed. Throws a DockerError that names the command. */
+/** Prints each item as JSON on a line of its own. */
+export const asJson = ['--format', '{{json .}}'] as const
+
+/** Prints these fields of each item as a JSON array on a line of its own. */
+export function asRows(...fields: string[]): string[] {
+  const row = fields.map((field) => `{{json .${field}}}`).join(',')
+  return ['--format', `[${row}]`]
+}
+
+/** Reads one JSON value. Throws a DockerError that names the command. */
 export function readJson<T>(
   json: string,
   schema: z.ZodType<T>,
@@ -20,7 +29,6 @@ export function readJson<T>(
   return result.data
 }
 
-/** Reads JSON that a command printed one value a line. Throws a DockerError that names the command. */
 export function readJsonLines<T>(
   lines: string,
   schema: z.ZodType<T>,
@@ -32,14 +40,14 @@ export function readJsonLines<T>(
     .map((line) => readJson(line, schema, command))
 }
 
+/** A size as Docker prints it for people; undefined for anything else (`N/A`). */
+export function readSize(text: string): number | undefined {
+  return parseSize(text.trim())
+}
+
 function unreadable(command: string, why: string): DockerError {
   return new DockerError(
     'failed',
     `The output of docker ${command} could not be read. ${why}`
   )
-}
-
-/** A size as Docker prints it for people; undefined where it is none (`N/A`). */
-export function readSize(text: string): number | undefined {
-  return parseSize(text.trim())
 }

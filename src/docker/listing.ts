@@ -4,20 +4,17 @@ import type { CallOptions, Docker } from './cli.ts'
 import { succeed } from './errors.ts'
 import { readJsonLines } from './json.ts'
 
-/** Milliseconds before each further try: about as long in all as somebody takes to remove a few hundred images. */
+export const containerLs = ['container', 'ls', '--all', '--no-trunc'] as const
+export const imageLs = ['image', 'ls', '--no-trunc'] as const
+export const networkLs = ['network', 'ls', '--no-trunc'] as const
+
+/** Milliseconds before each retry: together about as long as removing a few hundred images takes. */
 const pauses = [250, 500, ...Array<number>(8).fill(2_000)]
 
-/** Words of an engine that came upon something which was just being removed, or had just ended. */
+/** The engine found something that was just being removed, or had just stopped. */
 const vanished = /not found|not known|does not exist|no such|data changed/i
 
-/** How images are listed, with more options. */
-export const imageLs = ['image', 'ls', '--no-trunc'] as const
-
-/**
- * What a listing prints. The containerd store and Podman 4 fail to list while somebody removes an image, and Podman 4
- * while a container ends: they are asked again then, for a while. Throws a DockerError where they fail for all that, or
- * for another reason.
- */
+/** The output of a listing. Removals can make it fail on the containerd store and Podman 4, and then it is retried. */
 export async function printListing(
   docker: Docker,
   args: readonly string[],
@@ -29,10 +26,18 @@ export async function printListing(
     await sleep(pause)
     output = await docker(args, options)
   }
-  return succeed(output, args.slice(0, 2).join(' ')).stdout
+  return succeed(output, nameOf(args)).stdout
 }
 
-/** Lists IDs or names: as JSON, so that nothing else that is printed passes for one. */
+export async function listJson<T>(
+  docker: Docker,
+  args: readonly string[],
+  schema: z.ZodType<T>
+): Promise<T[]> {
+  const stdout = await printListing(docker, args)
+  return readJsonLines(stdout, schema, nameOf(args))
+}
+
 export async function listIds(
   docker: Docker,
   args: readonly string[],
@@ -42,6 +47,9 @@ export async function listIds(
 }
 
 export function readIds(stdout: string, args: readonly string[]): string[] {
-  const command = args.slice(0, 2).join(' ')
-  return [...new Set(readJsonLines(stdout, z.string().min(1), command))]
+  return [...new Set(readJsonLines(stdout, z.string().min(1), nameOf(args)))]
+}
+
+function nameOf(args: readonly string[]): string {
+  return args.slice(0, 2).join(' ')
 }

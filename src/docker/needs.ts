@@ -4,12 +4,11 @@ import type { containerSchema } from './schemas.ts'
 
 type Inspected = z.output<typeof containerSchema>
 type Needed = 'joins' | 'mountedImages' | 'networks' | 'volumes' | 'binds'
+type Modes = 'NetworkMode' | 'IpcMode' | 'PidMode' | 'UTSMode' | 'UsernsMode'
 
 /**
- * Every way in which `container inspect` names something else, with the fact that it rests on. Each is a need: the
- * engine refuses next to none of these removals (F10), and the container then fails to start. The image itself is in
- * `Image` (F12); what labels say of compose and of pods, the policy reads. What others name: services of a swarm as
- * containers do (services.ts), a network its configuration, an image its parent, a volume the folder that it lies in.
+ * Every way in which `container inspect` names something that the container needs, and the fact behind it. Docker removes
+ * most of these things (F10), and then the container fails to start. The image is in `Image` (F12).
  */
 export const ways: readonly (readonly [
   field: string,
@@ -24,14 +23,14 @@ export const ways: readonly (readonly [
   ['UsernsMode', 'Podman', 'joins', (raw) => joined(raw, 'UsernsMode')],
   // "/target:/me/alias"
   ['Links', 'F10', 'joins', (raw) => targets(raw.HostConfig?.Links)],
-  // The same on a network that somebody made: "target:alias"
+  // "target:alias"
   [
     'Networks.Links',
     'F10',
     'joins',
     (raw) => targets(networksOf(raw).flatMap(({ links }) => links))
   ],
-  // "name:ro"
+  // "target:ro"
   [
     'VolumesFrom',
     'F40',
@@ -42,7 +41,7 @@ export const ways: readonly (readonly [
     'Mounts',
     'F19',
     'mountedImages',
-    // Docker names it, Podman gives it as the source.
+    // Docker's field, then Podman's.
     (raw) => mounted(raw, 'image').flatMap((one) => [one.Name, one.Source])
   ],
   ['HostConfig.Mounts', 'F19', 'mountedImages', (raw) => asked(raw, 'image')],
@@ -62,7 +61,7 @@ export const ways: readonly (readonly [
       )
   ],
   ['HostConfig.Mounts', 'F40', 'volumes', (raw) => asked(raw, 'volume')],
-  // "name:/target:ro", or a folder in the place of the name
+  // "volume:/path:ro", or "/folder:/path:ro"
   [
     'Binds',
     'F40',
@@ -80,7 +79,6 @@ export const ways: readonly (readonly [
   ]
 ]
 
-/** What a container names beside its image, each once. */
 export function readNeeds(raw: Inspected): Pick<Container, Needed> {
   const of = (needed: Needed) => {
     const all = ways.flatMap(([, , kind, read]) =>
@@ -97,8 +95,6 @@ export function readNeeds(raw: Inspected): Pick<Container, Needed> {
   }
 }
 
-type Modes = 'NetworkMode' | 'IpcMode' | 'PidMode' | 'UTSMode' | 'UsernsMode'
-
 function joined({ HostConfig }: Inspected, mode: Modes): string[] {
   const name = /^container:(.+)/.exec(HostConfig?.[mode] ?? '')?.[1]
   return name === undefined ? [] : [name]
@@ -112,7 +108,7 @@ function targets(texts: readonly string[] = []): string[] {
   return texts.flatMap((text) => /^\/?([^:]+)/.exec(text)?.[1] ?? [])
 }
 
-/** Of a mount without a type nobody knows what it holds. */
+/** A mount without a type may be of any type. */
 function mounted({ Mounts }: Inspected, type: string) {
   return Mounts.filter(({ Type }) => Type === type || Type === '')
 }

@@ -1,18 +1,17 @@
+import type { Engine, Network } from '../model/inventory.ts'
 import type { Docker } from './cli.ts'
 import { inspect, type Inspected } from './inspect.ts'
-import { listIds } from './listing.ts'
+import { listIds, networkLs } from './listing.ts'
 import { networkSchema } from './schemas.ts'
-import type { Engine, Network } from '../model/inventory.ts'
 
 export async function listNetworks(
   docker: Docker,
   engine: Engine
 ): Promise<Inspected<Network>> {
-  const args = ['network', 'ls', '--no-trunc', '--format', '{{json .ID}}']
+  const args = [...networkLs, '--format', '{{json .ID}}']
   return inspectNetworks(docker, engine, await listIds(docker, args))
 }
 
-/** Inspects networks by ID. */
 export async function inspectNetworks(
   docker: Docker,
   { kind }: Engine,
@@ -27,7 +26,7 @@ export async function inspectNetworks(
     labels: raw.Labels,
     ingress: raw.Ingress,
     configFrom: raw.ConfigFrom?.Network || undefined,
-    // Podman 4 lists stopped ones, too; it removes no network that any container has.
+    // Podman 4 lists stopped containers, too. It refuses to remove a network that any container has.
     containers: kind === 'podman' ? [] : raw.Containers
   }))
   return { ...inspected, found }

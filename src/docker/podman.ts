@@ -1,20 +1,18 @@
 import type { Container, Engine, EngineEvent } from '../model/inventory.ts'
-import { compareText } from '../words.ts'
 import { repositoryOf } from '../model/references.ts'
+import { compareText } from '../words.ts'
 
-// What Podman does otherwise than Docker behind the same API; seen on 4.3.1 and 5.4.2 where nothing else is said.
+// Where Podman differs from Docker behind the same API. Seen on 4.3.1 and 5.4.2 unless noted.
 
-/** Tells Podman from Docker by what `version` lists of the server's parts. */
 export function isPodman(components: readonly { Name: string }[]): boolean {
   return components.some(({ Name }) => Name === 'Podman Engine')
 }
 
-/** Podman 4 takes untagged parents along for all that `--no-prune` says; Podman 5 does not. */
+/** Podman 4 removes untagged parents with an image despite `--no-prune`; Podman 5 does not. */
 export function takesParents(version: string): boolean {
   return Number.parseInt(version, 10) < 5
 }
 
-/** What is left alone on Podman, said once. */
 export function podmanNote({ version, takesParents }: Engine): string {
   return (
     `This engine is Podman ${version}. Left alone are pods with all their containers, named volumes, and builders of buildx. ` +
@@ -26,15 +24,12 @@ export function podmanNote({ version, takesParents }: Engine): string {
   )
 }
 
-/** IDs of images come without `sha256:` in events, of parents, and in what a removal prints. */
+/** Adds the `sha256:` that Podman leaves out in events, of parents and in the output of a removal. */
 export function imageId(id: string): string {
   return /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id
 }
 
-/**
- * The names by which the store holds an image, in the order of what people call them. The digests that it lists are made up from all of them; one of a
- * repository without a tag is a name of its own.
- */
+/** The names of an image, sorted by their short form. A digest counts only if its repository has no tag. */
 export function podmanReferences(
   tags: readonly string[],
   digests: readonly string[]
@@ -50,12 +45,12 @@ function shortName(reference: string): string {
   return reference.replace(/^(?:docker\.io(?:\/library)?|localhost)\//, '')
 }
 
-/** What was built or loaded without a registry's name is `localhost/app`, and `app` for whoever asks for it. */
+/** Podman names an image built without a registry `localhost/app`, and also finds it as `app`. */
 export function podmanAliases(references: readonly string[]): string[] {
   return references.filter((one) => one.startsWith('localhost/')).map(shortName)
 }
 
-/** Events in Docker's words: some have a name in the place of the ID, and a load is another word. */
+/** Converts an event to Docker's form: some have a name instead of an ID, and a load has another action. */
 export function podmanEvent(event: EngineEvent, name: string): EngineEvent {
   const id = event.id || name
   return {
@@ -65,24 +60,17 @@ export function podmanEvent(event: EngineEvent, name: string): EngineEvent {
   }
 }
 
-/** Milliseconds: longer than it takes to read a whole log (1 MB at most, where it is a file). */
+/** Milliseconds: longer than it takes to read a whole log, which is at most 1 MB. */
 const readingTime = 3_000
 
-/**
- * Until when to ask for the event log. A log that is a file stops being read at that moment, at whatever event it had
- * come to, and without an error: what is asked for until now comes back in part, or empty.
- */
+/** Podman stops reading a log file at the time of `--until`, wherever it is then and without an error. */
 export function podmanLogEnd(now: number): number {
   return now + readingTime
 }
 
-/**
- * Containers of a pod are in no state that may be removed: they make up a whole that can be started again. The one
- * that holds the pod together the engine removes only with the pod, and the others join its network. Nothing else that
- * Docker's API has tells of pods.
- */
+/** Gives containers of a pod a state that is never removed. Docker's API shows a pod only by its infra container. */
 export function markPods(containers: readonly Container[]): Container[] {
-  const infra = new Set(containers.filter(holdsPodTogether).map(({ id }) => id))
+  const infra = new Set(containers.filter(isInfra).map(({ id }) => id))
   return containers.map((container) =>
     infra.has(container.id) || container.joins.some((id) => infra.has(id))
       ? { ...container, state: `${container.state}, and part of a pod` }
@@ -90,14 +78,13 @@ export function markPods(containers: readonly Container[]): Container[] {
   )
 }
 
-function holdsPodTogether({ name, imageReference }: Container): boolean {
+function isInfra({ name, imageReference }: Container): boolean {
   return (
     /^[0-9a-f]{12}-infra$/.test(name) ||
     /(?:^|\/)(?:podman-)?pause[:@]/.test(imageReference)
   )
 }
 
-/** Tells whether a line of an error says that the thing called NAME is not there. */
 export function podmanSaysAbsent(line: string, type: string): boolean {
   return [
     `no ${type} with name(?: or ID)? "NAME" found: no such ${type}`,
@@ -107,7 +94,7 @@ export function podmanSaysAbsent(line: string, type: string): boolean {
   ].some((words) => new RegExp(`: ${words}$`, 'i').test(line))
 }
 
-/** Podman 5 leaves out the name of a volume that is not there: if that is all it says, it is said of each. */
+/** Podman 5 does not name a missing volume: if it prints nothing else, all volumes of the call are missing. */
 export function saysAllAbsent(lines: readonly string[]): boolean {
   const nameless = 'Error response from daemon: no such volume'
   return lines.length > 0 && lines.every((line) => line.trim() === nameless)

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { longestLabel } from '../model/patterns.ts'
 import { parseTime } from '../units.ts'
 
-// Docker leaves keys out, or writes null for them, from one version to the next: every key is optional. One that is
-// there and is something else than it should be is no "none": what it holds could be what speaks against a removal.
+// Docker versions leave out keys or set them to null, so every key is optional. A value of another type is an error: it
+// could be a reason to keep something.
 function orElse<T extends z.ZodType>(schema: T, fallback: z.output<T>) {
   return schema.nullish().transform((value) => value ?? fallback)
 }
@@ -26,13 +26,13 @@ const time = z
     return instant
   })
 
-/** When an image was built is written by whoever built it, in whatever form. */
+/** Written by any build tool, in any form. */
 const buildTime = z
   .string()
   .nullish()
   .transform((value) => parseTime(value ?? ''))
 
-/** The entries of an object. Not z.record: that drops the key `__proto__`, which Docker takes like any other. */
+/** The entries of an object. z.record drops the key `__proto__`, which Docker accepts. */
 function entries<T>(schema: z.ZodType<T>) {
   return z
     .unknown()
@@ -57,7 +57,7 @@ function entries<T>(schema: z.ZodType<T>) {
 
 const map = entries(text).transform((all) => Object.fromEntries(all))
 
-/** Of a long value just the start, as a text of its own: a slice would keep the whole answer in memory. */
+/** Cuts long values, and copies what is left: a slice would keep the whole answer in memory. */
 const labels = entries(text).transform((all) =>
   Object.fromEntries(
     all.map(([key, value]) => [
@@ -121,7 +121,7 @@ export const containerSchema = z.object({
   ExecIDs: z.array(z.string()).nullish(),
   NetworkSettings: z
     .object({
-      /** Names with the IDs of the networks; a container that never started has no IDs. */
+      /** A container that never started has names without IDs (F12). */
       Networks: entries(
         z.object({ NetworkID: text, Links: texts }).nullish()
       ).transform((all) =>
@@ -135,15 +135,14 @@ export const containerSchema = z.object({
     .nullish()
 })
 
-/** Sizes and logs, as `container inspect --size` has them. */
 export const containerSizeSchema = z.object({
   Id: z.string().min(1),
-  /** Only the driver `json-file` has it, once the container was started. */
+  /** Set by the driver `json-file` once the container has started. */
   LogPath: text,
   HostConfig: z
     .object({ LogConfig: z.object({ Type: text }).nullish() })
     .nullish(),
-  /** Below 0 where the engine could not measure it. */
+  /** Negative if unknown. */
   SizeRw: orElse(z.number(), -1)
 })
 
@@ -176,7 +175,7 @@ export const serviceSchema = z.object({
     .nullish()
 })
 
-/** What `container ls` tells of a container that cannot be inspected. */
+/** Names, state, image, networks and mounts in `container ls`. */
 export const listedContainerSchema = z.tuple([text, text, text, text, text])
 
 export const imageSchema = z.object({
@@ -212,16 +211,15 @@ export const volumeSchema = z.object({
   Mountpoint: text
 })
 
-/** A line of `events`. */
 export const eventSchema = z.object({
   Type: z.string(),
   Action: z.string(),
   Actor: z.object({ ID: z.string(), Attributes: map }),
-  /** Nanoseconds since 1970; as a number it is exact to a microsecond. */
+  /** Nanoseconds since 1970; a number is exact to a microsecond. */
   timeNano: z.number().nonnegative()
 })
 
-/** A line of `image ls`: an image has one for each tag. What it has not is `<none>`. */
+/** A line of `image ls`: one per tag of an image. */
 export const listedImageSchema = z.object({
   ID: z.string().min(1),
   Repository: text,
@@ -230,13 +228,12 @@ export const listedImageSchema = z.object({
   Size: text
 })
 
-/** A line of `image history --human=false`. */
 export const historySchema = z.object({
   CreatedBy: text,
   Size: z.string().regex(/^\d+$/).transform(Number)
 })
 
-/** The parts of `system df -v` that are read; sizes are text for people. */
+/** From `system df -v`; sizes are rounded text. */
 export const diskUsageSchema = z.object({
   Volumes: orElse(z.array(z.object({ Name: text, Size: text })), []),
   BuildCache: orElse(

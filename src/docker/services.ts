@@ -1,20 +1,22 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { Container, Engine } from '../model/inventory.ts'
 import type { Docker } from './cli.ts'
+import { unknownParts } from './containers.ts'
 import { readJson } from './json.ts'
 import { serviceSchema } from './schemas.ts'
 
+type Service = z.output<typeof serviceSchema>
+
 /**
- * The services of the swarm that the engine manages, as the policy takes them: they need what their spec and their
- * previous one (for a rollback) name, whether a task of them runs here or not (F40). None without a swarm; undefined
- * where the engine cannot tell: on a worker, and while the managers have no leader.
+ * The swarm's services, as containers that need what their spec and the previous one (for a rollback) name (F40).
+ * Undefined on a worker, and while the managers have no leader.
  */
 export async function listServices(
   docker: Docker,
   { swarm }: Engine
 ): Promise<Container[] | undefined> {
   if (swarm === 'none') return []
-  // One may be removed between the two calls: then the next listing has it no more.
+  // Retried if a service is removed between the two calls.
   for (let tries = 0; swarm === 'manager' && tries < 3; tries += 1) {
     const { exitCode, stdout } = await docker(['service', 'ls', '--quiet'])
     if (exitCode !== 0) return undefined
@@ -24,14 +26,12 @@ export async function listServices(
     if (output.exitCode === 0)
       return readJson(
         output.stdout,
-        z.array(serviceSchema),
+        serviceSchema.array(),
         'service inspect'
       ).map(readService)
   }
   return undefined
 }
-
-type Service = z.output<typeof serviceSchema>
 
 function readService({ ID, Spec, PreviousSpec, Endpoint }: Service): Container {
   const specs = [Spec, ...(PreviousSpec ? [PreviousSpec] : [])]
@@ -45,15 +45,11 @@ function readService({ ID, Spec, PreviousSpec, Endpoint }: Service): Container {
     Networks.map(({ Target }) => Target)
   )
   return {
+    ...unknownParts,
     id: ID,
     name: Spec.Name || ID,
     service: true,
     state: 'of the swarm',
-    createdAt: undefined,
-    startedAt: undefined,
-    finishedAt: undefined,
-    restarts: 0,
-    labels: {},
     image: '',
     imageReference: '',
     mountedImages: [...images, ...sources('image')],
@@ -62,13 +58,11 @@ function readService({ ID, Spec, PreviousSpec, Endpoint }: Service): Container {
       ...(Endpoint?.VirtualIPs ?? []).map(({ NetworkID }) => NetworkID)
     ],
     volumes: sources('volume'),
-    binds: sources('bind'),
-    joins: [],
-    execs: undefined
+    binds: sources('bind')
   }
 }
 
-/** `web:1@sha256:…` once a registry was asked: that digest is needed, and what was loaded under the tag. */
+/** `web:1@sha256:…` once the swarm has asked a registry: needs that digest, and the image loaded under that tag. */
 function namesOfImage(image: string): string[] {
   const [tag = '', digest] = image.split('@')
   const repository = tag.replace(/:[^:/]+$/, '')

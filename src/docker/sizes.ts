@@ -1,23 +1,34 @@
 import pLimit from 'p-limit'
 import type { z } from 'zod'
-import type { Docker } from './cli.ts'
-import { optional, succeed } from './errors.ts'
-import { type HistoryEntry, layerSizesOf } from './history.ts'
-import { inspect } from './inspect.ts'
-import { readJson, readJsonLines, readSize } from './json.ts'
-import {
-  containerSizeSchema,
-  diskUsageSchema,
-  historySchema
-} from './schemas.ts'
-import { traitsOf } from './traits.ts'
 import type { Engine, Image, Written } from '../model/inventory.ts'
 import { sum } from '../units.ts'
+import type { Docker } from './cli.ts'
+import { optional, succeed } from './errors.ts'
+import { layerSizesOf, readHistory } from './history.ts'
+import { inspect } from './inspect.ts'
+import { readJson, readSize } from './json.ts'
+import { containerSizeSchema, diskUsageSchema } from './schemas.ts'
+import { traitsOf } from './traits.ts'
 
-/** Milliseconds for a figure that costs the engine much, and that can be left out. */
+type DiskUsage = z.output<typeof diskUsageSchema>
+
+type Measured = {
+  /** Bytes of each layer, the lowest first. */
+  layers: Map<string, number[]>
+  /** Bytes of the packed layers, where the store also unpacks them. */
+  packed: Map<string, number>
+}
+
+/** Milliseconds for a figure that is costly to measure and may be left out. */
 export const costlyLimit = 20_000
 
-/** Measures what containers have written, by ID; costs the engine a walk through their files. */
+const historiesAtOnce = 8
+
+/** Leaves out the containers, which come with all their labels (F41). */
+const diskUsageFormat =
+  '{"Volumes":{{json .Volumes}},"BuildCache":{{json .BuildCache}}}'
+
+/** The bytes that containers have written, by ID. The engine walks through their files. */
 export async function measureContainers(
   docker: Docker,
   ids: readonly string[]
@@ -43,7 +54,7 @@ export async function measureContainers(
   )
 }
 
-/** What volumes hold, in bytes by name, as far as the engine tells in time. */
+/** The bytes of volumes, by name; empty if the engine is too slow. */
 export async function measureVolumes(
   docker: Docker
 ): Promise<Map<string, number>> {
@@ -56,15 +67,7 @@ export async function measureVolumes(
   )
 }
 
-const sideBySide = 8
-
-type DiskUsage = z.output<typeof diskUsageSchema>
-
-/** Not the containers, which come with all their labels (F41). */
-const diskUsageFormat =
-  '{"Volumes":{{json .Volumes}},"BuildCache":{{json .BuildCache}}}'
-
-/** What `system df` measures, or undefined where the engine is too slow: it walks through every volume. */
+/** Reads `system df`, for which the engine walks through every volume; undefined if that takes too long. */
 export function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
   const args = ['system', 'df', '--verbose', '--format', diskUsageFormat]
   return optional(
@@ -78,15 +81,7 @@ export function readDiskUsage(docker: Docker): Promise<DiskUsage | undefined> {
   )
 }
 
-/** What the histories of some images say, in bytes by the image's ID. */
-export type Measured = {
-  /** The sizes of the layers, the lowest first. */
-  layers: Map<string, number[]>
-  /** How much of an image is packed layers, where the store has them and it is unpacked as well. */
-  packed: Map<string, number>
-}
-
-/** Reads the histories of some images; of as many as the engine tells in time. */
+/** Measures the layers of images by their histories; of as many images as time allows. */
 export async function measureLayers(
   docker: Docker,
   engine: Engine,
@@ -95,40 +90,25 @@ export async function measureLayers(
   const { packedLayers } = traitsOf(engine)
   const end = Date.now() + costlyLimit
   const measured: Measured = { layers: new Map(), packed: new Map() }
-  // Not all at once, or each would wait for its turn in the time that it has.
-  await pLimit(sideBySide).map(images, async (image) => {
-    if (Date.now() >= end) return
-    const history = await optional(readHistory(docker, image, end))
-    if (history === undefined) return
+  // Only a few at once: the limit of a call is set before it waits in the queue.
+  await pLimit(historiesAtOnce).map(images, async (image) => {
     const { id, bytes } = image
+    const left = end - Date.now()
+    if (left <= 0) return
+    const history = await optional(readHistory(docker, id, left))
+    if (history === undefined) return
     const unpacked = sum(history.map((entry) => entry.bytes))
     const sizes = layerSizesOf(history, image.layers.length)
-    // The history tells the unpacked layers alone: the packed ones are taken to be in the same proportion.
+    // The history has only the unpacked sizes; the packed ones are assumed to be in proportion.
     const scale = packedLayers && unpacked > 0 ? bytes / unpacked : 1
     if (sizes !== undefined)
       measured.layers.set(
         id,
         sizes.map((size) => Math.round(size * scale))
       )
-    // Of an image that is not unpacked, it may still have lower layers that others have unpacked.
+    // The top layer shows whether this image is unpacked: other images may have unpacked the lower ones.
     if (packedLayers && (sizes?.at(-1) ?? 0) > 0)
       measured.packed.set(id, Math.max(bytes - unpacked, 0))
   })
   return measured
-}
-
-async function readHistory(
-  docker: Docker,
-  { id }: Image,
-  end: number
-): Promise<HistoryEntry[]> {
-  const options = ['--no-trunc', '--human=false', '--format', '{{json .}}']
-  const limit = Math.max(end - Date.now(), 1)
-  const { stdout } = succeed(
-    await docker(['image', 'history', ...options, id], { limit }),
-    'image history'
-  )
-  return readJsonLines(stdout, historySchema, 'image history').map(
-    ({ CreatedBy, Size }) => ({ createdBy: CreatedBy, bytes: Size })
-  )
 }

@@ -1,21 +1,16 @@
 import type { Engine } from '../model/inventory.ts'
 
-/** What engines and their image stores do in different ways. */
-export type Traits = {
-  /** `image rm repo:tag@ID` takes the tag off only if it still means that ID. */
+type Traits = {
+  /** `image rm repo:tag@ID` untags only if the tag still means that ID. */
   comparesTags: boolean
-  /** Digests say where an image can be had: others are made up from the tags, for images of no registry as well. */
+  /** Elsewhere digests are derived from tags, even for images that were never in a registry. */
   digestsAreFromRegistries: boolean
-  /** A layer is there twice, and inspect counts the packed one alone, the listing both. */
+  /** Layers are stored packed and unpacked: inspect counts the packed ones, listing counts both. */
   packedLayers: boolean
-  /** Whether what an earlier run was told of an image is not asked again where the listing shows the same of it. */
+  /** An image inspected by an earlier run is inspected again only if its listing has changed. */
   remembersImages: boolean
-  /**
-   * To find an image takes longer the more there are: for an inspection as for the listing of containers, which looks
-   * up the image of each. With a filter only those that it lists are looked up.
-   */
+  /** The more images, the slower each lookup. Listing containers looks up the image of each one listed. */
   findsImagesSlowly: boolean
-  /** The cache of builds is no image, and has commands of its own. */
   buildCache: boolean
 }
 

@@ -1,19 +1,18 @@
-import type { Docker } from './cli.ts'
+import type { Volume } from '../model/inventory.ts'
+import type { CallOptions, Docker } from './cli.ts'
 import { DockerError } from './errors.ts'
 import { inspect, type Inspected } from './inspect.ts'
 import { listIds } from './listing.ts'
 import { volumeSchema } from './schemas.ts'
-import type { Volume } from '../model/inventory.ts'
 
-/** All volumes; undefined where that takes longer than `limit`: a volume plugin that is dead or hangs holds it (F44). */
+/** All volumes; undefined if listing them takes longer than `limit`, as with a volume plugin that hangs (F44). */
 export async function listVolumes(
   docker: Docker,
   limit: number | undefined
 ): Promise<Inspected<Volume> | undefined> {
-  const args = ['volume', 'ls', '--format', '{{json .Name}}']
   const options = limit === undefined ? {} : { limit }
   try {
-    return await inspectVolumes(docker, await listIds(docker, args, options))
+    return await inspectVolumes(docker, await listVolumeNames(docker, options))
   } catch (error) {
     const late = error instanceof DockerError && error.kind === 'no-answer'
     if (late && limit !== undefined) return undefined
@@ -21,7 +20,14 @@ export async function listVolumes(
   }
 }
 
-/** Inspects volumes by name. */
+export function listVolumeNames(
+  docker: Docker,
+  options?: CallOptions
+): Promise<string[]> {
+  const args = ['volume', 'ls', '--format', '{{json .Name}}']
+  return listIds(docker, args, options)
+}
+
 export async function inspectVolumes(
   docker: Docker,
   names: readonly string[]

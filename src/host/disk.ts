@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { access, readFile, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { whyNotHere } from './here.ts'
 import {
   type Disk,
   diskContents,
@@ -10,17 +9,15 @@ import {
   type Space
 } from '../model/disks.ts'
 import type { Engine } from '../model/inventory.ts'
+import { whyNotHere } from './here.ts'
 
-/** Where a containerd that dockerd did not start has its configuration and, unless that says otherwise, its data. */
+/** A containerd that dockerd did not start; its configuration may name another root. */
 const systemContainerd = {
   config: '/etc/containerd/config.toml',
   root: '/var/lib/containerd'
 }
 
-/**
- * The disks that hold the engine's data, that of DockerRootDir first. None where they cannot be read: the engine runs
- * on another host or in a virtual machine, or this process in a container.
- */
+/** The disks that hold the engine's data, that of DockerRootDir first; none if this process cannot see them. */
 export async function findDisks(
   engine: Engine,
   endpoint: string,
@@ -41,7 +38,7 @@ export async function findDisks(
   return disks.flat()
 }
 
-/** The space of the disk under a folder; undefined where it cannot be read. */
+/** The space of the disk that holds a folder; undefined if it cannot be read. */
 export async function readSpace(path: string): Promise<Space | undefined> {
   const space = await statfs(path).catch(() => undefined)
   if (space === undefined) return undefined
@@ -58,7 +55,7 @@ async function findImageStore(
   system: typeof systemContainerd
 ): Promise<string> {
   if (store !== 'containerd') return rootDir
-  // Docker before 27 does not say which containerd it uses.
+  // Docker before 27 does not report its containerd.
   if (containerdAddress === undefined)
     return existsSync(system.root) ? system.root : rootDir
   return (await isOfDockerd(containerdAddress))
@@ -66,25 +63,23 @@ async function findImageStore(
     : ((await readRoot(system.config)) ?? system.root)
 }
 
-/** Dockerd writes the configuration of a containerd that it starts beside its socket. */
+/** Dockerd puts the configuration of its own containerd beside its socket. */
 async function isOfDockerd(address: string): Promise<boolean> {
   try {
     await access(join(dirname(address), 'containerd.toml'))
     return true
   } catch (error) {
-    // Dockerd's folder is closed to all but root, that of the system's containerd is not.
+    // Only root may read dockerd's folder; anybody may read that of the system's containerd.
     return error instanceof Error && 'code' in error && error.code === 'EACCES'
   }
 }
 
-/** The folder that a configuration of containerd names for its data. */
 async function readRoot(config: string): Promise<string | undefined> {
   const text = await readFile(config, 'utf8').catch(() => '')
   const [topLevel = ''] = text.split(/^\s*\[/m)
   return /^\s*root\s*=\s*(["'])(.+?)\1/m.exec(topLevel)?.[2]
 }
 
-/** One disk where both folders are on the same, else one for each. */
 async function partition(
   rootDir: string,
   images: string

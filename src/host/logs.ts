@@ -1,21 +1,23 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sum } from '../units.ts'
-import type { Engine } from '../model/inventory.ts'
+import type { Engine, Written } from '../model/inventory.ts'
 import type { LogSizes } from '../model/plan.ts'
+import { sum } from '../units.ts'
 import { whyNotHere } from './here.ts'
-import type { Written } from '../model/inventory.ts'
 
 export const logsNote =
   'Container logs are not counted: their size can only be read by root on the engine’s host.'
 
-/** Measures the logs of containers, which are in no figure of the engine's and go with their containers. */
+/** The driver `local` writes here; other drivers may keep a copy here. */
+const localLogs = 'local-logs'
+
+/** Measures the logs of containers, which no figure of Docker's includes. */
 export async function measureLogs(
   engine: Engine,
   endpoint: string,
   containers: ReadonlyMap<string, Written>
 ): Promise<LogSizes> {
-  // Podman 5.4 has the log in the container's size, 4.3 has not: better too little than twice.
+  // Podman 5.4 counts the log in the size of a container and 4.3 does not: too little is better than twice.
   if (engine.kind === 'podman') return { bytes: new Map(), unread: false }
   const away = await whyNotHere(engine, endpoint)
   const measured = await Promise.all(
@@ -35,7 +37,7 @@ export async function measureLogs(
   }
 }
 
-/** The driver `local` does not say where its files are. */
+/** For the driver `local` Docker reports no path. */
 function hasLog({ logPath, logDriver }: Written): boolean {
   return logPath !== '' || logDriver === 'local'
 }
@@ -48,11 +50,7 @@ function folderOfLog(
   return logPath === '' ? join(rootDir, 'containers', id) : dirname(logPath)
 }
 
-/** The files of `local` lie in a folder of their own; drivers that write elsewhere may leave a copy. */
-const localLogs = 'local-logs'
-const isLog = (name: string) => /\.log(\.\d+)?(\.gz)?$/.test(name)
-
-/** The size of the logs in a container's folder, with those that were rotated; undefined where it cannot be read. */
+/** The size of the logs in the folder of a container, rotated ones included; undefined if they cannot be read. */
 async function sizeOfLogs(folder: string): Promise<number | undefined> {
   try {
     const names = await readdir(folder)
@@ -67,4 +65,8 @@ async function sizeOfLogs(folder: string): Promise<number | undefined> {
   } catch {
     return undefined
   }
+}
+
+function isLog(name: string): boolean {
+  return /\.log(\.\d+)?(\.gz)?$/.test(name)
 }

@@ -3,22 +3,19 @@ import { uptime } from 'node:os'
 import { basename, join } from 'node:path'
 import { codeOf } from '../files.ts'
 
-/** The runner starts one such process for each job. */
-const worker = /^Runner\.Worker(?:\.dll|\.exe)?$/
-
-/** The namespace of processes that a machine starts with: its number is part of the kernel. In others some are missing. */
-const firstNamespace = 'pid:[4026531836]'
-
-/** `ticks`: when it began, in ticks since the machine did. */
+/** `ticks`: from the start of the machine to that of the process. */
 type Process = { id: number; parent: number; isWorker: boolean; ticks: number }
 
-/** Linux has told programs of so many a second for ever. */
+/** The runner starts one of these for each job. */
+const worker = /^Runner\.Worker(?:\.dll|\.exe)?$/
+
+/** The machine's first PID namespace, whose number is fixed in the kernel. Other namespaces show only some processes. */
+const firstNamespace = 'pid:[4026531836]'
+
+/** Linux always reports this value to programs. */
 const ticksPerSecond = 100
 
-/**
- * When the oldest job began that runs on this host, as Date.now() counts; Infinity where none does, undefined where
- * the processes cannot be seen.
- */
+/** When the oldest running job on this host began; Infinity without jobs, undefined if the processes are not visible. */
 export async function findOldestJob(
   proc = '/proc'
 ): Promise<number | undefined> {
@@ -30,10 +27,7 @@ export async function findOldestJob(
   return ages.length > 0 ? Date.now() - Math.max(...ages) * 1_000 : Infinity
 }
 
-/**
- * Why other jobs may be at work on this host, by the list of its processes: there is a worker of another runner, or the
- * list cannot be trusted to show it. Undefined where only this process's own worker is there, the one above it.
- */
+/** Why other jobs may be running on this host; undefined if its only worker is that of this process. */
 export async function findOtherJobs({
   proc = '/proc',
   self = process.pid
@@ -41,22 +35,14 @@ export async function findOtherJobs({
   const processes = await listProcesses(proc)
   if (typeof processes === 'string') return distrust(processes)
   const byId = new Map(processes.map((one) => [one.id, one]))
-  const above = (id: number) => {
-    const ids = new Set<number>()
-    for (let at = byId.get(id); at; at = byId.get(at.parent)) {
-      if (ids.has(at.id)) break
-      ids.add(at.id)
-    }
-    return ids
-  }
-  const own = above(self)
+  const own = lineOf(self, byId)
   const workers = processes.filter(({ isWorker }) => isWorker)
   const ours = workers.filter(({ id }) => own.has(id))
   if (ours.length === 0)
     return distrust('this job’s own Runner.Worker is not among them')
   const other = workers.find(({ id }) => {
-    // What this job's worker has started is this job's.
-    const line = above(id)
+    // A worker below ours was started by this job.
+    const line = lineOf(id, byId)
     return !own.has(id) && !ours.some((one) => line.has(one.id))
   })
   return (
@@ -65,17 +51,26 @@ export async function findOtherJobs({
   )
 }
 
+/** The IDs of a process and its ancestors. */
+function lineOf(id: number, byId: ReadonlyMap<number, Process>): Set<number> {
+  const ids = new Set<number>()
+  for (let at = byId.get(id); at; at = byId.get(at.parent)) {
+    if (ids.has(at.id)) break
+    ids.add(at.id)
+  }
+  return ids
+}
+
 function distrust(why: string): string {
   return `nobody can tell whether other runners are at work on this host: ${why}`
 }
 
-/** All processes of the host, or why they cannot be listed. */
 async function listProcesses(proc: string): Promise<Process[] | string> {
   try {
     if ((await readlink(join(proc, 'self/ns/pid'))) !== firstNamespace)
       return 'this process sees only a part of its processes'
     const ids = (await readdir(proc)).filter((name) => /^\d+$/.test(name))
-    // Where the list is kept from users, the first process is as well.
+    // With the mount option hidepid, users do not see process 1 either.
     if (!ids.includes('1')) return 'its processes are hidden from this user'
     const found = await Promise.all(ids.map((id) => readProcess(proc, id)))
     return found.flat()
@@ -84,11 +79,11 @@ async function listProcesses(proc: string): Promise<Process[] | string> {
   }
 }
 
-/** Nothing where it has ended. */
+/** Empty if the process has ended. */
 async function readProcess(proc: string, id: string): Promise<Process[]> {
   try {
     const read = (file: string) => readFile(join(proc, id, file), 'utf8')
-    // `1 (name) S 0 …`, where the name may have anything in it.
+    // `1 (name) S 0 …`; the name may contain anything.
     const stat = await read('stat')
     const end = stat.lastIndexOf(')')
     const name = stat.slice(stat.indexOf('(') + 1, end)

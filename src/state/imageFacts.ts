@@ -8,7 +8,7 @@ import {
   writeStateFile
 } from './stateFile.ts'
 
-/** Not z.record, which drops the key `__proto__`. */
+/** z.record drops the key `__proto__`. */
 const labelsSchema = z.custom<Labels>(
   (value) =>
     typeof value === 'object' &&
@@ -43,12 +43,11 @@ const factsSchema = stateSchema({
   )
 })
 
-/** The file of the facts about an engine's images in the folder `state-dir`. */
 export function factsFile(folder: string, key: EngineKey): string {
   return stateFile(folder, key, '-images')
 }
 
-/** Reads the facts; none where they cannot be read: the engine is asked then, which only takes longer. */
+/** Facts about images by their ID; empty if they cannot be read, and then the run only takes longer. */
 export async function readFacts(
   folder: string,
   key: EngineKey
@@ -66,6 +65,16 @@ export async function readFacts(
   )
 }
 
+/** Replaces the facts. A failure only makes the next run slower. */
+export async function writeFacts(
+  folder: string,
+  key: EngineKey,
+  facts: ReadonlyMap<string, ImageFacts>
+): Promise<void> {
+  const images = [...facts].map(([id, one]) => ({ id, ...one }))
+  await writeStateFile(factsFile(folder, key), key, { images })
+}
+
 function readImage(image: z.output<typeof imageSchema>): Image {
   const { parent, createdAt, taggedAt, packedBytes, ...rest } = image
   return {
@@ -74,14 +83,4 @@ function readImage(image: z.output<typeof imageSchema>): Image {
     ...(packedBytes !== undefined && { packedBytes }),
     remembered: true
   }
-}
-
-/** Writes the facts instead of those that were there; that it fails costs only time. */
-export async function writeFacts(
-  folder: string,
-  key: EngineKey,
-  facts: ReadonlyMap<string, ImageFacts>
-): Promise<void> {
-  const images = [...facts].map(([id, one]) => ({ id, ...one }))
-  await writeStateFile(factsFile(folder, key), key, { images })
 }

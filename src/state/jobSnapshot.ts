@@ -5,18 +5,13 @@ import { z } from 'zod'
 import { parseJson, writeJsonFile } from '../files.ts'
 import type { Engine } from '../model/inventory.ts'
 import type { EngineContents } from '../model/policy.ts'
+import { engineSchema } from './stateFile.ts'
 
 const names = z.array(z.string()).transform((list) => new Set(list))
 
-/** What main writes down for the post step: what the engine held, or why nothing may be removed after the job. */
 const snapshotSchema = z.object({
   version: z.literal(1),
-  engine: z.object({
-    id: z.string(),
-    endpoint: z.string(),
-    rootDir: z.string(),
-    store: z.string()
-  }),
+  engine: engineSchema.extend({ id: z.string() }),
   before: z.union([
     z.object({ problem: z.string() }),
     z.object({
@@ -30,15 +25,13 @@ const snapshotSchema = z.object({
   ])
 })
 
-export type Snapshot = z.output<typeof snapshotSchema>
+/** The engine before a job, as the main step saves it for the post step. */
+type Snapshot = z.output<typeof snapshotSchema>
 
-/** Contents of an engine, or why they are unknown. */
+/** The contents of an engine, or why nothing may be removed after the job. */
 type Before = EngineContents | { problem: string }
 
-/**
- * Writes what an engine held before a job into a new file of the folder. Returns the file's path, or undefined if it
- * could not be written, and what the file has.
- */
+/** Writes a new file into the folder. Returns its path, or undefined if it could not be written, and its contents. */
 export async function writeSnapshot(
   folder: string,
   engine: Snapshot['engine'],
@@ -58,13 +51,6 @@ export async function writeSnapshot(
   }
 }
 
-function asLists(held: EngineContents): Record<string, string[]> {
-  return Object.fromEntries(
-    Object.entries(held).map(([kind, names]) => [kind, [...names]])
-  )
-}
-
-/** Reads what main wrote, or why it cannot be used. */
 export async function readSnapshot(
   file: string
 ): Promise<Snapshot | { problem: string }> {
@@ -82,10 +68,16 @@ export async function readSnapshot(
   }
 }
 
-/** Identifies an engine from one step to the other. Podman gives itself another ID each time that it is asked. */
+/** Identifies an engine from step to step. Podman has a new ID each time. */
 export function identify(
   { kind, id, rootDir, store }: Engine,
   endpoint: string
 ): Snapshot['engine'] {
   return { id: kind === 'podman' ? '' : id, endpoint, rootDir, store }
+}
+
+function asLists(held: EngineContents): Record<string, string[]> {
+  return Object.fromEntries(
+    Object.entries(held).map(([kind, names]) => [kind, [...names]])
+  )
 }

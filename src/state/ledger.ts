@@ -1,10 +1,16 @@
 import { plausible } from '../model/dates.ts'
-import type { Inventory, LedgerEntry, Volume } from '../model/inventory.ts'
+import { usesInLog } from '../model/evidence.ts'
+import type {
+  Container,
+  Engine,
+  Inventory,
+  LedgerEntry,
+  Volume
+} from '../model/inventory.ts'
 import { isRunning, needsOf } from '../model/needs.ts'
 import { usersOfNetwork, usersOfVolume } from '../model/users.ts'
-import { usesInLog } from '../model/evidence.ts'
 
-/** Entries as they can be: the engine's clock may have been set back since they were written. */
+/** Corrects entries from the future: the engine's clock may have been set back. */
 export function entriesUntil(
   entries: readonly LedgerEntry[],
   now: number
@@ -18,7 +24,7 @@ export function entriesUntil(
   }))
 }
 
-/** The entries of what is there: a volume that was made anew under its old name is another one. */
+/** Without the entries of volumes that have been created again under the same name. */
 export function entriesThatHold(
   entries: readonly LedgerEntry[],
   volumes: readonly Volume[]
@@ -27,18 +33,39 @@ export function entriesThatHold(
   return entries.filter(({ id, since }) => (made.get(id) ?? since) <= since)
 }
 
-/**
- * What a ledger has to hold after a look at the engine: everything that is there, with when it was first seen and when
- * its latest use was seen. What has gone is dropped. Depends on nothing but the inventory, which has the entries of
- * the earlier runs.
- */
+/** The entries for everything in the inventory, from its events, its containers and the entries that it had. */
 export function updateLedger(inventory: Inventory): LedgerEntry[] {
-  const { engine, containers, images, networks, volumes, ledger } = inventory
-  const users = [...containers, ...(inventory.services ?? [])]
+  const { engine, ledger } = inventory
   const known = new Map(ledger?.map((entry) => [entry.id, entry]))
-  const needs = needsOf(users, { containers, images })
   const uses = usesInLog(inventory)
-  const seen = [
+  const seen = withUsers(inventory)
+  const updated = seen.map(({ id, users }) => {
+    const entry = known.get(id)
+    const times = [
+      entry?.usedAt,
+      ...users.map((user) => lastUse(user, engine)),
+      ...uses(id).map(({ at }) => plausible(at, engine.now))
+    ].filter((at) => at !== undefined)
+    return {
+      id,
+      since: entry?.since ?? engine.now,
+      arrived: entry?.arrived ?? ledger !== undefined,
+      ...(times.length > 0 && { usedAt: Math.max(...times) })
+    }
+  })
+  const ids = new Set(seen.map(({ id }) => id))
+  const unseen = inventory.withoutVolumes
+    ? (ledger ?? []).filter(({ id }) => !ids.has(id) && !isImage(id))
+    : []
+  return [...updated, ...unseen]
+}
+
+function withUsers(
+  inventory: Inventory
+): { id: string; users: readonly Container[] }[] {
+  const { containers, services = [], images, networks, volumes } = inventory
+  const needs = needsOf([...containers, ...services], { containers, images })
+  return [
     ...images.map(({ id }) => ({ id, users: needs.images.get(id) ?? [] })),
     ...networks.map((network) => ({
       id: network.id,
@@ -49,29 +76,10 @@ export function updateLedger(inventory: Inventory): LedgerEntry[] {
       users: usersOfVolume(volume, needs)
     }))
   ]
-  const ids = new Set(seen.map(({ id }) => id))
-  const unseen = inventory.withoutVolumes
-    ? (ledger ?? []).filter(({ id }) => !ids.has(id) && !isImage(id))
-    : []
-  const updated = seen.map(({ id, users }) => {
-    const entry = known.get(id)
-    const times = [
-      entry?.usedAt,
-      ...users.map((user) =>
-        isRunning(user) || user.service
-          ? engine.now
-          : plausible(user.finishedAt, engine.now)
-      ),
-      ...uses(id).map(({ at }) => plausible(at, engine.now))
-    ].filter((at) => at !== undefined)
-    return {
-      id,
-      since: entry?.since ?? engine.now,
-      arrived: entry?.arrived ?? ledger !== undefined,
-      ...(times.length > 0 && { usedAt: Math.max(...times) })
-    }
-  })
-  return [...updated, ...unseen]
+}
+
+function lastUse(user: Container, { now }: Engine): number | undefined {
+  return isRunning(user) || user.service ? now : plausible(user.finishedAt, now)
 }
 
 function isImage(id: string): boolean {

@@ -2,11 +2,11 @@ import { z } from 'zod'
 import type { LedgerEntry } from '../model/inventory.ts'
 import { entriesUntil } from './ledger.ts'
 import {
+  type EngineKey,
   readStateFile,
   stateFile,
   stateSchema,
-  writeStateFile,
-  type EngineKey
+  writeStateFile
 } from './stateFile.ts'
 
 const instant = z.number().nonnegative()
@@ -21,15 +21,11 @@ const ledgerSchema = stateSchema({
   )
 })
 
-/** The file of an engine's ledger in the folder `state-dir`. */
 export function ledgerFile(folder: string, key: EngineKey): string {
   return stateFile(folder, key)
 }
 
-/**
- * What earlier runs have seen on an engine, whose clock says `now`; undefined where there was none. A file that is
- * broken, of another version or of another engine is a problem to be told, and counts as none.
- */
+/** The entries of earlier runs; undefined without a usable ledger. `now` is the engine's clock. */
 export async function readLedger(
   folder: string,
   key: EngineKey,
@@ -46,10 +42,7 @@ export async function readLedger(
   }
 }
 
-/**
- * Writes what was seen. What another run wrote since it was read is taken over. Returns what went wrong, if something
- * did.
- */
+/** Merges the entries with what another run has written meanwhile. Returns the problem if they cannot be written. */
 export async function writeLedger(
   folder: string,
   key: EngineKey,
@@ -70,7 +63,7 @@ export async function writeLedger(
   return writeStateFile(ledgerFile(folder, key), key, { entries: merged })
 }
 
-/** Of two first looks the earlier; but where one saw something come, that counts: it may be made anew. */
+/** The earlier first look, unless one of them saw the resource arrive: it may have been created again. */
 function firstSeen(
   a: LedgerEntry,
   b: LedgerEntry

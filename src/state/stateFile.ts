@@ -4,10 +4,16 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { codeOf, parseJson, writeJsonFile } from '../files.ts'
 
-/** What tells engines apart: an engine's ID does not (two on one host may have the same). */
-export type EngineKey = { endpoint: string; rootDir: string; store: string }
+/** Identifies an engine. Its ID does not: two engines on one host may have the same. */
+export type EngineKey = z.output<typeof engineSchema>
 
-/** A file about an engine in the folder `state-dir`; `what` tells several of them apart. */
+export const engineSchema = z.object({
+  endpoint: z.string(),
+  rootDir: z.string(),
+  store: z.string()
+})
+
+/** The path of a file about an engine; `what` is part of its name. */
 export function stateFile(folder: string, key: EngineKey, what = ''): string {
   const { endpoint, rootDir, store } = key
   const text = JSON.stringify([endpoint, rootDir, store])
@@ -15,20 +21,15 @@ export function stateFile(folder: string, key: EngineKey, what = ''): string {
   return join(folder, `${name}${what}.json`)
 }
 
-/** The schema of a file about an engine, of the first version. */
 export function stateSchema<T extends z.ZodRawShape>(content: T) {
   return z.object({
     version: z.literal(1),
-    engine: z.object({
-      endpoint: z.string(),
-      rootDir: z.string(),
-      store: z.string()
-    }),
+    engine: engineSchema,
     ...content
   })
 }
 
-/** What a file holds; undefined where there is none. One that is broken or of another version is a problem. */
+/** The content of a file, or why it cannot be used; neither if there is no file. */
 export async function readStateFile<T>(
   file: string,
   schema: z.ZodType<T>
@@ -45,7 +46,7 @@ export async function readStateFile<T>(
     : { problem: `${file} is broken, or of another version` }
 }
 
-/** Writes a file in one step, with the engine that it is about; returns what went wrong, if something did. */
+/** Returns the problem if the file cannot be written. */
 export async function writeStateFile(
   file: string,
   engine: EngineKey,
