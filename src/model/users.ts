@@ -1,7 +1,7 @@
+import { formatDuration } from '../units.ts'
 import { happened, plausible } from './dates.ts'
 import type { Container, Network, Volume } from './inventory.ts'
 import type { Needs } from './needs.ts'
-import { formatDuration } from '../units.ts'
 
 /** The containers that need a network, by its ID or name; before their first start, by the start of the ID as typed. */
 export function usersOfNetwork(network: Network, needs: Needs): Container[] {

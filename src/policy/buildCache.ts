@@ -1,8 +1,8 @@
 import { total } from '../accounting/cache.ts'
 import { type Decision, keep, onlyKeep, remove } from '../model/decision.ts'
 import type { BuildCache, CacheRecord } from '../model/inventory.ts'
-import type { Context } from './context.ts'
 import { formatDuration, formatSize } from '../units.ts'
+import type { Context } from './context.ts'
 
 /** The decision, and what a prune frees in bytes: for certain (undefined if nothing says) and at most. */
 export type CachePlan = {

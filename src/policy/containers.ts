@@ -1,8 +1,5 @@
 import type { Builder } from '../model/builders.ts'
-import { decideBuilder } from './builders.ts'
 import { happened } from '../model/dates.ts'
-import { ageOf, describeAge, keepForAge } from './age.ts'
-import type { Context } from './context.ts'
 import {
   type Decided,
   type Decision,
@@ -15,6 +12,9 @@ import {
 import type { Container } from '../model/inventory.ts'
 import { isRemovable, isRunning, isSwarmTask, needsOf } from '../model/needs.ts'
 import { describeUsers, usersOfVolume } from '../model/users.ts'
+import { ageOf, describeAge, keepForAge } from './age.ts'
+import { decideBuilder } from './builders.ts'
+import type { Context } from './context.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 
 /**

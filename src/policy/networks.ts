@@ -1,5 +1,3 @@
-import { ageOrWatch, containerExits, describeAge, keepForAge } from './age.ts'
-import type { Context } from './context.ts'
 import {
   type Decided,
   type Decision,
@@ -11,6 +9,8 @@ import {
 import type { Network } from '../model/inventory.ts'
 import { isRunning, type NeedsBoth } from '../model/needs.ts'
 import { describeUsers, usersOfNetwork } from '../model/users.ts'
+import { ageOrWatch, containerExits, describeAge, keepForAge } from './age.ts'
+import type { Context } from './context.ts'
 import { isRunnerNetwork, keepForRunner } from './runner.ts'
 
 /** Networks that Docker or Podman makes, also on Windows. */

@@ -1,16 +1,10 @@
 import type { Inventory } from '../model/inventory.ts'
-import type { Kind } from '../model/kinds.ts'
+import { kindNames, kinds } from '../model/kinds.ts'
 import { containerFinder } from '../model/needs.ts'
 import type { PlanItem, RemovalStep } from '../model/plan.ts'
 
-/** Containers and builders go level by level together: each can need the other. */
-const phases: readonly (readonly Kind[])[] = [
-  ['container', 'builder'],
-  ['network'],
-  ['image'],
-  ['volume'],
-  ['build-cache']
-]
+/** Containers and builders share a phase, as each can need the other. */
+const phases = [...Map.groupBy(kindNames, (kind) => kinds[kind].phase).values()]
 
 /** Orders the removals of a plan: what needs something goes before what it needs. */
 export function orderRemovals(
@@ -18,10 +12,10 @@ export function orderRemovals(
   inventory: Pick<Inventory, 'containers' | 'images' | 'networks'>
 ): RemovalStep[] {
   const planned = items.filter(({ decision }) => decision.action !== 'keep')
-  return phases.flatMap((kinds) => {
-    const ofPhase = planned.filter(({ kind }) => kinds.includes(kind))
+  return phases.flatMap((phase) => {
+    const ofPhase = planned.filter(({ kind }) => phase.includes(kind))
     return inLevels(ofPhase, inventory).flatMap((level) =>
-      kinds.flatMap((kind) => {
+      phase.flatMap((kind) => {
         const ids = level.filter((one) => one.kind === kind).map(({ id }) => id)
         return ids.length > 0 ? [{ kind, ids }] : []
       })

@@ -1,9 +1,9 @@
+import { type Decision, keep } from '../model/decision.ts'
 import type { Evidence } from '../model/evidence.ts'
+import type { Container, Image, Network } from '../model/inventory.ts'
 import { ageOf, describeAge } from './age.ts'
 import type { Context } from './context.ts'
 import { idleTime } from './limits.ts'
-import { keep, type Decision } from '../model/decision.ts'
-import type { Container, Image, Network } from '../model/inventory.ts'
 
 const day = 86_400_000
 

@@ -1,12 +1,4 @@
 import {
-  ageOrWatch,
-  containerExits,
-  describeAge,
-  keepForAge,
-  keepUntilWatched
-} from './age.ts'
-import type { Context } from './context.ts'
-import {
   type Decided,
   type Decision,
   keep,
@@ -17,6 +9,14 @@ import {
 import type { Volume } from '../model/inventory.ts'
 import type { NeedsBoth } from '../model/needs.ts'
 import { describeUsers, isIn, usersOfVolume } from '../model/users.ts'
+import {
+  ageOrWatch,
+  containerExits,
+  describeAge,
+  keepForAge,
+  keepUntilWatched
+} from './age.ts'
+import type { Context } from './context.ts'
 
 type Guard = (volume: Volume, context: Context) => Decision | undefined
 

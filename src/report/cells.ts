@@ -1,15 +1,15 @@
+import { kinds } from '../model/kinds.ts'
 import { isTag } from '../model/references.ts'
 import { formatSize } from '../units.ts'
 import { estimate, figure } from './markdown.ts'
 import type { Resource } from './schema.ts'
 import { code } from './text.ts'
-import { nouns } from './words.ts'
 
 /** Rows of a table that is not folded. */
 export const shownRows = 5
 
 export function whatCell(resource: Resource): string {
-  const noun = nouns[resource.kind]
+  const noun = kinds[resource.kind].noun
   return resource.kind === 'build-cache'
     ? noun
     : `${noun} ${nameCell(resource, 60)}`

@@ -1,4 +1,4 @@
-import type { Kind } from '../model/kinds.ts'
+import { kinds } from '../model/kinds.ts'
 import { formatSize, sum } from '../units.ts'
 import { bar, estimate, figure, table } from './markdown.ts'
 import type { Report, Resource } from './schema.ts'
@@ -76,20 +76,10 @@ function bytesOn(
 ): number {
   const others = (bytes ?? 0) - logBytes
   return (
-    (holds.includes(contentOf[kind]) ? others : 0) +
+    (holds.includes(kinds[kind].disk) ? others : 0) +
     (holds.includes('logs') ? logBytes : 0)
   )
 }
-
-/** The place of each kind's bytes: most of a builder is its volume. */
-const contentOf = {
-  image: 'images',
-  container: 'containers',
-  network: 'volumes',
-  volume: 'volumes',
-  builder: 'volumes',
-  'build-cache': 'build-cache'
-} satisfies Record<Kind, Disk['holds'][number]>
 
 /** As Use% of `df`. */
 function usePercentage({ freeBytes, usedBytes }: Space): string {

@@ -1,9 +1,10 @@
+import { kinds, kindsToRead } from '../model/kinds.ts'
 import { formatDuration, formatSize, sum } from '../units.ts'
 import { count } from '../words.ts'
 import { describeDisks } from './disks.ts'
 import { estimate } from './markdown.ts'
+import { goes } from './resources.ts'
 import type { Report } from './schema.ts'
-import { goes, nouns } from './words.ts'
 
 /** The result in one sentence, for the log and the first line of the summary. */
 export function headline(report: Report): string {
@@ -52,7 +53,8 @@ function describeGoing({ resources, totals }: Report): string[] {
     .map(({ removedReferences = [] }) => removedReferences.length)
   const untagged = totals.untaggedReferences + sum(planned)
   return [
-    ...Object.entries(nouns).flatMap(([kind, noun]) => {
+    ...kindsToRead.flatMap((kind) => {
+      const { noun } = kinds[kind]
       const number = going.filter((one) => one.kind === kind).length
       if (number === 0) return []
       return kind === 'build-cache' ? [noun] : [count(number, noun)]

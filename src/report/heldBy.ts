@@ -1,6 +1,6 @@
 import type { Decision, KeepReason } from '../model/decision.ts'
 import type { InputName } from '../model/inputs.ts'
-import type { Kind } from '../model/kinds.ts'
+import { type Kind, kinds } from '../model/kinds.ts'
 
 /** The input that keeps a resource, if one does. */
 export function inputThatHolds(
@@ -10,7 +10,7 @@ export function inputThatHolds(
   if (decision.action !== 'keep') return undefined
   const { reason, input } = decision
   if (input !== undefined) return input ?? undefined
-  return reason === 'not-included' ? includes[kind] : inputOf[reason]
+  return reason === 'not-included' ? kinds[kind].include : inputOf[reason]
 }
 
 const inputOf: Partial<Record<KeepReason, InputName>> = {
@@ -22,12 +22,3 @@ const inputOf: Partial<Record<KeepReason, InputName>> = {
   'named-volume': 'include-volumes',
   'out-of-scope': 'scope'
 }
-
-const includes = {
-  image: 'include-images',
-  container: 'include-containers',
-  network: 'include-networks',
-  volume: 'include-volumes',
-  builder: 'include-builders',
-  'build-cache': 'include-build-cache'
-} satisfies Record<Kind, InputName>

@@ -133,3 +133,8 @@ function usedNow({
     ...needs.containers.keys()
   ])
 }
+
+/** Whether it was removed, or would be. */
+export function goes({ action, outcome }: Resource): boolean {
+  return outcome === 'removed' || (outcome === 'planned' && action === 'remove')
+}

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { keepReasons, removeReasons } from '../model/decision.ts'
 import { diskContents } from '../model/disks.ts'
 import { inputNames } from '../model/inputs.ts'
-import { kinds } from '../model/kinds.ts'
+import { kindNames } from '../model/kinds.ts'
 
 const reasons = [...keepReasons, ...removeReasons, 'changed', 'budget'] as const
 
@@ -11,7 +11,7 @@ export type Reason = (typeof reasons)[number]
 const bytes = z.number().nonnegative()
 
 const resourceSchema = z.object({
-  kind: z.enum(kinds),
+  kind: z.enum(kindNames),
   id: z.string(),
   name: z.string(),
   references: z

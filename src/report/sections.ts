@@ -1,3 +1,4 @@
+import { kinds, kindsToRead } from '../model/kinds.ts'
 import { sum } from '../units.ts'
 import {
   bytesCell,
@@ -8,9 +9,9 @@ import {
   whyCell
 } from './cells.ts'
 import { bar, folded, table, tableThatFits } from './markdown.ts'
+import { goes } from './resources.ts'
 import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
-import { goes, nouns } from './words.ts'
 
 export function renderKinds({ resources, dryRun }: Report): string {
   const filled = new Set(resources.map(columnOf))
@@ -18,7 +19,8 @@ export function renderKinds({ resources, dryRun }: Report): string {
     ([column]) => alwaysShown.includes(column) || filled.has(column)
   )
   const all = bytesOf(resources)
-  const rows = Object.entries(nouns).flatMap(([kind, noun]) => {
+  const rows = kindsToRead.flatMap((kind) => {
+    const { noun } = kinds[kind]
     const ofKind = resources.filter((one) => one.kind === kind)
     if (ofKind.length === 0) return []
     const byColumn = Object.groupBy(ofKind, columnOf)
@@ -46,7 +48,7 @@ export function renderFailures({ resources }: Report): string {
   const list = tableThatFits(
     ['kind', 'name', 'the engine’s words'],
     failed.map((one) => [
-      nouns[one.kind],
+      kinds[one.kind].noun,
       nameCell(one),
       code(one.detail, 300)
     ]),
@@ -139,5 +141,5 @@ function renderList(
 }
 
 function cells(resource: Resource): string[] {
-  return [nouns[resource.kind], nameCell(resource), whyCell(resource)]
+  return [kinds[resource.kind].noun, nameCell(resource), whyCell(resource)]
 }
