@@ -2,12 +2,12 @@ import { traitsOf } from '../docker/traits.ts'
 import type { ImageFacts, Inventory } from '../model/inventory.ts'
 import type { Removal } from '../model/outcome.ts'
 import type { Sizes } from '../model/plan.ts'
-import type { Planned } from './plan.ts'
-import type { Looked, Log } from './world.ts'
 import { writeFacts } from '../state/imageFacts.ts'
 import { entriesThatHold, updateLedger } from '../state/ledger.ts'
 import { readLedger, writeLedger } from '../state/ledgerFile.ts'
 import type { EngineKey } from '../state/stateFile.ts'
+import type { Planned } from './plan.ts'
+import type { Log, Looked } from './world.ts'
 
 /** Adds what earlier runs have seen, and writes what this one sees. Never throws: a broken ledger is a warning. */
 export async function remember(

@@ -1,11 +1,11 @@
 import type { Inventory } from '../model/inventory.ts'
+import type { Policy } from '../model/policy.ts'
 import { findNumbers } from '../policy/scope/pullRequestNumbers.ts'
 import { stateLines } from '../report/log.ts'
-import { withSignsOfLife } from './progress.ts'
-import type { Policy } from '../model/policy.ts'
-import type { Step } from './world.ts'
 import { formatDuration } from '../units.ts'
 import { count } from '../words.ts'
+import { withSignsOfLife } from './progress.ts'
+import type { Step } from './world.ts'
 
 /** Completes the policy of scope `closed-pull-requests`: asks GitHub about the pull requests found on the engine. */
 export async function fetchPullRequestStates(

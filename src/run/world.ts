@@ -1,17 +1,17 @@
+import type { Docker, RunningCall } from '../docker/cli.ts'
+import type { Options } from '../inputs/read.ts'
 import type { Disk } from '../model/disks.ts'
+import type { InputTexts } from '../model/inputs.ts'
 import type {
   Engine,
   EngineContext,
   ImageFacts,
   Inventory
 } from '../model/inventory.ts'
-import type { Watch } from '../removal/watch.ts'
-import type { EngineKey } from '../state/stateFile.ts'
-import type { Docker, RunningCall } from '../docker/cli.ts'
-import type { Options } from '../inputs/read.ts'
-import type { InputTexts } from '../model/inputs.ts'
 import type { Policy } from '../model/policy.ts'
+import type { Watch } from '../removal/watch.ts'
 import type { Report } from '../report/schema.ts'
+import type { EngineKey } from '../state/stateFile.ts'
 
 /** Everything that a run needs from outside. */
 export type World = {
