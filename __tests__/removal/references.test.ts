@@ -15,7 +15,9 @@ test.each([
   [[`app@${digest}`, 'web:1'], [`app@${digest}`]],
   [[], []]
 ])('of %j, these are untagged first: %j', (references, expected) => {
-  expect(referencesToUntag(item('image', 'x'), references)).toEqual(expected)
+  expect(referencesToUntag({ ...item('image', 'x'), references })).toEqual(
+    expected
+  )
 })
 
 test('a kept image loses only the references in the plan', () => {
@@ -26,10 +28,10 @@ test('a kept image loses only the references in the plan', () => {
     removedReferences: ['app:1']
   } as const
   expect(
-    referencesToUntag(
-      item('image', 'x', { ...untag, removedReferences: ['app:1'] }),
-      ['app:1', 'web:1']
-    )
+    referencesToUntag({
+      ...item('image', 'x', { ...untag, removedReferences: ['app:1'] }),
+      references: ['app:1', 'web:1']
+    })
   ).toEqual(['app:1'])
 })
 
@@ -54,7 +56,7 @@ test.each([
     { ...engine, store: 'containerd' },
     { id: digest },
     ['app:1'],
-    { done, stopped: () => false }
+    { isOver: () => false, onUntagged: (one) => done.push(one) }
   )
   expect(failures).toEqual([{ ...fate, detail: `app:1: ${stderr}` }])
   expect(done).toEqual([])
@@ -62,8 +64,8 @@ test.each([
 
 test('nothing is untagged once the step has to stop', async () => {
   const docker = () => Promise.reject(new Error('not to be called'))
-  const tools = { done: [], stopped: () => true }
+  const tools = { isOver: () => true, onUntagged: () => undefined }
   expect(
     await untag(docker, inventory().engine, { id: digest }, ['app:1'], tools)
-  ).toEqual({ failures: [], cameToAll: false })
+  ).toEqual({ failures: [], completed: false })
 })

@@ -1,6 +1,6 @@
 export type Output = { exitCode: number; stdout: string; stderr: string }
 
-type DockerErrorKind =
+export type DockerErrorKind =
   | 'no-cli'
   | 'no-engine'
   | 'no-permission'

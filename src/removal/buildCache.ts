@@ -5,11 +5,66 @@ import { builderOptions, isForeignBuilder } from '../docker/buildCache.ts'
 import type { Docker } from '../docker/cli.ts'
 import { optional, type Output, wordsOf } from '../docker/errors.ts'
 import { readSize } from '../docker/json.ts'
+import type { CacheRecord } from '../model/inventory.ts'
 import type { Outcome } from '../model/outcome.ts'
+import type { PlanItem } from '../model/plan.ts'
+import { asDockerError, kept } from './refusal.ts'
+import {
+  fail,
+  isEndedByDeadline,
+  record,
+  recordedResults,
+  type Session,
+  whyOver
+} from './session.ts'
+
+/** Lists what is left of the cache once images are gone: it shows how much their removal freed. */
+export async function listCacheAfterImages(
+  session: Session,
+  list: (docker: Docker) => Promise<CacheRecord[] | undefined>
+): Promise<CacheRecord[] | undefined> {
+  const { records } = session.inventory.buildCache
+  const shares = records?.some(({ shared }) => shared)
+  const freed = recordedResults(session).some(
+    ({ item, outcome }) => item.kind === 'image' && outcome === 'removed'
+  )
+  if (!shares || !freed || whyOver(session)) return undefined
+  try {
+    return await list(session.docker)
+  } catch {
+    // Without the list, only what is certain counts as freed.
+    return undefined
+  }
+}
+
+export async function removeBuildCache(
+  session: Session,
+  item: PlanItem,
+  options: Omit<PruneOptions, 'docker'>
+): Promise<void> {
+  const { docker } = session
+  if (whyOver(session)) return
+  try {
+    record(session, item, await pruneBuildCache({ docker, ...options }))
+  } catch (error) {
+    const broken = asDockerError(error)
+    if (isEndedByDeadline(session, broken))
+      record(session, item, {
+        outcome: 'kept',
+        reason: 'budget',
+        detail: 'the engine was still removing records when the time was up',
+        heldBy: 'timeout'
+      })
+    else {
+      fail(session, broken)
+      record(session, item, { outcome: 'failed', detail: broken.message })
+    }
+  }
+}
 
 type KeepFlag = '--keep-storage' | '--reserved-space'
 
-/** Which flag says how much of the cache stays: buildx has given it a new name, and the CLI without it knows the old one. */
+/** Finds the flag for the size of the cache that stays: newer versions of buildx have renamed it. */
 export async function findKeepFlag(
   docker: Docker,
   builder: string
@@ -23,10 +78,8 @@ export async function findKeepFlag(
 
 const builderPrune = ['builder', 'prune'] as const
 
-/**
- * The arguments of the only prune there is no other way for. They work with every CLI, with and without buildx; without
- * `--all`, which drops what images share: that frees nothing and costs rebuilds. Durations in milliseconds, size in bytes.
- */
+// Every CLI accepts these, with and without buildx. No --all: it also drops records that share their data with images,
+// which frees nothing and costs rebuilds.
 export function pruneArguments(
   until: number,
   keep: number,
@@ -41,21 +94,18 @@ export function pruneArguments(
   ]
 }
 
-/** What is to be pruned, and where. Durations in milliseconds, sizes in bytes. */
+/** Durations in milliseconds, sizes in bytes. */
 export type PruneOptions = {
   docker: Docker
-  /** The engine's own builder. */
   builder: string
-  /** When the listing began, as Date.now() counts. */
+  /** When the listing began, in milliseconds as Date.now() counts. */
   lookedAt: number
-  /** How long a record must have been idle then. */
+  /** How long a record must have been idle at that time. */
   until: number
   keep: number
-  /** The folder of Docker's config.json. */
   configFolder: string
 }
 
-/** Prunes the engine's own build cache of what had been idle for `until` when it was listed. */
 export async function pruneBuildCache({
   docker,
   builder,
@@ -65,10 +115,10 @@ export async function pruneBuildCache({
   configFolder
 }: PruneOptions): Promise<Outcome> {
   if (await isForeignBuilder(docker, builder))
-    return changed(
+    return kept(
       `the builder ${builder} of buildx has the name of the context and is not the engine's own`
     )
-  // What was used since the listing is not in the plan.
+  // The plan has no records that were used after the listing.
   const idle = () => until + Date.now() - lookedAt
   const output = await prune(docker, builder, idle, keep)
   const words = wordsOf(output, 'builder prune')
@@ -87,13 +137,13 @@ export async function pruneBuildCache({
         }
   }
   if (await hasPruneFilters(configFolder))
-    return changed(
+    return kept(
       `pruneFilters in Docker's config.json contradict the input until: ${words}`
     )
   return { outcome: 'failed', detail: words }
 }
 
-/** Prunes with buildx; where that is broken, or missing although DOCKER_BUILDKIT asks for it, by the CLI's own means. */
+/** Prunes with buildx; without it if buildx is broken, or missing although DOCKER_BUILDKIT asks for it. */
 async function prune(
   docker: Docker,
   builder: string,
@@ -113,18 +163,13 @@ async function prune(
   return own.exitCode === 0 ? own : output
 }
 
-function changed(detail: string): Outcome {
-  return { outcome: 'kept', reason: 'changed', detail }
-}
-
-/** The IDs of the records that a prune says it removed: one at the start of each line. */
 export function readPruned(text: string): string[] {
   return text
     .split('\n')
     .flatMap((line) => /^[a-z0-9]{20,}(?=\*?(?:\s|$))/.exec(line) ?? [])
 }
 
-/** What a prune says that it freed, in bytes: `Total:` with buildx, `Total reclaimed space:` without. */
+/** Reads how many bytes a prune freed: `Total:` with buildx, `Total reclaimed space:` without. */
 export function readTotal(text: string): number | undefined {
   const [, size] = /^Total(?: reclaimed space)?:(.+)$/m.exec(text) ?? []
   return size === undefined ? undefined : readSize(size)
@@ -132,7 +177,7 @@ export function readTotal(text: string): number | undefined {
 
 const configSchema = z.object({ pruneFilters: z.array(z.string()).min(1) })
 
-/** The CLI adds the filters of its configuration to ours; two of a kind it does not take. */
+/** Docker's configuration can add filters to the prune; it rejects a filter of a kind that is given twice. */
 async function hasPruneFilters(folder: string): Promise<boolean> {
   try {
     const text = await readFile(join(folder, 'config.json'), 'utf8')

@@ -1,84 +1,136 @@
-import type { Builder } from '../model/builders.ts'
-import { recheckBuilder } from './recheck.ts'
-import type { SecondLook } from './secondLook.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import type { Docker } from '../docker/cli.ts'
 import type { Output } from '../docker/errors.ts'
-import { readChange, readRefusal } from './refusal.ts'
+import { type Builder, findBuilders } from '../model/builders.ts'
+import { byKey } from '../model/inventory.ts'
 import type { Outcome } from '../model/outcome.ts'
+import type { PlanItem } from '../model/plan.ts'
+import { isStoppedFirst, readReportedIds } from './commands.ts'
+import { hasTimeToStop, stop } from './containers.ts'
+import { recheckBuilder } from './recheck.ts'
+import { readChange, readRefusal } from './refusal.ts'
+import type { SecondLook } from './secondLook.ts'
+import {
+  attempt,
+  fail,
+  lookAt,
+  record,
+  type Session,
+  whyOver
+} from './session.ts'
 
-/** Milliseconds between the two looks that must both find no client in a builder that runs. */
-export const timeWithoutClient = 10_000
+/** Milliseconds between the two looks that must both find no client in a running builder. */
+const timeWithoutClient = 10_000
 
-export type BuilderTools = {
+/** Removes builders, the running ones last. `listedAt` is when the first look for their clients was complete. */
+export async function removeBuilders(
+  session: Session,
+  items: readonly PlanItem[],
+  listedAt: number
+): Promise<void> {
+  const { inventory, concurrency, signal } = session
+  const builders = byKey(findBuilders(inventory), ({ id }) => id)
+  const limit = pLimit(concurrency)
+  const removeOne = async (item: PlanItem) => {
+    const builder = builders.get(item.id)
+    if (builder === undefined) throw new Error(`${item.id} is no builder`)
+    if (!whyOver(session)) await removeChecked(session, item, builder)
+  }
+  const running = items.filter(isStoppedFirst)
+  const others = items.filter((item) => !isStoppedFirst(item))
+  await limit.map(others, removeOne)
+  const end = listedAt + timeWithoutClient
+  if (running.length === 0 || whyOver(session) || !hasTimeToStop(session, end))
+    return
+  // A cancel ends the wait.
+  await sleep(end - Date.now(), undefined, { signal }).catch(() => undefined)
+  await limit.map(running, async (item) => {
+    if (hasTimeToStop(session)) await removeOne(item)
+  })
+}
+
+async function removeChecked(
+  session: Session,
+  item: PlanItem,
+  builder: Builder
+): Promise<void> {
+  const { container, volume } = builder
+  const volumes = volume ? [volume.name] : []
+  const containers = container ? [container.id] : []
+  const look = () => lookAt(session, 'volume', volumes, containers)
+  const tools = {
+    docker: session.docker,
+    look,
+    stop: async () => (await stop(session, [item])).output
+  }
+  try {
+    const change = recheckBuilder(builder, await look())
+    const outcome = change
+      ? readChange(change)
+      : await attempt(session, [item], () => removeBuilder(builder, tools))
+    record(session, item, outcome)
+  } catch (error) {
+    fail(session, error)
+  }
+}
+
+type Tools = {
   docker: Docker
-  /** Tells its container to stop, and waits for the end. */
   stop: () => Promise<Output>
-  /** Looks again at what could need it. */
+  /** Looks again at the builder and at what may need it. */
   look: () => Promise<SecondLook>
 }
 
-/**
- * Removes a builder that was looked at right before: it is stopped where it runs, its container goes, then the volume
- * with its state, unless somebody has taken that into use.
- */
-export async function removeBuilder(
-  builder: Builder,
-  tools: BuilderTools
-): Promise<Outcome> {
+/** Stops a builder if it runs, removes its container, then the volume with its state, unless that is used by now. */
+async function removeBuilder(builder: Builder, tools: Tools): Promise<Outcome> {
   const { container, volume } = builder
   if (container === undefined) return removeState(builder, tools)
   const { id, state } = container
   if (state === 'running') {
     const output = await tools.stop()
-    if (!names(output, id))
+    if (!isReported(output, id))
       return readFailure(builder, tools, output, 'container stop')
   }
-  const output = await tools.docker(['container', 'rm', '--', id], {
-    limit: Infinity
-  })
-  if (!names(output, id))
+  const args = ['container', 'rm', '--', id]
+  const output = await tools.docker(args, { limit: Infinity })
+  if (!isReported(output, id))
     return readFailure(builder, tools, output, 'container rm')
   if (volume === undefined) return { outcome: 'removed' }
   const left = { ...builder, id: volume.name, container: undefined }
   const change = recheckBuilder(left, await tools.look())
-  const fate = change ? readChange(change) : await removeState(left, tools)
-  return fate.outcome === 'removed' || fate.outcome === 'gone'
+  const outcome = change ? readChange(change) : await removeState(left, tools)
+  return outcome.outcome === 'removed' || outcome.outcome === 'gone'
     ? { outcome: 'removed' }
     : {
-        ...fate,
-        detail: `its container has gone, its state volume stays: ${fate.detail ?? ''}`
+        ...outcome,
+        detail: `its container has gone, its state volume stays: ${outcome.detail ?? ''}`
       }
 }
 
-/** Removes the volume that is left of a builder. */
-async function removeState(
-  builder: Builder,
-  tools: BuilderTools
-): Promise<Outcome> {
+async function removeState(builder: Builder, tools: Tools): Promise<Outcome> {
   // The build cache in it can be large.
-  const output = await tools.docker(['volume', 'rm', '--', builder.id], {
-    limit: Infinity
-  })
-  return names(output, builder.id)
+  const args = ['volume', 'rm', '--', builder.id]
+  const output = await tools.docker(args, { limit: Infinity })
+  return isReported(output, builder.id)
     ? { outcome: 'removed' }
     : readFailure(builder, tools, output, 'volume rm')
 }
 
-/** Docker prints what a call was about once it is done. */
-function names({ stdout }: Output, id: string): boolean {
-  return stdout.split('\n').some((line) => line.trim() === id)
+function isReported({ stdout }: Output, id: string): boolean {
+  return readReportedIds(stdout).has(id)
 }
 
-/** What a call did that did not say that it was done: somebody else was there first, or the engine refused. */
+/** Finds out why a call did not report success: somebody else was first, or the engine refused. */
 async function readFailure(
   builder: Builder,
-  { look }: BuilderTools,
+  { look }: Tools,
   output: Output,
   command: string
 ): Promise<Outcome> {
   const { id } = builder
   const seen = await look()
-  const there = seen.containers.has(id) || seen.volumes.has(id)
-  const change = there ? undefined : recheckBuilder(builder, seen)
+  const isThere = seen.containers.has(id) || seen.volumes.has(id)
+  const change = isThere ? undefined : recheckBuilder(builder, seen)
   return change ? readChange(change) : readRefusal(output, command)
 }

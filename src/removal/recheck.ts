@@ -8,14 +8,15 @@ import {
   type Network,
   type Volume
 } from '../model/inventory.ts'
+import type { PlanItem } from '../model/plan.ts'
 import { describeUsers, usersOfNetwork, usersOfVolume } from '../model/users.ts'
-import type { RemovableKind } from './commands.ts'
+import { isStoppedFirst, type RemovableKind } from './commands.ts'
 import type { SecondLook } from './secondLook.ts'
 
-/** Why a planned removal is not to be done any more: it is gone, or a sentence says what has changed. */
+/** Why a planned removal is dropped: the thing is gone, or has changed as the sentence says. */
 export type Change = 'gone' | { changed: string }
 
-/** A container must be as it was, or as this run has made it, and nothing may have come that joins it. */
+/** A container must be as it was, or as a stop by this run left it, and no container may need it. */
 export function recheckContainer(
   planned: Container,
   { now, needs, containers }: SecondLook,
@@ -28,7 +29,7 @@ export function recheckContainer(
   return inUse(needs.containers.get(planned.id), now)
 }
 
-/** One that somebody tried to remove (this run, perhaps) is not in use: it is as it was, but for its state. */
+/** An attempt to remove a container, by this run or another, changes its state and is not a use. */
 function isAsItWas(planned: Container, current: Container): boolean {
   const sameTimes =
     current.startedAt === planned.startedAt &&
@@ -37,10 +38,7 @@ function isAsItWas(planned: Container, current: Container): boolean {
   return (sameTimes && sameState) || isBeingRemoved(current)
 }
 
-/**
- * One that is to be stopped runs as it did, has ended since then, or was started again by the engine itself: it counts
- * its own starts, and counts anew where somebody starts a container. Of the first one nobody knows whose it was.
- */
+/** The engine counts its own restarts since somebody started the container; so a first restart may be anybody's. */
 function isOnItsWay(planned: Container, current: Container): boolean {
   if (isBeingRemoved(current)) return true
   const more = current.restarts - planned.restarts
@@ -50,22 +48,19 @@ function isOnItsWay(planned: Container, current: Container): boolean {
     return same && [...ended, 'paused'].includes(current.state)
   const again =
     planned.state === 'restarting'
-      ? // The start that it waits for is counted already.
+      ? // The engine counts a restart before it happens.
         more >= 0
       : more > 0 && (planned.restarts > 0 || planned.state === 'stopped')
   const states = [...ended, 'running', 'restarting']
   return (same || again) && states.includes(current.state)
 }
 
-/** The engine is at it: of what was started with `--rm`, as soon as it ends. */
+/** The engine itself removes a container that was started with `--rm` once it exits. */
 export function isBeingRemoved({ state }: Container): boolean {
   return state.startsWith('removing')
 }
 
-/**
- * A builder must be as it was, without a client where it runs, and nothing else may use its state. Where the container
- * has gone, whoever removed it may want to keep the volume.
- */
+/** A builder must be as it was, without a client. If somebody removed its container, they may still want the volume. */
 export function recheckBuilder(
   { id, container, volume }: Builder,
   look: SecondLook
@@ -104,10 +99,7 @@ export function recheckNetwork(
   return inUse(usersOfNetwork(planned, needs), now)
 }
 
-/**
- * An image must have the references that it had, but for those that this run has `takenOff`, and be tagged no later;
- * no container may need it, and no child of it may be left.
- */
+/** An image must have its planned references but those `takenOff` by this run, no later tag, no user and no child. */
 export function recheckImage(
   planned: Image,
   { now, needs, images }: SecondLook,
@@ -119,7 +111,7 @@ export function recheckImage(
   const added = current.references.filter(
     (one) => !planned.references.includes(one) || takenOff.includes(one)
   )
-  // With the last tag of a repository the engine takes the digests of that repository, too.
+  // The engine removes the digests of a repository with its last tag, so after untagging some may be missing.
   const lost =
     takenOff.length === 0 &&
     current.references.length < planned.references.length
@@ -137,7 +129,7 @@ export function recheckImage(
   return inUse(needs.images.get(planned.id), now)
 }
 
-/** Of one that an earlier run looked at, only a tag since this run's look counts: the ones before were planned with. */
+/** For an image known from an earlier run, only a tag since the listing counts: the plan has seen older ones. */
 function wasTaggedAgain(
   { taggedAt, remembered }: Image,
   current: Image,
@@ -149,7 +141,7 @@ function wasTaggedAgain(
   )
 }
 
-/** A volume goes by its name: it must still be the one that was looked at, and nothing may mount it but its `own`. */
+/** A volume must be the same one, as its name could be reused, and no container but its `own` may mount it. */
 export function recheckVolume(
   planned: Volume,
   { now, needs, volumes }: SecondLook,
@@ -175,57 +167,51 @@ function inUse(
     : { changed: `needed by ${describeUsers(users, now)}` }
 }
 
-/** Makes the check of each kind against a second look. */
+/** A check of planned items of each kind against a second look. */
+export type Recheck = Record<
+  RemovableKind,
+  (item: PlanItem, look: SecondLook) => Change | undefined
+>
+
 export function createRecheck(
   { containers, networks, images, volumes }: Inventory,
-  done: {
-    /** Tells whether a container was running, and is stopped to go. */
-    stops: (id: string) => boolean
-    /** Tells whether an image that was to go is still there. */
-    isLeft: (id: string) => boolean
-    /** The references that this run has taken off an image. */
+  {
+    isGone,
+    takenOff
+  }: {
+    isGone: (id: string) => boolean
     takenOff: (id: string) => readonly string[]
   }
-): Record<RemovableKind, (id: string, look: SecondLook) => Change | undefined> {
+): Recheck {
   const children = Map.groupBy(images, ({ parent }) => parent)
-  function checking<T>(
-    planned: ReadonlyMap<string, T>,
-    recheck: (thing: T, look: SecondLook) => Change | undefined
-  ) {
-    return (id: string, look: SecondLook) => {
-      const thing = planned.get(id)
-      if (thing === undefined) throw new Error(`${id} is not in the inventory`)
-      if (look.isUnreadable(id))
-        return { changed: 'the engine cannot tell of it any more' }
-      const change = recheck(thing, look)
-      const used = look.usedSince(id)
-      return change === undefined && used !== undefined
-        ? { changed: `meanwhile it was ${used}` }
-        : change
-    }
-  }
+  const childrenLeft = (id: string) =>
+    (children.get(id) ?? []).filter((child) => !isGone(child.id))
+  const byId = ({ id }: { id: string }) => id
   return {
-    container: checking(
-      byKey(containers, ({ id }) => id),
-      (container, look) =>
-        recheckContainer(container, look, done.stops(container.id))
+    container: checking(byKey(containers, byId), (one, look, item) =>
+      recheckContainer(one, look, isStoppedFirst(item))
     ),
-    network: checking(
-      byKey(networks, ({ id }) => id),
-      recheckNetwork
-    ),
-    image: checking(
-      byKey(images, ({ id }) => id),
-      (image, look) => {
-        const left = (children.get(image.id) ?? []).filter(({ id }) =>
-          done.isLeft(id)
-        )
-        return recheckImage(image, look, done.takenOff(image.id), left)
-      }
+    network: checking(byKey(networks, byId), recheckNetwork),
+    image: checking(byKey(images, byId), (one, look) =>
+      recheckImage(one, look, takenOff(one.id), childrenLeft(one.id))
     ),
     volume: checking(
       byKey(volumes, ({ name }) => name),
-      recheckVolume
+      (one, look) => recheckVolume(one, look)
     )
+  }
+}
+
+function checking<T>(
+  planned: ReadonlyMap<string, T>,
+  recheck: (thing: T, look: SecondLook, item: PlanItem) => Change | undefined
+): Recheck[RemovableKind] {
+  return (item, look) => {
+    const { id } = item
+    const thing = planned.get(id)
+    if (thing === undefined) throw new Error(`${id} is not in the inventory`)
+    if (look.isUnreadable(id))
+      return { changed: 'the engine cannot tell of it any more' }
+    return recheck(thing, look, item) ?? usedMeanwhile([id], look)
   }
 }

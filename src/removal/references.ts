@@ -8,15 +8,21 @@ import type { PlanItem } from '../model/plan.ts'
 import { isTag, repositoryOf } from '../model/references.ts'
 import { removeImage } from './commands.ts'
 import { kept, readRefusal } from './refusal.ts'
+import type { SecondLook } from './secondLook.ts'
+import {
+  attempt,
+  record,
+  recordTakenOff,
+  type Session,
+  takenOff,
+  whyOver
+} from './session.ts'
 
-/**
- * The references to take off by name: of an image that stays those that expired; of one that goes all but what the
- * engine lets go with its ID, that is one tag and the digests of the same repository.
- */
-export function referencesToUntag(
-  { decision }: PlanItem,
-  references: readonly string[]
-): readonly string[] {
+/** Those that expired; of an image that goes, all but one tag and its digests, which the engine removes with the ID. */
+export function referencesToUntag({
+  decision,
+  references = []
+}: PlanItem): readonly string[] {
   if (decision.action === 'untag') return decision.removedReferences
   const last = references.find(isTag) ?? references[0]
   if (last === undefined) return []
@@ -26,66 +32,112 @@ export function referencesToUntag(
   )
 }
 
+/** Takes off the references that have to go by name. Returns the images that can now be removed as a whole. */
+export async function untagFirst(
+  session: Session,
+  items: readonly PlanItem[]
+): Promise<PlanItem[]> {
+  const { docker, inventory } = session
+  const whole: PlanItem[] = []
+  for (const item of items) {
+    const references = referencesToUntag(item)
+    const { failures, completed } = await attempt(session, [item], () =>
+      untag(docker, inventory.engine, item, references, {
+        isOver: () => whyOver(session) !== undefined,
+        onUntagged: (one) => {
+          recordTakenOff(session, item, [one])
+        }
+      })
+    )
+    const failed = failures.find(({ outcome }) => outcome === 'failed')
+    if (failed !== undefined) record(session, item, failed)
+    else if (!completed) return []
+    else if (item.decision.action === 'remove') whole.push(item)
+    else record(session, item, failures[0] ?? readUntagging(session, item))
+  }
+  return whole
+}
+
+function readUntagging(session: Session, item: PlanItem): Outcome {
+  return takenOff(session, item).length > 0
+    ? { outcome: 'untagged' }
+    : kept('its references mean other images now')
+}
+
 /**
- * Takes references off an image, if they still mean it; adds each to `done` as soon as it is off. Returns what the
- * engine said of those that it refused, and whether it came to all: it begins none once it is `stopped`. The containerd
- * store compares and deletes in one; on others the reference is read right before, one at a time.
+ * Takes off the references that still mean the image. Each is read right before; the containerd store compares and
+ * deletes in one step. `completed` is false if the step `isOver` before all were tried.
  */
 export async function untag(
   docker: Docker,
   engine: Engine,
   { id }: Pick<Image, 'id'>,
   references: readonly string[],
-  { done, stopped }: { done: string[]; stopped: () => boolean }
-): Promise<{ failures: Outcome[]; cameToAll: boolean }> {
+  {
+    isOver,
+    onUntagged
+  }: { isOver: () => boolean; onUntagged: (reference: string) => void }
+): Promise<{ failures: Outcome[]; completed: boolean }> {
   const failures: Outcome[] = []
   for (const reference of references) {
-    if (stopped()) return { failures, cameToAll: false }
+    if (isOver()) return { failures, completed: false }
     const compares = traitsOf(engine).comparesTags && isTag(reference)
     const read = () => meaningOf(docker, engine, reference)
     if (!compares && (await read()).id !== id) continue
     const name = compares ? `${reference}@${id}` : reference
     const output = await docker([...removeImage, '--', name])
-    if (output.exitCode === 0) done.push(reference)
+    if (output.exitCode === 0) onUntagged(reference)
     else {
       const meant = await read()
-      const absent = meant.id === undefined && !meant.unreadable
-      // It is off, although the engine has no room to write that down.
-      if (absent && !saysAbsent(output, 'image', name)) done.push(reference)
+      // A full disk can fail the call after the reference was taken off.
+      if (isAbsent(meant) && !saysAbsent(output, 'image', name))
+        onUntagged(reference)
       else if (meant.id === id || meant.unreadable) {
-        const fate = readRefusal(output, 'image rm')
-        failures.push({ ...fate, detail: `${reference}: ${fate.detail ?? ''}` })
+        const outcome = readRefusal(output, 'image rm')
+        const detail = `${reference}: ${outcome.detail ?? ''}`
+        failures.push({ ...outcome, detail })
       }
     }
   }
-  return { failures, cameToAll: true }
+  return { failures, completed: true }
 }
 
-/** The ID of the image that a reference means; undefined where it means none, or one that is unreadable. */
-export async function meaningOf(
+/** The image that a reference means: no ID where it means none, or one that cannot be inspected. */
+type Meaning = { id: string | undefined; unreadable: boolean }
+
+async function meaningOf(
   docker: Docker,
   engine: Engine,
   reference: string
-): Promise<{ id: string | undefined; unreadable: boolean }> {
+): Promise<Meaning> {
   const { found, unreadable } = await inspectImages(docker, engine, [reference])
   return { id: found[0]?.id, unreadable: unreadable.length > 0 }
 }
 
-/** How many of the first items have no more to be taken off one by one than `most`; at least one. */
-export function countForUntagging(
-  items: readonly PlanItem[],
-  most: number
-): number {
-  let references = 0
-  const tooMany = items.findIndex((item) => {
-    references += referencesToUntag(item, item.references ?? []).length
-    return references > most
-  })
-  return tooMany < 0 ? items.length : Math.max(tooMany, 1)
+function isAbsent({ id, unreadable }: Meaning): boolean {
+  return id === undefined && !unreadable
 }
 
-export function readUntagging(done: readonly string[]): Outcome {
-  return done.length > 0
-    ? { outcome: 'untagged' }
-    : kept('its references mean other images now')
+/**
+ * Records the references that a failed removal took off: the engine untags before it deletes, and on a full disk it can
+ * fail in between. If a reference means another image now, or the image is in use, somebody else took it.
+ */
+export async function recordLostReferences(
+  session: Session,
+  items: readonly PlanItem[],
+  { images, needs }: SecondLook
+): Promise<void> {
+  const { docker, inventory } = session
+  for (const item of items) {
+    const { id, references = [] } = item
+    const left = images.get(id)?.references ?? references
+    const lost = references.filter((one) => !left.includes(one))
+    if (lost.length === 0 || needs.images.has(id)) continue
+    const absent: string[] = []
+    // One at a time, because an answer does not name the reference that it is for.
+    for (const one of lost)
+      if (isAbsent(await meaningOf(docker, inventory.engine, one)))
+        absent.push(one)
+    recordTakenOff(session, item, absent)
+  }
 }

@@ -19,25 +19,23 @@ import { type Needs, needsOf } from '../model/needs.ts'
 import { isTag } from '../model/references.ts'
 import type { Watch } from './watch.ts'
 
-/**
- * Reads again what could speak against the removal of some things: all containers but those that are `gone`, with the
- * state of those whose state is `changing`, and the things themselves.
- */
+type Sources = { docker: Docker; inventory: Inventory; watch: Watch }
+
+/** Reads things again, and all containers but those `gone`. Inspects only containers that are new or `changing`. */
 export async function lookAgain(
-  docker: Docker,
-  inventory: Inventory,
-  watch: Watch,
+  sources: Sources,
   kind: Inspectable,
   ids: readonly string[],
   others: { changing: (id: string) => boolean; gone: (id: string) => boolean }
 ): Promise<SecondLook> {
+  const { docker, inventory, watch } = sources
   const { engine, images: allImages } = inventory
   const nothing = { found: [], unreadable: [] }
   const [containers, services, networks, images, volumes] = await Promise.all([
     listContainersAgain(docker, inventory, others),
     inventory.services && listServices(docker, engine),
     kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
-    kind === 'image' ? lookAtImages(docker, inventory, watch, ids) : nothing,
+    kind === 'image' ? lookAtImages(sources, ids) : nothing,
     kind === 'volume' ? inspectVolumes(docker, ids) : nothing
   ])
   const unreadable = new Set(
@@ -48,7 +46,7 @@ export async function lookAgain(
   const uses = usesInLog({ ...inventory, events: watch.events() })
   return {
     now: engine.now,
-    // What the plan knew of them holds, where their manager cannot be asked any more.
+    // If the swarm's manager does not answer, its services need what they needed at the listing.
     needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
       containers,
       images: allImages
@@ -63,21 +61,20 @@ export async function lookAgain(
 }
 
 /**
- * Images by ID. Where it takes long to find one, those that this run has inspected once and that a listing shows as they
- * were count as unchanged: as long as the watch tells of what was tagged or pulled again to the same ID.
+ * Inspects images by ID. Where that is slow, an image that this run has inspected before is unchanged if a listing
+ * shows the same tags. A listing shows no renewed tag or pull with the same ID, so this needs a live watch.
  */
 async function lookAtImages(
-  docker: Docker,
-  { engine, images }: Inventory,
-  watch: Watch,
+  { docker, inventory, watch }: Sources,
   ids: readonly string[]
 ): Promise<Inspected<Image>> {
+  const { engine, images } = inventory
   const asked = new Set(ids)
   const listed =
     traitsOf(engine).findsImagesSlowly && watch.isLive()
       ? images.filter(
           ({ id, remembered, references }) =>
-            // A listing by reference shows no digests: these may have been taken off.
+            // A listing by reference shows no digests, so it misses one that was taken off.
             asked.has(id) && !remembered && references.every(isTag)
         )
       : []
@@ -88,10 +85,6 @@ async function lookAtImages(
   return { ...inspected, found: [...unchanged, ...inspected.found] }
 }
 
-/**
- * What is read again right before a batch of removals: what all containers need now (those that were to go are gone,
- * so that whichever is still there holds what it needs), and the things of the batch itself.
- */
 export type SecondLook = {
   now: number
   needs: Needs
@@ -99,8 +92,8 @@ export type SecondLook = {
   networks: ReadonlyMap<string, Network>
   images: ReadonlyMap<string, Image>
   volumes: ReadonlyMap<string, Volume>
-  /** What the engine's events say of the use of something since the listing: `pulled`, `last used by a container`. */
+  /** The last use of something since the listing, from the engine's events: `pulled`, `last used by a container`. */
   usedSince: (id: string) => string | undefined
-  /** The engine has it, but does not tell of it. */
+  /** The engine has it but cannot inspect it. */
   isUnreadable: (id: string) => boolean
 }

@@ -1,20 +1,15 @@
 import { execa } from 'execa'
-import type { Engine, EngineEvent } from '../model/inventory.ts'
 import { eventFormat, readEvents } from '../docker/events.ts'
+import type { Engine, EngineEvent } from '../model/inventory.ts'
 
-/** A stream of the engine's events, as they happen. */
 export type Watch = {
-  /** Everything that has happened since the watch began, the oldest first. */
+  /** All events since the watch began, oldest first. */
   events: () => EngineEvent[]
-  /** Whether something has come already, and all of it could be read until now. */
+  /** Whether an event has arrived, and every line so far could be read. */
   isLive: () => boolean
 }
 
-/**
- * Watches an engine from the moment of its clock at which it was asked who it is: no later than the listing. Events
- * that do not come for a while are only less to go by; that the stream broke off or cannot be read is told once, and
- * nothing fails.
- */
+/** Watches an engine's events from the time at which its clock was read, which is before the listing. Never fails. */
 export function watchEngine(
   engine: Engine,
   {
@@ -25,8 +20,8 @@ export function watchEngine(
   }: {
     command: string
     env: Record<string, string | undefined>
-    /** Ends the watch. */
     signal: AbortSignal
+    /** Called once if the stream ends or cannot be read. */
     onBroken: () => void
   }
 ): Watch {
@@ -48,7 +43,7 @@ export function watchEngine(
     }
   )
   let broken = false
-  const tell = () => {
+  const reportBroken = () => {
     if (!broken && !signal.aborted) onBroken()
     broken = true
   }
@@ -57,10 +52,10 @@ export function watchEngine(
       try {
         events.push(...readEvents(line, engine))
       } catch {
-        // The next lines may be read again; and a stream that nobody reads would block.
-        tell()
+        // The next lines may be readable, and an unread stream would block.
+        reportBroken()
       }
   }
-  read().then(tell, tell)
+  read().then(reportBroken, reportBroken)
   return { events: () => events, isLive: () => events.length > 0 && !broken }
 }

@@ -3,8 +3,7 @@ import { formatDuration, formatSize, sum } from '../units.ts'
 import { count } from '../words.ts'
 import { describeDisks } from './disks.ts'
 import { estimate } from './markdown.ts'
-import { goes } from './resources.ts'
-import type { Report } from './schema.ts'
+import { goes, type Report } from './schema.ts'
 
 /** The result in one sentence, for the log and the first line of the summary. */
 export function headline(report: Report): string {

@@ -4,8 +4,7 @@ import type { Image, Inventory } from '../model/inventory.ts'
 import type { Kind } from '../model/kinds.ts'
 import type { Sizes } from '../model/plan.ts'
 import { sum } from '../units.ts'
-import { goes } from './resources.ts'
-import type { Reason, Resource } from './schema.ts'
+import { goes, type Reason, type Resource } from './schema.ts'
 
 /** Adds to each kept resource the bytes that it holds alone, where they are known. */
 export function withOwnBytes(

@@ -1,7 +1,6 @@
 import { repositoryOf } from '../model/references.ts'
 import { formatSize, sum } from '../units.ts'
-import { goes } from './resources.ts'
-import type { Report, Resource } from './schema.ts'
+import { goes, type Report, type Resource } from './schema.ts'
 
 /** Colours that can be told apart on white and on black, with black text on them. */
 const colours = [

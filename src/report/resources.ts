@@ -133,8 +133,3 @@ function usedNow({
     ...needs.containers.keys()
   ])
 }
-
-/** Whether it was removed, or would be. */
-export function goes({ action, outcome }: Resource): boolean {
-  return outcome === 'removed' || (outcome === 'planned' && action === 'remove')
-}

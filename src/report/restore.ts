@@ -1,8 +1,7 @@
 import { isTag } from '../model/references.ts'
 import { count } from '../words.ts'
 import { folded } from './markdown.ts'
-import { goes } from './resources.ts'
-import type { Report, Resource } from './schema.ts'
+import { goes, type Report, type Resource } from './schema.ts'
 
 const longestScript = 60_000
 

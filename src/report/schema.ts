@@ -150,3 +150,8 @@ export const reportSchema = z
 export type Report = z.infer<typeof reportSchema>
 
 export type Resource = z.infer<typeof resourceSchema>
+
+/** Whether it was removed, or would be. */
+export function goes({ action, outcome }: Resource): boolean {
+  return outcome === 'removed' || (outcome === 'planned' && action === 'remove')
+}

@@ -9,8 +9,7 @@ import {
   whyCell
 } from './cells.ts'
 import { bar, folded, table, tableThatFits } from './markdown.ts'
-import { goes } from './resources.ts'
-import type { Report, Resource } from './schema.ts'
+import { goes, type Report, type Resource } from './schema.ts'
 import { code } from './text.ts'
 
 export function renderKinds({ resources, dryRun }: Report): string {

@@ -1,0 +1,248 @@
+import type { Docker } from '../docker/cli.ts'
+import type { DockerError } from '../docker/errors.ts'
+import type { Inspectable } from '../docker/inspect.ts'
+import type { Inventory } from '../model/inventory.ts'
+import type { Outcome, Removal, Result } from '../model/outcome.ts'
+import type { PlanItem } from '../model/plan.ts'
+import { list } from '../words.ts'
+import { commands, readReportedIds, type RemovableKind } from './commands.ts'
+import { createRecheck, type Recheck } from './recheck.ts'
+import { asDockerError, readChange } from './refusal.ts'
+import { lookAgain, type SecondLook } from './secondLook.ts'
+import type { Watch } from './watch.ts'
+
+export type SessionOptions = {
+  docker: Docker
+  inventory: Inventory
+  watch: Watch
+  /** Batches at once. */
+  concurrency: number
+  /** No new work begins after this time, in milliseconds as Date.now() counts. */
+  deadline: number
+  signal: AbortSignal
+  onResult: (result: Result) => void
+}
+
+/** Everything that the removal of one plan shares. Only the functions of this file reach its state. */
+export type Session = SessionOptions & { recheck: Recheck; [state]: State }
+
+const state = Symbol('state')
+
+type State = {
+  results: Map<PlanItem, Result>
+  /** IDs of containers, builders and images that are no longer there. */
+  gone: Set<string>
+  /** The references taken off each image, by its ID. They stay off even if the image stays. */
+  takenOff: Map<string, readonly string[]>
+  toldToStop: Set<string>
+  /** IDs that the engine reported as stopped or removed, including those it removed along with others. */
+  reportedIds: Set<string>
+  fatal: DockerError | undefined
+}
+
+export function createSession(options: SessionOptions): Session {
+  const { docker, inventory, watch } = options
+  const own: State = {
+    results: new Map(),
+    gone: new Set(),
+    takenOff: new Map(),
+    toldToStop: new Set(),
+    reportedIds: new Set(),
+    fatal: undefined
+  }
+  return {
+    ...options,
+    // A call that is running at the deadline may finish and be checked in the grace time.
+    docker: (args, more) => docker(args, { grace: true, ...more }),
+    watch: {
+      ...watch,
+      // The end of a container that this run stops is not a use of what it needs.
+      events: () =>
+        watch
+          .events()
+          .filter(({ id, container }) => !own.toldToStop.has(container || id))
+    },
+    recheck: createRecheck(inventory, {
+      isGone: (id) => own.gone.has(id),
+      takenOff: (id) => own.takenOff.get(id) ?? []
+    }),
+    [state]: own
+  }
+}
+
+type Over = 'cancelled' | 'failed' | 'timeout'
+
+/** Why no new work may begin; undefined while it may. */
+export function whyOver(session: Session): Over | undefined {
+  const { fatal } = session[state]
+  if (session.signal.aborted) return 'cancelled'
+  if (fatal !== undefined && !isEndedByDeadline(session, fatal)) return 'failed'
+  return Date.now() >= session.deadline ? 'timeout' : undefined
+}
+
+/** A call that ran out of the step's time is not the engine's fault. */
+export function isEndedByDeadline(
+  { deadline }: Session,
+  { kind }: DockerError
+): boolean {
+  return kind === 'no-answer' && Date.now() >= deadline
+}
+
+export function fail(session: Session, error: unknown): void {
+  session[state].fatal ??= asDockerError(error)
+}
+
+/** Records the outcome of an item. The first one counts. */
+export function record(
+  session: Session,
+  item: PlanItem,
+  outcome: Outcome
+): void {
+  const { results, gone } = session[state]
+  if (isRecorded(session, item)) return
+  const result = { item, ...withTraces(session, item, outcome) }
+  results.set(item, result)
+  if (['container', 'image', 'builder'].includes(item.kind) && isGone(outcome))
+    gone.add(item.id)
+  session.onResult(result)
+}
+
+/** Adds to the outcome of an item that stays what this run has done to it. */
+function withTraces(
+  session: Session,
+  item: PlanItem,
+  outcome: Outcome
+): Outcome {
+  if (isGone(outcome)) return outcome
+  const off = takenOff(session, item)
+  const detail = outcome.detail ?? 'it is still there'
+  return {
+    ...outcome,
+    ...(off.length > 0 && { removedReferences: [...off] }),
+    ...(wasToldToStop(session, item) && {
+      detail: `it was told to stop; ${detail}`
+    }),
+    ...(off.length > 0 &&
+      outcome.outcome !== 'untagged' && {
+        detail: `${detail}; taken off: ${list(off)}`
+      })
+  }
+}
+
+function isGone({ outcome }: Outcome): boolean {
+  return outcome === 'removed' || outcome === 'gone'
+}
+
+export function isRecorded(session: Session, item: PlanItem): boolean {
+  return session[state].results.has(item)
+}
+
+export function recordedResults(session: Session): Result[] {
+  return [...session[state].results.values()]
+}
+
+/** Records the items that were not reached, and returns all results. */
+export function finish(
+  session: Session,
+  items: readonly PlanItem[]
+): Pick<Removal, 'results' | 'fatal'> {
+  // A stop needs time to finish, so it may not begin although the time is not quite up.
+  const why = whyOver(session) ?? 'timeout'
+  const words = {
+    cancelled: 'the run was cancelled',
+    failed: 'the engine failed',
+    timeout: 'the time was up'
+  }
+  for (const item of items)
+    record(session, item, {
+      outcome: 'kept',
+      reason: 'budget',
+      detail: `not done: ${words[why]}`,
+      ...(why === 'timeout' && { heldBy: why })
+    })
+  return { results: recordedResults(session), fatal: session[state].fatal }
+}
+
+export function takenOff(
+  session: Session,
+  { id }: PlanItem
+): readonly string[] {
+  return session[state].takenOff.get(id) ?? []
+}
+
+export function recordTakenOff(
+  session: Session,
+  item: PlanItem,
+  references: readonly string[]
+): void {
+  const all = new Set([...takenOff(session, item), ...references])
+  session[state].takenOff.set(item.id, [...all])
+}
+
+export function wasToldToStop(session: Session, { id }: PlanItem): boolean {
+  return session[state].toldToStop.has(id)
+}
+
+export function recordStop(session: Session, items: readonly PlanItem[]): void {
+  for (const { id } of items) session[state].toldToStop.add(id)
+}
+
+export function recordReported(session: Session, stdout: string): Set<string> {
+  const reported = readReportedIds(stdout)
+  for (const id of reported) session[state].reportedIds.add(id)
+  return reported
+}
+
+/** Runs a call that may change the items. If it breaks off, `read` gets its output, then the unrecorded items fail. */
+export async function attempt<T>(
+  session: Session,
+  items: readonly PlanItem[],
+  change: () => Promise<T>,
+  read: (stdout: string) => void = () => undefined
+): Promise<T> {
+  try {
+    return await change()
+  } catch (error) {
+    const { message, stdout } = asDockerError(error)
+    read(stdout)
+    const detail = `its removal broke off, it may be gone: ${message}`
+    for (const item of items)
+      record(session, item, { outcome: 'failed', detail })
+    throw error
+  }
+}
+
+/** Looks again at the items, and records those that are gone or have changed. `notice` receives the look first. */
+export async function stillPlanned(
+  session: Session,
+  kind: RemovableKind,
+  items: readonly PlanItem[],
+  notice?: (items: readonly PlanItem[], look: SecondLook) => Promise<void>
+): Promise<PlanItem[]> {
+  if (items.length === 0) return []
+  const ids = items.map(({ id }) => id)
+  const look = await lookAt(session, kind, ids)
+  await notice?.(items, look)
+  return items.filter((item) => {
+    const change = session.recheck[kind](item, look)
+    if (change === undefined) return true
+    const target = commands[kind].target(item, session.inventory.engine)
+    const removed = change === 'gone' && session[state].reportedIds.has(target)
+    record(session, item, removed ? { outcome: 'removed' } : readChange(change))
+    return false
+  })
+}
+
+/** Looks again at things, at what may need them, and at the current state of some `containers`. */
+export function lookAt(
+  session: Session,
+  kind: Inspectable,
+  ids: readonly string[],
+  containers: readonly string[] = []
+): Promise<SecondLook> {
+  const asked = new Set([...ids, ...containers])
+  return lookAgain(session, kind, ids, {
+    changing: (id) => kind === 'network' || asked.has(id),
+    gone: (id) => session[state].gone.has(id)
+  })
+}
