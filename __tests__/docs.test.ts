@@ -4,7 +4,9 @@ import { expect, test } from '@jest/globals'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { schema } from '../src/inputs/schema.ts'
+import { renderMessages } from '../scripts/messages.ts'
 import { defaults } from '../src/model/inputs.ts'
+import { messages } from '../src/model/messages.ts'
 import { makeOutputs } from '../src/report/outputs.ts'
 import { reportSchema } from '../src/report/schema.ts'
 import { makeTestReport } from './builders.ts'
@@ -69,6 +71,22 @@ test('report.schema.json matches the report schema', async () => {
   expect(JSON.parse(await read('report.schema.json'))).toEqual(
     JSON.parse(JSON.stringify(z.toJSONSchema(reportSchema)))
   )
+})
+
+test('docs/messages.md has every message of the code', async () => {
+  expect(await read('docs/messages.md')).toBe(renderMessages())
+})
+
+test('every message is in use', async () => {
+  const files = await readdir(join(project, 'src'), { recursive: true })
+  const sources = await Promise.all(
+    files
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => read(join('src', file)))
+  )
+  const code = sources.join('\n')
+  for (const name of Object.keys(messages))
+    expect(code).toContain(`messages.${name}(`)
 })
 
 test('the action runs the bundle on Node 24', () => {

@@ -8,7 +8,8 @@ import {
   getInput,
   log,
   saveState,
-  show
+  show,
+  warnOfState
 } from './run/runner.ts'
 
 // A closed pipe (`| head`) or a full disk must not end the run half done.
@@ -44,10 +45,7 @@ async function main(): Promise<void> {
     )
     // There may be room now.
     const problem = full && save?.('main', 'begun')
-    if (problem)
-      log.warning(
-        `The state of the step could not be written, its post step may do the same once more: ${problem}`
-      )
+    if (problem) warnOfState(problem)
   } catch (error) {
     await failWith(error)
   }

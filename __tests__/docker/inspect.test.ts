@@ -149,7 +149,7 @@ test('a call with too much output is split in halves, without splitting the othe
     calls += 1
     const names = args.slice(args.indexOf('--') + 1)
     if (names.includes('n-50') && names.length > 1)
-      return Promise.reject(new DockerError('too-large', 'too large'))
+      return Promise.reject(new DockerError('too-large', { text: 'too large' }))
     const stdout = JSON.stringify(names.map((Id) => ({ Id })))
     return Promise.resolve({ stdout, stderr: '', exitCode: 0 })
   }
@@ -167,7 +167,7 @@ test('a call with too much output is split in halves, without splitting the othe
 
 test('a single object that is too large is unreadable', async () => {
   const docker: Docker = () =>
-    Promise.reject(new DockerError('too-large', 'too large'))
+    Promise.reject(new DockerError('too-large', { text: 'too large' }))
   expect(await inspect(docker, 'image', ['a', 'b'], imageSchema)).toEqual({
     found: [],
     unreadable: ['a', 'b']

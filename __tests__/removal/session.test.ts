@@ -39,7 +39,7 @@ test.each<[DockerErrorKind | undefined, number, string | undefined]>([
   'after the error %s with the deadline %s it is over: %s',
   (kind, deadline, why) => {
     const one = session(deadline)
-    if (kind) fail(one, new DockerError(kind, ''))
+    if (kind) fail(one, new DockerError(kind, { text: '' }))
     expect(whyOver(one)).toBe(why)
     expect(whyOver(session(deadline, AbortSignal.abort()))).toBe('cancelled')
   }

@@ -1,9 +1,9 @@
 import { execa } from 'execa'
 import pLimit from 'p-limit'
+import { messages } from '../model/messages.ts'
 import {
   connectionError,
   describeCall,
-  describeTimeout,
   DockerError,
   failureToStart,
   type Output
@@ -109,7 +109,7 @@ async function call(
   cancelSignal: AbortSignal
 ): Promise<Output> {
   if (cancelSignal.aborted)
-    throw new DockerError('cancelled', 'The run was cancelled.')
+    throw new DockerError('cancelled', messages.cancelled())
   const { limit = defaultLimit, grace, elsewhere } = options
   const budget = cli.deadline + (grace ? graceAfterDeadline : 0) - Date.now()
   const timeout = Math.max(Math.min(limit, budget), 1)
@@ -119,7 +119,7 @@ async function call(
   const broken =
     exitCode === 0 || elsewhere ? undefined : connectionError(stderr, cli.env)
   if (broken !== undefined)
-    throw new DockerError(broken.kind, broken.message, stdout)
+    throw new DockerError(broken.kind, { text: broken.message }, stdout)
   return output
 }
 
@@ -146,13 +146,15 @@ async function runProcess(
   if (result.timedOut)
     throw new DockerError(
       'no-answer',
-      describeTimeout(name, timeout, byBudget),
+      byBudget
+        ? messages.noAnswerInTime(name)
+        : messages.noAnswer(name, String(Math.ceil(timeout / 1_000))),
       stdout
     )
   if (result.isCanceled)
-    throw new DockerError('cancelled', 'The run was cancelled.', stdout)
+    throw new DockerError('cancelled', messages.cancelled(), stdout)
   if (result.isMaxBuffer)
-    throw new DockerError('too-large', `${name} printed more than can be read.`)
+    throw new DockerError('too-large', messages.outputTooLarge(name))
   if (exitCode === undefined) throw failureToStart(command, name, result)
   return { exitCode, stdout, stderr }
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Engine, EngineContext } from '../model/inventory.ts'
+import { messages } from '../model/messages.ts'
 import type { Docker } from './cli.ts'
 import { connectionError, DockerError, succeed } from './errors.ts'
 import { asJson, readJson } from './json.ts'
@@ -21,7 +22,10 @@ export async function readEngine(
   // Old CLIs exit with 0 if no engine answers.
   const errors = info.ServerErrors.join('\n')
   if (errors !== '')
-    throw connectionError(errors, env) ?? new DockerError('no-engine', errors)
+    throw (
+      connectionError(errors, env) ??
+      new DockerError('no-engine', messages.engineError(errors))
+    )
   const { Server: server } = readJson(parts, versionSchema, 'version')
   const version = info.ServerVersion
   const podman = isPodman(server?.Components ?? [])

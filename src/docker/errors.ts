@@ -1,3 +1,5 @@
+import { type Message, messages } from '../model/messages.ts'
+
 export type Output = { exitCode: number; stdout: string; stderr: string }
 
 export type DockerErrorKind =
@@ -16,8 +18,8 @@ export class DockerError extends Error {
   /** Printed before the call failed. */
   readonly stdout: string
 
-  constructor(kind: DockerErrorKind, message: string, stdout = '') {
-    super(message)
+  constructor(kind: DockerErrorKind, { text }: Message, stdout = '') {
+    super(text)
     this.kind = kind
     this.stdout = stdout
   }
@@ -26,12 +28,12 @@ export class DockerError extends Error {
 /** Throws a DockerError if the call failed. */
 export function succeed(output: Output, what: string): Output {
   if (output.exitCode === 0) return output
-  throw new DockerError('failed', describeExit(output, what))
+  throw new DockerError('failed', failedCall(output, what))
 }
 
 /** Why a call failed: what it printed, or else its exit code. */
 export function wordsOf(output: Output, what: string): string {
-  return cut(output.stderr) || describeExit(output, what)
+  return cut(output.stderr) || failedCall(output, what).text
 }
 
 /** Undefined if the call fails for any reason but a cancel. */
@@ -50,20 +52,6 @@ export function describeCall(command: string, args: readonly string[]): string {
   return `"${command} ${shown}${args.length > 4 ? ' …' : ''}"`
 }
 
-export function describeTimeout(
-  name: string,
-  timeout: number,
-  byBudget: boolean
-): string {
-  const when = byBudget
-    ? 'when the time of the step was up'
-    : `after ${Math.ceil(timeout / 1_000)} s`
-  const advice = byBudget
-    ? ' If it is only slow, the input timeout gives the step more time.'
-    : ''
-  return `Docker did not answer: ${name} was ended ${when}. Is the engine overloaded or stuck?${advice}`
-}
-
 export function failureToStart(
   command: string,
   name: string,
@@ -78,23 +66,14 @@ export function failureToStart(
   }
 ): DockerError {
   if (signal !== undefined)
-    return new DockerError('failed', `${name} was ended by ${signal}.`)
+    return new DockerError('failed', messages.cliKilled(name, signal))
+  const quoted = JSON.stringify(command)
   if (code === 'ENOENT')
-    return new DockerError(
-      'no-cli',
-      `There is no Docker CLI: ${JSON.stringify(command)} was not found. ` +
-        'Install Docker on the runner, or name the CLI in the input docker.'
-    )
+    return new DockerError('no-cli', messages.cliNotFound(quoted))
   if (code === 'EACCES')
-    return new DockerError(
-      'no-cli',
-      `The Docker CLI ${JSON.stringify(command)} cannot be run: no permission. ` +
-        'Make it executable, or name another one in the input docker.'
-    )
-  return new DockerError(
-    'failed',
-    `${name} could not be started: ${originalMessage ?? code ?? 'unknown'}`
-  )
+    return new DockerError('no-cli', messages.cliNotExecutable(quoted))
+  const why = originalMessage ?? code ?? 'unknown reason'
+  return new DockerError('failed', messages.cliNotStarted(name, why))
 }
 
 const unreachable =
@@ -114,8 +93,7 @@ export function connectionError(
   if (/permission denied while trying to connect/i.test(words))
     return new DockerError(
       'no-permission',
-      'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
-        `root, or a member of the group docker (the runner has to be started again after that).\n${cut(words)}`
+      messages.permissionDenied(cut(words))
     )
   if (!unreachable.test(words)) return undefined
   const { DOCKER_HOST, DOCKER_CONTEXT } = env
@@ -125,12 +103,13 @@ export function connectionError(
   const where = set.length > 0 ? ` (${set.join(', ')})` : ''
   return new DockerError(
     'no-engine',
-    `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${cut(words)}`
+    messages.engineNotReached(where, cut(words))
   )
 }
 
-function describeExit({ exitCode, stderr }: Output, what: string): string {
-  return `docker ${what} failed with exit code ${exitCode}: ${cut(stderr) || 'it said nothing'}`
+function failedCall({ exitCode, stderr }: Output, what: string): Message {
+  const words = cut(stderr) || 'it printed nothing'
+  return messages.commandFailed(what, String(exitCode), words)
 }
 
 function cut(text: string): string {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { z } from 'zod'
+import { messages } from '../model/messages.ts'
 import { type CallOptions, countForOneCall, type Docker } from './cli.ts'
 import { DockerError, type Output, succeed } from './errors.ts'
 import { readJson } from './json.ts'
@@ -145,10 +146,7 @@ async function inspectSome<T>(
   const missing = findMissing(type, names, found)
   const whole = found.length === names.length - missing.length
   if (!whole || (output.exitCode === 0 && missing.length > 0))
-    throw new DockerError(
-      'failed',
-      `docker ${type} inspect returned other items than requested, or fewer.`
-    )
+    throw new DockerError('failed', messages.answerIncomplete(type))
   return {
     found,
     unreadable: missing.filter((name) => !saysAbsent(output, type, name)),

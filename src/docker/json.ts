@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { messages } from '../model/messages.ts'
 import { parseSize } from '../units.ts'
 import { DockerError } from './errors.ts'
 
@@ -46,8 +47,5 @@ export function readSize(text: string): number | undefined {
 }
 
 function unreadable(command: string, why: string): DockerError {
-  return new DockerError(
-    'failed',
-    `The output of docker ${command} could not be read. ${why}`
-  )
+  return new DockerError('failed', messages.outputUnreadable(command, why))
 }

@@ -1,4 +1,5 @@
 import { InputError } from '../model/inputs.ts'
+import { type Message, messages } from '../model/messages.ts'
 import { largestNumber, type PullRequestState } from '../model/policy.ts'
 import { createSender, type GitHubOptions, isRateLimit } from './client.ts'
 import { makeQuery, readAnswer } from './query.ts'
@@ -6,16 +7,13 @@ import { makeQuery, readAnswer } from './query.ts'
 /** The states of pull requests, and why some are unknown. */
 type Asked = {
   states: Map<number, PullRequestState>
-  problems: string[]
+  problems: Message[]
 }
 
 const numbersPerQuery = 100
 
 /** Characters: a proxy may answer with a whole page. */
 const longestMessage = 500
-
-const advice =
-  'Give the job "permissions: pull-requests: read", and the input github-token a token that has it.'
 
 /** Asks GitHub which pull requests are closed or merged. Throws an InputError without a token or its permission. */
 export async function askGitHub(
@@ -25,12 +23,12 @@ export async function askGitHub(
   const states = new Map<number, PullRequestState>(
     numbers.map((number) => [number, 'unknown'])
   )
-  const problems: string[] = []
+  const problems: Message[] = []
   // Any other number is no `Int` of GraphQL, and makes the whole query fail.
   const asked = numbers.filter((one) => one >= 1 && one <= largestNumber)
   if (asked.length === 0) return { states, problems }
   if (!/^[\x21-\x7e]+$/.test(options.token))
-    throw new InputError(`There is no token to ask GitHub with. ${advice}`)
+    throw new InputError(messages.tokenMissing())
   const end = new AbortController()
   const signal = AbortSignal.any([
     options.signal,
@@ -74,10 +72,10 @@ function inChunks(numbers: readonly number[]): number[][] {
   )
 }
 
-function describe(numbers: readonly number[], problem: string): string {
+function describe(numbers: readonly number[], problem: string): Message {
   const [first = 0] = numbers
   const more = numbers.length > 1 ? ` and ${numbers.length - 1} more` : ''
-  return `GitHub did not tell of pull request ${first}${more}, so that what belongs to them stays: ${problem}`
+  return messages.pullRequestsUnknown(`${first}${more}`, problem)
 }
 
 /** Throws an InputError if GitHub refuses access. */
@@ -91,7 +89,5 @@ function messageOf(error: unknown): string {
 }
 
 function noPermission(words: string): InputError {
-  return new InputError(
-    `GitHub does not let this job read its pull requests. ${advice}\n${words}`
-  )
+  return new InputError(messages.tokenRefused(words))
 }

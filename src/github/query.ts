@@ -62,16 +62,16 @@ export function readAnswer(
   )
   if (refused !== undefined) return { found: [], refusal: refused.message }
   const repository = data?.repository ?? {}
-  const told = data?.repository
+  const missing = data?.repository
     ? undefined
-    : 'it told nothing of the repository'
+    : 'its answer lacks the repository'
   const found = numbers.flatMap((number) => {
     const state = stateOf[repository[alias(number)]?.state ?? '']
     return state === undefined ? [] : [[number, state] as const]
   })
   // A number that is not found may be that of an issue.
   const problem = errors.find(({ type }) => type !== 'NOT_FOUND')?.message
-  return { found, problem: problem ?? told }
+  return { found, problem: problem ?? missing }
 }
 
 function alias(number: number): string {

@@ -17,7 +17,8 @@ export async function readEvent(
   const file = env['GITHUB_EVENT_PATH'] ?? ''
   if (name !== 'pull_request' && name !== 'pull_request_target')
     return {
-      problem: name === '' ? 'there is no event' : `the event is ${name}`
+      problem:
+        name === '' ? 'this run has no event' : `this event (${name}) has none`
     }
   try {
     const payload: unknown = JSON.parse(await readFile(file, 'utf8'))
@@ -26,7 +27,7 @@ export async function readEvent(
     const why =
       error instanceof z.ZodError ? z.prettifyError(error) : String(error)
     return {
-      problem: `the file of the event, ${file}, cannot be read: ${why.replace(/\s+/g, ' ')}`
+      problem: `cannot read the event file ${file}: ${why.replace(/\s+/g, ' ')}`
     }
   }
 }

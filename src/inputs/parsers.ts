@@ -5,12 +5,15 @@ export function input<T>(
   expected: string,
   parse: (text: string) => T | undefined
 ) {
-  return z.string().transform((text, context) => {
-    const value = parse(text)
-    if (value !== undefined) return value
-    context.addIssue({ code: 'custom', message: `it takes ${expected}` })
-    return z.NEVER
-  })
+  return z
+    .string()
+    .transform((text, context) => {
+      const value = parse(text)
+      if (value !== undefined) return value
+      context.addIssue({ code: 'custom', message: `expected ${expected}` })
+      return z.NEVER
+    })
+    .describe(expected)
 }
 
 export function choiceInput<const T>(choices: Record<string, T>) {
@@ -28,7 +31,7 @@ export function listInput<T>(
   expected: string,
   parse: (item: string) => { value: T } | { problem: string }
 ) {
-  return z.string().transform((text, context) => {
+  const parseList = (text: string, context: z.RefinementCtx) => {
     const items = text.split(/[\n,]/).map((item) => item.trim())
     const bad: string[] = []
     const values = items.filter(Boolean).flatMap((item) => {
@@ -43,10 +46,14 @@ export function listInput<T>(
     if (bad.length > 0)
       context.addIssue({
         code: 'custom',
-        message: `it takes ${expected}, not ${shown.join(', ')}`
+        message: `expected ${expected}; invalid: ${shown.join(', ')}`
       })
     return values
-  })
+  }
+  return z
+    .string()
+    .transform(parseList)
+    .describe(`${expected}; several: one per line, or with commas`)
 }
 
 export function checkedBy(problemOf: (item: string) => string | undefined) {

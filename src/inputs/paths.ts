@@ -30,12 +30,12 @@ export function problemsOfPaths(
     if (/^[$~]/.test(path))
       problems.push([
         name,
-        'it takes a path; no shell reads it, and at its start $RUNNER_TOOL_CACHE and $RUNNER_TEMP alone are known'
+        'expected a path; only $RUNNER_TOOL_CACHE and $RUNNER_TEMP are expanded at its start, ~ and other variables are not'
       ])
   if (stateDir !== '' && isWithin(stateDir, reportFile))
     problems.push([
       'report-file',
-      `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
+      `must not be the folder state-dir (${quote(texts['state-dir'])}) or one of its parents`
     ])
   return problems
 }

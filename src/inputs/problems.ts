@@ -8,18 +8,13 @@ export function describeProblems(
   problems: readonly Problem[],
   texts: Record<string, string | undefined>
 ): string {
-  const lines = problems.map(([name, problem]) => {
-    const text = texts[name]
-    // A misnamed variable may hold a secret: its text is not shown.
-    const got = text === undefined ? '' : `got ${quote(text)}; `
-    return `${name}: ${got}${problem}.`
-  })
-  const count = new Set(problems.map(([name]) => name)).size
-  const what = count === 1 ? 'An input is' : `${count} inputs are`
-  return [
-    `${what} not valid. Nothing was looked at or removed.`,
-    ...lines
-  ].join('\n')
+  return problems
+    .map(([name, problem]) => {
+      // A misnamed variable may hold a secret: its text is not shown.
+      const text = texts[name]
+      return `${name}: ${problem}${text ? `, got ${quote(text)}` : ''}.`
+    })
+    .join('\n')
 }
 
 /**
@@ -35,6 +30,11 @@ export function problemsOfVariables(env: NodeJS.ProcessEnv): Problem[] {
     const name = env[variable] ? known.get(plain(variable)) : undefined
     return name === undefined || variable === variableOf(name)
       ? []
-      : [[variable, `the input is ${name}, its variable ${variableOf(name)}`]]
+      : [
+          [
+            variable,
+            `not an input; ${name} is set by the variable ${variableOf(name)}`
+          ]
+        ]
   })
 }

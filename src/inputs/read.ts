@@ -5,6 +5,7 @@ import {
   inputNames,
   type InputTexts
 } from '../model/inputs.ts'
+import { messages } from '../model/messages.ts'
 import type { Policy, Scope } from '../model/policy.ts'
 import { longestDuration, parseTime } from '../units.ts'
 import type { PullRequestOfEvent } from './event.ts'
@@ -47,7 +48,7 @@ export function readInputs(
   {
     now,
     env,
-    event = { problem: 'there is no event' }
+    event = { problem: 'this run has no event' }
   }: { now: number; env: NodeJS.ProcessEnv; event?: PullRequestOfEvent }
 ): { policy: Policy; options: Options; texts: InputTexts } {
   const texts = readTexts(getInput)
@@ -62,7 +63,9 @@ export function readInputs(
     ...problemsOfPaths(texts, paths)
   ]
   if (inputs === undefined || problems.length > 0)
-    throw new InputError(describeProblems(problems, texts))
+    throw new InputError(
+      messages.invalidInput(describeProblems(problems, texts))
+    )
   return {
     policy: makePolicy(inputs, texts, makeScope(inputs, env, event)),
     options: {
@@ -92,7 +95,7 @@ function problemsOfUntil({ until }: InputTexts, now: number): Problem[] {
   const time = parseTime(until)
   return time === undefined || (time <= now && now - time < longestDuration)
     ? []
-    : [['until', 'it takes a time in the past 292 years']]
+    : [['until', 'expected a time in the past 292 years']]
 }
 
 function makePolicy(inputs: Inputs, texts: InputTexts, scope: Scope): Policy {

@@ -57,20 +57,20 @@ export const schema = z.object({
     'closed-pull-requests': 'closed-pull-requests',
     job: 'job'
   }),
-  'pull-request': input('the number of a pull request, such as 12', (text) =>
+  'pull-request': input('a pull request number, such as 12', (text) =>
     text === '' ? 0 : wholeNumber(1, largestNumber)(text)
   ),
   'pull-request-patterns': listInput(
-    'globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*',
+    'tag globs with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*',
     checkedBy(problemOfPattern)
   ),
   'github-token': z.string(),
   'dry-run': choiceInput(yesOrNo),
   timeout: input('a duration above 0s, at most 24d', parseTimeout),
   concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
-  docker: input('the name or path of a Docker CLI', asPath),
-  'state-dir': input('the path of a folder, or nothing', asPath),
-  'report-file': input('the path of a file', asPath)
+  docker: input('the name or path of the Docker CLI', asPath),
+  'state-dir': input('a folder path, or nothing', asPath),
+  'report-file': input('a file path', asPath)
 } satisfies Record<InputName, unknown>)
 
 export type Inputs = z.output<typeof schema>

@@ -14,20 +14,20 @@ export function problemsOfScope(
   const given = texts['pull-request'] !== ''
   const problems: Problem[] = []
   if (given && scope !== 'pull-request')
-    problems.push(['pull-request', 'it takes scope: pull-request'])
+    problems.push(['pull-request', 'only allowed with scope: pull-request'])
   if (!given && scope === 'pull-request' && 'problem' in event)
     problems.push([
       'pull-request',
-      `it takes the number of a pull request, as none is known: ${event.problem}`
+      `set a pull request number: ${event.problem}`
     ])
   if (scope !== 'pull-request' && scope !== 'closed-pull-requests')
     return problems
   if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
-    problems.push(['pull-request-patterns', 'it takes one pattern at least'])
+    problems.push(['pull-request-patterns', 'expected at least one pattern'])
   if (!/^[\w.-]+\/[\w.-]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
     problems.push([
       'scope',
-      'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
+      'requires the variable GITHUB_REPOSITORY, such as acme/web, to know whose pull requests to look for'
     ])
   // Outside a workflow the default stays an expression; an unset secret is empty.
   if (
@@ -36,7 +36,7 @@ export function problemsOfScope(
   )
     problems.push([
       'github-token',
-      'it takes a token with the permission pull-requests: read (a secret that is not set is empty)'
+      'requires a token with the permission pull-requests: read (an unset secret is empty)'
     ])
   return problems
 }

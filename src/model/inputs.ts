@@ -1,3 +1,5 @@
+import type { Message } from './messages.ts'
+
 /** Every input with its default, as in action.yml. */
 export const defaults = {
   'keep-last': '3',
@@ -36,6 +38,10 @@ export const inputNames = Object.keys(defaults).filter(
 /** Bad inputs, all in one message. Nothing has been removed when it is thrown. */
 export class InputError extends Error {
   override name = 'InputError'
+
+  constructor({ text }: Message) {
+    super(text)
+  }
 }
 
 /** The environment variable in which the runner passes an input. */

@@ -15,13 +15,13 @@ export function problemOfGlob(glob: string): string | undefined {
   if (idPattern.test(glob)) return undefined
   const plain = glob.replace(ipv6, 'registry')
   const bad = /[^A-Za-z0-9._:@/*?-]/.exec(plain)
-  if (bad !== null) return `it has ${JSON.stringify(bad[0])}`
+  if (bad !== null) return `invalid character ${JSON.stringify(bad[0])}`
   const { repository, tag, digest } = parseReference(plain)
   const parts = repository.split('/')
   if (parts.includes('') || tag === '' || digest === '')
-    return 'a part of it is empty'
+    return 'it has an empty part'
   if (parts.some((part) => part.includes('**') && part !== '**'))
-    return '** stands for whole parts between slashes'
+    return '** must stand for whole parts between slashes'
   return problemOfName(parts) ?? problemOfTag(tag) ?? problemOfDigest(digest)
 }
 
@@ -39,10 +39,11 @@ function problemOfName([first = '', ...rest]: readonly string[]):
 }
 
 function problemOfTag(tag = ''): string | undefined {
-  if (tag.includes(':')) return 'it has a second colon'
-  if (/^[.-]/.test(tag)) return `no tag begins with ${JSON.stringify(tag[0])}`
+  if (tag.includes(':')) return 'it has two colons'
+  if (/^[.-]/.test(tag))
+    return `tags cannot begin with ${JSON.stringify(tag[0])}`
   return tag.replace(/\*/g, '').length > 128
-    ? 'no tag is longer than 128 characters'
+    ? 'tags cannot be longer than 128 characters'
     : undefined
 }
 
@@ -145,7 +146,7 @@ export function parseLabelPattern(
   text: string
 ): { value: LabelPattern } | { problem: string } {
   const [key = '', value] = splitAt(text, text.indexOf('='))
-  if (key === '') return { problem: 'it has no key' }
+  if (key === '') return { problem: 'the key is missing' }
   if (/\s/.test(key) || /^\s/.test(value ?? ''))
     return { problem: 'remove the spaces in the key and around =' }
   return /["'`]/.test(key) || /^(["'`]).*\1$/.test(value ?? '')
@@ -186,13 +187,13 @@ export function describePattern({ key, value }: LabelPattern): string {
 /** The problem of a pattern of tags, or undefined. */
 export function problemOfPattern(pattern: string): string | undefined {
   const parts = pattern.split('{number}')
-  if (parts.length < 2) return 'it has no {number}'
-  if (parts.length > 2) return 'it has {number} twice'
+  if (parts.length < 2) return '{number} is missing'
+  if (parts.length > 2) return '{number} appears twice'
   const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''))
-  if (bad !== null) return `it has ${JSON.stringify(bad[0])}`
+  if (bad !== null) return `invalid character ${JSON.stringify(bad[0])}`
   if (/^[.-]/.test(pattern))
-    return `no tag begins with ${JSON.stringify(pattern[0])}`
+    return `tags cannot begin with ${JSON.stringify(pattern[0])}`
   return /\d\{|\}\d/.test(pattern)
-    ? 'a digit stands beside {number}'
+    ? 'a digit next to {number} makes the number ambiguous'
     : undefined
 }

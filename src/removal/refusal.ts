@@ -23,5 +23,5 @@ export function asDockerError(error: unknown): DockerError {
   // Whatever went wrong, the run still reports what it has done.
   return error instanceof DockerError
     ? error
-    : new DockerError('failed', String(error))
+    : new DockerError('failed', { text: String(error) })
 }

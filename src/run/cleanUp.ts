@@ -1,3 +1,4 @@
+import type { Message } from '../model/messages.ts'
 import type { Policy } from '../model/policy.ts'
 import { conclude, warnEarly } from './conclude.ts'
 import { rememberAfter } from './memory.ts'
@@ -10,7 +11,7 @@ export async function cleanUp(
   step: Step,
   looked: Looked,
   policy: Policy,
-  problems: readonly string[] = []
+  problems: readonly Message[] = []
 ): Promise<Ending> {
   const { options, world } = step
   const planned = await world.log.group('Plan', () =>

@@ -4,6 +4,7 @@ import { logsNote } from '../host/logs.ts'
 import type { Disk } from '../model/disks.ts'
 import { defaults, type InputTexts } from '../model/inputs.ts'
 import type { Inventory } from '../model/inventory.ts'
+import { type Message, messages } from '../model/messages.ts'
 import type { Removal } from '../model/outcome.ts'
 import type { Plan } from '../model/plan.ts'
 import { headline } from '../report/headline.ts'
@@ -24,7 +25,7 @@ export async function conclude(
   { engine, disks: before }: Looked,
   { plan, sizes, inventory }: Planned,
   removal: Removal | undefined,
-  early: readonly string[]
+  early: readonly Message[]
 ): Promise<Ending> {
   const disks = await Promise.all(before.map(measureAgain))
   const finishedAt = new Date()
@@ -42,7 +43,7 @@ export async function conclude(
     outputs: makeOutputs(report, options.reportFile),
     summary: renderSummary({
       ...{ report, inputs: texts, held },
-      warnings: [...early, ...late],
+      warnings: [...early, ...late].map(({ text }) => text),
       notes: sizes.logs.unread ? [logsNote] : [],
       podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
       error: failure
@@ -63,15 +64,16 @@ function describeFailure(
   removal: Removal | undefined,
   signal: AbortSignal
 ): string | undefined {
-  if (signal.aborted)
-    return 'The run was cancelled: the summary says what was done until then.'
+  if (signal.aborted) return messages.cancelledAfterPlan().text
   if (removal?.fatal !== undefined)
-    return `The engine failed during the removal: ${removal.fatal.message}`
+    return messages.engineFailed(removal.fatal.message).text
   const first = resources.find(({ outcome }) => outcome === 'failed')
   return (
     first &&
-    `${count(totals.failed, 'planned removal')} failed. ` +
-      `The first: ${first.kind} ${first.name}: ${first.detail}`
+    messages.removalsFailed(
+      count(totals.failed, 'planned removal'),
+      `${first.kind} ${first.name}: ${first.detail}`
+    ).text
   )
 }
 
@@ -80,12 +82,10 @@ export function warnEarly(
   { items, unmatched }: Plan,
   { withoutVolumes }: Inventory,
   dryRun: boolean
-): string[] {
+): Message[] {
   return [
     ...(withoutVolumes
-      ? [
-          `The volumes are not in this report: docker volume ls took longer than ${formatDuration(unneededVolumes)} (is a volume plugin not answering?). None would have been removed: include-volumes is false.`
-        ]
+      ? [messages.volumesNotListed(formatDuration(unneededVolumes))]
       : []),
     ...unmatched
       // Most people do not use the defaults.
@@ -93,32 +93,28 @@ export function warnEarly(
         ({ input, pattern }) => !defaults[input].split(', ').includes(pattern)
       )
       .map(({ input, pattern, nearest }) => {
+        const fate = dryRun ? 'would be removed' : 'is about to be removed'
         const hint =
           nearest === undefined
-            ? 'Is it a typo?'
-            : `Did you mean ${nearest}, which ${dryRun ? 'would' : 'is about to'} be removed?`
-        return `${input}: nothing on this engine matches ${pattern}. ${hint}`
+            ? 'Check for a typo.'
+            : `Did you mean ${nearest}, which ${fate}?`
+        return messages.patternUnmatched(input, pattern, hint)
       }),
     ...items
       .filter(({ decision }) => decision.reason === 'unreadable')
-      .map(
-        ({ kind, name, decision }) =>
-          `${kind} ${name} is kept: ${decision.detail}`
+      .map(({ kind, name, decision }) =>
+        messages.resourceUnreadable(`${kind} ${name}`, decision.detail)
       )
   ]
 }
 
-function warnLate({ resources }: Report, texts: InputTexts): string[] {
+function warnLate({ resources }: Report, texts: InputTexts): Message[] {
   const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length
   const cache = resources.find(({ kind }) => kind === 'build-cache')
   return [
     ...(late > 0
-      ? [
-          `The time was up (timeout: ${texts.timeout}): ${count(late, 'planned removal')} not done.`
-        ]
+      ? [messages.timeoutReached(texts.timeout, count(late, 'planned removal'))]
       : []),
-    ...(cache?.reason === 'changed'
-      ? [`The build cache was left as it is: ${cache.detail}`]
-      : [])
+    ...(cache?.reason === 'changed' ? [messages.cacheKept(cache.detail)] : [])
   ]
 }

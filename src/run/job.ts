@@ -6,6 +6,7 @@ import { whyNotHere } from '../host/here.ts'
 import { findOtherJobs } from '../host/workers.ts'
 import { InputError } from '../model/inputs.ts'
 import type { Engine, EngineContext } from '../model/inventory.ts'
+import { messages } from '../model/messages.ts'
 import type { Policy } from '../model/policy.ts'
 import { describeContents } from '../report/log.ts'
 import { renderNothing } from '../report/summary.ts'
@@ -18,9 +19,7 @@ import { type Ending, nothingDone, type Step } from './world.ts'
 export async function beginJob({ docker, world }: Step): Promise<Ending> {
   const { env, log, saveState } = world
   if (saveState === undefined)
-    throw new InputError(
-      'scope: job takes a step of a workflow: elsewhere nobody starts what removes something after the job.'
-    )
+    throw new InputError(messages.jobScopeOutsideWorkflow())
   const { file, before } = await log.group('Look', async () => {
     const [engine, context] = await readEngineAndContext(docker, env)
     const folder = join(env['RUNNER_TEMP'] || tmpdir(), 'docker-reclaim')
@@ -34,7 +33,7 @@ export async function beginJob({ docker, world }: Step): Promise<Ending> {
   const unsaved = file === undefined ? '' : saveState('snapshot', file)
   if ('problem' in before || unsaved !== '') {
     const why = 'problem' in before ? before.problem : unsaved
-    log.warning(`Nothing will be removed after this job: ${why}`)
+    log.warning(messages.nothingAfterJob(why))
   } else log.info(`There before this job: ${describeContents(before)}`)
   return nothingDone
 }
@@ -68,7 +67,7 @@ async function whyNotAlone(
 
 /** Ends a post step that may remove nothing. */
 export function leaveAll({ world }: Step, problem: string): Ending {
-  const why = `Nothing is removed after this job: ${problem}`
-  world.log.warning(why)
-  return { ...nothingDone, summary: renderNothing(why) }
+  const warning = messages.nothingRemovedAfterJob(problem)
+  world.log.warning(warning)
+  return { ...nothingDone, summary: renderNothing(warning.text) }
 }

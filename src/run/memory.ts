@@ -1,5 +1,6 @@
 import { traitsOf } from '../docker/traits.ts'
 import type { ImageFacts, Inventory } from '../model/inventory.ts'
+import { messages } from '../model/messages.ts'
 import type { Removal } from '../model/outcome.ts'
 import type { Sizes } from '../model/plan.ts'
 import { writeFacts } from '../state/imageFacts.ts'
@@ -24,10 +25,7 @@ export async function remember(
   const updated = updateLedger(inventory)
   const failure = await writeLedger(stateDir, key, updated, now)
   for (const why of [problem, failure])
-    if (why !== undefined)
-      log.warning(
-        `The ledger of earlier runs (state-dir) cannot be used: ${why}. What nothing else dates may stay longer for that.`
-      )
+    if (why !== undefined) log.warning(messages.memoryUnusable(why))
   return { ...inventory, remembers: failure === undefined }
 }
 

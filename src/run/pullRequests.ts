@@ -1,4 +1,5 @@
 import type { Inventory } from '../model/inventory.ts'
+import type { Message } from '../model/messages.ts'
 import type { Policy } from '../model/policy.ts'
 import { findNumbers } from '../policy/scope/pullRequestNumbers.ts'
 import { stateLines } from '../report/log.ts'
@@ -11,7 +12,7 @@ import type { Step } from './world.ts'
 export async function fetchPullRequestStates(
   { policy, options, deadline, world }: Step,
   inventory: Inventory
-): Promise<{ policy: Policy; problems: string[] }> {
+): Promise<{ policy: Policy; problems: Message[] }> {
   const { scope } = policy
   const { github } = options
   if (github === undefined || scope.kind !== 'pull-request')

@@ -4,6 +4,7 @@ import * as core from '@actions/core'
 import { exec } from '@actions/exec'
 import { DockerError } from '../docker/errors.ts'
 import { InputError, variableOf } from '../model/inputs.ts'
+import { messages } from '../model/messages.ts'
 import type { Report } from '../report/schema.ts'
 import { renderFailure } from '../report/summary.ts'
 import { code, logLine, logLines } from '../report/text.ts'
@@ -18,7 +19,7 @@ export const log: Log = {
   info: (text) => {
     core.info(logLine(text))
   },
-  warning: (text) => {
+  warning: ({ text }) => {
     core.warning(logLine(text))
   },
   group: core.group
@@ -32,6 +33,10 @@ export function saveState(name: string, value: string): string {
   } catch (error) {
     return describe(error)
   }
+}
+
+export function warnOfState(problem: string): void {
+  log.warning(messages.stateNotSaved(problem))
 }
 
 /** Shows a command's output in the log. Ignores errors: the listing finds whether Docker works. */
@@ -64,13 +69,13 @@ async function writeReport(report: Report, file: string): Promise<string> {
     await writeFile(file, `${JSON.stringify(report, null, 2)}\n`)
     return ''
   } catch (error) {
-    const problem = `The report could not be written: ${describe(error)}`
+    const problem = messages.reportNotWritten(describe(error))
     log.warning(problem)
     const { resources, ...rest } = report
     core.startGroup('Report')
     for (const part of [rest, ...resources]) log.info(JSON.stringify(part))
     core.endGroup()
-    return problem
+    return problem.text
   }
 }
 
@@ -80,7 +85,7 @@ async function writeSummary(summary: string): Promise<void> {
       await core.summary.addRaw(summary).write()
       return
     } catch (error) {
-      log.warning(`The job summary could not be written: ${describe(error)}`)
+      log.warning(messages.summaryNotWritten(describe(error)))
     }
   }
   for (const line of logLines(summary)) core.info(line)
@@ -94,7 +99,7 @@ function writeOutputs(outputs: Record<string, string>): void {
         core.setOutput(name, value)
       return
     } catch (error) {
-      log.warning(`The outputs could not be written: ${describe(error)}`)
+      log.warning(messages.outputsNotWritten(describe(error)))
     }
   }
   for (const [name, value] of Object.entries(outputs))

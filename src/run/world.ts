@@ -8,6 +8,7 @@ import type {
   ImageFacts,
   Inventory
 } from '../model/inventory.ts'
+import type { Message } from '../model/messages.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Watch } from '../removal/watch.ts'
 import type { Report } from '../report/schema.ts'
@@ -30,7 +31,7 @@ export type World = {
 
 export type Log = {
   info: (text: string) => void
-  warning: (text: string) => void
+  warning: (message: Message) => void
   group: <T>(title: string, body: () => Promise<T>) => Promise<T>
 }
 
