@@ -3,6 +3,7 @@ import {
   mkdir,
   mkdtemp,
   readdir,
+  readFile,
   rename,
   rm,
   writeFile
@@ -144,8 +145,30 @@ async function privateApt(work: string, suite: string | undefined) {
     )
 }
 
-/** Makes the line of sources.list for a release, with the machine's mirror. */
+/** Makes the line of sources.list for a release of Debian. */
 async function sourceLine(suite: string): Promise<string> {
+  const { mirror, keys } = await findDebian()
+  const signed = keys === undefined ? '' : `[signed-by=${keys}] `
+  return `deb ${signed}${mirror} ${suite} main\n`
+}
+
+/** Finds a mirror of Debian, and its keys: the machine's, or on Ubuntu Debian's own and those in Ubuntu's package. */
+async function findDebian(): Promise<{
+  mirror: string
+  keys: string | undefined
+}> {
+  const release = await readFile('/etc/os-release', 'utf8')
+  const debian = /^ID=debian$/m.test(release)
+  const file = '/usr/share/keyrings/debian-archive-keyring.gpg'
+  const keys = (await exists(file)) ? file : undefined
+  if (debian) return { mirror: await findMirror(), keys }
+  return {
+    mirror: 'http://deb.debian.org/debian',
+    keys: keys ?? `${await unpackPackages(['debian-archive-keyring'])}${file}`
+  }
+}
+
+async function findMirror(): Promise<string> {
   const { stdout } = await execa('apt-get', [
     'indextargets',
     '--format',
@@ -153,9 +176,7 @@ async function sourceLine(suite: string): Promise<string> {
     'Identifier: Packages'
   ])
   const [mirror = ''] = stdout.split('\n')
-  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg'
-  const signed = (await exists(keys)) ? `[signed-by=${keys}] ` : ''
-  return `deb ${signed}${mirror} ${suite} main\n`
+  return mirror
 }
 
 export async function exists(path: string): Promise<boolean> {
