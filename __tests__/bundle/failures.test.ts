@@ -69,7 +69,7 @@ test.each([
   ['protected-labels', '=x', 'key or key=value'],
   ['build-cache-keep', '10', 'a size such as 10GB'],
   ['scope', 'pull-requests', 'engine, pull-request'],
-  ['pull-request', '#12', 'the number of a pull request'],
+  ['pull-request', '#12', 'a pull request number'],
   ['pull-request', '12', 'scope: pull-request'],
   ['pull-request-patterns', 'pr-*', '{number}'],
   ['timeout', '0s', 'a duration above 0s'],
@@ -109,10 +109,10 @@ test('one message lists all invalid inputs', async () => {
 })
 
 test.each([
-  ['push', '{}', 'the event is push'],
-  ['', '{}', 'there is no event'],
-  ['pull_request', '{"pull_request":', 'the file of the event'],
-  ['pull_request', '{"number":12}', 'the file of the event']
+  ['push', '{}', 'this event (push) has none'],
+  ['', '{}', 'this run has no event'],
+  ['pull_request', '{"pull_request":', 'cannot read the event file'],
+  ['pull_request', '{"number":12}', 'cannot read the event file']
 ])(
   'scope pull-request without a number, on event "%s" with payload %s',
   async (name, payload, problem) => {
@@ -131,9 +131,11 @@ test.each([
     expect(done.exitCode).toBe(1)
     const [message = '', ...more] = errors(done)
     expect(more).toEqual([])
-    expect(message).toContain('2 inputs are not valid')
+    expect(message).toContain(
+      'Invalid input. Nothing was inspected or removed.'
+    )
     expect(message).toContain('until: got "never"')
-    expect(message).toContain('pull-request: got ""; it takes the number')
+    expect(message).toContain('pull-request: set a pull request number')
     expect(message).toContain(problem)
     expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
     expect(done.summary).toContain('Nothing was removed')
@@ -218,7 +220,7 @@ test.each([
     'no-such-docker',
     /no-such-docker.*not found.*input docker/i
   ],
-  ['is not executable', '/', /cannot be run|could not be started/i]
+  ['is not executable', '/', /^Cannot (?:run|start)/i]
 ])('a Docker CLI that %s', async (_, docker, message) => {
   const done = await runStep({ docker })
   expect(done.exitCode).toBe(1)
@@ -233,7 +235,7 @@ test('no engine listens on the socket', async () => {
   )
   expect(done.exitCode).toBe(1)
   expect(errors(done)).toEqual([
-    expect.stringMatching(/No Docker engine answers.*no\.sock/s)
+    expect.stringMatching(/Cannot reach a Docker engine.*no\.sock/s)
   ])
   expect(done.summary).toContain('Nothing was removed')
 })
@@ -257,7 +259,9 @@ test('the socket cannot be opened without permission', async () => {
     )
     expect(done.exitCode).toBe(1)
     expect(errors(done)).toEqual([
-      expect.stringMatching(/No permission.*group docker/s)
+      expect.stringMatching(
+        /Permission denied on the Docker socket.*group docker/s
+      )
     ])
     expect(done.summary).toContain('No permission')
   } finally {

@@ -56,7 +56,7 @@ test.each([
     const state = { main: 'begun', snapshot }
     const post = await runStep(inputs, {}, { state })
     expect(post.exitCode).toBe(0)
-    const warning = /^::warning::Nothing is removed after this job: /m
+    const warning = /^::warning::Nothing was removed after this job: /m
     expect(post.stdout).toMatch(warning)
     expect(post.stdout).toMatch(why)
     expect(post.summary).toMatch(/^## Nothing was removed\./)
@@ -70,7 +70,7 @@ test('if the scope has changed since main, nothing is removed', async () => {
   const post = await runStep(noDocker, {}, { state })
   expect(post.exitCode).toBe(0)
   expect(post.stdout).toMatch(
-    /^::warning::Nothing is removed after this job: .* another scope/m
+    /^::warning::Nothing was removed after this job: .* another scope/m
   )
 })
 
@@ -79,6 +79,6 @@ test('scope job is an error without a post step', async () => {
   const step = await runStep(inputs, { GITHUB_STATE: undefined })
   expect(step.exitCode).toBe(1)
   expect(step.stdout).toContain(
-    '::error::scope: job takes a step of a workflow'
+    '::error::scope: job only works in a workflow step'
   )
 })

@@ -75,7 +75,9 @@ test('a build cache that is too slow to list is left out', async () => {
   const limits: unknown[] = []
   const docker: Docker = (_, options) => {
     limits.push(options?.limit)
-    return Promise.reject(new DockerError('no-answer', { text: 'it was ended' }))
+    return Promise.reject(
+      new DockerError('no-answer', { text: 'it was ended' })
+    )
   }
   expect(
     await listBuildCache(docker, inventory().engine, 'default')

@@ -90,7 +90,7 @@ test('250 numbers need three queries, and a failed query leaves its numbers unkn
   )
   expect(unknown.map(([number]) => Number(number))).toEqual(range(101, 200))
   expect(done.problems).toEqual([
-    expect.stringMatching(/pull request 101 and 99 more.*502/)
+    { text: expect.stringMatching(/pull request 101 and 99 more.*502/) }
   ])
   const first = new Set(github?.queries.map(({ numbers }) => numbers[0]))
   expect([...first].sort()).toEqual([1, 101, 201])
@@ -138,7 +138,11 @@ test.each([
   const done = await ask([7], { pullRequests: closed, fault: () => fault })
   expect(done.states).toEqual({ 7: 'unknown' })
   expect(done.problems).toEqual([
-    expect.stringMatching(/^GitHub did not tell of pull request 7.*: ./)
+    {
+      text: expect.stringMatching(
+        /^GitHub did not report the state of pull request 7.*: ./
+      )
+    }
   ])
   expect(github?.queries).toHaveLength(tries)
 })
@@ -163,7 +167,9 @@ test('at the deadline neither a pending answer nor a retry is awaited', async ()
     deadline: Date.now() + 200
   })
   expect(pausing.states).toEqual({ 7: 'unknown' })
-  expect(pausing.problems).toEqual([expect.stringContaining('time was up')])
+  expect(pausing.problems).toEqual([
+    { text: expect.stringContaining('time was up') }
+  ])
 })
 
 test('cancellation ends the wait', async () => {
@@ -215,6 +221,6 @@ test('an unreachable server leaves the numbers unknown', async () => {
   const done = await ask([7], { url: 'http://127.0.0.1:1/graphql' })
   expect(done.states).toEqual({ 7: 'unknown' })
   expect(done.problems).toEqual([
-    expect.stringMatching(/ECONNREFUSED|bad port/)
+    { text: expect.stringMatching(/ECONNREFUSED|bad port/) }
   ])
 })

@@ -30,7 +30,7 @@ test.each(['push', 'issue_comment', 'schedule'])(
   'event %s has no pull request, whatever its payload',
   async (name) => {
     expect(await read('{"pull_request":{"number":12}}', name)).toEqual({
-      problem: `the event is ${name}`
+      problem: `this event (${name}) has none`
     })
   }
 )
@@ -50,17 +50,19 @@ test.each([
   '{"pull_request":{"number":1e300}}'
 ])('payload %s has no number', async (payload) => {
   expect(await read(payload)).toEqual({
-    problem: expect.stringMatching(/^the file of the event, .* be read: .+$/)
+    problem: expect.stringMatching(/^cannot read the event file .*: .+$/)
   })
 })
 
 test('without an event or its payload file there is no number', async () => {
-  expect(await readEvent({})).toEqual({ problem: 'there is no event' })
+  expect(await readEvent({})).toEqual({ problem: 'this run has no event' })
   for (const path of ['', join(folder, 'none'), folder])
     expect(
       await readEvent({
         GITHUB_EVENT_NAME: 'pull_request',
         GITHUB_EVENT_PATH: path
       })
-    ).toEqual({ problem: expect.stringContaining('cannot be read') })
+    ).toEqual({
+      problem: expect.stringContaining('cannot read the event file')
+    })
 })

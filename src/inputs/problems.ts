@@ -12,7 +12,7 @@ export function describeProblems(
     .map(([name, problem]) => {
       // A misnamed variable may hold a secret: its text is not shown.
       const text = texts[name]
-      return `${name}: ${problem}${text ? `, got ${quote(text)}` : ''}.`
+      return `${name}: ${text ? `got ${quote(text)}; ` : ''}${problem}.`
     })
     .join('\n')
 }

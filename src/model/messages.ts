@@ -47,7 +47,7 @@ export const messages = {
   }),
   cliNotFound: define('error', {
     text: (command: string) =>
-      `Docker CLI not found: ${command}. Install Docker on this runner, or set the input docker to the path of its CLI.`,
+      `Docker CLI ${command} not found. Install Docker on this runner, or set the input docker to the path of its CLI.`,
     shape: ['"docker"'],
     why: 'The CLI is not on PATH of the runner’s user.',
     fix: 'Install it, or name it in the input `docker`. In a job container, the image has to have the CLI.'

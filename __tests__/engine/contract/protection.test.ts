@@ -26,7 +26,7 @@ test('globs in any case and IDs protect images; an unmatched pattern is reported
   for (const name of ['ghcr.io/acme/web:1', 'byid:1', 'byshort:1'])
     expect(resource(done, name).reason).toBe('protected-image')
   const warning =
-    /::warning::protected-images: nothing on this engine matches acme\/apis:\*\. Did you mean ghcr\.io\/acme\/api:1, which is about to be removed\?/
+    /::warning::protected-images: acme\/apis:\* matches nothing on this engine\. Did you mean ghcr\.io\/acme\/api:1, which is about to be removed\?/
   expect(done.stdout).toMatch(warning)
   expect(done.stdout.search(warning)).toBeLessThan(
     done.stdout.search(/^removed image/m)

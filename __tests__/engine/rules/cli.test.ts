@@ -162,7 +162,7 @@ test('an engine behind TLS is cleaned up; one that rejects the client certificat
     const [refused, done] = await Promise.all([stepAs(stranger), stepAs(known)])
 
     expect(refused.exitCode).toBe(1)
-    expect(refused.stdout).toMatch(/^::error::No Docker engine answers/m)
+    expect(refused.stdout).toMatch(/^::error::Cannot reach a Docker engine/m)
     expect(done.exitCode).toBe(0)
     expect(resource(done, 'app-0:1').outcome).toBe('removed')
     // With a TCP address, the disk is unknown.

@@ -61,13 +61,13 @@ const faults: readonly [string, string, readonly string[], RegExp][] = [
     'half of the output',
     'out=$($docker "$@"); printf %s "$out" | head -c $(( ${#out} / 2 ))',
     listings.filter((call) => !call.endsWith(' ls') || call === 'image ls'),
-    /The output of docker CALL could not be read/
+    /Cannot read the output of docker CALL/
   ],
   [
     'a warning in the output',
     'echo "WARNING: no swap limit support"; exec $docker "$@"',
     listings,
-    /The output of docker CALL could not be read.*WARNING/s
+    /Cannot read the output of docker CALL.*WARNING/s
   ],
   [
     'nothing, and was killed',
@@ -79,7 +79,7 @@ const faults: readonly [string, string, readonly string[], RegExp][] = [
     '20 MB of garbage',
     print20MB,
     some,
-    /The output of docker CALL could not be read/
+    /Cannot read the output of docker CALL/
   ],
   [
     '20 MB of errors',
@@ -163,10 +163,7 @@ test('after half of the output right before the removal, nothing is removed', as
     `case "$1 $2" in "image inspect") [ "$(count looks)" = 2 ] && { $docker "$@" | head -c 200; exit 0; } ;; esac`
   )
   const done = await step({ ...everything, docker: command })
-  expectCleanFailure(
-    done,
-    /The output of docker image inspect could not be read/
-  )
+  expectCleanFailure(done, /Cannot read the output of docker image inspect/)
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
 

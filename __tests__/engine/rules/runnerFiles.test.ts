@@ -31,16 +31,14 @@ test.each(faultyFiles)(
     const env = { GITHUB_STEP_SUMMARY: file, GITHUB_STATE: file }
     const done = await step(dryRun, env, { without })
     expect(done).toMatchObject({ exitCode: 0, outputs: { skipped: 'true' } })
+    expect(done.stdout).toMatch(/^::warning::Cannot write the job summary/m)
     expect(done.stdout).toMatch(
-      /^::warning::The job summary could not be written/m
-    )
-    expect(done.stdout).toMatch(
-      /^::warning::The state of the step could not be written/m
+      /^::warning::Cannot save the state of this step/m
     )
     expect(done.stdout).toContain('## Nothing to do')
     // Only that warning may follow the first line of the summary in the log.
     expect(done.stdout).toMatch(
-      /^Nothing to do.*\n::warning::The state of the step .*\s*$/m
+      /^Nothing to do.*\n::warning::Cannot save the state of this step.*\s*$/m
     )
     expect(done.report).toBeDefined()
   }
@@ -58,7 +56,7 @@ test.each(faultyFiles)(
       { without }
     )
     expect(done.exitCode).toBe(0)
-    expect(done.stdout).toMatch(/^::warning::The outputs could not be written/m)
+    expect(done.stdout).toMatch(/^::warning::Cannot write the outputs/m)
     expect(done.stdout).toMatch(/^reclaimed-bytes=0$/m)
     expect(done.stdout).toMatch(/^skipped=true$/m)
     expect(done.summary).toContain('Nothing to do')
@@ -66,8 +64,8 @@ test.each(faultyFiles)(
     if (written) return
 
     expect(done.stdout).toMatch(/^report-file=$/m)
-    expect(done.stdout).toMatch(/^::warning::The report could not be written/m)
-    expect(done.summary).toContain('The report could not be written')
+    expect(done.stdout).toMatch(/^::warning::Cannot write the report/m)
+    expect(done.summary).toContain('Cannot write the report')
     const lines = done.stdout.split('\n')
     const printed = lines
       .slice(lines.indexOf('::group::Report') + 1)
@@ -143,7 +141,7 @@ test('a state-dir that cannot be written causes a warning, and the step continue
   for (const { exitCode, stdout } of [...planned, done]) {
     expect(exitCode).toBe(0)
     expect(stdout).toMatch(
-      /^::warning::The ledger of earlier runs \(state-dir\) cannot be used: .*(EACCES|EEXIST|ENOTDIR|ENOSPC)/m
+      /^::warning::Cannot use the memory of earlier runs \(state-dir\): .*(EACCES|EEXIST|ENOTDIR|ENOSPC)/m
     )
   }
 })
@@ -177,6 +175,6 @@ test('a failed step reports the error in the log if there is no summary', async 
     { GITHUB_STEP_SUMMARY: folder() }
   )
   expect(done.exitCode).toBe(1)
-  expect(done.stdout).toMatch(/^::error::There is no Docker CLI/m)
+  expect(done.stdout).toMatch(/^::error::Docker CLI .* not found/m)
   expect(done.stdout).toContain('Nothing was removed')
 })

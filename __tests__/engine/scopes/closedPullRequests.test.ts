@@ -168,7 +168,8 @@ test('205 numbers need three queries, and resources of a failed query are kept',
   expect(done.outputs['removed-images']).toBe('5')
   expect(resource(done, 'acme/web:pr-50').reason).toBe('pull-request-open')
   expect(resource(done, 'acme/web:pr-150').reason).toBe('pull-request-unknown')
-  const problem = 'GitHub did not tell of pull request 101 and 99 more'
+  const problem =
+    'GitHub did not report the state of pull request 101 and 99 more'
   expect(done.stdout).toContain(`::warning::${problem}`)
   expect(done.summary).toContain(problem)
 })

@@ -212,7 +212,7 @@ test.each(['when it begins', 'when it ends'])(
       if (begins) expect(main.stdout).toMatch(why)
       else expect(main.stdout).toMatch(/^There before this job/m)
       expect(post.stdout).toMatch(
-        /^::warning::Nothing is removed after this job: another runner’s job/m
+        /^::warning::Nothing was removed after this job: another runner’s job/m
       )
       expect(post.summary).toMatch(/^## Nothing was removed/)
       expect(post.summary).toMatch(why)

@@ -170,7 +170,7 @@ test('at the timeout the step stops cleanly, and reports what was not done', asy
   expect((await contents()).references).toHaveLength(late.length + 1)
   expect(done.stdout).toMatch(
     new RegExp(
-      `^::warning::The time was up .*${late.length} planned removals? not done`,
+      `^::warning::The timeout of .* was reached: ${late.length} planned removals? not done`,
       'm'
     )
   )
@@ -187,7 +187,7 @@ test('a cancelled run stops, and still reports what it did', async () => {
   const done = await step({ ...everything, concurrency: '1', docker: command })
 
   expect(done.exitCode).toBe(1)
-  expect(done.stdout).not.toContain('The time was up')
+  expect(done.stdout).not.toContain('The timeout of')
   expect(done.summary).toContain('cancelled')
   expect(Number(done.outputs['removed-images'])).toBeGreaterThan(0)
   expect(Number(done.outputs['removed-images'])).toBeLessThan(20)
@@ -244,7 +244,7 @@ test('resources that cannot be inspected are kept and reported, with everything 
   for (const name of ['stuck', 'broken:1'])
     expect(resource(done, name).reason).toBe('unreadable')
   expect(done.stdout).toMatch(
-    /^::warning::image (\S*broken:1) is kept: Docker cannot inspect it; to remove it: docker image rm \1$/m
+    /^::warning::Kept image (\S*broken:1): Docker cannot inspect it; to remove it: docker image rm \1$/m
   )
   expect(resource(done, 'other:1').outcome).toBe('removed')
   await docker('start', 'stuck').catch((error: unknown) => {

@@ -41,7 +41,7 @@ test.each([
     await engine().restart()
 
     expectCleanFailure(done, /engine failed during the removal/i)
-    expect(done.stdout).toMatch(/No Docker engine answers/)
+    expect(done.stdout).toMatch(/Cannot reach a Docker engine/)
     const { removed = 0, failed = 0, kept = 0 } = outcomes(done)
     // The first batch has 8 images; the outcome of the second is unknown.
     expect(removed).toBe(8)
@@ -100,7 +100,7 @@ test('an engine that stops answering during a listing or a removal is abandoned 
   const [listed, done] = await Promise.all([listing, removing])
   await engine().signal('CONT')
 
-  expectCleanFailure(listed, /Docker did not answer: ".*" was ended when/)
+  expectCleanFailure(listed, /Docker did not answer: ".*" was stopped when/)
   expect(listed.summary).toContain('Nothing was removed')
   expectCleanFailure(done, /Docker did not answer: ".* image rm /)
   const { removed = 0, failed = 0, kept = 0 } = outcomes(done)

@@ -137,6 +137,6 @@ test('no stop begins shortly before the timeout', async () => {
     outcome: 'kept',
     reason: 'budget'
   })
-  expect(done.stdout).toMatch(/^::warning::The time was up/m)
+  expect(done.stdout).toMatch(/^::warning::The timeout of/m)
   expect(await states()).toEqual(['web running'])
 })

@@ -598,15 +598,15 @@ test.each([
 })
 
 test.each([
-  ['pr-12', 'no {number}'],
-  ['', 'no {number}'],
-  ['{number}-{number}', '{number} twice'],
+  ['pr-12', '{number} is missing'],
+  ['', '{number} is missing'],
+  ['{number}-{number}', '{number} appears twice'],
   ['pr-{number}[a-z]', '"["'],
   ['web:pr-{number}', '":"'],
   ['a/{number}', '"/"'],
   ['{n}-{number}', '"{"'],
   ['v2{number}', 'a digit'],
   ['{number}0', 'a digit']
-])('pattern %s is invalid: it has %s', (pattern, problem) => {
+])('pattern %s is invalid: %s', (pattern, problem) => {
   expect(problemOfPattern(pattern)).toContain(problem)
 })
