@@ -263,7 +263,7 @@ test('the socket cannot be opened without permission', async () => {
         /Permission denied on the Docker socket.*group docker/s
       )
     ])
-    expect(done.summary).toContain('No permission')
+    expect(done.summary).toContain('Permission denied')
   } finally {
     server.close()
   }

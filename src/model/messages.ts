@@ -73,10 +73,10 @@ export const messages = {
   }),
   permissionDenied: define('error', {
     text: (words: string) =>
-      `Permission denied on the Docker socket. Add the runner's user to the group docker and restart the runner, or run it as root. If only sudo can use Docker, set the input docker to a script that runs: exec sudo --non-interactive docker "$@"\n${words}`,
+      `Permission denied on the Docker socket. Add the runner's user to the group docker and restart the runner, or run the runner as root.\n${words}`,
     shape: ['the CLI’s words'],
     why: 'The runner’s user may not open the engine’s socket.',
-    fix: 'One of the three that the message names. A new group counts after a new login: restart the runner’s service.'
+    fix: 'Either of the two. A new group counts after a new login, so the runner’s service has to be restarted. Docker through sudo alone is not enough: the step could not end a call that hangs.'
   }),
   engineNotReached: define('error', {
     text: (where: string, words: string) =>
