@@ -46,6 +46,48 @@ test('the message about an unreachable engine names the endpoint', () => {
   expect(error?.message).toContain('DOCKER_HOST is "tcp://127.0.0.1:1"')
 })
 
+test.each([
+  [
+    'a job container without the socket',
+    'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?',
+    'mount its socket'
+  ],
+  [
+    'rootless Docker',
+    'failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the daemon is running',
+    'For rootless Docker, set DOCKER_HOST'
+  ],
+  [
+    'a Windows runner',
+    'error during connect: this error may indicate that the docker daemon is not running: Get "http://%2F%2F.%2Fpipe%2Fdocker_engine/v1.24/info": open //./pipe/docker_engine: The system cannot find the file specified.',
+    'Start Docker Desktop or the Docker service'
+  ],
+  [
+    'a proxy in DOCKER_HOST',
+    'unable to resolve docker endpoint: Invalid bind address format: http://127.0.0.1:3128',
+    'Set DOCKER_HOST to the address of an engine'
+  ],
+  [
+    'a Windows address on Linux',
+    'Failed to initialize: protocol not available',
+    'Set DOCKER_HOST to the address of an engine'
+  ],
+  [
+    'a wrong certificate',
+    'error during connect: Get "https://build:2376/v1.51/info": tls: failed to verify certificate: x509: certificate signed by unknown authority',
+    'Check DOCKER_TLS_VERIFY'
+  ],
+  [
+    'another host',
+    'Cannot connect to the Docker daemon at tcp://127.0.0.1:1. Is the docker daemon running?',
+    'Start Docker there'
+  ]
+])('the message says what to do: %s', (_, words, hint) => {
+  const message = connectionError(words, {})?.message
+  expect(message).toContain(hint)
+  expect(message).toContain(words)
+})
+
 /** Creates a client that runs a shell in place of docker. */
 function shell(parts: Partial<Parameters<typeof createDocker>[0]> = {}) {
   return createDocker({

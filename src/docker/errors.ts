@@ -77,7 +77,31 @@ export function failureToStart(
 }
 
 const unreachable =
-  /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i
+  /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|protocol not available|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i
+
+/** What to do, by the CLI's words; the first match counts. */
+const hints: readonly [words: RegExp, hint: string][] = [
+  [
+    /bind address format|protocol not available/i,
+    'Set DOCKER_HOST to the address of an engine (unix://…, tcp://… or ssh://…). A proxy belongs into HTTPS_PROXY.'
+  ],
+  [
+    /client version .* is too (?:new|old)/i,
+    'The Docker CLI and the engine do not support each other: update the older one.'
+  ],
+  [
+    /tls: |x509: |http response to https/i,
+    'Check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.'
+  ],
+  [/docker_?engine/i, 'Start Docker Desktop or the Docker service.'],
+  [
+    /unix:\/\//i,
+    'Start Docker. In a job container, mount its socket (volumes: /var/run/docker.sock:/var/run/docker.sock). For rootless Docker, set DOCKER_HOST to unix://$XDG_RUNTIME_DIR/docker.sock.'
+  ]
+]
+
+const otherHint =
+  'Start Docker there, or set DOCKER_HOST or DOCKER_CONTEXT to a running engine.'
 
 /** The error behind the words of a CLI that did not reach an engine; undefined if it did. */
 export function connectionError(
@@ -101,9 +125,10 @@ export function connectionError(
     .filter(([, value]) => value)
     .map(([name, value]) => `${name} is ${JSON.stringify(value)}`)
   const where = set.length > 0 ? ` (${set.join(', ')})` : ''
+  const [, hint = otherHint] = hints.find(([known]) => known.test(words)) ?? []
   return new DockerError(
     'no-engine',
-    messages.engineNotReached(where, cut(words))
+    messages.engineNotReached(where, hint, cut(words))
   )
 }
 

@@ -79,11 +79,11 @@ export const messages = {
     fix: 'Either of the two. A new group counts after a new login, so the runner’s service has to be restarted. Docker through sudo alone is not enough: the step could not end a call that hangs.'
   }),
   engineNotReached: define('error', {
-    text: (where: string, words: string) =>
-      `Cannot reach a Docker engine${where}. Start Docker, or set DOCKER_HOST or DOCKER_CONTEXT to a running engine. In a container, mount the socket /var/run/docker.sock. Rootless Docker: set DOCKER_HOST to unix://$XDG_RUNTIME_DIR/docker.sock\n${words}`,
-    shape: [' (DOCKER_HOST is "tcp://build:2376")', 'the CLI’s words'],
+    text: (where: string, hint: string, words: string) =>
+      `Cannot reach a Docker engine${where}. ${hint}\n${words}`,
+    shape: [' (DOCKER_HOST is "tcp://build:2376")', 'HINT', 'the CLI’s words'],
     why: 'Nothing answers where the CLI looks for the engine: it is stopped, elsewhere, or refuses the connection.',
-    fix: 'Compare with `docker info` in a step before. DOCKER_HOST is the engine’s address, not that of a proxy.'
+    fix: 'Follow the hint; compare with `docker info` in a step before.'
   }),
   noAnswer: define('error', {
     text: (call: string, seconds: string) =>
