@@ -1,6 +1,7 @@
 import { ChildProcess } from 'node:child_process'
 import { subscribe } from 'node:diagnostics_channel'
 import * as core from '@actions/core'
+import packageFile from '../package.json' with { type: 'json' }
 import { run } from './run.ts'
 import {
   failWith,
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
     const full = save?.('main', 'begun')
     await finish(
       await run({
+        version: packageFile.version,
         getInput,
         env: process.env,
         log,

@@ -14,6 +14,7 @@ import type { Ending, Step, World } from './run/world.ts'
  */
 export async function run(world: World): Promise<Ending> {
   const startedAt = new Date()
+  world.log.info(`Docker Reclaim ${world.version}`)
   const { policy, options, texts } = readInputs(world.getInput, {
     now: startedAt.getTime(),
     env: world.env,

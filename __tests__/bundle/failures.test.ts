@@ -72,6 +72,7 @@ test.each([
   ['pull-request', '#12', 'the number of a pull request'],
   ['pull-request', '12', 'scope: pull-request'],
   ['pull-request-patterns', 'pr-*', '{number}'],
+  ['host-name', '$HOSTNAME', '$RUNNER_NAME is the only variable'],
   ['timeout', '0s', 'a duration above 0s'],
   ['concurrency', '0', 'a whole number from 1 to 64']
 ])('invalid input: %s: %s', async (name, value, accepted) => {
@@ -203,7 +204,8 @@ test('for any invalid inputs, one message lists them all and docker is never cal
         const quoted = JSON.stringify(value.trim().slice(0, 200)).slice(0, -1)
         expect(message).toContain(neutralise(`${name}: got ${quoted}`))
       }
-      expect(done.stdout.split('\n')).toHaveLength(1)
+      // The version and the error.
+      expect(done.stdout.split('\n')).toHaveLength(2)
       expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
       expect(done.summary).toContain('Nothing was removed')
     }),

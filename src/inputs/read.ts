@@ -8,7 +8,7 @@ import {
 import type { Policy, Scope } from '../model/policy.ts'
 import { longestDuration, parseTime } from '../units.ts'
 import type { PullRequestOfEvent } from './event.ts'
-import { expandPaths, problemsOfPaths } from './paths.ts'
+import { expandHostName, expandPaths, problemsOfPaths } from './paths.ts'
 import {
   describeProblems,
   type Problem,
@@ -34,6 +34,8 @@ export type Options = {
   /** The folder of the ledgers; empty for none. */
   stateDir: string
   reportFile: string
+  /** The name of this host in the report. */
+  hostName: string
   /** Undefined where no state of a pull request is needed. */
   github: GitHubAccess | undefined
 }
@@ -71,6 +73,7 @@ export function readInputs(
       concurrency: inputs.concurrency,
       docker: inputs.docker,
       ...paths,
+      hostName: expandHostName(inputs['host-name'], env),
       github: githubOptions(inputs, env)
     },
     texts
@@ -79,7 +82,7 @@ export function readInputs(
 
 /** An empty input is treated as unset, except where empty has a meaning of its own. */
 function readTexts(getInput: (name: string) => string | undefined): InputTexts {
-  const mayBeEmpty: InputName[] = ['state-dir', 'github-token']
+  const mayBeEmpty: InputName[] = ['state-dir', 'github-token', 'host-name']
   const texts: InputTexts = { ...defaults }
   for (const name of inputNames) {
     const text = getInput(name)

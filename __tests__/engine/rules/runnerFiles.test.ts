@@ -1,6 +1,8 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import packageFile from '../../../package.json' with { type: 'json' }
 import { withoutCapabilities } from '../../../scripts/engines/step.ts'
 import { useEngine } from '../harness/engine.ts'
 import { everything, oldImages } from '../harness/things.ts'
@@ -169,6 +171,23 @@ test.each([
   })
   expect(done.summary).toMatch(/^## Reclaimed/)
   expect(done.report?.totals.failed).toBe(0)
+})
+
+test('the log and the report have the version of the action, the report also the host', async () => {
+  const env = { RUNNER_NAME: 'runner-1' }
+  const [first, named, unnamed] = await Promise.all([
+    step(dryRun, env),
+    step({ ...dryRun, 'host-name': 'build-7' }, env),
+    step({ ...dryRun, 'host-name': '' }, env)
+  ])
+  expect(first.report?.host).toBe('runner-1')
+  expect(named.report?.host).toBe('build-7')
+  expect(unnamed.report?.host).toBe(hostname())
+  const { version } = packageFile
+  for (const { report, stdout } of [first, named, unnamed]) {
+    expect(report?.action).toEqual({ version })
+    expect(stdout.split('\n')[0]).toBe(`Docker Reclaim ${version}`)
+  }
 })
 
 test('a failed step reports the error in the log if there is no summary', async () => {
