@@ -3,14 +3,8 @@ import { subscribe } from 'node:diagnostics_channel'
 import * as core from '@actions/core'
 import packageFile from '../package.json' with { type: 'json' }
 import { run } from './run.ts'
-import {
-  failWith,
-  finish,
-  getInput,
-  log,
-  saveState,
-  show
-} from './run/runner.ts'
+import { endingOf } from './run/ending.ts'
+import { finish, getInput, log, saveState, show } from './run/runner.ts'
 
 // A closed pipe (`| head`) or a full disk must not end the run half done.
 process.stdout.on('error', () => undefined)
@@ -51,7 +45,7 @@ async function main(): Promise<void> {
         `The state of the step could not be written, its post step may do the same once more: ${problem}`
       )
   } catch (error) {
-    await failWith(error)
+    await finish(endingOf(error))
   }
 }
 

@@ -72,6 +72,7 @@ test.each([
   ['pull-request', '#12', 'the number of a pull request'],
   ['pull-request', '12', 'scope: pull-request'],
   ['pull-request-patterns', 'pr-*', '{number}'],
+  ['job-summary', 'never', 'true, failures or false'],
   ['host-name', '$HOSTNAME', '$RUNNER_NAME is the only variable'],
   ['timeout', '0s', 'a duration above 0s'],
   ['concurrency', '0', 'a whole number from 1 to 64']

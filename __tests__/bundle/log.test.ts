@@ -3,6 +3,7 @@ import packageFile from '../../package.json' with { type: 'json' }
 import { runStep } from '../../scripts/engines/step.ts'
 
 const noDocker = { docker: '/no/docker' }
+const noFile = { GITHUB_STEP_SUMMARY: undefined }
 const firstLine = `Docker Reclaim ${packageFile.version}`
 
 test.each([
@@ -13,3 +14,27 @@ test.each([
   expect(exitCode).toBe(1)
   expect(stdout.split('\n')[0]).toBe(firstLine)
 })
+
+test.each([
+  ['true', noDocker, true],
+  ['failures', noDocker, true],
+  ['false', noDocker, false],
+  ['false', { until: 'never' }, true]
+])(
+  'job-summary: %s, step with %j: a failure is in the summary: %s',
+  async (choice, inputs, written) => {
+    const all = { ...inputs, 'job-summary': choice }
+    const [done, logged] = await Promise.all([
+      runStep(all),
+      runStep(all, noFile)
+    ])
+    const title = '## Nothing was removed.'
+    expect(done.summary.startsWith(title)).toBe(written)
+    expect(done.summary === '').toBe(!written)
+    expect(logged.stdout.includes(title)).toBe(written)
+    for (const { exitCode, stdout } of [done, logged]) {
+      expect(exitCode).toBe(1)
+      expect(stdout.match(/^::error::/gm)).toHaveLength(1)
+    }
+  }
+)

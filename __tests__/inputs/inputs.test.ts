@@ -38,9 +38,18 @@ test('without inputs the defaults apply', () => {
       docker: 'docker',
       stateDir: '/home/me/.local/state/docker-reclaim',
       reportFile: '/temp/docker-reclaim/report.json',
+      jobSummary: 'always',
       hostName: hostname()
     }
   })
+})
+
+test.each([
+  ['true', 'always'],
+  ['Failures', 'failures'],
+  ['false', 'never']
+])('job-summary: %s', (text, jobSummary) => {
+  expect(read({ 'job-summary': text }).options).toMatchObject({ jobSummary })
 })
 
 test.each([

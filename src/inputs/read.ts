@@ -34,6 +34,8 @@ export type Options = {
   /** The folder of the ledgers; empty for none. */
   stateDir: string
   reportFile: string
+  /** When to write the job summary. */
+  jobSummary: Inputs['job-summary']
   /** The name of this host in the report. */
   hostName: string
   /** Undefined where no state of a pull request is needed. */
@@ -73,6 +75,7 @@ export function readInputs(
       concurrency: inputs.concurrency,
       docker: inputs.docker,
       ...paths,
+      jobSummary: inputs['job-summary'],
       hostName: expandHostName(inputs['host-name'], env),
       github: githubOptions(inputs, env)
     },

@@ -65,6 +65,11 @@ export const schema = z.object({
     checkedBy(problemOfPattern)
   ),
   'github-token': z.string(),
+  'job-summary': choiceInput({
+    true: 'always',
+    failures: 'failures',
+    false: 'never'
+  }),
   'host-name': input(
     'a name; $RUNNER_NAME is the only variable',
     parseHostName

@@ -2,11 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as core from '@actions/core'
 import { exec } from '@actions/exec'
-import { DockerError } from '../docker/errors.ts'
-import { InputError, variableOf } from '../model/inputs.ts'
+import { variableOf } from '../model/inputs.ts'
 import type { Report } from '../report/schema.ts'
-import { renderFailure } from '../report/summary.ts'
 import { code, logLine, logLines } from '../report/text.ts'
+import { describe } from './ending.ts'
 import type { Ending, Log } from './world.ts'
 
 /** An input as the runner passes it on. */
@@ -103,19 +102,4 @@ function writeOutputs(outputs: Record<string, string>): void {
 
 function fail(message: string): void {
   core.setFailed(logLines(message).join('\n'))
-}
-
-/** Fails the step with an error that left nothing to report. */
-export async function failWith(error: unknown): Promise<void> {
-  const message = describe(error)
-  await writeSummary(renderFailure(message))
-  fail(message)
-}
-
-/** The message of an error; with the stack if the fault is ours. */
-function describe(error: unknown): string {
-  if (error instanceof InputError || error instanceof DockerError)
-    return error.message
-  if (!(error instanceof Error)) return String(error)
-  return 'code' in error ? error.message : (error.stack ?? error.message)
 }
