@@ -236,6 +236,8 @@ export function makeTestReport(
   return {
     version: 1,
     dryRun: false,
+    host: 'runner-1',
+    action: { version: '1.0.0' },
     scope: 'engine',
     engine: { name: 'runner', id: 'id', version: '28.5.2', store: 'overlay2' },
     disks: [],

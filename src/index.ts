@@ -1,9 +1,11 @@
 import { ChildProcess } from 'node:child_process'
 import { subscribe } from 'node:diagnostics_channel'
 import * as core from '@actions/core'
+import packageFile from '../package.json' with { type: 'json' }
 import { run } from './run.ts'
+import { endingOf } from './run/ending.ts'
 import {
-  failWith,
+  environment,
   finish,
   getInput,
   log,
@@ -34,8 +36,9 @@ async function main(): Promise<void> {
     const full = save?.('main', 'begun')
     await finish(
       await run({
+        version: packageFile.version,
         getInput,
-        env: process.env,
+        env: environment,
         log,
         show,
         signal: cancellation(),
@@ -47,7 +50,7 @@ async function main(): Promise<void> {
     const problem = full && save?.('main', 'begun')
     if (problem) warnOfState(problem)
   } catch (error) {
-    await failWith(error)
+    await finish(endingOf(error))
   }
 }
 

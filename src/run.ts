@@ -3,17 +3,19 @@ import { readEvent } from './inputs/event.ts'
 import { readInputs } from './inputs/read.ts'
 import { scopeLines } from './report/log.ts'
 import { cleanUp } from './run/cleanUp.ts'
+import { endingOf, withWantedSummary } from './run/ending.ts'
 import { beginJob, endJob, leaveAll } from './run/job.ts'
 import { look } from './run/look.ts'
 import { fetchPullRequestStates } from './run/pullRequests.ts'
 import type { Ending, Step, World } from './run/world.ts'
 
 /**
- * The whole step: reads the inputs, looks, plans, removes, reports. Throws an InputError or a DockerError if it comes to
- * no plan: nothing has been removed then.
+ * The whole step: reads the inputs, looks, plans, removes, reports. Throws an InputError if an input is invalid: nothing
+ * has been inspected or removed then.
  */
 export async function run(world: World): Promise<Ending> {
   const startedAt = new Date()
+  world.log.info(`Docker Reclaim ${world.version}`)
   const { policy, options, texts } = readInputs(world.getInput, {
     now: startedAt.getTime(),
     env: world.env,
@@ -33,11 +35,12 @@ export async function run(world: World): Promise<Ending> {
     signal: AbortSignal.any([world.signal, leave.signal])
   })
   try {
-    return await runScope({
+    const ending = await runScope({
       ...{ docker, policy, options, texts, startedAt, deadline, world },
       running,
       leave: leave.signal
-    })
+    }).catch(endingOf)
+    return withWantedSummary(ending, options.jobSummary)
   } finally {
     leave.abort()
   }

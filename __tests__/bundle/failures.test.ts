@@ -72,6 +72,8 @@ test.each([
   ['pull-request', '#12', 'a pull request number'],
   ['pull-request', '12', 'scope: pull-request'],
   ['pull-request-patterns', 'pr-*', '{number}'],
+  ['job-summary', 'never', 'true, failures or false'],
+  ['host-name', '$HOSTNAME', '$RUNNER_NAME is the only variable'],
   ['timeout', '0s', 'a duration above 0s'],
   ['concurrency', '0', 'a whole number from 1 to 64']
 ])('invalid input: %s: %s', async (name, value, accepted) => {
@@ -205,7 +207,8 @@ test('for any invalid inputs, one message lists them all and docker is never cal
         const quoted = JSON.stringify(value.trim().slice(0, 200)).slice(0, -1)
         expect(message).toContain(neutralise(`${name}: got ${quoted}`))
       }
-      expect(done.stdout.split('\n')).toHaveLength(1)
+      // The version and the error.
+      expect(done.stdout.split('\n')).toHaveLength(2)
       expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)
       expect(done.summary).toContain('Nothing was removed')
     }),
@@ -226,6 +229,18 @@ test.each([
   expect(done.exitCode).toBe(1)
   expect(errors(done)).toEqual([expect.stringMatching(message)])
   expect(done.summary).toContain('Nothing was removed')
+})
+
+test('the Docker CLI inherits the environment without the token', async () => {
+  const docker = join(folder, 'docker')
+  const seen = join(folder, 'environment')
+  await writeFile(docker, `#!/bin/sh\nenv >>${seen}\nexit 1\n`, {
+    mode: 0o755
+  })
+  await runStep({ docker, 'github-token': 'secret' }, { ANY_OTHER: 'kept' })
+  const environment = await readFile(seen, 'utf8')
+  expect(environment).toContain('ANY_OTHER=kept')
+  expect(environment).not.toContain('secret')
 })
 
 test('no engine listens on the socket', async () => {

@@ -74,6 +74,17 @@ test('if the scope has changed since main, nothing is removed', async () => {
   )
 })
 
+test.each(['failures', 'false'])(
+  'with job-summary: %s, a post step that removes nothing writes no summary',
+  async (choice) => {
+    const state = { main: 'begun', snapshot: join(folder, 'job.json') }
+    const inputs = { ...noDocker, 'job-summary': choice }
+    const post = await runStep(inputs, {}, { state })
+    expect(post).toMatchObject({ exitCode: 0, summary: '' })
+    expect(post.stdout).toMatch(/^::warning::Nothing is removed/m)
+  }
+)
+
 test('scope job is an error without a post step', async () => {
   const inputs = { ...noDocker, scope: 'job' }
   const step = await runStep(inputs, { GITHUB_STATE: undefined })

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { readInputs } from '../../src/inputs/read.ts'
@@ -36,10 +37,45 @@ test('without inputs the defaults apply', () => {
       concurrency: 4,
       docker: 'docker',
       stateDir: '/home/me/.local/state/docker-reclaim',
-      reportFile: '/temp/docker-reclaim/report.json'
+      reportFile: '/temp/docker-reclaim/report.json',
+      jobSummary: 'always',
+      hostName: hostname()
     }
   })
 })
+
+test.each([
+  ['true', 'always'],
+  ['Failures', 'failures'],
+  ['false', 'never']
+])('job-summary: %s', (text, jobSummary) => {
+  expect(read({ 'job-summary': text }).options).toMatchObject({ jobSummary })
+})
+
+test.each([
+  [undefined, 'runner-1', 'runner-1'],
+  ['$RUNNER_NAME', 'runner-1', 'runner-1'],
+  ['${RUNNER_NAME}', 'runner-1', 'runner-1'],
+  ['build-7.example.org', 'runner-1', 'build-7.example.org'],
+  ['', 'runner-1', hostname()],
+  [undefined, undefined, hostname()],
+  [undefined, '', hostname()]
+])('host-name %j on runner %j: %s', (text, RUNNER_NAME, hostName) => {
+  const { options } = readInputs(
+    (name) => (name === 'host-name' ? text : undefined),
+    { now, env: { RUNNER_NAME } }
+  )
+  expect(options).toMatchObject({ hostName })
+})
+
+test.each(['$HOSTNAME', '${HOSTNAME}', '$RUNNER_NAMES', '$RUNNER_NAME-eu'])(
+  'host-name: %s is rejected',
+  (text) => {
+    expect(() => read({ 'host-name': text })).toThrow(
+      `host-name: got "${text}"; expected a name; $RUNNER_NAME is the only variable.`
+    )
+  }
+)
 
 test.each(['$RUNNER_TEMP/r.json', '$RUNNER_TEMP\\r.json'])(
   'runner folders are expanded in paths with either separator: %s',

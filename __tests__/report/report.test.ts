@@ -32,6 +32,8 @@ const images = [
 ]
 
 const reportFacts: ReportFacts = {
+  host: 'runner-1',
+  action: { version: '1.0.0' },
   engine: inventory().engine,
   inventory: inventory({ images }),
   plan: { scope: 'engine', items: [] },
@@ -153,6 +155,8 @@ test('a report matches its schema, with null for unreadable values', () => {
     freeBytesAfter: null
   })
   expect(made).toMatchObject({
+    host: 'runner-1',
+    action: { version: '1.0.0' },
     disks: [],
     startedAt: '1970-01-01T00:00:00.000Z',
     finishedAt: '1970-01-01T00:00:01.000Z'

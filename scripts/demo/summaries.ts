@@ -59,6 +59,8 @@ function summarise({
     ...(outcomeOf(item, index) ?? success(item))
   }))
   const withoutDisks = makeReport({
+    host: 'runner-1',
+    action: { version: '1.0.0' },
     ...{ engine: inventory.engine, inventory, plan, sizes },
     removal: dryRun
       ? undefined

@@ -1,4 +1,4 @@
-import { homedir, tmpdir } from 'node:os'
+import { homedir, hostname, tmpdir } from 'node:os'
 import { isAbsolute, join, relative } from 'node:path'
 import type { InputTexts } from '../model/inputs.ts'
 import { quote } from './parsers.ts'
@@ -16,6 +16,12 @@ export function expandPaths(texts: InputTexts, env: NodeJS.ProcessEnv): Paths {
     stateDir: expand(texts['state-dir'], folders),
     reportFile: expand(texts['report-file'], folders)
   }
+}
+
+/** The name of this host. Outside a workflow there is no RUNNER_NAME. */
+export function expandHostName(text: string, env: NodeJS.ProcessEnv): string {
+  const name = expand(text, { RUNNER_NAME: env['RUNNER_NAME'] ?? '' })
+  return name || hostname()
 }
 
 export function problemsOfPaths(

@@ -9,7 +9,7 @@ import { messages } from '../model/messages.ts'
 import type { Policy, Scope } from '../model/policy.ts'
 import { longestDuration, parseTime } from '../units.ts'
 import type { PullRequestOfEvent } from './event.ts'
-import { expandPaths, problemsOfPaths } from './paths.ts'
+import { expandHostName, expandPaths, problemsOfPaths } from './paths.ts'
 import {
   describeProblems,
   type Problem,
@@ -35,6 +35,10 @@ export type Options = {
   /** The folder of the ledgers; empty for none. */
   stateDir: string
   reportFile: string
+  /** When to write the job summary. */
+  jobSummary: Inputs['job-summary']
+  /** The name of this host in the report. */
+  hostName: string
   /** Undefined where no state of a pull request is needed. */
   github: GitHubAccess | undefined
 }
@@ -74,6 +78,8 @@ export function readInputs(
       concurrency: inputs.concurrency,
       docker: inputs.docker,
       ...paths,
+      jobSummary: inputs['job-summary'],
+      hostName: expandHostName(inputs['host-name'], env),
       github: githubOptions(inputs, env)
     },
     texts
@@ -82,7 +88,7 @@ export function readInputs(
 
 /** An empty input is treated as unset, except where empty has a meaning of its own. */
 function readTexts(getInput: (name: string) => string | undefined): InputTexts {
-  const mayBeEmpty: InputName[] = ['state-dir', 'github-token']
+  const mayBeEmpty: InputName[] = ['state-dir', 'github-token', 'host-name']
   const texts: InputTexts = { ...defaults }
   for (const name of inputNames) {
     const text = getInput(name)

@@ -65,6 +65,15 @@ export const schema = z.object({
     checkedBy(problemOfPattern)
   ),
   'github-token': z.string(),
+  'job-summary': choiceInput({
+    true: 'always',
+    failures: 'failures',
+    false: 'never'
+  }),
+  'host-name': input(
+    'a name; $RUNNER_NAME is the only variable',
+    parseHostName
+  ),
   'dry-run': choiceInput(yesOrNo),
   timeout: input('a duration above 0s, at most 24d', parseTimeout),
   concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
@@ -80,6 +89,10 @@ function parseUntil(text: string): Policy['until'] | undefined {
   if (duration !== undefined) return { duration }
   const time = parseTime(text)
   return time === undefined ? undefined : { time }
+}
+
+function parseHostName(text: string): string | undefined {
+  return /^\$(?!RUNNER_NAME$|\{RUNNER_NAME\}$)/.test(text) ? undefined : text
 }
 
 const longestTimeout = 24 * 86_400_000

@@ -140,7 +140,7 @@ export const messages = {
   }),
   cancelledAfterPlan: define('error', {
     text: () =>
-      'The run was cancelled. The summary shows what was done until then.',
+      'The run was cancelled. The report shows what was done until then.',
     shape: [],
     why: 'The job was cancelled during the removal. What was removed is in the report.',
     fix: 'None needed; the next run goes on.'

@@ -5,6 +5,8 @@ import { makeResources, type ResourceFacts } from './resources.ts'
 import type { Report, Resource } from './schema.ts'
 
 export type ReportFacts = ResourceFacts & {
+  host: string
+  action: Report['action']
   engine: Engine
   disks: Report['disks']
   startedAt: Date
@@ -18,6 +20,8 @@ export function makeReport(facts: ReportFacts): Report {
   return {
     version: 1,
     dryRun: removal === undefined,
+    host: facts.host,
+    action: facts.action,
     scope: plan.scope,
     engine: { name, id, version, store },
     disks,

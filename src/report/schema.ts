@@ -118,6 +118,14 @@ export const reportSchema = z
   .object({
     version: z.literal(1),
     dryRun: z.boolean(),
+    host: z
+      .string()
+      .describe(
+        'The input host-name: by default the name of the runner, outside a workflow the hostname.'
+      ),
+    action: z.object({
+      version: z.string().describe('The version of Docker Reclaim.')
+    }),
     scope: z
       .string()
       .describe(

@@ -30,6 +30,8 @@ export async function conclude(
   const disks = await Promise.all(before.map(measureAgain))
   const finishedAt = new Date()
   const report = makeReport({
+    host: options.hostName,
+    action: { version: world.version },
     ...{ engine, inventory, plan, sizes, removal },
     ...{ disks, startedAt, finishedAt }
   })

@@ -2,18 +2,24 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as core from '@actions/core'
 import { exec } from '@actions/exec'
-import { DockerError } from '../docker/errors.ts'
-import { InputError, variableOf } from '../model/inputs.ts'
+import { variableOf } from '../model/inputs.ts'
 import { messages } from '../model/messages.ts'
 import type { Report } from '../report/schema.ts'
-import { renderFailure } from '../report/summary.ts'
 import { code, logLine, logLines } from '../report/text.ts'
+import { describe } from './ending.ts'
 import type { Ending, Log } from './world.ts'
 
 /** An input as the runner passes it on. */
 export function getInput(name: string): string | undefined {
   return process.env[variableOf(name)]?.trim()
 }
+
+/** The environment for the Docker CLI and its plugins, which need no token of GitHub's. */
+export const environment = Object.fromEntries(
+  Object.entries(process.env).flatMap(([name, value = '']) =>
+    name === variableOf('github-token') ? [] : [[name, value]]
+  )
+)
 
 export const log: Log = {
   info: (text) => {
@@ -41,7 +47,7 @@ export function warnOfState(problem: string): void {
 
 /** Shows a command's output in the log. Ignores errors: the listing finds whether Docker works. */
 export function show(command: string, args: string[]): void {
-  exec(`"${command}"`, args).catch(() => undefined)
+  exec(`"${command}"`, args, { env: environment }).catch(() => undefined)
 }
 
 /** Writes the report, the summary and the outputs, and fails the step if it has to fail. */
@@ -108,19 +114,4 @@ function writeOutputs(outputs: Record<string, string>): void {
 
 function fail(message: string): void {
   core.setFailed(logLines(message).join('\n'))
-}
-
-/** Fails the step with an error that left nothing to report. */
-export async function failWith(error: unknown): Promise<void> {
-  const message = describe(error)
-  await writeSummary(renderFailure(message))
-  fail(message)
-}
-
-/** The message of an error; with the stack if the fault is ours. */
-function describe(error: unknown): string {
-  if (error instanceof InputError || error instanceof DockerError)
-    return error.message
-  if (!(error instanceof Error)) return String(error)
-  return 'code' in error ? error.message : (error.stack ?? error.message)
 }

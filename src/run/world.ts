@@ -16,6 +16,8 @@ import type { EngineKey } from '../state/stateFile.ts'
 
 /** Everything that a run needs from outside. */
 export type World = {
+  /** The version of this action. */
+  version: string
   getInput: (name: string) => string | undefined
   env: Record<string, string | undefined>
   log: Log

@@ -1,7 +1,12 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { withoutCapabilities } from '../../../scripts/engines/step.ts'
+import packageFile from '../../../package.json' with { type: 'json' }
+import {
+  type Step,
+  withoutCapabilities
+} from '../../../scripts/engines/step.ts'
 import { useEngine } from '../harness/engine.ts'
 import { everything, oldImages } from '../harness/things.ts'
 
@@ -168,6 +173,59 @@ test.each([
   expect(done.summary).toMatch(/^## Reclaimed/)
   expect(done.report?.totals.failed).toBe(0)
 })
+
+test('the log and the report have the version of the action, the report also the host', async () => {
+  const env = { RUNNER_NAME: 'runner-1' }
+  const [first, named, unnamed] = await Promise.all([
+    step(dryRun, env),
+    step({ ...dryRun, 'host-name': 'build-7' }, env),
+    step({ ...dryRun, 'host-name': '' }, env)
+  ])
+  expect(first.report?.host).toBe('runner-1')
+  expect(named.report?.host).toBe('build-7')
+  expect(unnamed.report?.host).toBe(hostname())
+  const { version } = packageFile
+  for (const { report, stdout } of [first, named, unnamed]) {
+    expect(report?.action).toEqual({ version })
+    expect(stdout.split('\n')[0]).toBe(`Docker Reclaim ${version}`)
+  }
+})
+
+test.each([
+  ['true', true, true],
+  ['failures', false, true],
+  ['false', false, false]
+])(
+  'job-summary: %s: a summary after a success: %s, after a failed removal: %s',
+  async (choice, afterSuccess, afterFailure) => {
+    await load(oldImages(1))
+    const inputs = { ...everything, 'job-summary': choice }
+    const refuses = await dockerThat(
+      'case "$1 $2" in "image rm") echo "Error response from daemon: broken" >&2; exit 1 ;; esac'
+    )
+    const noFile = { GITHUB_STEP_SUMMARY: undefined }
+    const isIn = ({ stdout }: Step) => /^## /m.test(stdout)
+
+    const failed = await step({ ...inputs, docker: refuses })
+    const failedBare = await step({ ...inputs, docker: refuses }, noFile)
+    const bare = await step({ ...inputs, 'dry-run': 'true' }, noFile)
+    const done = await step(inputs)
+
+    for (const { exitCode, outputs } of [failed, failedBare])
+      expect({ exitCode, failed: outputs['failed'] }).toEqual({
+        exitCode: 1,
+        failed: '1'
+      })
+    expect(failed.summary !== '').toBe(afterFailure)
+    expect(isIn(failedBare)).toBe(afterFailure)
+    expect(bare.exitCode).toBe(0)
+    expect(isIn(bare)).toBe(afterSuccess)
+    expect(done).toMatchObject({ exitCode: 0, outputs: { failed: '0' } })
+    expect(done.summary !== '').toBe(afterSuccess)
+    // The answer is in the log, whatever the choice.
+    expect(done.stdout.trimEnd().split('\n').at(-1)).toMatch(/^Reclaimed/)
+  }
+)
 
 test('a failed step reports the error in the log if there is no summary', async () => {
   const done = await step(

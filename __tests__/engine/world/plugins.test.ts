@@ -26,7 +26,9 @@ onlyOnDocker('volume plugins')(
 
     expect(done.exitCode).toBe(0)
     expect(resource(done, 'app:1').outcome).toBe('removed')
-    const warnings = done.stdout.match(/^::warning::The volumes are not.*$/gm)
+    const warnings = done.stdout.match(
+      /^::warning::Volumes are missing from this report.*$/gm
+    )
     expect(warnings).toHaveLength(1)
     expect(done.summary).toContain('docker volume ls took longer than 5 s')
 
