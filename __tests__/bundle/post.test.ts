@@ -81,7 +81,7 @@ test.each(['failures', 'false'])(
     const inputs = { ...noDocker, 'job-summary': choice }
     const post = await runStep(inputs, {}, { state })
     expect(post).toMatchObject({ exitCode: 0, summary: '' })
-    expect(post.stdout).toMatch(/^::warning::Nothing is removed/m)
+    expect(post.stdout).toMatch(/^::warning::Nothing was removed/m)
   }
 )
 
