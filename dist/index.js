@@ -30900,18 +30900,19 @@ module.exports = {
 /* harmony export */   GC: () => (/* binding */ describeCall),
 /* harmony export */   Py: () => (/* binding */ succeed),
 /* harmony export */   Z9: () => (/* binding */ wordsOf),
-/* harmony export */   by: () => (/* binding */ describeTimeout),
 /* harmony export */   kF: () => (/* binding */ failureToStart),
 /* harmony export */   lq: () => (/* binding */ optional)
 /* harmony export */ });
+/* harmony import */ var _model_messages_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4461);
+
 /** A call without an answer from the engine. The message says what to do about it. */
 class DockerError extends Error {
     name = 'DockerError';
     kind;
     /** Printed before the call failed. */
     stdout;
-    constructor(kind, message, stdout = '') {
-        super(message);
+    constructor(kind, { text }, stdout = '') {
+        super(text);
         this.kind = kind;
         this.stdout = stdout;
     }
@@ -30920,11 +30921,11 @@ class DockerError extends Error {
 function succeed(output, what) {
     if (output.exitCode === 0)
         return output;
-    throw new DockerError('failed', describeExit(output, what));
+    throw new DockerError('failed', failedCall(output, what));
 }
 /** Why a call failed: what it printed, or else its exit code. */
 function wordsOf(output, what) {
-    return cut(output.stderr) || describeExit(output, what);
+    return cut(output.stderr) || failedCall(output, what).text;
 }
 /** Undefined if the call fails for any reason but a cancel. */
 async function optional(call) {
@@ -30941,27 +30942,39 @@ function describeCall(command, args) {
     const shown = args.slice(0, 4).join(' ');
     return `"${command} ${shown}${args.length > 4 ? ' …' : ''}"`;
 }
-function describeTimeout(name, timeout, byBudget) {
-    const when = byBudget
-        ? 'when the time of the step was up'
-        : `after ${Math.ceil(timeout / 1_000)} s`;
-    const advice = byBudget
-        ? ' If it is only slow, the input timeout gives the step more time.'
-        : '';
-    return `Docker did not answer: ${name} was ended ${when}. Is the engine overloaded or stuck?${advice}`;
-}
 function failureToStart(command, name, { code, signal, originalMessage }) {
     if (signal !== undefined)
-        return new DockerError('failed', `${name} was ended by ${signal}.`);
+        return new DockerError('failed', _model_messages_js__WEBPACK_IMPORTED_MODULE_0__/* .messages */ .D.cliKilled(name, signal));
+    const quoted = JSON.stringify(command);
     if (code === 'ENOENT')
-        return new DockerError('no-cli', `There is no Docker CLI: ${JSON.stringify(command)} was not found. ` +
-            'Install Docker on the runner, or name the CLI in the input docker.');
+        return new DockerError('no-cli', _model_messages_js__WEBPACK_IMPORTED_MODULE_0__/* .messages */ .D.cliNotFound(quoted));
     if (code === 'EACCES')
-        return new DockerError('no-cli', `The Docker CLI ${JSON.stringify(command)} cannot be run: no permission. ` +
-            'Make it executable, or name another one in the input docker.');
-    return new DockerError('failed', `${name} could not be started: ${originalMessage ?? code ?? 'unknown'}`);
+        return new DockerError('no-cli', _model_messages_js__WEBPACK_IMPORTED_MODULE_0__/* .messages */ .D.cliNotExecutable(quoted));
+    const why = originalMessage ?? code ?? 'unknown reason';
+    return new DockerError('failed', _model_messages_js__WEBPACK_IMPORTED_MODULE_0__/* .messages */ .D.cliNotStarted(name, why));
 }
-const unreachable = /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i;
+const unreachable = /cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to resolve docker endpoint|protocol not available|connection refused|i\/o timeout|no such host|tls: |x509: |unexpected eof|client version .* is too (?:new|old)/i;
+/** What to do, by the CLI's words; the first match counts. */
+const hints = [
+    [
+        /bind address format|protocol not available/i,
+        'Set DOCKER_HOST to the address of an engine (unix://…, tcp://… or ssh://…). A proxy belongs into HTTPS_PROXY.'
+    ],
+    [
+        /client version .* is too (?:new|old)/i,
+        'The Docker CLI and the engine do not support each other: update the older one.'
+    ],
+    [
+        /tls: |x509: |http response to https/i,
+        'Check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.'
+    ],
+    [/docker_?engine/i, 'Start Docker Desktop or the Docker service.'],
+    [
+        /unix:\/\//i,
+        'Start Docker. In a job container, mount its socket (volumes: /var/run/docker.sock:/var/run/docker.sock). For rootless Docker, set DOCKER_HOST to unix://$XDG_RUNTIME_DIR/docker.sock.'
+    ]
+];
+const otherHint = 'Start Docker there, or set DOCKER_HOST or DOCKER_CONTEXT to a running engine.';
 /** The error behind the words of a CLI that did not reach an engine; undefined if it did. */
 function connectionError(stderr, env) {
     const words = stderr
@@ -30971,8 +30984,7 @@ function connectionError(stderr, env) {
         .join('\n')
         .trim();
     if (/permission denied while trying to connect/i.test(words))
-        return new DockerError('no-permission', 'No permission to talk to the Docker engine. Run the step as a user who may use its socket: ' +
-            `root, or a member of the group docker (the runner has to be started again after that).\n${cut(words)}`);
+        return new DockerError('no-permission', _model_messages_js__WEBPACK_IMPORTED_MODULE_0__/* .messages */ .D.permissionDenied(cut(words)));
     if (!unreachable.test(words))
         return undefined;
     const { DOCKER_HOST, DOCKER_CONTEXT } = env;
@@ -30980,10 +30992,12 @@ function connectionError(stderr, env) {
         .filter(([, value]) => value)
         .map(([name, value]) => `${name} is ${JSON.stringify(value)}`);
     const where = set.length > 0 ? ` (${set.join(', ')})` : '';
-    return new DockerError('no-engine', `No Docker engine answers. Start it, or point DOCKER_HOST or DOCKER_CONTEXT to one${where}.\n${cut(words)}`);
+    const [, hint = otherHint] = hints.find(([known]) => known.test(words)) ?? [];
+    return new DockerError('no-engine', _model_messages_js__WEBPACK_IMPORTED_MODULE_0__/* .messages */ .D.engineNotReached(where, hint, cut(words)));
 }
-function describeExit({ exitCode, stderr }, what) {
-    return `docker ${what} failed with exit code ${exitCode}: ${cut(stderr) || 'it said nothing'}`;
+function failedCall({ exitCode, stderr }, what) {
+    const words = cut(stderr) || 'it printed nothing';
+    return _model_messages_js__WEBPACK_IMPORTED_MODULE_0__/* .messages */ .D.commandFailed(what, String(exitCode), words);
 }
 function cut(text) {
     const trimmed = text.trim();
@@ -31006,6 +31020,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: ./src/model/inputs.ts
 var inputs = __nccwpck_require__(492);
+// EXTERNAL MODULE: ./src/model/messages.ts
+var messages = __nccwpck_require__(4461);
 // EXTERNAL MODULE: ./src/model/policy.ts
 var policy = __nccwpck_require__(979);
 // EXTERNAL MODULE: external "fs"
@@ -36466,16 +36482,16 @@ function readAnswer(answer, numbers) {
     if (refused !== undefined)
         return { found: [], refusal: refused.message };
     const repository = data?.repository ?? {};
-    const told = data?.repository
+    const missing = data?.repository
         ? undefined
-        : 'it told nothing of the repository';
+        : 'its answer lacks the repository';
     const found = numbers.flatMap((number) => {
         const state = stateOf[repository[alias(number)]?.state ?? ''];
         return state === undefined ? [] : [[number, state]];
     });
     // A number that is not found may be that of an issue.
     const problem = errors.find(({ type }) => type !== 'NOT_FOUND')?.message;
-    return { found, problem: problem ?? told };
+    return { found, problem: problem ?? missing };
 }
 function alias(number) {
     return `pr${number}`;
@@ -36486,10 +36502,10 @@ function alias(number) {
 
 
 
+
 const numbersPerQuery = 100;
 /** Characters: a proxy may answer with a whole page. */
 const longestMessage = 500;
-const advice = 'Give the job "permissions: pull-requests: read", and the input github-token a token that has it.';
 /** Asks GitHub which pull requests are closed or merged. Throws an InputError without a token or its permission. */
 async function askGitHub(numbers, options) {
     const states = new Map(numbers.map((number) => [number, 'unknown']));
@@ -36499,7 +36515,7 @@ async function askGitHub(numbers, options) {
     if (asked.length === 0)
         return { states, problems };
     if (!/^[\x21-\x7e]+$/.test(options.token))
-        throw new inputs/* InputError */.dz(`There is no token to ask GitHub with. ${advice}`);
+        throw new inputs/* InputError */.dz(messages/* messages */.D.tokenMissing());
     const end = new AbortController();
     const signal = AbortSignal.any([
         options.signal,
@@ -36541,7 +36557,7 @@ function inChunks(numbers) {
 function describe(numbers, problem) {
     const [first = 0] = numbers;
     const more = numbers.length > 1 ? ` and ${numbers.length - 1} more` : '';
-    return `GitHub did not tell of pull request ${first}${more}, so that what belongs to them stays: ${problem}`;
+    return messages/* messages */.D.pullRequestsUnknown(`${first}${more}`, problem);
 }
 /** Throws an InputError if GitHub refuses access. */
 function messageOf(error) {
@@ -36553,7 +36569,7 @@ function messageOf(error) {
     return words;
 }
 function noPermission(words) {
-    return new inputs/* InputError */.dz(`GitHub does not let this job read its pull requests. ${advice}\n${words}`);
+    return new inputs/* InputError */.dz(messages/* messages */.D.tokenRefused(words));
 }
 
 
@@ -36568,8 +36584,12 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3053);
 /* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6643);
-/* harmony import */ var _run_runner_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7927);
+/* harmony import */ var _package_json__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8330);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(995);
+/* harmony import */ var _run_ending_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4942);
+/* harmony import */ var _run_runner_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7927);
+
+
 
 
 
@@ -36592,14 +36612,15 @@ async function main() {
     if (_actions_core__WEBPACK_IMPORTED_MODULE_2__/* .getState */ .Gu('main') !== '' && snapshotFile === '')
         return;
     // Outside a workflow there is no post step, and core would print an obsolete command.
-    const save = process.env['GITHUB_STATE'] ? _run_runner_js__WEBPACK_IMPORTED_MODULE_4__/* .saveState */ .LZ : undefined;
+    const save = process.env['GITHUB_STATE'] ? _run_runner_js__WEBPACK_IMPORTED_MODULE_6__/* .saveState */ .LZ : undefined;
     try {
         const full = save?.('main', 'begun');
-        await (0,_run_runner_js__WEBPACK_IMPORTED_MODULE_4__/* .finish */ .O9)(await (0,_run_js__WEBPACK_IMPORTED_MODULE_3__/* .run */ .e)({
-            getInput: _run_runner_js__WEBPACK_IMPORTED_MODULE_4__/* .getInput */ .V4,
-            env: process.env,
-            log: _run_runner_js__WEBPACK_IMPORTED_MODULE_4__/* .log */ .Rm,
-            show: _run_runner_js__WEBPACK_IMPORTED_MODULE_4__/* .show */ .WU,
+        await (0,_run_runner_js__WEBPACK_IMPORTED_MODULE_6__/* .finish */ .O9)(await (0,_run_js__WEBPACK_IMPORTED_MODULE_4__/* .run */ .e)({
+            version: _package_json__WEBPACK_IMPORTED_MODULE_3__/* .version */ .rE,
+            getInput: _run_runner_js__WEBPACK_IMPORTED_MODULE_6__/* .getInput */ .V4,
+            env: _run_runner_js__WEBPACK_IMPORTED_MODULE_6__/* .environment */ .cA,
+            log: _run_runner_js__WEBPACK_IMPORTED_MODULE_6__/* .log */ .Rm,
+            show: _run_runner_js__WEBPACK_IMPORTED_MODULE_6__/* .show */ .WU,
             signal: cancellation(),
             saveState: save,
             snapshotFile: snapshotFile || undefined
@@ -36607,10 +36628,10 @@ async function main() {
         // There may be room now.
         const problem = full && save?.('main', 'begun');
         if (problem)
-            _run_runner_js__WEBPACK_IMPORTED_MODULE_4__/* .log */ .Rm.warning(`The state of the step could not be written, its post step may do the same once more: ${problem}`);
+            (0,_run_runner_js__WEBPACK_IMPORTED_MODULE_6__/* .warnOfState */ .jl)(problem);
     }
     catch (error) {
-        await (0,_run_runner_js__WEBPACK_IMPORTED_MODULE_4__/* .failWith */ .ff)(error);
+        await (0,_run_runner_js__WEBPACK_IMPORTED_MODULE_6__/* .finish */ .O9)((0,_run_ending_js__WEBPACK_IMPORTED_MODULE_5__/* .endingOf */ .z6)(error));
     }
 }
 /** Aborts on the signals that the runner sends when a job is cancelled. */
@@ -36740,6 +36761,8 @@ const defaults = {
     'pull-request': '',
     'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
     'github-token': '${{ github.token }}',
+    'job-summary': 'true',
+    'host-name': '$RUNNER_NAME',
     'dry-run': 'false',
     timeout: '15m',
     concurrency: '4',
@@ -36751,6 +36774,9 @@ const inputNames = Object.keys(defaults).filter((name) => name in defaults);
 /** Bad inputs, all in one message. Nothing has been removed when it is thrown. */
 class InputError extends Error {
     name = 'InputError';
+    constructor({ text }) {
+        super(text);
+    }
 }
 /** The environment variable in which the runner passes an input. */
 function variableOf(name) {
@@ -36816,6 +36842,229 @@ const kinds = {
 const kindNames = Object.keys(kinds).filter((name) => name in kinds);
 /** The kinds in the order for readers. */
 const kindsToRead = kindNames.toSorted((a, b) => kinds[a].place - kinds[b].place);
+
+
+/***/ }),
+
+/***/ 4461:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   D: () => (/* binding */ messages)
+/* harmony export */ });
+function define(kind, { text, shape, why, fix }) {
+    const make = (...values) => ({ text: text(...values) });
+    const explained = { kind, shape: text(...shape), why, fix };
+    return Object.assign(make, { explained });
+}
+const pullRequestsPermission = 'Give the job "permissions: pull-requests: read", and set github-token to a token with that permission.';
+/** Every error that fails the step, and every warning. */
+const messages = {
+    invalidInput: define('error', {
+        text: (problems) => `Invalid input. Nothing was inspected or removed.\n${problems}`,
+        shape: ['INPUT: expected …, got "…".'],
+        why: 'One or more inputs have a value that the step cannot use, contradict each other, or have a misspelled name. The message names all of them.',
+        fix: 'Correct the inputs that it names. The table below has what each accepts.'
+    }),
+    jobScopeOutsideWorkflow: define('error', {
+        text: () => 'scope: job only works in a workflow step: the runner starts the removal at the end of the job.',
+        shape: [],
+        why: 'The step was started outside GitHub Actions, where nothing runs after the job.',
+        fix: 'Use scope: job in a workflow, or another scope.'
+    }),
+    cliNotFound: define('error', {
+        text: (command) => `Docker CLI ${command} not found. Install Docker on this runner, or set the input docker to the path of its CLI.`,
+        shape: ['"docker"'],
+        why: 'The CLI is not on PATH of the runner’s user.',
+        fix: 'Install it, or name it in the input `docker`. In a job container, the image has to have the CLI.'
+    }),
+    cliNotExecutable: define('error', {
+        text: (command) => `Cannot run the Docker CLI ${command}: permission denied. Make it executable, or set the input docker to another CLI.`,
+        shape: ['"/opt/docker"'],
+        why: 'The file that the input `docker` names is not executable for the runner’s user.',
+        fix: '`chmod +x` it, or name another one.'
+    }),
+    cliNotStarted: define('error', {
+        text: (call, why) => `Cannot start ${call}: ${why}`,
+        shape: ['"docker info"', 'REASON'],
+        why: 'The operating system refused to start the CLI: too many processes, no memory.',
+        fix: 'Read the reason; a lower `concurrency` starts fewer processes at once.'
+    }),
+    cliKilled: define('error', {
+        text: (call, signal) => `${call} was killed by ${signal}.`,
+        shape: ['"docker image rm …"', 'SIGKILL'],
+        why: 'Something outside the step killed the CLI, often the kernel when memory ran out.',
+        fix: 'Look for “Out of memory” in the kernel’s log.'
+    }),
+    permissionDenied: define('error', {
+        text: (words) => `Permission denied on the Docker socket. Add the runner's user to the group docker and restart the runner, or run the runner as root.\n${words}`,
+        shape: ['the CLI’s words'],
+        why: 'The runner’s user may not open the engine’s socket.',
+        fix: 'Either of the two. A new group counts after a new login, so the runner’s service has to be restarted. Docker through sudo alone is not enough: the step could not end a call that hangs.'
+    }),
+    engineNotReached: define('error', {
+        text: (where, hint, words) => `Cannot reach a Docker engine${where}. ${hint}\n${words}`,
+        shape: [' (DOCKER_HOST is "tcp://build:2376")', 'HINT', 'the CLI’s words'],
+        why: 'Nothing answers where the CLI looks for the engine: it is stopped, elsewhere, or refuses the connection.',
+        fix: 'Follow the hint; compare with `docker info` in a step before.'
+    }),
+    noAnswer: define('error', {
+        text: (call, seconds) => `Docker did not answer: ${call} was stopped after ${seconds} s. Check whether the engine is overloaded or stuck.`,
+        shape: ['"docker image ls"', '300'],
+        why: 'The engine accepted the call and did not finish it in time.',
+        fix: 'Look at the engine’s log and at the load of its disk; restart it if it is stuck.'
+    }),
+    noAnswerInTime: define('error', {
+        text: (call) => `Docker did not answer: ${call} was stopped when the timeout of the step was reached. If the engine is only slow, raise the input timeout.`,
+        shape: ['"docker image ls"'],
+        why: 'The step’s `timeout` was reached while the engine was working.',
+        fix: 'Raise `timeout`, or look for what keeps the engine busy.'
+    }),
+    outputTooLarge: define('error', {
+        text: (call) => `${call} printed more output than can be read.`,
+        shape: ['"docker container inspect …"'],
+        why: 'The engine’s answer is too large even for a single resource.',
+        fix: 'Find the resource with labels or settings of many megabytes and remove it by hand.'
+    }),
+    outputUnreadable: define('error', {
+        text: (call, why) => `Cannot read the output of docker ${call}: ${why}`,
+        shape: ['info', 'REASON'],
+        why: 'The CLI or the engine printed something that this version does not know.',
+        fix: 'Report it as a bug with the versions of both. Nothing is removed on a guess.'
+    }),
+    answerIncomplete: define('error', {
+        text: (type) => `docker ${type} inspect returned other ${type}s than requested, or fewer.`,
+        shape: ['image'],
+        why: 'The engine left out a resource without an error, or the CLI is a stand-in for another program.',
+        fix: 'Run the step again; if it stays, report it as a bug.'
+    }),
+    commandFailed: define('error', {
+        text: (call, exitCode, words) => `docker ${call} failed with exit code ${exitCode}: ${words}`,
+        shape: ['image ls', '1', 'the engine’s words'],
+        why: 'The engine refused a call that the step needs.',
+        fix: 'Read the engine’s words; run the same command by hand.'
+    }),
+    engineError: define('error', {
+        text: (words) => words,
+        shape: ['the engine’s words'],
+        why: '`docker info` reports errors of the engine in place of an answer.',
+        fix: 'Read the engine’s words and its log.'
+    }),
+    cancelled: define('error', {
+        text: () => 'The run was cancelled.',
+        shape: [],
+        why: 'The job was cancelled before there was a plan. Nothing was removed.',
+        fix: 'None needed.'
+    }),
+    cancelledAfterPlan: define('error', {
+        text: () => 'The run was cancelled. The report shows what was done until then.',
+        shape: [],
+        why: 'The job was cancelled during the removal. What was removed is in the report.',
+        fix: 'None needed; the next run goes on.'
+    }),
+    engineFailed: define('error', {
+        text: (error) => `The engine failed during the removal: ${error}`,
+        shape: ['ERROR'],
+        why: 'The engine stopped, or stopped answering, after removals had begun.',
+        fix: 'Look at the engine’s log. The report says what was removed until then.'
+    }),
+    removalsFailed: define('error', {
+        text: (count, first) => `${count} failed. The first: ${first}`,
+        shape: ['2 planned removals', 'image app:1: the engine’s words'],
+        why: 'The engine refused removals for a reason other than use.',
+        fix: 'The summary lists each with the engine’s words.'
+    }),
+    tokenMissing: define('error', {
+        text: () => `No token to ask GitHub with. ${pullRequestsPermission}`,
+        shape: [],
+        why: 'Scope closed-pull-requests asks GitHub, and github-token is empty.',
+        fix: 'As the message says. An unset secret is an empty token.'
+    }),
+    tokenRefused: define('error', {
+        text: (words) => `GitHub does not let this job read its pull requests. ${pullRequestsPermission}\n${words}`,
+        shape: ['GitHub’s words'],
+        why: 'The token is invalid or lacks the permission.',
+        fix: 'As the message says.'
+    }),
+    pullRequestsUnknown: define('warning', {
+        text: (which, why) => `GitHub did not report the state of pull request ${which}; everything that belongs to them is kept: ${why}`,
+        shape: ['12 and 3 more', 'REASON'],
+        why: 'A query failed or the time was too short.',
+        fix: 'The next run asks again.'
+    }),
+    memoryUnusable: define('warning', {
+        text: (why) => `Cannot use the memory of earlier runs (state-dir): ${why}. Resources without a date of their own may be kept longer.`,
+        shape: ['REASON'],
+        why: 'A file in `state-dir` cannot be read or written, or is broken.',
+        fix: 'Make the folder writable for the runner’s user; delete the file that it names.'
+    }),
+    nothingAfterJob: define('warning', {
+        text: (why) => `Nothing will be removed after this job: ${why}`,
+        shape: ['REASON'],
+        why: 'Before a job with scope job it is already certain that its resources cannot be told from those of others.',
+        fix: 'One runner per host, outside a container, with the engine on the same host.'
+    }),
+    nothingRemovedAfterJob: define('warning', {
+        text: (why) => `Nothing was removed after this job: ${why}`,
+        shape: ['REASON'],
+        why: 'After a job with scope job, its resources cannot be told from those of others.',
+        fix: 'One runner per host, outside a container, with the engine on the same host.'
+    }),
+    volumesNotListed: define('warning', {
+        text: (limit) => `Volumes are missing from this report: docker volume ls took longer than ${limit}; a volume plugin may not be answering. No volume would have been removed (include-volumes: false).`,
+        shape: ['5 s'],
+        why: 'A volume plugin hangs, and no input includes volumes.',
+        fix: 'Remove or repair the plugin (`docker plugin ls`).'
+    }),
+    patternUnmatched: define('warning', {
+        text: (input, pattern, hint) => `${input}: ${pattern} matches nothing on this engine. ${hint}`,
+        shape: ['protected-images', 'nod:*', 'Did you mean node:22?'],
+        why: 'A pattern that protects nothing may be a typo.',
+        fix: 'Correct or remove the pattern. In a dry run or a cancelled run nothing is lost yet.'
+    }),
+    resourceUnreadable: define('warning', {
+        text: (resource, detail) => `Kept ${resource}: ${detail}`,
+        shape: ['image app:1', 'cannot be inspected'],
+        why: 'The engine lists the resource and cannot inspect it, for example after a full disk.',
+        fix: 'Remove it with the command in the message.'
+    }),
+    timeoutReached: define('warning', {
+        text: (timeout, count) => `The timeout of ${timeout} was reached: ${count} not done.`,
+        shape: ['15m', '12 planned removals'],
+        why: 'The step stops cleanly when its time is up.',
+        fix: 'Raise `timeout`, or run the step more often.'
+    }),
+    cacheKept: define('warning', {
+        text: (detail) => `The build cache was not pruned: ${detail}`,
+        shape: ['DETAIL'],
+        why: 'A buildx builder has the name of the Docker context, or `pruneFilters` in Docker’s config.json contradict `until`.',
+        fix: 'Rename that builder, or remove `pruneFilters` from config.json.'
+    }),
+    reportNotWritten: define('warning', {
+        text: (why) => `Cannot write the report: ${why}`,
+        shape: ['REASON'],
+        why: 'The disk is full, or the path of `report-file` is not writable.',
+        fix: 'The log has the whole report in the group “Report”.'
+    }),
+    summaryNotWritten: define('warning', {
+        text: (why) => `Cannot write the job summary: ${why}`,
+        shape: ['REASON'],
+        why: 'The disk of the runner’s own files is full.',
+        fix: 'The log has the summary.'
+    }),
+    outputsNotWritten: define('warning', {
+        text: (why) => `Cannot write the outputs: ${why}`,
+        shape: ['REASON'],
+        why: 'The disk of the runner’s own files is full.',
+        fix: 'The log has the outputs. Later steps see none.'
+    }),
+    stateNotSaved: define('warning', {
+        text: (why) => `Cannot save the state of this step: ${why}. Its post step may run the same clean-up once more.`,
+        shape: ['REASON'],
+        why: 'The disk of the runner’s own files is full.',
+        fix: 'None needed: a second clean-up removes nothing that the first would have kept.'
+    })
+};
 
 
 /***/ }),
@@ -37269,6 +37518,11 @@ const totalsSchema = schemas/* object */.Ikc({
 const reportSchema = schemas/* object */.Ikc({
     version: schemas/* literal */.euz(1),
     dryRun: schemas/* boolean */.zMY(),
+    host: schemas/* string */.YjP()
+        .describe('The input host-name: by default the name of the runner, outside a workflow the hostname.'),
+    action: schemas/* object */.Ikc({
+        version: schemas/* string */.YjP().describe('The version of Docker Reclaim.')
+    }),
     scope: schemas/* string */.YjP()
         .describe('engine, or in words what the run was limited to: pull request 12 of acme/web.'),
     engine: schemas/* object */.Ikc({
@@ -37797,7 +38051,7 @@ function code(text, longest = 200) {
 
 /***/ }),
 
-/***/ 6643:
+/***/ 995:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -48899,9 +49153,12 @@ function validateConcurrency(concurrency) {
 	}
 }
 
+// EXTERNAL MODULE: ./src/model/messages.ts
+var messages = __nccwpck_require__(4461);
 // EXTERNAL MODULE: ./src/docker/errors.ts
 var docker_errors = __nccwpck_require__(7457);
 ;// CONCATENATED MODULE: ./src/docker/cli.ts
+
 
 
 
@@ -48952,7 +49209,7 @@ function delayed(signal) {
 }
 async function call(cli, args, options, cancelSignal) {
     if (cancelSignal.aborted)
-        throw new docker_errors/* DockerError */.Bi('cancelled', 'The run was cancelled.');
+        throw new docker_errors/* DockerError */.Bi('cancelled', messages/* messages */.D.cancelled());
     const { limit = defaultLimit, grace, elsewhere } = options;
     const budget = cli.deadline + (grace ? graceAfterDeadline : 0) - Date.now();
     const timeout = Math.max(Math.min(limit, budget), 1);
@@ -48961,7 +49218,7 @@ async function call(cli, args, options, cancelSignal) {
     const { exitCode, stdout, stderr } = output;
     const broken = exitCode === 0 || elsewhere ? undefined : (0,docker_errors/* connectionError */.$t)(stderr, cli.env);
     if (broken !== undefined)
-        throw new docker_errors/* DockerError */.Bi(broken.kind, broken.message, stdout);
+        throw new docker_errors/* DockerError */.Bi(broken.kind, { text: broken.message }, stdout);
     return output;
 }
 async function runProcess({ command, env }, args, { most, env: extra }, { cancelSignal, timeout, byBudget }) {
@@ -48980,11 +49237,13 @@ async function runProcess({ command, env }, args, { most, env: extra }, { cancel
     const { stdout, stderr, exitCode } = result;
     const name = (0,docker_errors/* describeCall */.GC)(command, args);
     if (result.timedOut)
-        throw new docker_errors/* DockerError */.Bi('no-answer', (0,docker_errors/* describeTimeout */.by)(name, timeout, byBudget), stdout);
+        throw new docker_errors/* DockerError */.Bi('no-answer', byBudget
+            ? messages/* messages */.D.noAnswerInTime(name)
+            : messages/* messages */.D.noAnswer(name, String(Math.ceil(timeout / 1_000))), stdout);
     if (result.isCanceled)
-        throw new docker_errors/* DockerError */.Bi('cancelled', 'The run was cancelled.', stdout);
+        throw new docker_errors/* DockerError */.Bi('cancelled', messages/* messages */.D.cancelled(), stdout);
     if (result.isMaxBuffer)
-        throw new docker_errors/* DockerError */.Bi('too-large', `${name} printed more than can be read.`);
+        throw new docker_errors/* DockerError */.Bi('too-large', messages/* messages */.D.outputTooLarge(name));
     if (exitCode === undefined)
         throw (0,docker_errors/* failureToStart */.kF)(command, name, result);
     return { exitCode, stdout, stderr };
@@ -49011,7 +49270,7 @@ async function readEvent(env) {
     const file = env['GITHUB_EVENT_PATH'] ?? '';
     if (name !== 'pull_request' && name !== 'pull_request_target')
         return {
-            problem: name === '' ? 'there is no event' : `the event is ${name}`
+            problem: name === '' ? 'this run has no event' : `this event (${name}) has none`
         };
     try {
         const payload = JSON.parse(await (0,promises_.readFile)(file, 'utf8'));
@@ -49020,7 +49279,7 @@ async function readEvent(env) {
     catch (error) {
         const why = error instanceof errors/* ZodError */.G ? core_errors/* prettifyError */.S1(error) : String(error);
         return {
-            problem: `the file of the event, ${file}, cannot be read: ${why.replace(/\s+/g, ' ')}`
+            problem: `cannot read the event file ${file}: ${why.replace(/\s+/g, ' ')}`
         };
     }
 }
@@ -49035,13 +49294,15 @@ var core = __nccwpck_require__(8532);
 
 /** An input whose text `parse` turns into a value; undefined where the text is invalid. `expected` is the valid form. */
 function input(expected, parse) {
-    return schemas/* string */.YjP().transform((text, context) => {
+    return schemas/* string */.YjP()
+        .transform((text, context) => {
         const value = parse(text);
         if (value !== undefined)
             return value;
-        context.addIssue({ code: 'custom', message: `it takes ${expected}` });
+        context.addIssue({ code: 'custom', message: `expected ${expected}` });
         return core/* NEVER */.tm;
-    });
+    })
+        .describe(expected);
 }
 function choiceInput(choices) {
     return input(orList(Object.keys(choices)), (text) => Object.hasOwn(choices, text.toLowerCase())
@@ -49051,7 +49312,7 @@ function choiceInput(choices) {
 const yesOrNo = { true: true, false: false };
 /** An input with one item a line, or commas between them. Its message names the invalid items. */
 function listInput(expected, parse) {
-    return schemas/* string */.YjP().transform((text, context) => {
+    const parseList = (text, context) => {
         const items = text.split(/[\n,]/).map((item) => item.trim());
         const bad = [];
         const values = items.filter(Boolean).flatMap((item) => {
@@ -49067,10 +49328,13 @@ function listInput(expected, parse) {
         if (bad.length > 0)
             context.addIssue({
                 code: 'custom',
-                message: `it takes ${expected}, not ${shown.join(', ')}`
+                message: `expected ${expected}; invalid: ${shown.join(', ')}`
             });
         return values;
-    });
+    };
+    return schemas/* string */.YjP()
+        .transform(parseList)
+        .describe(`${expected}; several: one per line, or with commas`);
 }
 function checkedBy(problemOf) {
     return (item) => {
@@ -49110,6 +49374,11 @@ function expandPaths(texts, env) {
         reportFile: expand(texts['report-file'], folders)
     };
 }
+/** The name of this host. Outside a workflow there is no RUNNER_NAME. */
+function expandHostName(text, env) {
+    const name = expand(text, { RUNNER_NAME: env['RUNNER_NAME'] ?? '' });
+    return name || (0,external_node_os_namespaceObject.hostname)();
+}
 function problemsOfPaths(texts, { stateDir, reportFile }) {
     const problems = [];
     for (const [name, path] of [
@@ -49119,12 +49388,12 @@ function problemsOfPaths(texts, { stateDir, reportFile }) {
         if (/^[$~]/.test(path))
             problems.push([
                 name,
-                'it takes a path; no shell reads it, and at its start $RUNNER_TOOL_CACHE and $RUNNER_TEMP alone are known'
+                'expected a path; only $RUNNER_TOOL_CACHE and $RUNNER_TEMP are expanded at its start, ~ and other variables are not'
             ]);
     if (stateDir !== '' && isWithin(stateDir, reportFile))
         problems.push([
             'report-file',
-            `it takes no path on that of state-dir, ${quote(texts['state-dir'])}: that is a folder`
+            `must not be the folder state-dir (${quote(texts['state-dir'])}) or one of its parents`
         ]);
     return problems;
 }
@@ -49146,18 +49415,13 @@ function isWithin(path, folder) {
 
 
 function describeProblems(problems, texts) {
-    const lines = problems.map(([name, problem]) => {
-        const text = texts[name];
+    return problems
+        .map(([name, problem]) => {
         // A misnamed variable may hold a secret: its text is not shown.
-        const got = text === undefined ? '' : `got ${quote(text)}; `;
-        return `${name}: ${got}${problem}.`;
-    });
-    const count = new Set(problems.map(([name]) => name)).size;
-    const what = count === 1 ? 'An input is' : `${count} inputs are`;
-    return [
-        `${what} not valid. Nothing was looked at or removed.`,
-        ...lines
-    ].join('\n');
+        const text = texts[name];
+        return `${name}: ${text ? `got ${quote(text)}; ` : ''}${problem}.`;
+    })
+        .join('\n');
 }
 /**
  * Finds variables that are meant to be inputs. For `dry_run` the runner sets INPUT_DRY_RUN with no more than a warning,
@@ -49170,7 +49434,12 @@ function problemsOfVariables(env) {
         const name = env[variable] ? known.get(plain(variable)) : undefined;
         return name === undefined || variable === (0,model_inputs/* variableOf */.Qn)(name)
             ? []
-            : [[variable, `the input is ${name}, its variable ${(0,model_inputs/* variableOf */.Qn)(name)}`]];
+            : [
+                [
+                    variable,
+                    `not an input; ${name} is set by the variable ${(0,model_inputs/* variableOf */.Qn)(name)}`
+                ]
+            ];
     });
 }
 
@@ -49189,13 +49458,13 @@ function problemOfGlob(glob) {
     const plain = glob.replace(ipv6, 'registry');
     const bad = /[^A-Za-z0-9._:@/*?-]/.exec(plain);
     if (bad !== null)
-        return `it has ${JSON.stringify(bad[0])}`;
+        return `invalid character ${JSON.stringify(bad[0])}`;
     const { repository, tag, digest } = (0,model_references/* parseReference */.F2)(plain);
     const parts = repository.split('/');
     if (parts.includes('') || tag === '' || digest === '')
-        return 'a part of it is empty';
+        return 'it has an empty part';
     if (parts.some((part) => part.includes('**') && part !== '**'))
-        return '** stands for whole parts between slashes';
+        return '** must stand for whole parts between slashes';
     return problemOfName(parts) ?? problemOfTag(tag) ?? problemOfDigest(digest);
 }
 function problemOfName([first = '', ...rest]) {
@@ -49209,11 +49478,11 @@ function problemOfName([first = '', ...rest]) {
 }
 function problemOfTag(tag = '') {
     if (tag.includes(':'))
-        return 'it has a second colon';
+        return 'it has two colons';
     if (/^[.-]/.test(tag))
-        return `no tag begins with ${JSON.stringify(tag[0])}`;
+        return `tags cannot begin with ${JSON.stringify(tag[0])}`;
     return tag.replace(/\*/g, '').length > 128
-        ? 'no tag is longer than 128 characters'
+        ? 'tags cannot be longer than 128 characters'
         : undefined;
 }
 function problemOfDigest(digest = '*') {
@@ -49304,7 +49573,7 @@ function matches(pattern, sequence, { any, one }) {
 function parseLabelPattern(text) {
     const [key = '', value] = (0,model_references/* splitAt */.gI)(text, text.indexOf('='));
     if (key === '')
-        return { problem: 'it has no key' };
+        return { problem: 'the key is missing' };
     if (/\s/.test(key) || /^\s/.test(value ?? ''))
         return { problem: 'remove the spaces in the key and around =' };
     return /["'`]/.test(key) || /^(["'`]).*\1$/.test(value ?? '')
@@ -49332,16 +49601,16 @@ function describePattern({ key, value }) {
 function problemOfPattern(pattern) {
     const parts = pattern.split('{number}');
     if (parts.length < 2)
-        return 'it has no {number}';
+        return '{number} is missing';
     if (parts.length > 2)
-        return 'it has {number} twice';
+        return '{number} appears twice';
     const bad = /[^A-Za-z0-9._*?-]/.exec(parts.join(''));
     if (bad !== null)
-        return `it has ${JSON.stringify(bad[0])}`;
+        return `invalid character ${JSON.stringify(bad[0])}`;
     if (/^[.-]/.test(pattern))
-        return `no tag begins with ${JSON.stringify(pattern[0])}`;
+        return `tags cannot begin with ${JSON.stringify(pattern[0])}`;
     return /\d\{|\}\d/.test(pattern)
-        ? 'a digit stands beside {number}'
+        ? 'a digit next to {number} makes the number ambiguous'
         : undefined;
 }
 
@@ -49380,15 +49649,21 @@ const schema = schemas/* object */.Ikc({
         'closed-pull-requests': 'closed-pull-requests',
         job: 'job'
     }),
-    'pull-request': input('the number of a pull request, such as 12', (text) => text === '' ? 0 : wholeNumber(1, model_policy/* largestNumber */.kY)(text)),
-    'pull-request-patterns': listInput('globs of tags with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', checkedBy(problemOfPattern)),
+    'pull-request': input('a pull request number, such as 12', (text) => text === '' ? 0 : wholeNumber(1, model_policy/* largestNumber */.kY)(text)),
+    'pull-request-patterns': listInput('tag globs with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', checkedBy(problemOfPattern)),
     'github-token': schemas/* string */.YjP(),
+    'job-summary': choiceInput({
+        true: 'always',
+        failures: 'failures',
+        false: 'never'
+    }),
+    'host-name': input('a name; $RUNNER_NAME is the only variable', parseHostName),
     'dry-run': choiceInput(yesOrNo),
     timeout: input('a duration above 0s, at most 24d', parseTimeout),
     concurrency: input('a whole number from 1 to 64', wholeNumber(1, 64)),
-    docker: input('the name or path of a Docker CLI', asPath),
-    'state-dir': input('the path of a folder, or nothing', asPath),
-    'report-file': input('the path of a file', asPath)
+    docker: input('the name or path of the Docker CLI', asPath),
+    'state-dir': input('a folder path, or nothing', asPath),
+    'report-file': input('a file path', asPath)
 });
 function parseUntil(text) {
     const duration = (0,units/* parseDuration */.E9)(text);
@@ -49396,6 +49671,9 @@ function parseUntil(text) {
         return { duration };
     const time = (0,units/* parseTime */.pe)(text);
     return time === undefined ? undefined : { time };
+}
+function parseHostName(text) {
+    return /^\$(?!RUNNER_NAME$|\{RUNNER_NAME\}$)/.test(text) ? undefined : text;
 }
 const longestTimeout = 24 * 86_400_000;
 function parseTimeout(text) {
@@ -49413,27 +49691,27 @@ function problemsOfScope(texts, env, event) {
     const given = texts['pull-request'] !== '';
     const problems = [];
     if (given && scope !== 'pull-request')
-        problems.push(['pull-request', 'it takes scope: pull-request']);
+        problems.push(['pull-request', 'only allowed with scope: pull-request']);
     if (!given && scope === 'pull-request' && 'problem' in event)
         problems.push([
             'pull-request',
-            `it takes the number of a pull request, as none is known: ${event.problem}`
+            `set a pull request number: ${event.problem}`
         ]);
     if (scope !== 'pull-request' && scope !== 'closed-pull-requests')
         return problems;
     if (texts['pull-request-patterns'].split(/[\s,]/).join('') === '')
-        problems.push(['pull-request-patterns', 'it takes one pattern at least']);
+        problems.push(['pull-request-patterns', 'expected at least one pattern']);
     if (!/^[\w.-]+\/[\w.-]+$/.test(env['GITHUB_REPOSITORY'] ?? ''))
         problems.push([
             'scope',
-            'it takes a GITHUB_REPOSITORY such as acme/web, which tells whose pull requests are meant'
+            'requires the variable GITHUB_REPOSITORY, such as acme/web, to know whose pull requests to look for'
         ]);
     // Outside a workflow the default stays an expression; an unset secret is empty.
     if (scope === 'closed-pull-requests' &&
         ['', model_inputs/* defaults */.NT['github-token']].includes(texts['github-token']))
         problems.push([
             'github-token',
-            'it takes a token with the permission pull-requests: read (a secret that is not set is empty)'
+            'requires a token with the permission pull-requests: read (an unset secret is empty)'
         ]);
     return problems;
 }
@@ -49475,11 +49753,12 @@ function githubOptions(inputs, env) {
 
 
 
+
 /**
  * Reads and checks all inputs. Throws an InputError that names each invalid one, its text and the valid form. `now`
  * (milliseconds since 1970) is the latest time for `until`.
  */
-function readInputs(getInput, { now, env, event = { problem: 'there is no event' } }) {
+function readInputs(getInput, { now, env, event = { problem: 'this run has no event' } }) {
     const texts = readTexts(getInput);
     const paths = expandPaths(texts, env);
     const { data: inputs, error } = schema.safeParse(texts);
@@ -49492,7 +49771,7 @@ function readInputs(getInput, { now, env, event = { problem: 'there is no event'
         ...problemsOfPaths(texts, paths)
     ];
     if (inputs === undefined || problems.length > 0)
-        throw new model_inputs/* InputError */.dz(describeProblems(problems, texts));
+        throw new model_inputs/* InputError */.dz(messages/* messages */.D.invalidInput(describeProblems(problems, texts)));
     return {
         policy: makePolicy(inputs, texts, makeScope(inputs, env, event)),
         options: {
@@ -49501,6 +49780,8 @@ function readInputs(getInput, { now, env, event = { problem: 'there is no event'
             concurrency: inputs.concurrency,
             docker: inputs.docker,
             ...paths,
+            jobSummary: inputs['job-summary'],
+            hostName: expandHostName(inputs['host-name'], env),
             github: githubOptions(inputs, env)
         },
         texts
@@ -49508,7 +49789,7 @@ function readInputs(getInput, { now, env, event = { problem: 'there is no event'
 }
 /** An empty input is treated as unset, except where empty has a meaning of its own. */
 function readTexts(getInput) {
-    const mayBeEmpty = ['state-dir', 'github-token'];
+    const mayBeEmpty = ['state-dir', 'github-token', 'host-name'];
     const texts = { ...model_inputs/* defaults */.NT };
     for (const name of model_inputs/* inputNames */.vj) {
         const text = getInput(name);
@@ -49521,7 +49802,7 @@ function problemsOfUntil({ until }, now) {
     const time = (0,units/* parseTime */.pe)(until);
     return time === undefined || (time <= now && now - time < units/* longestDuration */.rP)
         ? []
-        : [['until', 'it takes a time in the past 292 years']];
+        : [['until', 'expected a time in the past 292 years']];
 }
 function makePolicy(inputs, texts, scope) {
     const ignored = ignoredInputs(scope, texts);
@@ -50595,6 +50876,8 @@ function makeReport(facts) {
     return {
         version: 1,
         dryRun: removal === undefined,
+        host: facts.host,
+        action: facts.action,
         scope: plan.scope,
         engine: { name, id, version, store },
         disks,
@@ -50633,6 +50916,7 @@ var summary = __nccwpck_require__(9189);
 
 
 
+
 /** Prints each item as JSON on a line of its own. */
 const asJson = ['--format', '{{json .}}'];
 /** Prints these fields of each item as a JSON array on a line of its own. */
@@ -50665,7 +50949,7 @@ function readSize(text) {
     return (0,units/* parseSize */.DB)(text.trim());
 }
 function unreadable(command, why) {
-    return new docker_errors/* DockerError */.Bi('failed', `The output of docker ${command} could not be read. ${why}`);
+    return new docker_errors/* DockerError */.Bi('failed', messages/* messages */.D.outputUnreadable(command, why));
 }
 
 ;// CONCATENATED MODULE: ./src/docker/schemas.ts
@@ -50886,6 +51170,7 @@ const contextSchema = schemas/* array */.YOg(schemas/* object */.Ikc({
 
 
 
+
 /** Throws a DockerError with advice if no engine answers. */
 async function readEngine(docker, env) {
     const ask = async (command) => (0,docker_errors/* succeed */.Py)(await docker([command, ...asJson], { limit: 60_000 }), command)
@@ -50895,7 +51180,8 @@ async function readEngine(docker, env) {
     // Old CLIs exit with 0 if no engine answers.
     const errors = info.ServerErrors.join('\n');
     if (errors !== '')
-        throw (0,docker_errors/* connectionError */.$t)(errors, env) ?? new docker_errors/* DockerError */.Bi('no-engine', errors);
+        throw ((0,docker_errors/* connectionError */.$t)(errors, env) ??
+            new docker_errors/* DockerError */.Bi('no-engine', messages/* messages */.D.engineError(errors)));
     const { Server: server } = readJson(parts, versionSchema, 'version');
     const version = info.ServerVersion;
     const podman = isPodman(server?.Components ?? []);
@@ -51069,6 +51355,7 @@ const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import
 
 
 
+
 /** Small enough that no call runs long after the others have finished. */
 const mostPerCall = 100;
 /** Characters of an answer about several items; if there are more, each half is asked for separately. */
@@ -51163,7 +51450,7 @@ async function inspectSome(docker, type, names, schema, { flags = [], ...options
     const missing = findMissing(type, names, found);
     const whole = found.length === names.length - missing.length;
     if (!whole || (output.exitCode === 0 && missing.length > 0))
-        throw new docker_errors/* DockerError */.Bi('failed', `docker ${type} inspect returned other items than requested, or fewer.`);
+        throw new docker_errors/* DockerError */.Bi('failed', messages/* messages */.D.answerIncomplete(type));
     return {
         found,
         unreadable: missing.filter((name) => !saysAbsent(output, type, name)),
@@ -53015,6 +53302,7 @@ function firstSeen(a, b) {
 
 
 
+
 /** Adds what earlier runs have seen, and writes what this one sees. Never throws: a broken ledger is a warning. */
 async function remember(listed, key, stateDir, log) {
     if (stateDir === '')
@@ -53027,7 +53315,7 @@ async function remember(listed, key, stateDir, log) {
     const failure = await writeLedger(stateDir, key, updated, now);
     for (const why of [problem, failure])
         if (why !== undefined)
-            log.warning(`The ledger of earlier runs (state-dir) cannot be used: ${why}. What nothing else dates may stay longer for that.`);
+            log.warning(messages/* messages */.D.memoryUnusable(why));
     return { ...inventory, remembers: failure === undefined };
 }
 /** Writes what this run has learnt: facts of images, and the ledger without what is gone. */
@@ -53183,11 +53471,14 @@ function describeEngine(inventory) {
 
 
 
+
 /** Measures the disks again, and makes the report, the summary and the outputs. `early` are warnings already given. */
 async function conclude({ options, texts, startedAt, world }, { engine, disks: before }, { plan, sizes, inventory }, removal, early) {
     const disks = await Promise.all(before.map(measureAgain));
     const finishedAt = new Date();
     const report = makeReport({
+        host: options.hostName,
+        action: { version: world.version },
         ...{ engine, inventory, plan, sizes, removal },
         ...{ disks, startedAt, finishedAt }
     });
@@ -53202,7 +53493,7 @@ async function conclude({ options, texts, startedAt, world }, { engine, disks: b
         outputs: makeOutputs(report, options.reportFile),
         summary: (0,summary/* renderSummary */.Br)({
             ...{ report, inputs: texts, held },
-            warnings: [...early, ...late],
+            warnings: [...early, ...late].map(({ text }) => text),
             notes: sizes.logs.unread ? [logsNote] : [],
             podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
             error: failure
@@ -53218,34 +53509,32 @@ async function measureAgain(disk) {
 /** Why the step fails although there is a report; undefined if it does not. */
 function describeFailure({ resources, totals }, removal, signal) {
     if (signal.aborted)
-        return 'The run was cancelled: the summary says what was done until then.';
+        return messages/* messages */.D.cancelledAfterPlan().text;
     if (removal?.fatal !== undefined)
-        return `The engine failed during the removal: ${removal.fatal.message}`;
+        return messages/* messages */.D.engineFailed(removal.fatal.message).text;
     const first = resources.find(({ outcome }) => outcome === 'failed');
     return (first &&
-        `${(0,words/* count */.U9)(totals.failed, 'planned removal')} failed. ` +
-            `The first: ${first.kind} ${first.name}: ${first.detail}`);
+        messages/* messages */.D.removalsFailed((0,words/* count */.U9)(totals.failed, 'planned removal'), `${first.kind} ${first.name}: ${first.detail}`).text);
 }
 /** Warnings before the removal: what was not listed, matches nothing, or cannot be inspected. */
 function warnEarly({ items, unmatched }, { withoutVolumes }, dryRun) {
     return [
         ...(withoutVolumes
-            ? [
-                `The volumes are not in this report: docker volume ls took longer than ${(0,units/* formatDuration */.a3)(unneededVolumes)} (is a volume plugin not answering?). None would have been removed: include-volumes is false.`
-            ]
+            ? [messages/* messages */.D.volumesNotListed((0,units/* formatDuration */.a3)(unneededVolumes))]
             : []),
         ...unmatched
             // Most people do not use the defaults.
             .filter(({ input, pattern }) => !model_inputs/* defaults */.NT[input].split(', ').includes(pattern))
             .map(({ input, pattern, nearest }) => {
+            const fate = dryRun ? 'would be removed' : 'is about to be removed';
             const hint = nearest === undefined
-                ? 'Is it a typo?'
-                : `Did you mean ${nearest}, which ${dryRun ? 'would' : 'is about to'} be removed?`;
-            return `${input}: nothing on this engine matches ${pattern}. ${hint}`;
+                ? 'Check for a typo.'
+                : `Did you mean ${nearest}, which ${fate}?`;
+            return messages/* messages */.D.patternUnmatched(input, pattern, hint);
         }),
         ...items
             .filter(({ decision }) => decision.reason === 'unreadable')
-            .map(({ kind, name, decision }) => `${kind} ${name} is kept: ${decision.detail}`)
+            .map(({ kind, name, decision }) => messages/* messages */.D.resourceUnreadable(`${kind} ${name}`, decision.detail))
     ];
 }
 function warnLate({ resources }, texts) {
@@ -53253,13 +53542,9 @@ function warnLate({ resources }, texts) {
     const cache = resources.find(({ kind }) => kind === 'build-cache');
     return [
         ...(late > 0
-            ? [
-                `The time was up (timeout: ${texts.timeout}): ${(0,words/* count */.U9)(late, 'planned removal')} not done.`
-            ]
+            ? [messages/* messages */.D.timeoutReached(texts.timeout, (0,words/* count */.U9)(late, 'planned removal'))]
             : []),
-        ...(cache?.reason === 'changed'
-            ? [`The build cache was left as it is: ${cache.detail}`]
-            : [])
+        ...(cache?.reason === 'changed' ? [messages/* messages */.D.cacheKept(cache.detail)] : [])
     ];
 }
 
@@ -55084,7 +55369,7 @@ function asDockerError(error) {
     // Whatever went wrong, the run still reports what it has done.
     return error instanceof docker_errors/* DockerError */.Bi
         ? error
-        : new docker_errors/* DockerError */.Bi('failed', String(error));
+        : new docker_errors/* DockerError */.Bi('failed', { text: String(error) });
 }
 
 ;// CONCATENATED MODULE: ./src/removal/secondLook.ts
@@ -55930,6 +56215,8 @@ async function cleanUp(step, looked, policy, problems = []) {
     return conclude(step, looked, planned, removal, early);
 }
 
+// EXTERNAL MODULE: ./src/run/ending.ts
+var run_ending = __nccwpck_require__(4942);
 ;// CONCATENATED MODULE: ./src/docker/contents.ts
 
 
@@ -56031,17 +56318,10 @@ function asLists(held) {
     return Object.fromEntries(Object.entries(held).map(([kind, names]) => [kind, [...names]]));
 }
 
-;// CONCATENATED MODULE: ./src/run/world.ts
-const nothingDone = {
-    report: undefined,
-    reportFile: '',
-    outputs: {},
-    summary: '',
-    answer: '',
-    failure: undefined
-};
-
+// EXTERNAL MODULE: ./src/run/world.ts
+var run_world = __nccwpck_require__(2177);
 ;// CONCATENATED MODULE: ./src/run/job.ts
+
 
 
 
@@ -56059,7 +56339,7 @@ const nothingDone = {
 async function beginJob({ docker, world }) {
     const { env, log, saveState } = world;
     if (saveState === undefined)
-        throw new model_inputs/* InputError */.dz('scope: job takes a step of a workflow: elsewhere nobody starts what removes something after the job.');
+        throw new model_inputs/* InputError */.dz(messages/* messages */.D.jobScopeOutsideWorkflow());
     const { file, before } = await log.group('Look', async () => {
         const [engine, context] = await readEngineAndContext(docker, env);
         const folder = (0,external_node_path_.join)(env['RUNNER_TEMP'] || (0,external_node_os_namespaceObject.tmpdir)(), 'docker-reclaim');
@@ -56069,11 +56349,11 @@ async function beginJob({ docker, world }) {
     const unsaved = file === undefined ? '' : saveState('snapshot', file);
     if ('problem' in before || unsaved !== '') {
         const why = 'problem' in before ? before.problem : unsaved;
-        log.warning(`Nothing will be removed after this job: ${why}`);
+        log.warning(messages/* messages */.D.nothingAfterJob(why));
     }
     else
         log.info(`There before this job: ${describeContents(before)}`);
-    return nothingDone;
+    return run_world/* nothingDone */.m;
 }
 /** After a job: removes what came since, if it can only be this job's. */
 async function endJob(step, file) {
@@ -56101,9 +56381,9 @@ async function whyNotAlone(engine, { endpoint }) {
 }
 /** Ends a post step that may remove nothing. */
 function leaveAll({ world }, problem) {
-    const why = `Nothing is removed after this job: ${problem}`;
-    world.log.warning(why);
-    return { ...nothingDone, summary: (0,summary/* renderNothing */.KJ)(why) };
+    const warning = messages/* messages */.D.nothingRemovedAfterJob(problem);
+    world.log.warning(warning);
+    return { ...run_world/* nothingDone */.m, summary: (0,summary/* renderNothing */.KJ)(warning.text) };
 }
 
 ;// CONCATENATED MODULE: ./src/run/pullRequests.ts
@@ -56151,12 +56431,14 @@ async function fetchPullRequestStates({ policy, options, deadline, world }, inve
 
 
 
+
 /**
- * The whole step: reads the inputs, looks, plans, removes, reports. Throws an InputError or a DockerError if it comes to
- * no plan: nothing has been removed then.
+ * The whole step: reads the inputs, looks, plans, removes, reports. Throws an InputError if an input is invalid: nothing
+ * has been inspected or removed then.
  */
 async function run(world) {
     const startedAt = new Date();
+    world.log.info(`Docker Reclaim ${world.version}`);
     const { policy, options, texts } = readInputs(world.getInput, {
         now: startedAt.getTime(),
         env: world.env,
@@ -56177,11 +56459,12 @@ async function run(world) {
         signal: AbortSignal.any([world.signal, leave.signal])
     });
     try {
-        return await runScope({
+        const ending = await runScope({
             ...{ docker, policy, options, texts, startedAt, deadline, world },
             running,
             leave: leave.signal
-        });
+        }).catch(run_ending/* endingOf */.z6);
+        return (0,run_ending/* withWantedSummary */.I4)(ending, options.jobSummary);
     }
     finally {
         leave.abort();
@@ -56205,6 +56488,45 @@ async function runScope(step) {
 
 /***/ }),
 
+/***/ 4942:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   I4: () => (/* binding */ withWantedSummary),
+/* harmony export */   q0: () => (/* binding */ describe),
+/* harmony export */   z6: () => (/* binding */ endingOf)
+/* harmony export */ });
+/* harmony import */ var _docker_errors_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7457);
+/* harmony import */ var _model_inputs_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(492);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9189);
+/* harmony import */ var _world_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2177);
+
+
+
+
+/** The ending of a run that failed before it had anything to report. */
+function endingOf(error) {
+    const failure = describe(error);
+    return { ..._world_js__WEBPACK_IMPORTED_MODULE_3__/* .nothingDone */ .m, summary: (0,_report_summary_js__WEBPACK_IMPORTED_MODULE_2__/* .renderFailure */ .zt)(failure), failure };
+}
+/** Drops the summary of an ending if the input `job-summary` excludes it. */
+function withWantedSummary(ending, jobSummary) {
+    const wanted = jobSummary === 'always' ||
+        (jobSummary === 'failures' && ending.failure !== undefined);
+    return wanted ? ending : { ...ending, summary: '' };
+}
+/** The message of an error; with the stack if the fault is ours. */
+function describe(error) {
+    if (error instanceof _model_inputs_js__WEBPACK_IMPORTED_MODULE_1__/* .InputError */ .dz || error instanceof _docker_errors_js__WEBPACK_IMPORTED_MODULE_0__/* .DockerError */ .Bi)
+        return error.message;
+    if (!(error instanceof Error))
+        return String(error);
+    return 'code' in error ? error.message : (error.stack ?? error.message);
+}
+
+
+/***/ }),
+
 /***/ 7927:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -56214,7 +56536,8 @@ async function runScope(step) {
 /* harmony export */   Rm: () => (/* binding */ log),
 /* harmony export */   V4: () => (/* binding */ getInput),
 /* harmony export */   WU: () => (/* binding */ show),
-/* harmony export */   ff: () => (/* binding */ failWith)
+/* harmony export */   cA: () => (/* binding */ environment),
+/* harmony export */   jl: () => (/* binding */ warnOfState)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
@@ -56222,10 +56545,10 @@ async function runScope(step) {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
 /* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2876);
-/* harmony import */ var _docker_errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7457);
-/* harmony import */ var _model_inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(492);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9189);
+/* harmony import */ var _model_inputs_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(492);
+/* harmony import */ var _model_messages_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4461);
 /* harmony import */ var _report_text_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5655);
+/* harmony import */ var _ending_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(4942);
 
 
 
@@ -56236,13 +56559,15 @@ async function runScope(step) {
 
 /** An input as the runner passes it on. */
 function getInput(name) {
-    return process.env[(0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .variableOf */ .Qn)(name)]?.trim();
+    return process.env[(0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .variableOf */ .Qn)(name)]?.trim();
 }
+/** The environment for the Docker CLI and its plugins, which need no token of GitHub's. */
+const environment = Object.fromEntries(Object.entries(process.env).flatMap(([name, value = '']) => name === (0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .variableOf */ .Qn)('github-token') ? [] : [[name, value]]));
 const log = {
     info: (text) => {
         _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,_report_text_js__WEBPACK_IMPORTED_MODULE_7__/* .logLine */ .BP)(text));
     },
-    warning: (text) => {
+    warning: ({ text }) => {
         _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_report_text_js__WEBPACK_IMPORTED_MODULE_7__/* .logLine */ .BP)(text));
     },
     group: _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .group */ .Os
@@ -56254,12 +56579,15 @@ function saveState(name, value) {
         return '';
     }
     catch (error) {
-        return describe(error);
+        return (0,_ending_js__WEBPACK_IMPORTED_MODULE_6__/* .describe */ .q0)(error);
     }
+}
+function warnOfState(problem) {
+    log.warning(_model_messages_js__WEBPACK_IMPORTED_MODULE_5__/* .messages */ .D.stateNotSaved(problem));
 }
 /** Shows a command's output in the log. Ignores errors: the listing finds whether Docker works. */
 function show(command, args) {
-    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_3__/* .exec */ .m)(`"${command}"`, args).catch(() => undefined);
+    (0,_actions_exec__WEBPACK_IMPORTED_MODULE_3__/* .exec */ .m)(`"${command}"`, args, { env: environment }).catch(() => undefined);
 }
 /** Writes the report, the summary and the outputs, and fails the step if it has to fail. */
 async function finish({ report, reportFile, outputs, summary, answer, failure }) {
@@ -56281,14 +56609,14 @@ async function writeReport(report, file) {
         return '';
     }
     catch (error) {
-        const problem = `The report could not be written: ${describe(error)}`;
+        const problem = _model_messages_js__WEBPACK_IMPORTED_MODULE_5__/* .messages */ .D.reportNotWritten((0,_ending_js__WEBPACK_IMPORTED_MODULE_6__/* .describe */ .q0)(error));
         log.warning(problem);
         const { resources, ...rest } = report;
         _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .startGroup */ .Oh('Report');
         for (const part of [rest, ...resources])
             log.info(JSON.stringify(part));
         _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .endGroup */ .N4();
-        return problem;
+        return problem.text;
     }
 }
 async function writeSummary(summary) {
@@ -56298,7 +56626,7 @@ async function writeSummary(summary) {
             return;
         }
         catch (error) {
-            log.warning(`The job summary could not be written: ${describe(error)}`);
+            log.warning(_model_messages_js__WEBPACK_IMPORTED_MODULE_5__/* .messages */ .D.summaryNotWritten((0,_ending_js__WEBPACK_IMPORTED_MODULE_6__/* .describe */ .q0)(error)));
         }
     }
     for (const line of (0,_report_text_js__WEBPACK_IMPORTED_MODULE_7__/* .logLines */ .OG)(summary))
@@ -56313,7 +56641,7 @@ function writeOutputs(outputs) {
             return;
         }
         catch (error) {
-            log.warning(`The outputs could not be written: ${describe(error)}`);
+            log.warning(_model_messages_js__WEBPACK_IMPORTED_MODULE_5__/* .messages */ .D.outputsNotWritten((0,_ending_js__WEBPACK_IMPORTED_MODULE_6__/* .describe */ .q0)(error)));
         }
     }
     for (const [name, value] of Object.entries(outputs))
@@ -56322,20 +56650,24 @@ function writeOutputs(outputs) {
 function fail(message) {
     _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1((0,_report_text_js__WEBPACK_IMPORTED_MODULE_7__/* .logLines */ .OG)(message).join('\n'));
 }
-/** Fails the step with an error that left nothing to report. */
-async function failWith(error) {
-    const message = describe(error);
-    await writeSummary((0,_report_summary_js__WEBPACK_IMPORTED_MODULE_6__/* .renderFailure */ .zt)(message));
-    fail(message);
-}
-/** The message of an error; with the stack if the fault is ours. */
-function describe(error) {
-    if (error instanceof _model_inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .dz || error instanceof _docker_errors_js__WEBPACK_IMPORTED_MODULE_4__/* .DockerError */ .Bi)
-        return error.message;
-    if (!(error instanceof Error))
-        return String(error);
-    return 'code' in error ? error.message : (error.stack ?? error.message);
-}
+
+
+/***/ }),
+
+/***/ 2177:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   m: () => (/* binding */ nothingDone)
+/* harmony export */ });
+const nothingDone = {
+    report: undefined,
+    reportFile: '',
+    outputs: {},
+    summary: '',
+    answer: '',
+    failure: undefined
+};
 
 
 /***/ }),
@@ -69841,6 +70173,13 @@ function constantCatch(value) {
     return fn;
 }
 
+
+/***/ }),
+
+/***/ 8330:
+/***/ ((module) => {
+
+module.exports = {"rE":"1.0.0"};
 
 /***/ })
 

@@ -45,7 +45,7 @@ test('patterns that can never match are rejected, each with its problem', async 
     'pull-request-patterns': '.pr-{number}'
   })
 
-  expectCleanFailure(done, /redis:latest:latest.*second colon/)
+  expectCleanFailure(done, /redis:latest:latest.*two colons/)
   for (const pattern of ['redis:.*', 'keep', 'team = web', '.pr-{number}'])
     expect(done.stdout).toContain(pattern)
   expect(await contents()).toEqual(before)
