@@ -35,7 +35,7 @@ export async function beginJob({ docker, world }: Step): Promise<Ending> {
   if ('problem' in before || unsaved !== '') {
     const why = 'problem' in before ? before.problem : unsaved
     log.warning(`Nothing will be removed after this job: ${why}`)
-  } else log.info(`There before this job: ${describeContents(before)}`)
+  } else log.info(`Before this job: ${describeContents(before)}`)
   return nothingDone
 }
 
@@ -49,7 +49,7 @@ export async function endJob(step: Step, file: string): Promise<Ending> {
   const { engine, context } = looked
   const now = identify(engine, context.endpoint)
   if (!isDeepStrictEqual(snapshot.engine, now))
-    return leaveAll(step, 'this is another engine than before the job')
+    return leaveAll(step, 'the engine is not the one from before the job')
   // After the look: whichever job made something that it saw still runs, or has ended.
   const problem = await whyNotAlone(engine, context)
   if (problem !== undefined) return leaveAll(step, problem)
