@@ -40,12 +40,12 @@ test.each([
 
 test.each([
   ['is missing', undefined, /job\.json/],
-  ['is broken', '{"version":1', /does not tell/],
-  ['has another version', '{"version":2}', /does not tell/],
+  ['is broken', '{"version":1', /is invalid/],
+  ['has another version', '{"version":2}', /is invalid/],
   [
     'is truncated',
     '{"version":1,"engine":{"id":"","endpoint":"","rootDir":"","store":""},"before":{"containers":[]}}',
-    /does not tell/
+    /is invalid/
   ]
 ])(
   'if the snapshot from before the job %s, nothing is removed',

@@ -105,7 +105,7 @@ test('a prune without a total is not mistaken for one that found nothing', async
   for (const text of ['', 'Total:\tmuch', 'WARNING: no config'])
     expect(await prune(text)).toEqual({
       outcome: 'removed',
-      detail: 'the builder did not say how much'
+      detail: 'the builder did not report the bytes freed'
     })
 })
 

@@ -88,7 +88,7 @@ test.each([
   ]
 ])('another worker %s is found', async (_, parent, words, name) => {
   await write(...own, { id: 40, parent, words, ...(name && { name }) })
-  expect(await find()).toMatch(/another runner’s job .* process 40\)/)
+  expect(await find()).toMatch(/another job .* process 40\)/)
 })
 
 test('a zombie worker is ignored', async () => {
@@ -113,21 +113,21 @@ test('a process that ends during the scan is ignored; one that cannot be read is
 test('without its own worker, other jobs cannot be ruled out', async () => {
   await write(...own.filter(({ id }) => id !== 20))
   expect(await find()).toMatch(
-    /nobody can tell .* own Runner.Worker is not among/
+    /other jobs may be .* Runner.Worker of this job is not in/
   )
 })
 
 test('with hidden processes, other jobs cannot be ruled out', async () => {
   await write(...own.filter(({ id }) => id !== 1))
-  expect(await find()).toMatch(/nobody can tell .* hidden/)
+  expect(await find()).toMatch(/other jobs may be .* hidden/)
 })
 
 test('in a PID namespace or without /proc, other jobs cannot be ruled out', async () => {
   await write(...own)
   await rm(join(proc, 'self/ns/pid'))
-  expect(await find()).toMatch(/nobody can tell .* ENOENT/)
+  expect(await find()).toMatch(/other jobs may be .* ENOENT/)
   await symlink('pid:[4026532999]', join(proc, 'self/ns/pid'))
-  expect(await find()).toMatch(/nobody can tell .* only a part/)
+  expect(await find()).toMatch(/other jobs may be .*only part/)
   const real = ['--pid', '--fork', '--mount-proc', '--map-root-user', '--user']
   const file = join(import.meta.dirname, '../../src/host/workers.ts')
   const script = `import { findOldestJob, findOtherJobs } from '${file}'; console.log(await findOtherJobs())`
@@ -138,7 +138,7 @@ test('in a PID namespace or without /proc, other jobs cannot be ruled out', asyn
     '--eval',
     script
   ])
-  expect(stdout).toMatch(/nobody can tell .* only a part/)
+  expect(stdout).toMatch(/other jobs may be .*only part/)
 })
 
 test('the oldest job is the one whose worker started first', async () => {

@@ -120,7 +120,7 @@ test('the age of a stopped builder counts from its end, that of a running one fr
   const ended = builder({ finishedAt: ago(59 * minute) })
   expect(decisionOf({ containers: [ended] })).toMatchObject({
     reason: 'recent',
-    detail: 'stopped 59 min ago'
+    detail: 'exited 59 min ago'
   })
   const started = running({ startedAt: ago(59 * minute) })
   for (const ageFrom of ['last-used', 'created'] as const)
@@ -132,7 +132,7 @@ test('the age of a stopped builder counts from its end, that of a running one fr
   const longAgo = running({ startedAt: ago(2 * hour), finishedAt: ago(day) })
   expect(decisionOf({ containers: [longAgo] })).toMatchObject({
     ...removed,
-    detail: 'started 2 h ago; it has no client now, and is stopped first',
+    detail: 'started 2 h ago; running without a client, stopped first',
     stop: true
   })
   const never = builder({
@@ -182,8 +182,11 @@ test.each([
 })
 
 test.each([
-  [{ driver: 'nfs' }, 'its driver is nfs, not local'],
-  [{ options: { device: '/srv' } }, 'it has driver options']
+  [{ driver: 'nfs' }, 'volume driver nfs: data may be stored elsewhere'],
+  [
+    { options: { device: '/srv' } },
+    'volume with driver options: data may be stored elsewhere'
+  ]
 ])(
   'a builder whose state is stored elsewhere is kept, and so is such leftover state: %j',
   (parts, detail) => {
@@ -210,7 +213,7 @@ test('a builder is kept while a kept container uses its state or joins it', () =
     expect(decide('running')).toMatchObject({
       action: 'keep',
       reason: 'in-use',
-      detail: 'needed by container name-of-user, running'
+      detail: 'used by container name-of-user (running)'
     })
     expect(decide('exited')).toMatchObject(removed)
   }
@@ -243,7 +246,7 @@ test('leftover state is removed like a named volume: once unused and watched for
     })
   expect(decide(ago(hour))).toMatchObject({
     ...removed,
-    detail: 'its container is gone; created 30 days ago'
+    detail: 'container already removed; created 30 days ago'
   })
   expect(decide(ago(59 * minute))).toMatchObject({ reason: 'unknown-age' })
   expect(decide(undefined)).toMatchObject({ reason: 'unknown-age' })

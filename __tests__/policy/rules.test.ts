@@ -75,7 +75,7 @@ test('the detail names the age and its evidence', () => {
     decisionOf('c', {
       containers: [container('c', { finishedAt: ago(5 * hour) })]
     })?.detail
-  ).toBe('stopped 5 h ago')
+  ).toBe('exited 5 h ago')
 })
 
 test('an age of exactly until is sufficient', () => {
@@ -142,10 +142,10 @@ test('the age of a network or volume counts from the end of the last container t
     volumes: [volume('a'.repeat(64))]
   }
   expect(decisionOf('n', held, anyAge)?.detail).toBe(
-    'last used by a container 60 s ago'
+    'used by a container 60 s ago'
   )
   expect(decisionOf('a'.repeat(64), held, anyAge)?.detail).toBe(
-    'last used by a container 60 s ago'
+    'used by a container 60 s ago'
   )
 })
 
@@ -631,7 +631,7 @@ test.each([
       id: 'gone',
       image: 'docker.io/library/app:1'
     },
-    'last used by a container 5 min ago'
+    'used by a container 5 min ago'
   ],
   [
     'an event that is not a use',
@@ -810,7 +810,7 @@ test('the ledger provides use, arrival and, without other evidence, first sighti
   })
   expect(decide({}, { pulled: true })).toMatchObject({
     action: 'remove',
-    detail: 'first seen 2 days ago'
+    detail: 'unused since first seen 2 days ago'
   })
   // An image watched for less than until does not count for keep-last either.
   const images = [
@@ -1020,14 +1020,14 @@ test('a short event log does not override what an earlier run saw', () => {
   }
   expect(decisionOf('i', held)).toMatchObject({
     reason: 'unknown-age',
-    detail: expect.stringMatching(/from 2026-01-31 12:40 UTC on$/)
+    detail: expect.stringMatching(/from 2026-01-31 12:40 UTC if still unused$/)
   })
 })
 
 test('for unknown age, the detail says when the resource can be removed, if runs are remembered', () => {
   const held = { images: [image('i', { pulled: true })] }
   expect(decisionOf('i', { ...held, remembers: true })?.detail).toContain(
-    'it can go from 2026-01-31 13:00 UTC on'
+    'can be removed from 2026-01-31 13:00 UTC if still unused'
   )
   expect(decisionOf('i', held)?.detail).not.toContain('UTC')
   const detailWith = (
@@ -1041,7 +1041,7 @@ test('for unknown age, the detail says when the resource can be removed, if runs
     )?.detail
   // In these cases, waiting does not help.
   expect(detailWith({ until: { time: ago(day) } })).toMatch(
-    /after it never goes$/
+    /only removed if until is a duration$/
   )
   const undated = [image('i', { createdAt: undefined })]
   expect(
@@ -1051,7 +1051,7 @@ test('for unknown age, the detail says when the resource can be removed, if runs
       { ageFrom: 'created' }
     )
   ).toMatchObject({
-    detail: 'it has no date, and age-from: created counts nothing else',
+    detail: 'no valid creation date, which age-from: created requires',
     input: 'age-from'
   })
 })

@@ -186,7 +186,7 @@ test.each([
 
 test('an image with a remaining child has changed', () => {
   expect(recheckImage(planned.image, look(), [], [image('child')])).toEqual({
-    changed: 'parent of child'
+    changed: 'parent of image child'
   })
 })
 
@@ -237,7 +237,7 @@ test('a builder is gone only if both its container and its volume are gone', () 
   expect(recheckBuilder(builder, nothing)).toBe('gone')
   expect(recheckBuilder(left, nothing)).toBe('gone')
   expect(recheckBuilder(builder, lookAtBuilder(undefined))).toEqual({
-    changed: 'its container was removed meanwhile'
+    changed: 'container removed since the inventory was taken'
   })
 })
 

@@ -66,10 +66,10 @@ test('an item that stays has what the run has done to it in its detail', () => {
   recordStop(one, [container])
   expect(finish(one, [image, container]).results).toMatchObject([
     {
-      detail: 'not done: the time was up; taken off: app:1, app:2',
+      detail: 'not removed: the timeout was reached; untagged: app:1, app:2',
       removedReferences: ['app:1', 'app:2'],
       heldBy: 'timeout'
     },
-    { detail: 'it was told to stop; not done: the time was up' }
+    { detail: 'was asked to stop; not removed: the timeout was reached' }
   ])
 })

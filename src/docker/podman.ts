@@ -15,11 +15,11 @@ export function takesParents(version: string): boolean {
 
 export function podmanNote({ version, takesParents }: Engine): string {
   return (
-    `This engine is Podman ${version}. Left alone are pods with all their containers, named volumes, and builders of buildx. ` +
-    'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
-    'A build at the same time can fail while images are removed.' +
+    `This engine is Podman ${version}. Pods with their containers, named volumes and buildx builders are never removed. ` +
+    'The age of an image comes from the event log and earlier runs, as its build date does not show when it arrived. ' +
+    'A build can fail if it runs while images are removed.' +
     (takesParents
-      ? ' An image whose untagged parent stays is left alone, too: this version would take the parent along.'
+      ? ' An image whose untagged parent is kept is kept too: this version would remove the parent with it.'
       : '')
   )
 }
@@ -73,7 +73,7 @@ export function markPods(containers: readonly Container[]): Container[] {
   const infra = new Set(containers.filter(isInfra).map(({ id }) => id))
   return containers.map((container) =>
     infra.has(container.id) || container.joins.some((id) => infra.has(id))
-      ? { ...container, state: `${container.state}, and part of a pod` }
+      ? { ...container, state: `${container.state}, part of a pod` }
       : container
   )
 }

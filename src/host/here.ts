@@ -10,12 +10,12 @@ export async function whyNotHere(
   platform: string = process.platform
 ): Promise<string | undefined> {
   // On macOS and Windows the engine runs in a virtual machine.
-  if (platform !== 'linux') return `this host is no Linux, but ${platform}`
+  if (platform !== 'linux') return `this host runs ${platform}, not Linux`
   // The socket may be forwarded from another host, or belong to an engine in a container.
   const same = name === hostname() && kernel === release()
   if (!endpoint.startsWith('unix://') || !same)
     return 'the engine runs on another host'
-  return (await inContainer()) ? 'this runner is in a container' : undefined
+  return (await inContainer()) ? 'this runner runs in a container' : undefined
 }
 
 /** The root of a container is an overlay or a folder of another filesystem. A marker file alone may be left over. */

@@ -6,7 +6,7 @@ import { sum } from '../units.ts'
 import { whyNotHere } from './here.ts'
 
 export const logsNote =
-  'Container logs are not counted: their size can only be read by root on the engine’s host.'
+  'Container logs are not counted: only root on the engine’s host can read their size.'
 
 /** The driver `local` writes here; other drivers may keep a copy here. */
 const localLogs = 'local-logs'

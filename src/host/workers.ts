@@ -39,7 +39,7 @@ export async function findOtherJobs({
   const workers = processes.filter(({ isWorker }) => isWorker)
   const ours = workers.filter(({ id }) => own.has(id))
   if (ours.length === 0)
-    return distrust('this job’s own Runner.Worker is not among them')
+    return distrust('the Runner.Worker of this job is not in the process list')
   const other = workers.find(({ id }) => {
     // A worker below ours was started by this job.
     const line = lineOf(id, byId)
@@ -47,7 +47,7 @@ export async function findOtherJobs({
   })
   return (
     other &&
-    `another runner’s job is at work on this host (Runner.Worker, process ${other.id})`
+    `another job is running on this host (Runner.Worker, process ${other.id})`
   )
 }
 
@@ -62,20 +62,21 @@ function lineOf(id: number, byId: ReadonlyMap<number, Process>): Set<number> {
 }
 
 function distrust(why: string): string {
-  return `nobody can tell whether other runners are at work on this host: ${why}`
+  return `other jobs may be running on this host (${why})`
 }
 
 async function listProcesses(proc: string): Promise<Process[] | string> {
   try {
     if ((await readlink(join(proc, 'self/ns/pid'))) !== firstNamespace)
-      return 'this process sees only a part of its processes'
+      return 'only part of the process list is visible'
     const ids = (await readdir(proc)).filter((name) => /^\d+$/.test(name))
     // With the mount option hidepid, users do not see process 1 either.
-    if (!ids.includes('1')) return 'its processes are hidden from this user'
+    if (!ids.includes('1'))
+      return 'the process list is hidden by the mount option hidepid'
     const found = await Promise.all(ids.map((id) => readProcess(proc, id)))
     return found.flat()
   } catch (error) {
-    return `its processes cannot be read (${String(error)})`
+    return `the process list cannot be read: ${String(error)}`
   }
 }
 

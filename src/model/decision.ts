@@ -74,7 +74,7 @@ export function keep(
 export function keepUnreadable(kind: string, name: string): Decision {
   return keep(
     'unreadable',
-    `Docker cannot inspect it; to remove it: docker ${kind} rm ${name}`
+    `cannot be inspected; to remove: docker ${kind} rm ${name}`
   )
 }
 

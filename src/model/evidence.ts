@@ -85,7 +85,7 @@ function readEvent(
     const ids = new Set([...findImages(id), ...findAllOf(images, id)])
     return { ids: [...ids], of }
   }
-  const of = 'last used by a container'
+  const of = 'used by a container'
   if (type === 'container')
     return containerActions.has(action)
       ? { ids: findImages(imageOf.get(id) ?? image), of }

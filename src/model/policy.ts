@@ -76,5 +76,5 @@ export function describePullRequests({
   if (first === undefined) return `closed pull requests of ${repository}`
   return more.length === 0
     ? `pull request ${first} of ${repository}`
-    : `the closed ones of ${numbers.size} pull requests of ${repository}`
+    : `closed pull requests of ${repository} (${numbers.size} checked)`
 }

@@ -44,16 +44,18 @@ function comparable(folder: string): string {
   return path.endsWith('/') ? path : `${path}/`
 }
 
-/** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
+/** Names the users for a sentence: `container web (exited 3 h ago) and 2 more`. */
 export function describeUsers(
   users: readonly Container[],
   now: number
 ): string {
   const [first] = users
   if (first === undefined) return 'nothing'
-  const more = users.length > 1 ? `, and ${users.length - 1} more` : ''
-  const noun = first.service ? 'service' : 'container'
-  return `${noun} ${first.name}, ${describeState(first, now)}${more}`
+  const more = users.length > 1 ? ` and ${users.length - 1} more` : ''
+  const named = first.service
+    ? `swarm service ${first.name}`
+    : `container ${first.name} (${describeState(first, now)})`
+  return named + more
 }
 
 function describeState(container: Container, now: number): string {
@@ -61,5 +63,5 @@ function describeState(container: Container, now: number): string {
   if (container.state === 'created') return 'never started'
   if (container.state !== 'exited' || finished === undefined)
     return container.state
-  return `stopped ${formatDuration(Math.max(now - finished, 0))} ago`
+  return `exited ${formatDuration(Math.max(now - finished, 0))} ago`
 }

@@ -49,7 +49,7 @@ export function ageOrWatch(
   if (age !== 'unknown' || limits.ageFrom === 'created' || soon) return age
   const past = dates.map((at) => plausible(at, now) ?? 0)
   const atLeast = now - Math.max(watchedSince ?? now, ...past)
-  return atLeast > 0 ? { atLeast, of: 'first seen' } : age
+  return atLeast > 0 ? { atLeast, of: 'unused since first seen' } : age
 }
 
 /** Evidence for networks and volumes: when the containers that used them ended. */
@@ -58,7 +58,7 @@ export function containerExits(
 ): Evidence[] {
   return containers.map(({ finishedAt }) => ({
     at: finishedAt,
-    of: 'last used by a container'
+    of: 'used by a container'
   }))
 }
 
@@ -97,7 +97,7 @@ export function keepForAge(
     return limits.ageFrom === 'created'
       ? keep(
           'unknown-age',
-          'it has no date, and age-from: created counts nothing else',
+          'no valid creation date, which age-from: created requires',
           'age-from'
         )
       : keepUntilWatched('last use unknown', watchedSince ?? now, context)
@@ -106,7 +106,7 @@ export function keepForAge(
   if (now - (plausible(createdAt, now) ?? 0) < firstMinutes)
     return keep(
       'recent',
-      'not yet 10 min old: its first use may be about to come'
+      'created less than 10 min ago; may be about to be used'
     )
   return undefined
 }
@@ -119,13 +119,10 @@ export function keepUntilWatched(
 ): Decision {
   if (!evidence.remembers) return keep('unknown-age', why)
   if (limits.untilIsDate)
-    return keep(
-      'unknown-age',
-      `${why}; with a date for until, what is first seen after it never goes`
-    )
+    return keep('unknown-age', `${why}; only removed if until is a duration`)
   const eligibleFrom = since + limits.until
   // Watched long enough, but a use dated ahead holds it for now.
   if (eligibleFrom <= now) return keep('unknown-age', why)
-  const detail = `${why}; if it stays unused, it can go from ${formatMinute(eligibleFrom)} on`
+  const detail = `${why}; can be removed from ${formatMinute(eligibleFrom)} if still unused`
   return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom }
 }

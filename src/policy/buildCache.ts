@@ -2,6 +2,7 @@ import { total } from '../accounting/cache.ts'
 import { type Decision, keep, onlyKeep, remove } from '../model/decision.ts'
 import type { BuildCache, CacheRecord } from '../model/inventory.ts'
 import { formatDuration, formatSize } from '../units.ts'
+import { count } from '../words.ts'
 import type { Context } from './context.ts'
 
 /** The decision, and what a prune frees in bytes: for certain (undefined if nothing says) and at most. */
@@ -26,7 +27,7 @@ export function decideBuildCache(
   const excluded = keepOutside(context)
   if (excluded !== undefined) return stays(excluded)
   if (records === undefined) {
-    const detail = `${describe(until)}; the engine did not list its records`
+    const detail = `unknown number of records${describe(until)}`
     return { decision: remove('expired', detail), least: undefined, most: 0 }
   }
   const free = records.filter(({ inUse, internal }) => !inUse && !internal)
@@ -38,17 +39,17 @@ export function decideBuildCache(
     return stays(
       keep(
         'recent',
-        `no more than build-cache-keep: ${formatSize(kept)}`,
+        `within build-cache-keep: ${formatSize(kept)}`,
         'build-cache-keep'
       )
     )
-  const number = `${possible.length} of ${records.length} records`
+  const number = `${possible.length} of ${count(records.length, 'record')}`
   const own = free.filter(({ shared }) => !shared)
   // A shared record counts with its image.
   const counted = possible.filter(({ shared }) => !shared)
   const all = records.filter(({ shared }) => imagesGo || !shared)
   return {
-    decision: remove('expired', `up to ${number}, ${describe(until)}`),
+    decision: remove('expired', `up to ${number}${describe(until)}`),
     least: Math.min(
       total(certainOf(own, records, until)),
       Math.max(total(own) - kept, 0)
@@ -78,8 +79,8 @@ function keepYoung(
   return keep(
     'recent',
     records.length === 0
-      ? 'it is empty'
-      : `none of its ${records.length} records can go yet`,
+      ? 'no build cache'
+      : `${count(records.length, 'record')}, none of which can be removed yet`,
     pool.length === 0 ? null : undefined
   )
 }
@@ -131,7 +132,5 @@ function withoutParents(
 }
 
 function describe(until: number): string {
-  return until === 0
-    ? 'whenever last used'
-    : `last used at least ${formatDuration(until)} ago`
+  return until === 0 ? '' : `, last used at least ${formatDuration(until)} ago`
 }

@@ -42,7 +42,7 @@ export function decideBuilder(
 }
 
 function stopFirst(age: Age): Decision {
-  const detail = `${describeAge(age)}; it has no client now, and is stopped first`
+  const detail = `${describeAge(age)}; running without a client, stopped first`
   return { action: 'remove', reason: 'expired', detail, stop: true }
 }
 
@@ -50,7 +50,7 @@ function stopFirst(age: Age): Decision {
 function ageOfBuilder(container: Container, context: Context): Age {
   const clients = context.evidence.of(container.id)
   if (container.state !== 'running') {
-    const stopped = { at: container.finishedAt, of: 'stopped' }
+    const stopped = { at: container.finishedAt, of: 'exited' }
     return ageOf(container.createdAt, [stopped, ...clients], context)
   }
   const started = { at: container.startedAt, of: 'started' }
@@ -67,14 +67,14 @@ function keepBuilder(
 ): Decision | undefined {
   const { state, labels, name, unreadable } = container
   if (!isRemovable(container) && state !== 'running')
-    return keep('in-use', `it is ${state}`)
+    return keep('in-use', state)
   if (unreadable) return keepUnreadable('container', name)
   const label = protectedBy(labels)
   if (label !== undefined) return keep('protected-label', label)
   const ofState = volume && protectedBy(volume.labels)
   return ofState === undefined
     ? undefined
-    : keep('protected-label', `its state volume ${ofState}`)
+    : keep('protected-label', `state volume ${ofState}`)
 }
 
 function keepByGuard(
@@ -85,10 +85,13 @@ function keepByGuard(
   if (notIncluded !== undefined || container.state !== 'running')
     return notIncluded
   if (context.policy.includeBuilders !== 'all')
-    return keep('not-included', 'only include-builders: all takes running ones')
+    return keep(
+      'not-included',
+      'running; only removed with include-builders: all'
+    )
   return hasNoClient(container)
     ? undefined
-    : keep('in-use', 'a client is attached')
+    : keep('in-use', 'a client is connected')
 }
 
 function keepAsNotIncluded({ policy, engine }: Context): Decision | undefined {
@@ -96,7 +99,7 @@ function keepAsNotIncluded({ policy, engine }: Context): Decision | undefined {
     return keep('not-included', 'include-builders is false')
   // Podman can remove another volume than the named one, see decideVolumes.
   return engine.kind === 'podman'
-    ? keep('not-included', 'on Podman, builders are left alone', null)
+    ? keep('not-included', 'builders are not removed on Podman', null)
     : undefined
 }
 
@@ -110,12 +113,12 @@ export function decideLeftStates(
     onlyKeep(context.scope.builder()) ??
     keepAsNotIncluded(context) ??
     keepElsewhere(volume) ??
-    keepUnwatched(volume, 'a state volume', context)
+    keepUnwatched(volume, context)
   const decided = decideVolumes(volumes, needs, context, guard)
   return new Map(
     [...decided].map(([id, { decision, age }]) => {
       const { action, detail } = decision
-      const why = `its container is gone; ${detail}`
+      const why = `container already removed; ${detail}`
       const goes = action === 'remove' ? remove('expired', why) : decision
       return [id, { decision: goes, age }]
     })

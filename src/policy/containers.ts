@@ -49,7 +49,7 @@ export function decideContainers(
       const state = byId.get(id)?.volume
       const ofState = state ? usersOfVolume(state, needs) : []
       const users = [...(needs.containers.get(id) ?? []), ...ofState]
-      const detail = `needed by ${describeUsers(users, context.now)}`
+      const detail = `used by ${describeUsers(users, context.now)}`
       return users.length > 0 && keepDependency(decided, id, detail)
     })
   }
@@ -60,7 +60,7 @@ function decideContainer(container: Container, context: Context): Decided {
   const { now, scope } = context
   const stop = isToStop(container, context)
   const evidence = [
-    { at: container.finishedAt, of: 'stopped' },
+    { at: container.finishedAt, of: 'exited' },
     { at: stop ? now : undefined, of: 'seen running' }
   ]
   const age =
@@ -115,7 +115,7 @@ function keepOfPods(
         keepDependency(
           decided,
           id,
-          `of the same pod as container ${running.name}`
+          `in the same pod as running container ${running.name}`
         )
     }
   }
@@ -138,8 +138,8 @@ function isToStop(container: Container, { policy, engine }: Context): boolean {
 }
 
 function stopFirst(decision: Decision, { state }: Container): Decision {
-  const does = state === 'stopped' ? 'may start again' : `is ${state}`
-  const detail = `${decision.detail}; it ${does}, and is stopped first`
+  const now = state === 'stopped' ? 'may restart' : state
+  const detail = `${decision.detail}; ${now}, stopped first`
   return decision.action === 'remove'
     ? { ...decision, detail, stop: true }
     : decision
@@ -152,10 +152,10 @@ function keepContainer(
 ): Decision | undefined {
   const { state, labels, startedAt, unreadable } = container
   if (unreadable) return keepUnreadable('container', container.name)
-  if (!isRemovable(container) && !stop) return keep('in-use', `it is ${state}`)
+  if (!isRemovable(container) && !stop) return keep('in-use', state)
   const waits = isSwarmTask(container) && happened(startedAt) === undefined
   if (engine.swarm !== 'none' && waits)
-    return keep('in-use', 'a task of the swarm that has not started yet')
+    return keep('in-use', 'swarm task, not started yet')
   const label = protectedBy(labels)
   if (label !== undefined) return keep('protected-label', label)
   return policy.includeContainers

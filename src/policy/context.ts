@@ -53,7 +53,7 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
     protectedImage: (image) => {
       const names = namesOf(image)
       const found = globs.find(({ matches }) => matches(image.id, names))
-      return found && `protected by ${found.text}`
+      return found && `matches ${found.text} in protected-images`
     }
   }
 }

@@ -26,7 +26,7 @@ export function ageOfImage(image: Image, context: Context): Age {
   const atLeast = now - logBegan
   const watched = age !== 'unknown' && 'atLeast' in age ? age.atLeast : 0
   return atLeast > watched
-    ? { atLeast, of: 'in no event of the log, which began' }
+    ? { atLeast, of: 'unused since the event log began' }
     : age
 }
 

@@ -73,7 +73,10 @@ function keepImage(
   if (policy.includeImages === false)
     return keep('not-included', 'include-images is false')
   return policy.includeImages === 'dangling' && image.references.length > 0
-    ? keep('not-included', 'include-images takes dangling ones alone')
+    ? keep(
+        'not-included',
+        'not dangling; only removed with include-images: true'
+      )
     : undefined
 }
 
@@ -110,7 +113,7 @@ function decideReferences(
   return {
     action: 'untag',
     reason,
-    detail: `${why}; stays as ${list(others)}`,
+    detail: `${why}; keeps ${list(others)}`,
     removedReferences: going
   }
 }
@@ -127,7 +130,7 @@ function keepParents(
   for (let child = left.pop(); child !== undefined; child = left.pop()) {
     const parent = byId.get(child.parent ?? '')
     const name = child.references[0] ?? child.id
-    if (parent && keepDependency(decided, parent.id, `parent of ${name}`))
+    if (parent && keepDependency(decided, parent.id, `parent of image ${name}`))
       left.push(parent)
   }
 }
@@ -149,7 +152,11 @@ function keepOfStayingParents(
   ) {
     const [child, ...others] = children.get(parent.id) ?? []
     if (child === undefined || ![child, ...others].every(goes)) continue
-    keepDependency(decided, child.id, `its parent stays, and would go with it`)
+    keepDependency(
+      decided,
+      child.id,
+      'Podman would also remove the parent image, which is kept'
+    )
     if (child.references.length === 0) staying.push(child)
   }
 }

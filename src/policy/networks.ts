@@ -42,7 +42,7 @@ export function decideNetworks(
       keepDependency(
         decided,
         ids.get(configFrom) ?? '',
-        `network ${name} is made from it`
+        `used by network ${name} (config-from)`
       )
   return decided
 }
@@ -78,7 +78,7 @@ function decideNetwork(
 
 function keepBuiltIn({ name, ingress }: Network): Decision | undefined {
   return builtIn.has(name) || ingress
-    ? keep('built-in', 'made by Docker itself')
+    ? keep('built-in', 'created by the engine itself')
     : undefined
 }
 
@@ -94,9 +94,9 @@ function keepNetwork(
   const stopped = usersOfNetwork(network, all).filter(isRunning)
   const leaving = new Set(stopped.map(({ id }) => id))
   if (network.containers.some((id) => !leaving.has(id)))
-    return keep('in-use', 'a running container is on it')
+    return keep('in-use', 'a running container is connected')
   if (network.scope === 'swarm')
-    return keep('in-use', 'a network of the swarm: other nodes may need it')
+    return keep('in-use', 'swarm network: may be in use on other nodes')
   const label = protectedBy(network.labels)
   if (label !== undefined) return keep('protected-label', label)
   return policy.includeNetworks

@@ -28,7 +28,10 @@ export function keepForRunner(
   const age = ageOf(createdAt, evidence, { limits, now })
   return (idleTime(age, { until: fresh }) ?? 0) >= fresh
     ? undefined
-    : keep('runner-owned', `made by the runner for a job; ${describeAge(age)}`)
+    : keep(
+        'runner-owned',
+        `created by the runner for a job; ${describeAge(age)}`
+      )
 }
 
 /** The runner tags the images of container actions like this: six digits of its own hash, and 32 of the action's. */

@@ -38,7 +38,7 @@ export function decideVolumes(
     const folders = foldersOf(options)
     for (const other of volumes)
       if (other.name !== name && folders.some((folder) => isIn(folder, other)))
-        keepDependency(decided, other.name, `volume ${name} lies in it`)
+        keepDependency(decided, other.name, `used by volume ${name}`)
   }
   return decided
 }
@@ -99,14 +99,13 @@ function keepByGuard(volume: Volume, context: Context): Decision | undefined {
   if (!anonymous && podman)
     return keep(
       'named-volume',
-      'Podman does not remove just the one it is told',
+      'Podman might remove a volume with a similar name instead',
       null
     )
   if (!anonymous && policy.includeVolumes !== 'all')
-    return keep('named-volume', 'only include-volumes: all takes named ones')
+    return keep('named-volume', 'only removed with include-volumes: all')
   if (policy.scope.kind !== 'engine') return undefined
-  const what = anonymous ? 'on Podman a volume' : 'a named volume'
-  return keepUnwatched(volume, what, context)
+  return keepUnwatched(volume, context)
 }
 
 /** Keeps volumes of other drivers and with options: their data may lie outside Docker's folder. */
@@ -115,27 +114,30 @@ export function keepElsewhere({
   options
 }: Volume): Decision | undefined {
   if (driver !== 'local')
-    return keep('not-included', `its driver is ${driver}, not local`, null)
+    return keep(
+      'not-included',
+      `volume driver ${driver}: data may be stored elsewhere`,
+      null
+    )
   return Object.keys(options).length > 0
-    ? keep('not-included', 'it has driver options', null)
+    ? keep(
+        'not-included',
+        'volume with driver options: data may be stored elsewhere',
+        null
+      )
     : undefined
 }
 
 /** Keeps a volume that earlier runs have not watched for `until`: Docker does not record when it was last used. */
 export function keepUnwatched(
   { name }: Volume,
-  what: string,
   context: Context
 ): Decision | undefined {
   const { limits, now, evidence } = context
   const since = evidence.watchedSince(name) ?? now
   return now - since >= limits.until
     ? undefined
-    : keepUntilWatched(
-        `${what} goes only after it was watched for until`,
-        since,
-        context
-      )
+    : keepUntilWatched('last use not recorded', since, context)
 }
 
 /** Docker labels anonymous volumes from 23 on; before, only the name of 64 hexadecimal digits shows it. */

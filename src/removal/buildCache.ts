@@ -8,6 +8,7 @@ import { readSize } from '../docker/json.ts'
 import type { CacheRecord } from '../model/inventory.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { PlanItem } from '../model/plan.ts'
+import { count } from '../words.ts'
 import { asDockerError, kept } from './refusal.ts'
 import {
   fail,
@@ -52,7 +53,8 @@ export async function removeBuildCache(
       record(session, item, {
         outcome: 'kept',
         reason: 'budget',
-        detail: 'the engine was still removing records when the time was up',
+        detail:
+          'the engine was still removing records when the timeout was reached',
         heldBy: 'timeout'
       })
     else {
@@ -116,7 +118,7 @@ export async function pruneBuildCache({
 }: PruneOptions): Promise<Outcome> {
   if (await isForeignBuilder(docker, builder))
     return kept(
-      `the builder ${builder} of buildx has the name of the context and is not the engine's own`
+      `buildx builder ${builder} shares the context's name, but is not the engine's own`
     )
   // The plan has no records that were used after the listing.
   const idle = () => until + Date.now() - lookedAt
@@ -125,20 +127,24 @@ export async function pruneBuildCache({
   if (output.exitCode === 0) {
     const freed = readTotal(output.stdout)
     const removedRecords = readPruned(output.stdout)
-    if (freed === 0 && removedRecords.length === 0)
+    const number = removedRecords.length
+    if (freed === 0 && number === 0)
       return { outcome: 'gone', detail: 'the builder found nothing to remove' }
     return freed === undefined
-      ? { outcome: 'removed', detail: 'the builder did not say how much' }
+      ? {
+          outcome: 'removed',
+          detail: 'the builder did not report the bytes freed'
+        }
       : {
           outcome: 'removed',
           freed,
           removedRecords,
-          detail: 'as many records as the builder found'
+          ...(number > 0 && { detail: count(number, 'record') })
         }
   }
   if (await hasPruneFilters(configFolder))
     return kept(
-      `pruneFilters in Docker's config.json contradict the input until: ${words}`
+      `pruneFilters in Docker's config.json conflict with until: ${words}`
     )
   return { outcome: 'failed', detail: words }
 }

@@ -104,7 +104,7 @@ async function removeBuilder(builder: Builder, tools: Tools): Promise<Outcome> {
     ? { outcome: 'removed' }
     : {
         ...outcome,
-        detail: `its container has gone, its state volume stays: ${outcome.detail ?? ''}`
+        detail: `container removed, state volume kept: ${outcome.detail ?? ''}`
       }
 }
 

@@ -16,6 +16,12 @@ import type { SecondLook } from './secondLook.ts'
 /** Why a planned removal is dropped: the thing is gone, or has changed as the sentence says. */
 export type Change = 'gone' | { changed: string }
 
+/** A change in one phrase: `pulled since the inventory was taken`. */
+function sinceInventory(what: string, now = ''): Change {
+  const changed = `${what} since the inventory was taken`
+  return { changed: now ? `${changed}, ${now}` : changed }
+}
+
 /** A container must be as it was, or as a stop by this run left it, and no container may need it. */
 export function recheckContainer(
   planned: Container,
@@ -25,7 +31,7 @@ export function recheckContainer(
   const current = containers.get(planned.id)
   if (current === undefined) return 'gone'
   if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
-    return { changed: `it was used meanwhile: it is ${current.state} now` }
+    return sinceInventory('used', `now ${current.state}`)
   return inUse(needs.containers.get(planned.id), now)
 }
 
@@ -67,17 +73,17 @@ export function recheckBuilder(
 ): Change | undefined {
   const names = [id, ...(volume ? [volume.name] : [])]
   if (names.some(look.isUnreadable))
-    return { changed: 'the engine cannot tell of its state volume any more' }
+    return { changed: 'state volume can no longer be inspected' }
   const ofContainer = container ? recheckContainer(container, look) : 'gone'
   const ofState = volume ? recheckVolume(volume, look, container) : 'gone'
   if (ofContainer === 'gone' && ofState === 'gone') return 'gone'
   if (container !== undefined && ofContainer === 'gone')
-    return { changed: 'its container was removed meanwhile' }
+    return sinceInventory('container removed')
   const current = look.containers.get(id)
   const change = [ofContainer, ofState].find((one) => typeof one === 'object')
   if (change !== undefined) return change
   return current?.state === 'running' && !hasNoClient(current)
-    ? { changed: 'it has a client now' }
+    ? sinceInventory('client connected')
     : usedMeanwhile(names, look)
 }
 
@@ -86,9 +92,7 @@ function usedMeanwhile(
   { usedSince }: SecondLook
 ): Change | undefined {
   const used = names.map(usedSince).find((use) => use !== undefined)
-  return used === undefined
-    ? undefined
-    : { changed: `meanwhile it was ${used}` }
+  return used === undefined ? undefined : sinceInventory(used)
 }
 
 export function recheckNetwork(
@@ -117,15 +121,15 @@ export function recheckImage(
     current.references.length < planned.references.length
   if (added.length > 0 || lost) {
     const references = current.references.join(', ') || 'none'
-    return { changed: `its references are now: ${references}` }
+    return sinceInventory('references changed', `now ${references}`)
   }
   if (takenOff.length === 0 && wasTaggedAgain(planned, current, now))
-    return { changed: 'it was tagged or pulled again' }
+    return sinceInventory('tagged or pulled')
   if (planned.remembered && !isDeepStrictEqual(current.labels, planned.labels))
-    return { changed: 'its labels are not those that an earlier run saw' }
+    return { changed: 'labels differ from those that an earlier run recorded' }
   const [child] = children
   if (child !== undefined)
-    return { changed: `parent of ${child.references[0] ?? child.id}` }
+    return { changed: `parent of image ${child.references[0] ?? child.id}` }
   return inUse(needs.images.get(planned.id), now)
 }
 
@@ -150,7 +154,7 @@ export function recheckVolume(
   const current = volumes.get(planned.name)
   if (current === undefined) return 'gone'
   if (current.createdAt !== planned.createdAt)
-    return { changed: 'it was made anew' }
+    return sinceInventory('recreated')
   const users = usersOfVolume(planned, needs)
   return inUse(
     users.filter(({ id }) => id !== own?.id),
@@ -164,7 +168,7 @@ function inUse(
 ): Change | undefined {
   return users === undefined || users.length === 0
     ? undefined
-    : { changed: `needed by ${describeUsers(users, now)}` }
+    : { changed: `now used by ${describeUsers(users, now)}` }
 }
 
 /** A check of planned items of each kind against a second look. */
@@ -210,8 +214,7 @@ function checking<T>(
     const { id } = item
     const thing = planned.get(id)
     if (thing === undefined) throw new Error(`${id} is not in the inventory`)
-    if (look.isUnreadable(id))
-      return { changed: 'the engine cannot tell of it any more' }
+    if (look.isUnreadable(id)) return { changed: 'can no longer be inspected' }
     return recheck(thing, look, item) ?? usedMeanwhile([id], look)
   }
 }

@@ -61,7 +61,7 @@ export async function untagFirst(
 function readUntagging(session: Session, item: PlanItem): Outcome {
   return takenOff(session, item).length > 0
     ? { outcome: 'untagged' }
-    : kept('its references mean other images now')
+    : kept('references moved to other images since the inventory was taken')
 }
 
 /**

@@ -115,16 +115,16 @@ function withTraces(
 ): Outcome {
   if (isGone(outcome)) return outcome
   const off = takenOff(session, item)
-  const detail = outcome.detail ?? 'it is still there'
+  const detail = outcome.detail ?? 'still there'
   return {
     ...outcome,
     ...(off.length > 0 && { removedReferences: [...off] }),
     ...(wasToldToStop(session, item) && {
-      detail: `it was told to stop; ${detail}`
+      detail: `was asked to stop; ${detail}`
     }),
     ...(off.length > 0 &&
       outcome.outcome !== 'untagged' && {
-        detail: `${detail}; taken off: ${list(off)}`
+        detail: `${detail}; untagged: ${list(off)}`
       })
   }
 }
@@ -151,13 +151,13 @@ export function finish(
   const words = {
     cancelled: 'the run was cancelled',
     failed: 'the engine failed',
-    timeout: 'the time was up'
+    timeout: 'the timeout was reached'
   }
   for (const item of items)
     record(session, item, {
       outcome: 'kept',
       reason: 'budget',
-      detail: `not done: ${words[why]}`,
+      detail: `not removed: ${words[why]}`,
       ...(why === 'timeout' && { heldBy: why })
     })
   return { results: recordedResults(session), fatal: session[state].fatal }
@@ -205,7 +205,7 @@ export async function attempt<T>(
   } catch (error) {
     const { message, stdout } = asDockerError(error)
     read(stdout)
-    const detail = `its removal broke off, it may be gone: ${message}`
+    const detail = `removal was interrupted; it may have been deleted: ${message}`
     for (const item of items)
       record(session, item, { outcome: 'failed', detail })
     throw error

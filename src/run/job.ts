@@ -34,7 +34,7 @@ export async function beginJob({ docker, world }: Step): Promise<Ending> {
   if ('problem' in before || unsaved !== '') {
     const why = 'problem' in before ? before.problem : unsaved
     log.warning(messages.nothingAfterJob(why))
-  } else log.info(`There before this job: ${describeContents(before)}`)
+  } else log.info(`Before this job: ${describeContents(before)}`)
   return nothingDone
 }
 
@@ -48,7 +48,7 @@ export async function endJob(step: Step, file: string): Promise<Ending> {
   const { engine, context } = looked
   const now = identify(engine, context.endpoint)
   if (!isDeepStrictEqual(snapshot.engine, now))
-    return leaveAll(step, 'this is another engine than before the job')
+    return leaveAll(step, 'the engine is not the one from before the job')
   // After the look: whichever job made something that it saw still runs, or has ended.
   const problem = await whyNotAlone(engine, context)
   if (problem !== undefined) return leaveAll(step, problem)

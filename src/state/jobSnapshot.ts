@@ -46,7 +46,7 @@ export async function writeSnapshot(
     })
     return { file, before }
   } catch (error) {
-    const problem = `what is there before the job could not be written down: ${String(error)}`
+    const problem = `the snapshot from before the job could not be saved (${String(error)})`
     return { file: undefined, before: { problem } }
   }
 }
@@ -60,10 +60,10 @@ export async function readSnapshot(
     )
     return read.success
       ? read.data
-      : { problem: `${file} does not tell what was there before the job` }
+      : { problem: `the snapshot from before the job is invalid (${file})` }
   } catch (error) {
     return {
-      problem: `what was there before the job is not known any more: ${String(error)}`
+      problem: `the snapshot from before the job could not be read (${String(error)})`
     }
   }
 }

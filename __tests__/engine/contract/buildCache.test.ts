@@ -136,7 +136,7 @@ if (podman)
     expect(done.exitCode).toBe(0)
     expect(resource(done, 'build-cache')).toMatchObject({
       outcome: 'kept',
-      detail: 'it is empty'
+      detail: 'no build cache'
     })
     expect(await contents()).toEqual(before)
   })

@@ -72,7 +72,7 @@ if (podman)
     for (const name of [nameOf('stopped0'), nameOf('idle0'), stateOf('gone0')])
       expect(resource(done, name)).toMatchObject({
         reason: 'not-included',
-        detail: 'on Podman, builders are left alone'
+        detail: 'builders are not removed on Podman'
       })
     expect(await contents()).toEqual(before)
   })
@@ -125,7 +125,7 @@ onlyOnDocker('removal of volumes by exact name')(
     expect(resource(plan, nameOf('idle0')).outcome).toBe('planned')
     expect(resource(plan, nameOf('busy0'))).toMatchObject({
       reason: 'in-use',
-      detail: 'a client is attached'
+      detail: 'a client is connected'
     })
 
     const done = await step({ ...allVolumes, 'include-builders': 'stopped' })

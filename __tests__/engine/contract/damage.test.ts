@@ -57,7 +57,7 @@ it('an image that cannot be inspected is kept, and reported with the command to 
     action: 'keep',
     reason: 'unreadable',
     references: ['damaged:1'],
-    detail: 'Docker cannot inspect it; to remove it: docker image rm damaged:1'
+    detail: 'cannot be inspected; to remove: docker image rm damaged:1'
   })
   expect(resource(done, 'other:1').outcome).toBe('removed')
   expect((await contents()).references).toContain('damaged:1')

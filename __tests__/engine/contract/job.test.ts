@@ -38,7 +38,7 @@ test('after a job, the engine holds what it held before', async () => {
 
   expect(main).toMatchObject({ exitCode: 0, summary: '' })
   // The step sees only its own runner.
-  expect(main.stdout).toMatch(/^There before this job: 1 container, 2 images/m)
+  expect(main.stdout).toMatch(/^Before this job: 1 container, 2 images/m)
   expect(post).toMatchObject({ exitCode: 0, outputs: { failed: '0' } })
   expect(await snapshot()).toEqual({
     ...before,

@@ -72,7 +72,7 @@ test('Podman’s pods, mounted images, parents, short names and volumes', async 
   expect(resource(done, 'in-done')).toMatchObject({
     action: 'keep',
     reason: 'in-use',
-    detail: 'it is exited, and part of a pod'
+    detail: 'exited, part of a pod'
   })
   expect(resource(done, 'lone').outcome).toBe('removed')
   expect(resource(done, 'busybox:1').reason).toBe('in-use')

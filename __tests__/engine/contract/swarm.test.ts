@@ -54,9 +54,7 @@ it('images and volumes of services are in use, with or without tasks, and so are
 
   for (const name of ['web:1', 'previous:1', 'data'])
     expect(resource(done, name)).toMatchObject(inUse)
-  expect(resource(done, 'web:1').detail).toBe(
-    'used by service web, of the swarm'
-  )
+  expect(resource(done, 'web:1').detail).toBe('used by swarm service web')
   const left = await contents()
   expect(left.references).toEqual(['busybox:1', 'previous:1', 'web:1'])
   expect(left.volumes).toEqual(['data'])

@@ -68,7 +68,7 @@ test('include-builders removes no, stopped, or all unused builders, together wit
   ])
   expect(await contents()).toEqual(before)
   expect(resource(all, nameOf('idle0')).detail).toMatch(
-    /^used by a client \d+ s ago; it has no client now, and is stopped first$/
+    /^used by a client \d+ s ago; running without a client, stopped first$/
   )
 
   const first = await step(inputs('false'))
@@ -117,7 +117,7 @@ test('include-builders removes no, stopped, or all unused builders, together wit
   expect(resource(third, nameOf('idle0')).bytes).toBeGreaterThan(0)
   expect(resource(third, nameOf('busy0'))).toMatchObject({
     reason: 'in-use',
-    detail: 'a client is attached'
+    detail: 'a client is connected'
   })
   // Running builders are checked twice, ten seconds apart.
   const { startedAt = '', finishedAt = '' } = third.report ?? {}

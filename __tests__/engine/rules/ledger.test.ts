@@ -27,7 +27,7 @@ test('a named volume is removed only after a ledger has watched it idle for unti
   for (const name of ['idle', 'used']) {
     expect(resource(first, name)).toMatchObject(unknown)
     expect(resource(first, name).detail).toMatch(
-      /it can go from \d{4}-\d\d-\d\d \d\d:\d\d UTC on/
+      /can be removed from \d{4}-\d\d-\d\d \d\d:\d\d UTC if still unused$/
     )
   }
   const seen = await momentBetween()
@@ -43,7 +43,7 @@ test('a named volume is removed only after a ledger has watched it idle for unti
   expect(resource(second, 'idle')).toMatchObject(recent)
   expect(resource(second, 'idle').detail).toContain('10 min')
   expect(resource(second, 'used').detail).toMatch(
-    /^last used by a container \d+ s ago$/
+    /^used by a container \d+ s ago$/
   )
   expect(resource(without, 'idle')).toMatchObject(unknown)
   expect(await listLedgers(folder())).toHaveLength(1)

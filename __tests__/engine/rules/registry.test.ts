@@ -48,7 +48,7 @@ test('an image pulled before the event log began is of unknown age, unless an ea
   ])
   expect(resource(without, tag)).toMatchObject(unknown)
   expect(resource(known, tag)).toMatchObject(planned)
-  expect(resource(known, tag).detail).toMatch(/^first seen/)
+  expect(resource(known, tag).detail).toMatch(/first seen \d+ s ago$/)
 })
 
 test('an image pulled by digest counts in its repository, and is not dangling', async () => {

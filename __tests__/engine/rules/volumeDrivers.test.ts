@@ -41,7 +41,7 @@ test('a volume with another driver or with driver options is kept', async () => 
     const done = await step({ ...everything, 'include-volumes': 'all' })
 
     expect((await contents()).volumes).toEqual(['bind', 'memory', 'remote'])
-    expect(resource(done, 'remote').detail).toContain('elsewhere')
+    expect(resource(done, 'remote').detail).toContain('volume driver elsewhere')
     await docker('volume', 'rm', 'remote')
   } finally {
     await plugin.stop()

@@ -84,9 +84,7 @@ test('after a job, the engine holds what it held before', async () => {
     expect(await snapshot()).toEqual(before)
     expect(main.summary).toBe('')
     expect(main.outputs).toEqual({})
-    expect(main.stdout).toMatch(
-      /^There before this job: 2 containers, 6 images/m
-    )
+    expect(main.stdout).toMatch(/^Before this job: 2 containers, 6 images/m)
     expect(Object.keys(main.state).sort()).toEqual(['main', 'snapshot'])
     await runJobCommands()
     await docker('tag', 'base:1', 'base:mine')
@@ -99,7 +97,7 @@ test('after a job, the engine holds what it held before', async () => {
   expect(post.outputs['failed']).toBe('0')
   expect(resource(post, 'server')).toMatchObject({
     ...{ outcome: 'removed', reason: 'job' },
-    detail: 'it came since the job began; it is running, and is stopped first'
+    detail: 'new since the job began; running, stopped first'
   })
   expect(resource(post, 'base:1')).toMatchObject({
     outcome: 'untagged',
@@ -208,11 +206,11 @@ test.each(['when it begins', 'when it ends'])(
       })
       expect(main.exitCode).toBe(0)
       expect(post.exitCode).toBe(0)
-      const why = /another runner’s job is at work on this host/
+      const why = /another job is running on this host/
       if (begins) expect(main.stdout).toMatch(why)
-      else expect(main.stdout).toMatch(/^There before this job/m)
+      else expect(main.stdout).toMatch(/^Before this job/m)
       expect(post.stdout).toMatch(
-        /^::warning::Nothing was removed after this job: another runner’s job/m
+        /^::warning::Nothing was removed after this job: another job/m
       )
       expect(post.summary).toMatch(/^## Nothing was removed/)
       expect(post.summary).toMatch(why)
@@ -233,7 +231,9 @@ test('if the process list does not show the job’s own runner, nothing is remov
   })
   for (const { stdout, exitCode } of [main, post]) {
     expect(exitCode).toBe(0)
-    expect(stdout).toMatch(/^::warning::.* own Runner\.Worker is not among/m)
+    expect(stdout).toMatch(
+      /^::warning::.* Runner\.Worker of this job is not in the process list/m
+    )
   }
   expect(post.summary).toMatch(/^## Nothing was removed/)
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
@@ -270,7 +270,9 @@ test('if the engine has changed since the start of the job, nothing is removed',
       )
       for (const { exitCode, stdout, summary } of await Promise.all(posts)) {
         expect(exitCode).toBe(0)
-        expect(stdout).toMatch(/^::warning::.* is another engine/m)
+        expect(stdout).toMatch(
+          /^::warning::.* the engine is not the one from before the job/m
+        )
         expect(summary).toMatch(/^## Nothing was removed/)
       }
     },

@@ -117,7 +117,7 @@ test('running containers are stopped and removed, however they behave', async ()
   expect(done.summary).not.toContain('keep-last')
   expect(done.stdout).toContain('Scope: pull request 1 of acme/web')
   expect(done.stdout).toContain('Off in this scope: keep-last: 3, until: 24h')
-  expect(done.stdout).toContain('it is running, and is stopped first')
+  expect(done.stdout).toContain('running, stopped first')
   // Progress is logged while the deaf container is given 10 s to stop.
   expect(done.stdout).toMatch(
     /^… [5-9] s: 0 resources done, 8 left, 0 B so far$/m

@@ -75,7 +75,7 @@ esac`)
   expect(resource(done, nameOf('taken0'))).toMatchObject({
     outcome: 'kept',
     reason: 'changed',
-    detail: expect.stringContaining('its container has gone')
+    detail: expect.stringContaining('container removed, state volume kept')
   })
 })
 

@@ -128,7 +128,7 @@ test('removals that fail for unknown reasons fail the step after all others are 
     outcome: 'failed',
     removedReferences: ['mirror:1'],
     detail: expect.stringMatching(
-      /no such file or directory; taken off: .*mirror:1$/
+      /no such file or directory; untagged: .*mirror:1$/
     )
   })
   expect(resource(done, 'other:1').outcome).toBe('removed')
@@ -244,7 +244,7 @@ test('resources that cannot be inspected are kept and reported, with everything 
   for (const name of ['stuck', 'broken:1'])
     expect(resource(done, name).reason).toBe('unreadable')
   expect(done.stdout).toMatch(
-    /^::warning::Kept image (\S*broken:1): Docker cannot inspect it; to remove it: docker image rm \1$/m
+    /^::warning::Kept image (\S*broken:1): cannot be inspected; to remove: docker image rm \1$/m
   )
   expect(resource(done, 'other:1').outcome).toBe('removed')
   await docker('start', 'stuck').catch((error: unknown) => {
@@ -266,7 +266,7 @@ it('an image whose last tag is renewed while the others are untagged is kept', a
     outcome: 'kept',
     reason: 'changed',
     removedReferences: ['mirror:1'],
-    detail: expect.stringMatching(/taken off: .*mirror:1$/)
+    detail: expect.stringMatching(/untagged: .*mirror:1$/)
   })
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
 })
@@ -290,7 +290,7 @@ test('the failure names the tag that could not be untagged, and those that were'
   })
 
   const words =
-    /mirror:2: Error response from daemon: it is locked; taken off: .*mirror:1/
+    /mirror:2: Error response from daemon: it is locked; untagged: .*mirror:1/
   expect(done.exitCode).toBe(1)
   expect(resource(done, 'app:1')).toMatchObject({
     outcome: 'failed',

@@ -56,7 +56,7 @@ test.each([
       if (one.outcome === 'kept' && one.action === 'remove')
         expect(one).toMatchObject({
           reason: 'budget',
-          detail: 'not done: the engine failed'
+          detail: 'not removed: the engine failed'
         })
 
     expect(await step(everything)).toMatchObject({
@@ -110,7 +110,7 @@ test('an engine that stops answering during a listing or a removal is abandoned 
   const failure = done.report?.resources.find(
     ({ outcome }) => outcome === 'failed'
   )
-  expect(failure?.detail).toContain('it may be gone')
+  expect(failure?.detail).toContain('it may have been deleted')
   expect((await step(everything)).exitCode).toBe(0)
   expect((await contents()).references).toEqual(['busybox:1'])
 })

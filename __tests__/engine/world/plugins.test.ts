@@ -38,7 +38,7 @@ onlyOnDocker('volume plugins')(
       /^… 10 s: the engine is still listing: .*docker volume ls \(\d+ s\)/m
     )
     // The ledger still has its entry.
-    expect(resource(waiting, 'data').detail).not.toContain('watched')
+    expect(resource(waiting, 'data').detail).not.toContain('last use')
     expect((await contents()).volumes).toContain('data')
   }
 )

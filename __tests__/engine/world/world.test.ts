@@ -151,7 +151,7 @@ test('a planned image used by a container that is already gone is kept, because 
   expect(resource(done, 'used:1')).toMatchObject({
     outcome: 'kept',
     reason: 'changed',
-    detail: 'meanwhile it was last used by a container'
+    detail: 'used by a container since the inventory was taken'
   })
   expect(resource(done, 'other:1').outcome).toBe('removed')
 })

@@ -117,7 +117,7 @@ test('new containers, networks and volumes are removed, even if running; old one
   for (const id of ['new', 'net-new', 'data-new'])
     expect(decisionOf(id, things, after(before))).toEqual({
       ...removed,
-      detail: 'it came since the job began'
+      detail: 'new since the job began'
     })
   expect(decisionOf('server', things, after(before))).toMatchObject({
     ...removed,

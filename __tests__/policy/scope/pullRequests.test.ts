@@ -343,11 +343,7 @@ test.each([
   ['restarting', removed, true],
   ['stopped', removed, true],
   ['removing', { action: 'keep', reason: 'in-use' }, undefined],
-  [
-    'running, and part of a pod',
-    { action: 'keep', reason: 'in-use' },
-    undefined
-  ]
+  ['running, part of a pod', { action: 'keep', reason: 'in-use' }, undefined]
 ])('a container that is %s', (state, becomes, stop) => {
   const decision = ofContainer({ imageReference: 'acme/web:pr-1', state })
   expect(decision).toMatchObject(becomes)

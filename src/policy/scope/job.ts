@@ -5,14 +5,14 @@ import type { EngineContents, Job } from '../../model/policy.ts'
 import { canonical, isTag, repositoryOf } from '../../model/references.ts'
 import { sameForAll, type ScopeRules } from './rules.ts'
 
-const wasThere = 'it was there before the job'
-const nameWasThere = 'its name was there before the job'
-const came = 'it came since the job began'
+const wasThere = 'existed before the job'
+const nameWasThere = 'the name existed before the job'
+const came = 'new since the job began'
 
 export function jobRules({ before }: Job): ScopeRules {
   if (before === undefined)
     return sameForAll(() =>
-      keep('out-of-scope', 'nobody knows what was there before the job')
+      keep('out-of-scope', 'may have existed before the job')
     )
   const judge = (there: boolean) =>
     there ? keep('out-of-scope', wasThere) : remove('job', came)
@@ -24,14 +24,13 @@ export function jobRules({ before }: Job): ScopeRules {
   return {
     container: ({ id, name, labels }) =>
       isSwarmTask({ labels })
-        ? keep('out-of-scope', 'a swarm made it, and would make it again')
+        ? keep('out-of-scope', 'swarm task: the swarm would replace it')
         : judgeNamed(name, before.containers.has(id)),
     image: (image) => judgeImage(image, before),
     network: ({ id, name }) => judgeNamed(name, before.networks.has(id)),
     volume: ({ name }) => judge(before.volumes.has(name)),
-    builder: () =>
-      keep('out-of-scope', 'a builder may be of use to other jobs'),
-    buildCache: () => keep('out-of-scope', 'nothing tells which job it is of')
+    builder: () => keep('out-of-scope', 'may be used by other jobs'),
+    buildCache: () => keep('out-of-scope', 'cannot be attributed to a job')
   }
 }
 

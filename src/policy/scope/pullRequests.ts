@@ -5,11 +5,7 @@ import type {
   Inventory,
   Labels
 } from '../../model/inventory.ts'
-import {
-  describePullRequests,
-  type PullRequests,
-  type PullRequestState
-} from '../../model/policy.ts'
+import type { PullRequests, PullRequestState } from '../../model/policy.ts'
 import { list } from '../../words.ts'
 import { projectLabel, projectOf } from './composeProject.ts'
 import {
@@ -33,7 +29,7 @@ export function pullRequestRules(
     users: readonly Container[]
   ) => judge(numbersWithUsers(labels, users, search), scope)
   const keepAlways = () =>
-    keep('out-of-scope', 'nothing tells which pull request it is of')
+    keep('out-of-scope', 'cannot be attributed to a pull request')
   return {
     container: (container) =>
       judge(numbersOfContainer(container, search), scope),
@@ -100,22 +96,19 @@ function judge(found: readonly number[], scope: PullRequests): Decision {
     numbers.filter((number) => scope.numbers.get(number) === state)
   const open = inState('open')
   if (open.length > 0)
-    return keep('pull-request-open', `it belongs to ${describe(open)}: open`)
+    return keep('pull-request-open', `belongs to ${describe(open)} (open)`)
   const unknown = inState('unknown')
   if (unknown.length > 0)
     return keep(
       'pull-request-unknown',
-      `it belongs to ${describe(unknown)}: whether closed, nobody could tell`
+      `belongs to ${describe(unknown)} (state unknown)`
     )
   const others = inState(undefined)
   if (others.length > 0)
-    return keep('out-of-scope', `it belongs to ${describe(others)}`)
+    return keep('out-of-scope', `belongs to ${describe(others)}`)
   return numbers.length === 0
-    ? keep(
-        'out-of-scope',
-        `it does not belong to ${describePullRequests(scope)}`
-      )
-    : remove('pull-request', `it belongs to ${describe(numbers)}`)
+    ? keep('out-of-scope', `belongs to no pull request of ${scope.repository}`)
+    : remove('pull-request', `belongs to ${describe(numbers)}`)
 }
 
 function describe(numbers: readonly number[]): string {
