@@ -110,7 +110,10 @@ const ownCells: Record<string, (types: string, text: string) => boolean> = {
   kind: (types, text) => types === 'text' && kinds.test(text),
   name: (types) => types === 'codespan',
   why: (types) => types === 'codespan',
-  size: (_, text) => /^(|unknown|[\d.]+\s[kMGTP]?B(, up to .*)?)$/.test(text)
+  size: (_, text) =>
+    /^(unknown|untagged|already gone|[\d.]+\s[kMGTP]?B(, up to .*)?)$/.test(
+      text
+    )
 }
 
 function walkTable({ header, rows }: Tokens.Table): string[] {

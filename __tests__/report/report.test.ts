@@ -299,6 +299,14 @@ test('the bytes held by a reason and an input are what removing its resources wo
       resource({ id: '2', outcome: 'removed' })
     )
   ).toMatchObject([{ reason: 'keep-last', bytes: 30 }])
+  // Nothing says how large the layer is that these two share.
+  const parted = (id: string) => image(id, { layers: ['base', id], bytes: 9 })
+  expect(
+    heldBytes(
+      { images: ['1', '2', '3'].map(parted) },
+      ['1', '2'].map((id) => stays(id, { reason: 'keep-last' }))
+    )
+  ).toMatchObject([{ unknown: true }])
   // One reason may come from several inputs.
   const notIncluded = (id: string, heldBy: Resource['heldBy']) =>
     stays(id, { reason: 'not-included', ...(heldBy && { heldBy }) })

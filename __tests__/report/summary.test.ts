@@ -121,7 +121,7 @@ test('every resource is counted in exactly one column', () => {
     resource({ outcome, action: 'untag', bytes: 0 })
   ])
   expect(summarise(facts(resources))).toContain(
-    '| images | 2 | 2 | 2 | 2 | 2 | 0 B |'
+    '| images | 0 B | 2 | 2 | 2 | 2 | 2 |'
   )
 })
 
@@ -149,9 +149,7 @@ test('failures show the engine’s error message', () => {
 
 test('unknown sizes are not shown as 0', () => {
   const unknown = resource({ kind: 'volume', bytes: null })
-  expect(summarise(facts([unknown]))).toContain(
-    '| volumes | 1 | 0 | 0 | unknown |'
-  )
+  expect(summarise(facts([unknown]))).toContain('| volumes | unknown | 1 | 0 |')
   expect(summarise(facts([unknown, resource({ kind: 'volume' })]))).toContain(
     '| 1 MB or more |'
   )
@@ -264,13 +262,13 @@ describe('what to change to free more', () => {
     ]
     expect(rowsOf(all)).toEqual([
       '| `protected-images: ` | fewer patterns | 6 GB | 1 volume | 3 days |',
-      '| `include-volumes: false` | `anonymous`, or `all` for named volumes too | 5 GB | 1 volume | 3 days |',
+      '| `include-volumes: false` | `anonymous` or `all` | 5 GB | 1 volume | 3 days |',
       '| `protected-labels: keep` | fewer labels | 4 GB | 1 volume | 3 days |',
-      '| `include-builders: false` | `stopped`, or `all` for running builders too | 3 GB | 1 builder | 3 days |',
+      '| `include-builders: false` | `stopped` or `all` | 3 GB | 1 builder | 3 days |',
       '| `include-containers: true` | `true` | 2 GB | 1 container | 3 days |'
     ])
     expect(rowsOf(all.slice(2, 3))).toEqual([
-      '| `include-volumes: false` | `anonymous`, or `all` for named volumes too | unknown | 1 volume | 3 days |'
+      '| `include-volumes: false` | `anonymous` or `all` | unknown | 1 volume | 3 days |'
     ])
     expect(rowsOf(all.slice(6))).toEqual([])
   })
@@ -301,6 +299,16 @@ describe('what to change to free more', () => {
     ])
       expect(alone).toBe('a smaller number')
     expect(change('24h', 0, { heldBy: 'until' })).toBe('a shorter time')
+  })
+
+  test('only values that keep less are suggested', () => {
+    const change = (text: string) => {
+      const inputs = { ...defaults, 'include-volumes': text }
+      return rowsOf([kept('include-volumes', 1)], { inputs })[0]
+    }
+    expect(change('False')).toContain('| `anonymous` or `all` |')
+    for (const text of ['anonymous', 'true'])
+      expect(change(text)).toContain('| `all` |')
   })
 })
 
@@ -345,7 +353,7 @@ test('the answer comes first, the lists and notes are folded at the end', () => 
   )
   const parts = [
     ...['## Reclaimed 2 MB', '> [!CAUTION]', '### Failed removals'],
-    ...['> [!WARNING]', '| disk |', '|  | removed |'],
+    ...['> [!WARNING]', '| disk |', '|  | freed |'],
     ...['### What to change to free more', '```mermaid'],
     '<details><summary>Removed, largest first: 2</summary>',
     '<details><summary>Why the rest is kept</summary>',

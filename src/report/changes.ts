@@ -5,19 +5,19 @@ import { table } from './markdown.ts'
 import type { Held } from './ownBytes.ts'
 import type { Report } from './schema.ts'
 
-/** How to change an input so that it keeps less. The scope is no such input: it is the point of its run. */
-const changes: Partial<Record<InputName, string>> = {
+/** How to change an input so that it keeps less, or its values that do. The scope is no such input. */
+const changes: Partial<Record<InputName, string | readonly string[]>> = {
   'keep-last': 'a smaller number',
   until: 'a shorter time',
-  'age-from': '`last-used`',
+  'age-from': ['last-used'],
   'protected-labels': 'fewer labels',
   'protected-images': 'fewer patterns',
-  'include-containers': '`true`',
-  'include-images': '`true`',
-  'include-networks': '`true`',
-  'include-volumes': '`anonymous`, or `all` for named volumes too',
-  'include-builders': '`stopped`, or `all` for running builders too',
-  'include-build-cache': '`true`',
+  'include-containers': ['true'],
+  'include-images': ['true'],
+  'include-networks': ['true'],
+  'include-volumes': ['anonymous', 'all'],
+  'include-builders': ['stopped', 'all'],
+  'include-build-cache': ['true'],
   'build-cache-keep': 'a smaller size',
   timeout: 'a longer time, or run again'
 }
@@ -31,7 +31,7 @@ export function renderChanges(
   const until = untilOf(report, inputs)
   const rows = held.flatMap((one) => {
     const { input, resources, bytes, unknown, idle } = one
-    const change = input && changes[input]
+    const change = input && describeChange(input, inputs)
     if (!input || change === undefined || (bytes === 0 && !unknown)) return []
     return [
       [
@@ -48,6 +48,17 @@ export function renderChanges(
   if (rows.length === 0) return ''
   const head = ['input', 'change to', 'keeps:', 'resources', 'idle for up to:']
   return `### What to change to free more\n\n${table(head, rows.slice(0, shownRows))}`
+}
+
+function describeChange(
+  input: InputName,
+  inputs: InputTexts
+): string | undefined {
+  const change = changes[input]
+  if (typeof change !== 'object') return change
+  const values =
+    inputs[input].toLowerCase() === 'false' ? change : change.slice(-1)
+  return values.map((value) => `\`${value}\``).join(' or ')
 }
 
 /** Whether `until` would keep all of it, too. It has no say over the planned removals of a run that ended early. */

@@ -36,7 +36,7 @@ export type Held = {
   resources: readonly Resource[]
   /** What the removal of all of them would free. */
   bytes: number
-  /** Some of the bytes are unknown. */
+  /** Some of the bytes are unknown, and not counted. */
   unknown: boolean
   /** The longest idle time of them, in milliseconds; undefined if none is known. */
   idle: number | undefined
@@ -79,9 +79,11 @@ function makeHeld(group: readonly Resource[], left: readonly Image[]): Held[] {
       bytes:
         sum(freed.map(({ bytes }) => bytes)) +
         sum(others.map(({ ownBytes = 0 }) => ownBytes)),
-      unknown: others.some(
-        ({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined
-      ),
+      unknown:
+        freed.some(({ estimated }) => estimated) ||
+        others.some(
+          ({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined
+        ),
       idle: idle.length > 0 ? Math.max(...idle) : undefined
     }
   ]

@@ -20,18 +20,18 @@ export function renderKinds({ resources, dryRun }: Report): string {
     return [
       [
         kind === 'build-cache' ? noun : `${noun}s`,
-        ...columns.map(([column]) => byColumn[column]?.length ?? 0),
         sumCell(bytes, {
           unknown: ofKind.some((one) => one.bytes === null),
           estimated: ofKind.some((one) => one.estimated)
         }),
+        ...columns.map(([column]) => byColumn[column]?.length ?? 0),
         ...(all > 0 ? [bar(bytes / all)] : [])
       ]
     ]
   })
   const heads = columns.map(([, title]) => `${title}:`)
   const freed = dryRun ? 'would free:' : 'freed:'
-  return table(['', ...heads, freed, ...(all > 0 ? [''] : [])], rows)
+  return table(['', freed, ...heads, ...(all > 0 ? [''] : [])], rows)
 }
 
 export function renderFailures({ resources }: Report): string {
@@ -47,7 +47,7 @@ export function renderFailures({ resources }: Report): string {
     100_000
   )
   const shown =
-    failed.length <= 2 * shownRows
+    failed.length <= shownRows
       ? list
       : folded(`All failed removals: ${failed.length}`, list)
   return `### Failed removals\n\n${shown}`
@@ -64,7 +64,7 @@ export function renderRemoved({ resources, dryRun }: Report): string {
   return renderList(
     dryRun ? 'Would be removed, largest first' : 'Removed, largest first',
     ['size:', 'kind', 'name', 'why'],
-    changed.map((one) => [bytesCell(one), ...cells(one)])
+    changed.map((one) => [sizeCell(one), ...cells(one)])
   )
 }
 
@@ -90,7 +90,7 @@ const plannedColumns = {
   kept: 'would keep'
 }
 
-const alwaysShown = ['removed', 'kept', 'failed']
+const alwaysShown = ['removed', 'kept']
 
 function columnOf({ action, outcome }: Resource): string {
   if (outcome !== 'planned') return outcome
@@ -113,6 +113,12 @@ function renderList(
     `${title}: ${rows.length}`,
     tableThatFits(head, rows, mostListBytes)
   )
+}
+
+function sizeCell(resource: Resource): string {
+  const { action, outcome } = resource
+  if (outcome === 'gone') return 'already gone'
+  return action === 'untag' ? 'untagged' : bytesCell(resource)
 }
 
 function cells(resource: Resource): string[] {

@@ -37,7 +37,7 @@ export function renderWhy(
 
 function renderReasons(inputs: InputTexts, held: readonly Held[]): string {
   return table(
-    ['reason', 'resources', 'hold:', 'idle for up to:'],
+    ['reason', 'resources', 'keeps:', 'idle for up to:'],
     held.map(({ reason, input, resources, bytes, unknown, idle }) => [
       input === undefined ? reason : `${reason} (${inputCell(input, inputs)})`,
       countKinds(resources).join(', '),
@@ -71,5 +71,5 @@ function renderLargestKept(kept: readonly Resource[]): string {
     figure(formatSize(one.ownBytes ?? 0)),
     whyCell(one, 100)
   ])
-  return table(['largest', 'holds alone:', 'why'], rows)
+  return table(['largest', 'would free alone:', 'why'], rows)
 }
