@@ -14,6 +14,7 @@ import type { PlanItem } from '../src/model/plan.ts'
 import { makePlan } from '../src/policy/plan.ts'
 import type { Policy } from '../src/model/policy.ts'
 import type { PullRequests } from '../src/model/policy.ts'
+import { heldBytes } from '../src/report/ownBytes.ts'
 import type { Report, Resource } from '../src/report/schema.ts'
 import type { SummaryFacts } from '../src/report/summary.ts'
 
@@ -269,10 +270,11 @@ export function facts(
   resources: Resource[],
   parts: Partial<SummaryFacts> = {}
 ): SummaryFacts {
+  const report = parts.report ?? makeTestReport(resources)
   return {
-    report: makeTestReport(resources),
+    report,
     inputs: defaults,
-    held: new Map(),
+    held: heldBytes({ images: [] }, report.resources),
     warnings: [],
     notes: [],
     podman: undefined,

@@ -68,7 +68,7 @@ export function oddCharacters(printed: string): string[] {
 }
 
 const ownHtml =
-  /^(<details( open)?><summary>[A-Z][a-z ]+(: \d+)?<\/summary>|<\/details>)$/
+  /^(<details( open)?><summary>[A-Z][a-z, ]+(: \d+)?<\/summary>|<\/details>)$/
 const kinds = /^(container|network|image|volume|build cache)$/
 
 /** Finds rendered Markdown that the summary did not write itself: other people's text may only appear as code. */
@@ -110,7 +110,10 @@ const ownCells: Record<string, (types: string, text: string) => boolean> = {
   kind: (types, text) => types === 'text' && kinds.test(text),
   name: (types) => types === 'codespan',
   why: (types) => types === 'codespan',
-  bytes: (_, text) => /^(|unknown|[\d.]+\s[kMGTP]?B(, up to .*)?)$/.test(text)
+  size: (_, text) =>
+    /^(unknown|untagged|already gone|[\d.]+\s[kMGTP]?B(, up to .*)?)$/.test(
+      text
+    )
 }
 
 function walkTable({ header, rows }: Tokens.Table): string[] {

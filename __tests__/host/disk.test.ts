@@ -162,7 +162,7 @@ asRoot('two disks', () => {
       .slice(1)
       .map((line) => line.match(/\d+/g) ?? [])
     expect(describeDisks(report)).toBe(
-      ` Disk ${docker[0]} % used, disk of the image store ${containerd[0]} % used.`
+      ` Disk ${docker[0]} % used, image store disk ${containerd[0]} % used.`
     )
     const shares = renderDisks(report).match(/\d+(?=\u00a0%)/g)
     expect(shares).toEqual([...docker, ...containerd])

@@ -10,7 +10,8 @@ import { neutralise } from '../../src/report/text.ts'
 import { makeTestReport, resource } from '../builders.ts'
 import { hostileTexts } from '../hostile.ts'
 
-const summaries = Object.entries(makeSummaries())
+const made = await makeSummaries()
+const summaries = Object.entries(made)
 const screenshots = join(import.meta.dirname, '../../preview')
 
 let browser: Browser | undefined
@@ -104,7 +105,7 @@ test.each(looks)(
 )
 
 test('other people’s text is shown literally', async () => {
-  const page = await open(makeSummaries()['hostile'] ?? '', 'light')
+  const page = await open(made['hostile'] ?? '', 'light')
   const cells = await page.$$eval('td:nth-child(3) code', (all) =>
     all.map((one) => one.textContent.replaceAll('\u200b', '').trim())
   )

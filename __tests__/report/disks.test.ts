@@ -41,9 +41,9 @@ const rowsOf = (...args: Parameters<typeof reportOf>) =>
     .toSpliced(1, 1)
 
 test('a disk before and after, with its inodes', () => {
-  expect(describeDisks(reportOf([one]))).toBe(' Disk 91 % → 64 %.')
+  expect(describeDisks(reportOf([one]))).toBe(' Disk 91 % → 64 % used.')
   expect(rowsOf([one])).toEqual([
-    '| disk | used |  | free | inodes used | free |',
+    '| disk | used |  | free | inodes used | inodes free |',
     '| before | bar | 91 % | 9 MB | 99 % | 20,000 |',
     '| after | bar | 64 % | 36 MB | 39 % | 1,234,567 |'
   ])
@@ -59,10 +59,10 @@ test('without inode counts there is no inode column', () => {
 
 test('two disks are shown with what they hold', () => {
   expect(describeDisks(reportOf([rootDir, imageStore]))).toBe(
-    ' Disk 91 % → 64 %, disk of the image store 80 % → 40 %.'
+    ' Disk 91 % → 64 % used, image store disk 80 % → 40 % used.'
   )
   expect(rowsOf([rootDir, imageStore])).toEqual([
-    '| disk | used |  | free | inodes used | free |',
+    '| disk | used |  | free | inodes used | inodes free |',
     '| `/var/lib/docker` (volumes, logs): before | bar | 91 % | 9 MB | 99 % | 20,000 |',
     '| after | bar | 64 % | 36 MB | 39 % | 1,234,567 |',
     '| `/var/lib/a\\|b` (images, containers, build cache): before | bar | 80 % | 20 MB |  |  |',
@@ -83,7 +83,7 @@ test('a dry run estimates each disk by the resources on it', () => {
   ]
   const dry = { resources, dryRun: true }
   expect(describeDisks(reportOf([rootDir, imageStore], dry))).toBe(
-    ' Disk 91 % used, disk of the image store 80 % used.'
+    ' Disk 91 % used, image store disk 80 % used.'
   )
   const wouldBe = (...disks: Disk[]) =>
     rowsOf(disks, dry).filter((row) => row.startsWith('| would be'))
@@ -92,6 +92,12 @@ test('a dry run estimates each disk by the resources on it', () => {
     '| would be | bar | ≈ 67 % | ≈ 33 MB |  |  |'
   ])
   expect(wouldBe(one)).toEqual(['| would be | bar | ≈ 53 % | ≈ 47 MB |  |  |'])
+})
+
+test('a use that did not change is given once', () => {
+  expect(describeDisks(reportOf([{ ...one, after: space(91) }]))).toBe(
+    ' Disk 91 % used.'
+  )
 })
 
 test('percentages are rounded up, as df does', () => {

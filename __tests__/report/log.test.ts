@@ -9,7 +9,7 @@ test('the log names the scope and the inputs that it ignores', () => {
   const off = policy({ scope, ignored: ['keep-last', 'until'] })
   expect(scopeLines(off, defaults)).toEqual([
     'Scope: pull request 1 of acme/web',
-    'Off in this scope: keep-last: 3, until: 24h (the default counts as not given)'
+    'Ignored in this scope: keep-last: 3, until: 24h (still at the default)'
   ])
   expect(scopeLines(policy({ scope }), defaults)).toEqual([
     'Scope: pull request 1 of acme/web'

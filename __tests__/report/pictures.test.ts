@@ -19,7 +19,7 @@ test('images are grouped by repository, other resources by kind', () => {
     '  "volumes: 7 MB" : 7000000',
     '  "web: 5 MB" : 5000000',
     '  "build cache: 4 MB" : 4000000',
-    '  "images without a name: 1 MB" : 1000000'
+    '  "dangling images: 1 MB" : 1000000'
   ])
 })
 

@@ -4,7 +4,11 @@ import { keep } from '../../src/model/decision.ts'
 import type { PlanItem } from '../../src/model/plan.ts'
 import { heldBytes } from '../../src/report/ownBytes.ts'
 import { makeReport, type ReportFacts } from '../../src/report/report.ts'
-import { type Report, reportSchema } from '../../src/report/schema.ts'
+import {
+  type Report,
+  reportSchema,
+  type Resource
+} from '../../src/report/schema.ts'
 import {
   cacheRecord,
   container,
@@ -252,29 +256,71 @@ test('running containers and what they need are not idle', () => {
   expect(idle('b')).toBeGreaterThan(0)
 })
 
-test('the bytes held by a reason are what removing its resources would free', () => {
-  const stays = (id: string, parts: object) =>
+test('the bytes held by a reason and an input are what removing its resources would free', () => {
+  const stays = (id: string, parts: Partial<Resource>) =>
     resource({ id, outcome: 'kept', ...parts })
-  const held = heldBytes({ images }, [
-    stays('1', { reason: 'keep-last' }),
-    stays('2', { reason: 'budget' }),
-    stays('v', { kind: 'volume', reason: 'recent', ownBytes: 5 }),
-    stays('w', { kind: 'volume', reason: 'recent' }),
-    stays('n', { kind: 'network', reason: 'built-in' })
-  ])
-  expect([...held]).toEqual([
-    ['keep-last', { bytes: 10, unknown: false }],
-    ['budget', { bytes: 0, unknown: false }],
-    ['recent', { bytes: 5, unknown: true }],
-    ['built-in', { bytes: 0, unknown: false }]
+  const held = (...resources: Resource[]) =>
+    heldBytes({ images }, resources).map(({ resources, ...one }) => ({
+      ...one,
+      ids: resources.map(({ id }) => id)
+    }))
+  const day = 86_400_000
+  expect(
+    held(
+      stays('n', { kind: 'network', reason: 'built-in', idle: null }),
+      stays('1', { reason: 'keep-last', heldBy: 'keep-last' }),
+      stays('2', { reason: 'budget' }),
+      stays('v', {
+        kind: 'volume',
+        reason: 'recent',
+        heldBy: 'until',
+        ownBytes: 5
+      }),
+      stays('w', { kind: 'volume', reason: 'recent', heldBy: 'until', idle: 9 })
+    )
+  ).toEqual([
+    {
+      ...{ reason: 'keep-last', input: 'keep-last', ids: ['1'] },
+      ...{ bytes: 10, unknown: false, idle: 3 * day }
+    },
+    {
+      ...{ reason: 'recent', input: 'until', ids: ['v', 'w'] },
+      ...{ bytes: 5, unknown: true, idle: 3 * day }
+    },
+    {
+      ...{ reason: 'built-in', input: undefined, ids: ['n'] },
+      ...{ bytes: 0, unknown: false, idle: undefined }
+    },
+    {
+      ...{ reason: 'budget', input: undefined, ids: ['2'] },
+      ...{ bytes: 0, unknown: false, idle: 3 * day }
+    }
   ])
   // Without the other image, this one holds the shared layer alone.
   expect(
-    heldBytes({ images }, [
+    held(
       stays('1', { reason: 'keep-last' }),
       resource({ id: '2', outcome: 'removed' })
-    ]).get('keep-last')
-  ).toEqual({ bytes: 30, unknown: false })
+    )
+  ).toMatchObject([{ reason: 'keep-last', bytes: 30 }])
+  // Nothing says how large the layer is that these two share.
+  const parted = (id: string) => image(id, { layers: ['base', id], bytes: 9 })
+  expect(
+    heldBytes(
+      { images: ['1', '2', '3'].map(parted) },
+      ['1', '2'].map((id) => stays(id, { reason: 'keep-last' }))
+    )
+  ).toMatchObject([{ unknown: true }])
+  // One reason may come from several inputs.
+  const notIncluded = (id: string, heldBy: Resource['heldBy']) =>
+    stays(id, { reason: 'not-included', ...(heldBy && { heldBy }) })
+  expect(
+    held(
+      notIncluded('1', 'include-images'),
+      notIncluded('v', 'include-volumes'),
+      notIncluded('w', undefined)
+    ).map(({ input }) => input)
+  ).toEqual(['include-images', 'include-volumes', undefined])
 })
 
 test('a kept resource has its own bytes, and a removed image the digests to pull it by', () => {

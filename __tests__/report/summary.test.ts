@@ -7,7 +7,7 @@ import {
   renderSummary,
   type SummaryFacts
 } from '../../src/report/summary.ts'
-import type { Report } from '../../src/report/schema.ts'
+import type { Report, Resource } from '../../src/report/schema.ts'
 import { day, facts, makeTestReport, resource } from '../builders.ts'
 import { foreignMarkup, hostileTexts, oddCharacters } from '../hostile.ts'
 
@@ -26,7 +26,7 @@ const disks: Report['disks'] = [
 test('the first line summarises the run', () => {
   const report = { ...makeTestReport([resource(), resource()]), disks }
   expect(headline(report)).toBe(
-    'Reclaimed 2 MB: 2 images in 21 s. Disk 91 % → 64 %.'
+    'Reclaimed 2 MB in 21 s: 2 images. Disk 91 % → 64 % used.'
   )
 })
 
@@ -45,7 +45,7 @@ test('the first line of a dry run gives the certain and the possible bytes', () 
     ...{ disks, dryRun: true }
   }
   expect(headline(report)).toBe(
-    'Would reclaim 1 MB (up to 3 MB): 1 image, 2 references in 21 s. Disk 91 % used.'
+    'Would reclaim 1 MB (up to 3 MB): 1 image; 2 references untagged. Planned in 21 s. Disk 91 % used.'
   )
 })
 
@@ -55,13 +55,15 @@ test('the first line counts failures and untagged references, but nothing that w
     resource({ action: 'untag', outcome: 'kept', bytes: 0 })
   ])
   expect(headline(report)).toBe(
-    'Reclaimed 0 B: nothing went in 21 s. 1 failed.'
+    'Reclaimed 0 B in 21 s: nothing was removed. 1 removal failed.'
   )
   const untagged = makeTestReport(
     [resource({ action: 'untag', outcome: 'untagged', bytes: 0 })],
     { untaggedReferences: 1 }
   )
-  expect(headline(untagged)).toBe('Reclaimed 0 B: 1 reference in 21 s.')
+  expect(headline(untagged)).toBe(
+    'Reclaimed 0 B in 21 s: 1 reference untagged.'
+  )
 })
 
 test('the first line formats the duration, and says if there was nothing to do', () => {
@@ -69,7 +71,7 @@ test('the first line formats the duration, and says if there was nothing to do',
     ...makeTestReport([resource()]),
     finishedAt: '2026-01-31T12:07:00.000Z'
   }
-  expect(headline(report)).toContain('in 7 min.')
+  expect(headline(report)).toContain('in 7 min:')
   for (const [end, text] of [
     ['00.450', '0.5 s'],
     ['09.940', '9.9 s'],
@@ -77,11 +79,11 @@ test('the first line formats the duration, and says if there was nothing to do',
     ['59.999', '59 s']
   ] as const) {
     const finishedAt = `2026-01-31T12:00:${end}Z`
-    expect(headline({ ...report, finishedAt })).toContain(` in ${text}.`)
+    expect(headline({ ...report, finishedAt })).toContain(` in ${text}:`)
   }
   expect(
     headline(makeTestReport([resource({ action: 'keep' })], { skipped: true }))
-  ).toBe('Nothing to do: 1 resource looked at in 21 s.')
+  ).toBe('Nothing to do: 1 resource inspected in 21 s.')
 })
 
 test('the first line names the scope, and resources out of scope are not listed as large', () => {
@@ -97,15 +99,18 @@ test('the first line names the scope, and resources out of scope are not listed 
   const report = { ...makeTestReport([resource(), outside]), scope }
   const inputs = { ...defaults, scope: 'pull-request' }
   const summary = summarise(facts([], { report, inputs }))
-  expect(summary).toContain(`## Reclaimed 1 MB of ${scope}: 1 image in 21 s.`)
-  expect(summary).toContain('| out-of-scope (`scope: pull-request`) | 1 |')
-  expect(summary).not.toContain('the largest that stay')
+  expect(summary).toContain(`## Reclaimed 1 MB from ${scope} in 21 s: 1 image.`)
+  expect(summary).toContain(
+    '| out-of-scope (`scope: pull-request`) | 1 image |'
+  )
+  expect(summary).not.toContain('| largest |')
+  expect(summary).not.toContain('What to change')
   const skipped = {
     ...makeTestReport([outside], { skipped: true }),
     scope
   }
   expect(headline(skipped)).toBe(
-    `Nothing to do for ${scope}: 1 resource looked at in 21 s.`
+    `Nothing to do for ${scope}: 1 resource inspected in 21 s.`
   )
 })
 
@@ -116,26 +121,18 @@ test('every resource is counted in exactly one column', () => {
     resource({ outcome, action: 'untag', bytes: 0 })
   ])
   expect(summarise(facts(resources))).toContain(
-    '| images | 2 | 2 | 2 | 2 | 2 | 0 B |'
+    '| images | 0 B | 2 | 2 | 2 | 2 | 2 |'
   )
 })
 
 test('the reason for keeping resources names the input', () => {
   const kept = resource({
-    action: 'keep',
-    outcome: 'kept',
-    reason: 'keep-last',
-    heldBy: 'keep-last',
-    bytes: 0,
-    idle: 40 * day
+    ...{ kind: 'volume', action: 'keep', outcome: 'kept' },
+    ...{ reason: 'protected-label', heldBy: 'protected-labels' },
+    ...{ bytes: 0, ownBytes: 31e9, idle: 40 * day }
   })
-  const summary = summarise(
-    facts([kept], {
-      held: new Map([['keep-last', { bytes: 31e9, unknown: false }]])
-    })
-  )
-  expect(summary).toContain(
-    '| keep-last (`keep-last: 3`) | 1 | 31 GB | 40 days |'
+  expect(summarise(facts([kept]))).toContain(
+    '| protected-label (`protected-labels: keep`) | 1 volume | 31 GB | 40 days |'
   )
 })
 
@@ -146,33 +143,31 @@ test('failures show the engine’s error message', () => {
     bytes: 0
   })
   const summary = summarise(facts([failed]))
-  expect(summary).toContain('### Failed')
+  expect(summary).toContain('### Failed removals')
   expect(summary).toContain('`Error response from daemon: <b>\\|`')
 })
 
 test('unknown sizes are not shown as 0', () => {
   const unknown = resource({ kind: 'volume', bytes: null })
-  expect(summarise(facts([unknown]))).toContain(
-    '| volumes | 1 | 0 | 0 | unknown |'
-  )
+  expect(summarise(facts([unknown]))).toContain('| volumes | unknown | 1 | 0 |')
   expect(summarise(facts([unknown, resource({ kind: 'volume' })]))).toContain(
     '| 1 MB or more |'
   )
   expect(summarise(facts([unknown]))).toMatch(
-    /^## Reclaimed an unknown amount: 1 volume /
+    /^## Reclaimed an unknown amount in 21 s: 1 volume\./
   )
   const both = facts([unknown, resource({ kind: 'volume' })])
-  expect(summarise(both)).toMatch(/^## Reclaimed 1 MB or more: 2 volumes /)
+  expect(summarise(both)).toMatch(
+    /^## Reclaimed 1 MB or more in 21 s: 2 volumes\./
+  )
   const kept = { action: 'keep', outcome: 'kept', bytes: 0 } as const
   const volume = resource({ ...kept, kind: 'volume', reason: 'not-included' })
-  const held = (bytes: number) =>
-    summarise(
-      facts([volume], {
-        held: new Map([['not-included', { bytes, unknown: true }]])
-      })
-    )
-  expect(held(0)).toContain('| not-included | 1 | unknown |')
-  expect(held(5)).toContain('| not-included | 1 | 5 B or more |')
+  expect(summarise(facts([volume]))).toContain(
+    '| not-included | 1 volume | unknown |'
+  )
+  expect(summarise(facts([volume, { ...volume, ownBytes: 5 }]))).toContain(
+    '| not-included | 2 volumes | 5 B or more |'
+  )
 })
 
 test.each([1_000, 20_000])(
@@ -193,7 +188,7 @@ test.each([1_000, 20_000])(
     expect(Buffer.byteLength(summary)).toBeLessThan(2 ** 20)
     const listed = [...summary.matchAll(/^\|(?: [^|]+ \|)? image \|/gm)].length
     const more = [
-      ...summary.matchAll(/^… and (\d+) more: the report/gm)
+      ...summary.matchAll(/^… and (\d+) more, all in the report/gm)
     ].reduce((total, [, left]) => total + Number(left), 0)
     expect(listed + more).toBe(3 * number)
   }
@@ -205,11 +200,11 @@ test('after a failure before the plan, the summary shows only the failure', () =
   expect(summary).toContain('``until: got "`<x>\\|"``')
 })
 
-test('the summary lists the largest removed resources, and the largest kept ones by their own bytes', () => {
-  const went = [1, 7, 3, 5, 2, 4].map((megabytes) =>
+test('the summary lists the removed resources, largest first, and the largest kept ones by their own bytes', () => {
+  const removed = [1, 7, 3, 5, 2, 4].map((megabytes) =>
     resource({ references: [`app:${megabytes}`], bytes: megabytes * 1e6 })
   )
-  const stays = resource({
+  const kept = resource({
     action: 'keep',
     outcome: 'kept',
     reason: 'keep-last',
@@ -217,12 +212,12 @@ test('the summary lists the largest removed resources, and the largest kept ones
     references: ['web:1', 'web:2', 'web@sha256:1'],
     ownBytes: 8e6
   })
-  const summary = summarise(facts([...went, stays]))
+  const summary = summarise(facts([...removed, kept]))
   expect(
-    [...summary.matchAll(/^\| image `app:(\d)` \| \d MB/gm)].map(
+    [...summary.matchAll(/^\| \d MB \| image \| `app:(\d)` \|/gm)].map(
       ([, size]) => size
     )
-  ).toEqual(['7', '5', '4', '3', '2'])
+  ).toEqual(['7', '5', '4', '3', '2', '1'])
   expect(summary).toContain(
     '| image `web:1, web:2` | 8 MB | `keep-last: among the newest 3 of web` |'
   )
@@ -234,18 +229,87 @@ test('IDs are shortened as in Docker', () => {
   expect(summarise(facts([untagged]))).toContain(`\`sha256:${'a'.repeat(12)}\``)
 })
 
-test('a reason lists every input behind it', () => {
-  const left = (['include-volumes', 'include-images', undefined] as const).map(
-    (heldBy) =>
-      resource({
-        ...{ action: 'keep', outcome: 'kept', reason: 'not-included' },
-        ...(heldBy && { heldBy })
-      })
-  )
-  expect(summarise(facts(left))).toContain(
-    '| not-included (`include-volumes: false`, `include-images: true`) | 3 |'
-  )
-  expect(summarise(facts(left.slice(2)))).toContain('| not-included | 1 |')
+describe('what to change to free more', () => {
+  const kept = (
+    heldBy: Resource['heldBy'],
+    ownBytes: number | undefined,
+    parts: Partial<Resource> = {}
+  ) =>
+    resource({
+      ...{ kind: 'volume', action: 'keep', outcome: 'kept', bytes: 0 },
+      ...(heldBy && { heldBy }),
+      ...(ownBytes !== undefined && { ownBytes }),
+      ...parts
+    })
+  /** Renders the rows of the table. */
+  const rowsOf = (...args: Parameters<typeof facts>) =>
+    /^### What to change to free more\n\n.*\n.*\n((?:\|.*\n)+)/m
+      .exec(summarise(facts(...args)))?.[1]
+      ?.trim()
+      .split('\n') ?? []
+
+  test('the inputs that keep most come first, five at most', () => {
+    const all = [
+      kept('protected-labels', 4e9, { reason: 'protected-label' }),
+      kept('protected-images', 6e9, { reason: 'protected-image' }),
+      kept('include-volumes', undefined, { reason: 'not-included' }),
+      kept('include-volumes', 5e9, { reason: 'named-volume' }),
+      kept('include-builders', 3e9, { kind: 'builder' }),
+      kept('include-containers', 2e9, { kind: 'container' }),
+      kept(undefined, 9e9, { reason: 'in-use' }),
+      kept('scope', 9e9, { reason: 'out-of-scope' }),
+      kept('include-networks', undefined, { kind: 'network' })
+    ]
+    expect(rowsOf(all)).toEqual([
+      '| `protected-images: ` | fewer patterns | 6 GB | 1 volume | 3 days |',
+      '| `include-volumes: false` | `anonymous` or `all` | 5 GB | 1 volume | 3 days |',
+      '| `protected-labels: keep` | fewer labels | 4 GB | 1 volume | 3 days |',
+      '| `include-builders: false` | `stopped` or `all` | 3 GB | 1 builder | 3 days |',
+      '| `include-containers: true` | `true` | 2 GB | 1 container | 3 days |'
+    ])
+    expect(rowsOf(all.slice(2, 3))).toEqual([
+      '| `include-volumes: false` | `anonymous` or `all` | unknown | 1 volume | 3 days |'
+    ])
+    expect(rowsOf(all.slice(6))).toEqual([])
+  })
+
+  test('what until keeps as well needs both changes', () => {
+    const change = (
+      until: string,
+      idle: number | null,
+      parts: Partial<Resource> = {},
+      scope = 'engine'
+    ) => {
+      const one = kept('keep-last', 1, { idle, ...parts })
+      const report = { ...makeTestReport([one]), scope }
+      const inputs = { ...defaults, until }
+      return rowsOf([], { report, inputs })[0]?.split(' | ')[1]
+    }
+    const both = 'a smaller number, and a shorter `until`'
+    expect(change('24h', day - 1)).toBe(both)
+    expect(change('24h', null)).toBe(both)
+    expect(change('2026-01-30', day)).toBe(both)
+    for (const alone of [
+      change('24h', day),
+      change('2026-01-31', day),
+      change('0s', 0),
+      change('24h', 0, {}, 'pull request 1 of acme/web'),
+      change('24h', 0, { action: 'remove' }),
+      change('24h', null, { kind: 'build-cache' })
+    ])
+      expect(alone).toBe('a smaller number')
+    expect(change('24h', 0, { heldBy: 'until' })).toBe('a shorter time')
+  })
+
+  test('only values that keep less are suggested', () => {
+    const change = (text: string) => {
+      const inputs = { ...defaults, 'include-volumes': text }
+      return rowsOf([kept('include-volumes', 1)], { inputs })[0]
+    }
+    expect(change('False')).toContain('| `anonymous` or `all` |')
+    for (const text of ['anonymous', 'true'])
+      expect(change(text)).toContain('| `all` |')
+  })
 })
 
 test('a dry run uses the conditional', () => {
@@ -263,17 +327,44 @@ test('a dry run uses the conditional', () => {
     ...{ disks, dryRun: true }
   }
   const summary = summarise(facts([], { report }))
-  expect(summary).not.toMatch(/removed|freed \||went|stays\b|after/)
+  expect(summary).not.toMatch(/removed \||freed \||is kept|Kept|after/)
   expect(summary).toContain('| would be | `███████████ ` | ≈ 89 % | ≈ 11 MB |')
-  expect(summary).toContain('| image `app:1` | 1 MB, up to 3 MB |')
+  expect(summary).toContain('| 1 MB, up to 3 MB | image | `app:1` |')
   expect(summary).toContain('pie title Would be freed, by repository')
 })
 
-test('notes follow the first line', () => {
-  const notes = ['Logs | are not counted.']
-  expect(summarise(facts([], { notes }))).toContain(
-    '> [!NOTE]\n> `Logs \\| are not counted.`'
+test('the answer comes first, the lists and notes are folded at the end', () => {
+  const resources = [
+    resource({ digests: ['app@sha256:1'] }),
+    resource({ kind: 'volume' }),
+    resource({ outcome: 'failed' }),
+    resource({
+      ...{ kind: 'volume', action: 'keep', outcome: 'kept' },
+      ...{ reason: 'named-volume', heldBy: 'include-volumes', ownBytes: 9 }
+    })
+  ]
+  const summary = summarise(
+    facts([], {
+      report: { ...makeTestReport(resources), disks },
+      warnings: ['Careful.'],
+      notes: ['Logs | are not counted.'],
+      error: '1 removal failed.'
+    })
   )
+  const parts = [
+    ...['## Reclaimed 2 MB', '> [!CAUTION]', '### Failed removals'],
+    ...['> [!WARNING]', '| disk |', '|  | freed |'],
+    ...['### What to change to free more', '```mermaid'],
+    '<details><summary>Removed, largest first: 2</summary>',
+    '<details><summary>Why the rest is kept</summary>',
+    '<details><summary>Kept: 1</summary>',
+    '<details><summary>How to restore a removed image</summary>',
+    '<details><summary>Notes</summary>\n\n- `Logs \\| are not counted.`',
+    'Docker Reclaim on engine `runner`'
+  ]
+  const places = parts.map((part) => summary.indexOf(part))
+  expect(places).not.toContain(-1)
+  expect(places).toEqual(places.toSorted((a, b) => a - b))
 })
 
 test('with nothing to do, there is no chart, but the reasons for keeping everything', () => {
@@ -283,7 +374,7 @@ test('with nothing to do, there is no chart, but the reasons for keeping everyth
   )
   const summary = summarise(facts([], { report: { ...report, disks } }))
   expect(summary).not.toMatch(/█|mermaid|largest/)
-  expect(summary).toContain('### Why everything stays')
+  expect(summary).toContain('<summary>Why everything is kept</summary>')
 })
 
 describe('how to pull an image again', () => {
@@ -297,7 +388,9 @@ describe('how to pull an image again', () => {
   test('by digest, if a registry has it; the others are counted', () => {
     const summary = summarise(facts([pulled, resource()]))
     expect(summary).toContain(line)
-    expect(summary).toContain('1 image had no digest of a registry')
+    expect(summary).toContain(
+      '1 image without a registry digest: only a new build restores it.'
+    )
     expect(summary).not.toContain('if it was pushed')
   })
 
@@ -305,7 +398,9 @@ describe('how to pull an image again', () => {
     const report = makeTestReport([pulled])
     report.engine.store = 'containerd'
     const summary = summarise(facts([], { report }))
-    expect(summary).toContain('comes back with its digest, if it was pushed:')
+    expect(summary).toContain(
+      'Pull an image again by its digest, if it was pushed:'
+    )
     expect(summary).toContain(line)
   })
 
@@ -332,7 +427,10 @@ function renderHostile(text: string): string {
     resource({ ...names, action: 'untag', removedReferences: [text] }),
     ...(['protected-label', 'protected-image', 'recent'] as const).map(
       (reason) =>
-        resource({ ...names, action: 'keep', outcome: 'kept', reason })
+        resource({
+          ...{ ...names, kind: 'volume', action: 'keep', outcome: 'kept' },
+          ...{ reason, heldBy: 'protected-images', ownBytes: 1 }
+        })
     )
   ]
   const engine = { name: text, id: text, version: text, store: text }
@@ -342,7 +440,7 @@ function renderHostile(text: string): string {
   return renderSummary(
     facts(resources, {
       report: { ...makeTestReport(resources), engine },
-      ...{ inputs, warnings: [text, text], error: text }
+      ...{ inputs, warnings: [text, text], notes: [text], error: text }
     })
   )
 }

@@ -51,7 +51,8 @@ export function busyRunner(): Engine {
             labels: { 'com.docker.volume.anonymous': '' }
           })
         ),
-        volume('database', { labels: { keep: '' } })
+        volume('database', { labels: { keep: '' } }),
+        volume('models')
       ],
       buildCache: {
         records: Array.from({ length: 60 }, (_, index) =>
@@ -103,7 +104,8 @@ function applications(): Built[] {
     ...builds('acme/training', {
       number: 5,
       each: 1_300 * megabyte,
-      shared: 4_100 * megabyte
+      shared: 4_100 * megabyte,
+      idle: 26 * day
     })
   ]
 }
@@ -138,7 +140,8 @@ const busySizes = {
     ...[1, 2, 3].map(
       (index) => [volumeName(index), index * 140 * megabyte] as const
     ),
-    ['database', 870 * megabyte] as const
+    ['database', 870 * megabyte] as const,
+    ['models', 3_200 * megabyte] as const
   ]),
   builders: new Map<string, number>(),
   logs: { bytes: new Map<string, number>(), unread: false }
@@ -213,13 +216,21 @@ function builds(
     number,
     each,
     shared,
+    idle = 0,
     registry = false
-  }: { number: number; each: number; shared: number; registry?: boolean }
+  }: {
+    number: number
+    each: number
+    shared: number
+    /** Of the newest, in milliseconds. */
+    idle?: number
+    registry?: boolean
+  }
 ): Built[] {
   return Array.from({ length: number }, (_, index) => {
     const tag = `build-${1_200 - index}`
     const own = each * (1 + ((index * 7) % 5) / 10)
-    const at = now - index * 9 * hour
+    const at = now - idle - index * 9 * hour
     const digests = registry
       ? [`${repository}@${digestOf(repository + tag)}`]
       : []

@@ -9,7 +9,7 @@ const folder = join(import.meta.dirname, '../../preview')
 await mkdir(folder, { recursive: true })
 for (const [name, path] of Object.entries(assets))
   await copyFile(path, join(folder, name))
-for (const [name, text] of Object.entries(makeSummaries())) {
+for (const [name, text] of Object.entries(await makeSummaries())) {
   const file = join(folder, `${name}.html`)
   await writeFile(file, await renderPage(name, text))
   console.log(file)

@@ -1,11 +1,13 @@
-import { kinds } from '../model/kinds.ts'
+import type { InputName, InputTexts } from '../model/inputs.ts'
+import { kinds, kindsToRead } from '../model/kinds.ts'
 import { isTag } from '../model/references.ts'
-import { formatSize } from '../units.ts'
+import { formatDuration, formatSize } from '../units.ts'
+import { count } from '../words.ts'
 import { estimate, figure } from './markdown.ts'
 import type { Resource } from './schema.ts'
 import { code } from './text.ts'
 
-/** Rows of a table that is not folded. */
+/** Rows of a table that shows only the largest. */
 export const shownRows = 5
 
 export function whatCell(resource: Resource): string {
@@ -23,6 +25,17 @@ export function nameCell(resource: Resource, longest = 120): string {
 
 export function whyCell({ reason, detail }: Resource, longest = 300): string {
   return code(`${reason}: ${detail}`, longest)
+}
+
+/** An input with its value: `keep-last: 3`. */
+export function inputCell(name: InputName, inputs: InputTexts): string {
+  return code(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80)
+}
+
+export function idleCell(milliseconds: number | undefined): string {
+  return milliseconds === undefined
+    ? 'unknown'
+    : figure(formatDuration(milliseconds))
 }
 
 export function bytesCell({
@@ -46,7 +59,17 @@ export function sumCell(
   return `${sized}${unknown ? ' or more' : ''}`
 }
 
-/** All tags of an image that goes or stays, or the references that it loses; else the name. */
+/** Counts by kind: `1 image`, `2 containers`, `build cache`. */
+export function countKinds(resources: readonly Resource[]): string[] {
+  return kindsToRead.flatMap((kind) => {
+    const { length } = resources.filter((one) => one.kind === kind)
+    const { noun } = kinds[kind]
+    if (length === 0) return []
+    return kind === 'build-cache' ? [noun] : [count(length, noun)]
+  })
+}
+
+/** All tags of an image, or the references that it loses; else the name. */
 function nameOf({
   name,
   references,

@@ -10,12 +10,11 @@ type Space = Disk['before']
 /** How full the disks were and are, for the headline. */
 export function describeDisks({ disks, dryRun }: Report): string {
   if (disks.length === 0) return ''
-  const described = disks.map(({ before, after }) =>
-    dryRun || after === undefined
-      ? `${usePercentage(before)} used`
-      : `${usePercentage(before)} → ${usePercentage(after)}`
-  )
-  return ` Disk ${described.join(', disk of the image store ')}.`
+  const described = disks.map(({ before, after = before }) => {
+    const use = [before, ...(dryRun ? [] : [after])].map(usePercentage)
+    return `${[...new Set(use)].join(' → ')} used`
+  })
+  return ` Disk ${described.join(', image store disk ')}.`
 }
 
 export function renderDisks(report: Report): string {
@@ -25,7 +24,7 @@ export function renderDisks(report: Report): string {
   const inodes = disks.some(({ before }) => before.totalInodes !== undefined)
   const head = ['disk', 'used', ':', 'free:']
   return inodes
-    ? table([...head, 'inodes used:', 'free:'], rows)
+    ? table([...head, 'inodes used:', 'inodes free:'], rows)
     : table(
         head,
         rows.map((cells) => cells.slice(0, head.length))
@@ -60,7 +59,7 @@ function cellsOf(space: Space, estimated = false): string[] {
   ]
 }
 
-/** Without inodes: how many would be freed is not known. */
+/** Without inodes: their number is unknown before the removal. */
 function spaceAsPlanned({ holds, before }: Disk, { resources }: Report): Space {
   const planned = resources.filter(({ outcome }) => outcome === 'planned')
   const freed = sum(planned.map((resource) => bytesOn(holds, resource)))

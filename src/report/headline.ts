@@ -1,25 +1,28 @@
-import { kinds, kindsToRead } from '../model/kinds.ts'
 import { formatDuration, formatSize, sum } from '../units.ts'
 import { count } from '../words.ts'
+import { countKinds } from './cells.ts'
 import { describeDisks } from './disks.ts'
 import { estimate } from './markdown.ts'
 import { goes, type Report } from './schema.ts'
 
-/** The result in one sentence, for the log and the first line of the summary. */
+/** The result in a few words, for the log and the first line of the summary. */
 export function headline(report: Report): string {
   const { totals, dryRun, resources, scope } = report
-  const limited = scope !== 'engine'
-  const took = `in ${describeTime(
+  const limit = (word: string) =>
+    scope === 'engine' ? '' : ` ${word} ${scope}`
+  const time = describeTime(
     Date.parse(report.finishedAt) - Date.parse(report.startedAt)
-  )}`
-  if (totals.skipped)
-    return `Nothing to do${limited ? ` for ${scope}` : ''}: ${count(resources.length, 'resource')} looked at ${took}.${describeUnreadable(report)}`
-  const what = describeGoing(report).join(', ') || 'nothing went'
-  const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : ''
-  return (
-    `${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
-    `${what} ${took}.${failed}${describeUnreadable(report)}${describeDisks(report)}`
   )
+  const rest = `${describeUnreadable(report)}${describeDisks(report)}`
+  if (totals.skipped)
+    return `Nothing to do${limit('for')}: ${count(resources.length, 'resource')} inspected in ${time}.${rest}`
+  const bytes = `${describeReclaimed(report)}${limit('from')}`
+  const what = describeGoing(report) || 'nothing was removed'
+  const failed =
+    totals.failed > 0 ? ` ${count(totals.failed, 'removal')} failed.` : ''
+  return dryRun
+    ? `Would reclaim ${bytes}: ${what}. Planned in ${time}.${rest}`
+    : `Reclaimed ${bytes} in ${time}: ${what}.${failed}${rest}`
 }
 
 function describeReclaimed(report: Report): string {
@@ -44,22 +47,18 @@ function upTo({ resources, totals }: Report): string {
   return most > totals.plannedBytes ? ` (up to ${formatSize(most)})` : ''
 }
 
-/** Counts by kind: `1 image`, `2 containers`. */
-function describeGoing({ resources, totals }: Report): string[] {
-  const going = resources.filter(goes)
+/** `2 images, 1 volume; 3 references untagged`. */
+function describeGoing({ resources, totals }: Report): string {
   const planned = resources
     .filter(({ outcome }) => outcome === 'planned')
     .map(({ removedReferences = [] }) => removedReferences.length)
   const untagged = totals.untaggedReferences + sum(planned)
   return [
-    ...kindsToRead.flatMap((kind) => {
-      const { noun } = kinds[kind]
-      const number = going.filter((one) => one.kind === kind).length
-      if (number === 0) return []
-      return kind === 'build-cache' ? [noun] : [count(number, noun)]
-    }),
-    ...(untagged > 0 ? [count(untagged, 'reference')] : [])
+    countKinds(resources.filter(goes)).join(', '),
+    untagged > 0 ? `${count(untagged, 'reference')} untagged` : ''
   ]
+    .filter(Boolean)
+    .join('; ')
 }
 
 /** `3.4 s`, `21 s`, `7 min`. */

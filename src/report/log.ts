@@ -1,4 +1,6 @@
 import type { InputTexts } from '../model/inputs.ts'
+import type { Inventory } from '../model/inventory.ts'
+import { kinds } from '../model/kinds.ts'
 import type { Result } from '../model/outcome.ts'
 import { type Plan, type PlanItem, plannedItems } from '../model/plan.ts'
 import {
@@ -15,15 +17,25 @@ export function scopeLines(
   texts: InputTexts
 ): string[] {
   if (scope.kind === 'engine') return []
-  const off = ignored.map((name) => `${name}: ${texts[name]}`)
+  const off = ignored.map((name) => `${name}: ${texts[name]}`).join(', ')
   return [
     `Scope: ${describeScope(scope)}`,
-    ...(off.length > 0
-      ? [
-          `Off in this scope: ${off.join(', ')} (the default counts as not given)`
-        ]
-      : [])
+    ...(off === ''
+      ? []
+      : [`Ignored in this scope: ${off} (still at the default)`])
   ]
+}
+
+export function describeEngine(inventory: Inventory): string {
+  const { engine, containers, images, networks, volumes } = inventory
+  const { kind, name, version, store } = engine
+  const held = listCounts({
+    container: containers.length,
+    image: images.length,
+    network: networks.length,
+    volume: volumes.length
+  })
+  return `Engine ${name}, ${kind === 'podman' ? 'Podman' : 'Docker'} ${version}, image store ${store}: ${held}`
 }
 
 export function describeContents({
@@ -32,12 +44,18 @@ export function describeContents({
   networks,
   volumes
 }: EngineContents): string {
-  return [
-    count(containers.size, 'container'),
-    count(images.size, 'image'),
-    count(networks.size, 'network'),
-    count(volumes.size, 'volume')
-  ].join(', ')
+  return listCounts({
+    container: containers.size,
+    image: images.size,
+    network: networks.size,
+    volume: volumes.size
+  })
+}
+
+function listCounts(numbers: Record<string, number>): string {
+  return Object.entries(numbers)
+    .map(([noun, number]) => count(number, noun))
+    .join(', ')
 }
 
 export function stateLines(
@@ -49,22 +67,29 @@ export function stateLines(
   )
 }
 
-/** A line for each resource that is to go, and one for each reason why others stay. */
+/** A line for each planned removal, and one for each reason to keep the others. */
 export function planLines(plan: Plan): string[] {
-  const going = plannedItems(plan)
+  const planned = plannedItems(plan)
   const kept = plan.items.filter(({ decision }) => decision.action === 'keep')
-  const reasons = Map.groupBy(
-    kept,
-    ({ kind, decision }) => `${kind}: ${decision.reason}`
+  const groups = Map.groupBy(kept, ({ kind, decision }) =>
+    JSON.stringify([kind, decision.reason])
   )
   return [
-    ...going.map(
+    ...planned.map(
       (item) =>
         `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`
     ),
-    ...(going.length === 0 ? ['nothing is to go'] : []),
-    ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
+    ...(planned.length === 0 ? ['nothing to remove'] : []),
+    ...[...groups.values()].map(describeKept)
   ]
+}
+
+function describeKept(items: readonly PlanItem[]): string {
+  const [first] = items
+  if (first === undefined) return ''
+  const { noun } = kinds[first.kind]
+  const what = first.kind === 'build-cache' ? noun : count(items.length, noun)
+  return `keep ${what}: ${first.decision.reason}`
 }
 
 export function resultLine({
@@ -74,12 +99,17 @@ export function resultLine({
   detail,
   freed
 }: Result): string {
-  const done = outcome === 'removed'
-  const bytes = freed ?? item.bytes
-  const size = done && bytes !== undefined ? `, ${formatSize(bytes)}` : ''
+  const { action } = item.decision
+  const words = {
+    ...{ removed: 'removed', untagged: 'untagged', kept: 'kept' },
+    gone: 'already gone:',
+    failed: `failed to ${action}`
+  }
+  const bytes = outcome === 'removed' ? (freed ?? item.bytes) : undefined
+  const size = bytes === undefined ? '' : `, ${formatSize(bytes)}`
   const why =
     detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`
-  return `${outcome} ${describeItem(item)}${size}${why}`
+  return `${words[outcome]} ${describeItem(item)}${size}${why}`
 }
 
 /** Progress of the removal, with bytes as planned: those really freed are counted at the end. */
@@ -90,10 +120,7 @@ export function progressLine(
 ): string {
   const removed = results.filter(({ outcome }) => outcome === 'removed')
   const bytes = sum(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0))
-  return (
-    `… ${formatDuration(elapsed)}: ${count(results.length, 'resource')} done, ` +
-    `${planned - results.length} left, ${formatSize(bytes)} so far`
-  )
+  return `… ${formatDuration(elapsed)}: ${results.length} of ${count(planned, 'removal')} done, ${formatSize(bytes)} freed`
 }
 
 function describeItem({
@@ -108,7 +135,9 @@ function describeItem({
       : references.length > 0
         ? references
         : [name]
-  return `${kind} ${names.join(', ')} (${decision.reason}: ${decision.detail})`
+  const what =
+    kind === 'build-cache' ? kinds[kind].noun : `${kind} ${names.join(', ')}`
+  return `${what} (${decision.reason}: ${decision.detail})`
 }
 
 function describeBytes({ decision, bytes, bytesAtMost = 0 }: PlanItem): string {

@@ -24,7 +24,7 @@ export function tableThatFits(
   })
   if (tooMany < 0) return table(head, rows)
   const more = rows.length - tooMany
-  return `${table(head, rows.slice(0, tooMany))}\n\n… and ${more} more: the report file has them all.`
+  return `${table(head, rows.slice(0, tooMany))}\n\n… and ${more} more, all in the report file.`
 }
 
 export function folded(title: string, body: string): string {

@@ -1,7 +1,7 @@
 import { formatSize } from '../units.ts'
 import type { Report } from './schema.ts'
 
-/** The outputs of the step, under their public names. One that is not known is empty. */
+/** The outputs of the step, under their public names. An unknown one is empty. */
 export function makeOutputs(
   { totals }: Report,
   reportFile: string

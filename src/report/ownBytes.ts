@@ -1,5 +1,6 @@
 import { total } from '../accounting/cache.ts'
 import { freedByRemoval, ownBytes } from '../accounting/layers.ts'
+import type { InputName } from '../model/inputs.ts'
 import type { Image, Inventory } from '../model/inventory.ts'
 import type { Kind } from '../model/kinds.ts'
 import type { Sizes } from '../model/plan.ts'
@@ -28,32 +29,64 @@ export function withOwnBytes(
   })
 }
 
-/** The bytes that the removal of all that stays for a reason would free; a part of them may be unknown. */
-export type HeldBytes = ReadonlyMap<Reason, { bytes: number; unknown: boolean }>
+/** The resources that one reason keeps, by one input or by none. */
+export type Held = {
+  reason: Reason
+  input: InputName | undefined
+  resources: readonly Resource[]
+  /** What the removal of all of them would free. */
+  bytes: number
+  /** Some of the bytes are unknown, and not counted. */
+  unknown: boolean
+  /** The longest idle time of them, in milliseconds; undefined if none is known. */
+  idle: number | undefined
+}
 
-/** Sums up what stays by its reason. Networks have no bytes; volumes and containers are not measured in every run. */
+/**
+ * Groups the kept resources by reason and input, largest first. Networks have no bytes; volumes and containers are not
+ * measured in every run.
+ */
 export function heldBytes(
   inventory: Pick<Inventory, 'images'>,
   resources: readonly Resource[]
-): HeldBytes {
+): Held[] {
   const left = remainingImages(inventory, resources)
   const kept = resources.filter(({ outcome }) => outcome === 'kept')
-  return new Map(
-    [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
-      const images = group.filter(({ kind }) => kind === 'image')
-      const others = group.filter(({ kind }) => kind !== 'image')
-      const freed = freedByRemoval(
-        left,
-        images.map(({ id }) => id)
-      )
-      const own = others.map(({ ownBytes = 0 }) => ownBytes)
-      const bytes = [...freed.values()].map((one) => one.bytes)
-      const unknown = others.some(
-        ({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined
-      )
-      return [reason, { bytes: sum([...bytes, ...own]), unknown }]
-    })
-  )
+  return [
+    ...Map.groupBy(
+      kept,
+      ({ reason, heldBy = '' }) => `${reason} ${heldBy}`
+    ).values()
+  ]
+    .flatMap((group) => makeHeld(group, left))
+    .sort(
+      (a, b) => b.bytes - a.bytes || b.resources.length - a.resources.length
+    )
+}
+
+function makeHeld(group: readonly Resource[], left: readonly Image[]): Held[] {
+  const [first] = group
+  if (first === undefined) return []
+  const ids = group.filter(({ kind }) => kind === 'image').map(({ id }) => id)
+  const others = group.filter(({ kind }) => kind !== 'image')
+  const freed = [...freedByRemoval(left, ids).values()]
+  const idle = group.flatMap((one) => one.idle ?? [])
+  return [
+    {
+      reason: first.reason,
+      input: first.heldBy,
+      resources: group,
+      bytes:
+        sum(freed.map(({ bytes }) => bytes)) +
+        sum(others.map(({ ownBytes = 0 }) => ownBytes)),
+      unknown:
+        freed.some(({ estimated }) => estimated) ||
+        others.some(
+          ({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined
+        ),
+      idle: idle.length > 0 ? Math.max(...idle) : undefined
+    }
+  ]
 }
 
 function remainingImages(

@@ -14,7 +14,7 @@ const colours = [
   '#8b949e'
 ]
 
-/** A pie of what was freed, by repository and kind. Empty where there is nothing to compare, or nothing stands out. */
+/** A pie of the freed bytes by repository and kind. Empty if there is nothing to compare, or nothing stands out. */
 export function renderPie({ dryRun, resources }: Report): string {
   const groups = groupBytes(resources)
   const shown = groups.length > colours.length ? colours.length - 1 : Infinity
@@ -41,7 +41,7 @@ const longestLabel = 30
 
 /**
  * Other people's text as a label of Mermaid, which has no escape that always works: only the characters of repository
- * names are let through. A long one loses its start, which is less telling.
+ * names remain. A long one loses its start, which says less.
  */
 export function mermaidLabel(text: string): string {
   const safe =
@@ -70,12 +70,12 @@ function total(slices: readonly Slice[]): number {
   return sum(slices.map(({ bytes }) => bytes))
 }
 
-/** The repository of an image, the kind of all else. */
+/** The repository of an image, the kind of everything else. */
 function groupOf({ kind, references = [] }: Resource): string {
   if (kind === 'build-cache') return 'build cache'
   if (kind !== 'image') return `${kind}s`
   const [first] = references
-  return first === undefined ? 'images without a name' : repositoryOf(first)
+  return first === undefined ? 'dangling images' : repositoryOf(first)
 }
 
 function pieTheme(slices: number): Record<string, string> {

@@ -22,20 +22,20 @@ export function renderRestore(
   const more = lines.length - shown.length
   const pushed = digestsAreMadeUp ? ', if it was pushed' : ''
   const notes = [
-    `An image comes back with its digest${pushed}:`,
+    `Pull an image again by its digest${pushed}:`,
     ['```sh', ...shown, '```'].join('\n'),
-    more > 0 ? `… and ${more} more: the report file has their digests.` : '',
+    more > 0 ? `… and ${more} more, all in the report file.` : '',
     others > 0
-      ? `${count(others, 'image')} had no digest of a registry: only a new build brings ${others === 1 ? 'it' : 'them'} back.`
+      ? `${count(others, 'image')} without a registry digest: only a new build restores ${others === 1 ? 'it' : 'them'}.`
       : ''
   ]
-  const title = dryRun
-    ? 'How an image would come back'
-    : 'How to get a removed image back'
-  return folded(title, notes.filter(Boolean).join('\n\n'))
+  return folded(
+    dryRun ? 'How to restore an image' : 'How to restore a removed image',
+    notes.filter(Boolean).join('\n\n')
+  )
 }
 
-/** A line for a shell: references with other characters are left out. */
+/** A line for a shell. References with characters that are special to it are left out. */
 function pullLine({ digests = [], references = [] }: Resource): string[] {
   const safe = (text: string) =>
     /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text)

@@ -17,60 +17,59 @@ const resourceSchema = z.object({
   references: z
     .array(z.string())
     .optional()
-    .describe('Images only: every tag and digest that it had.'),
+    .describe('Images only: every tag and digest of the image.'),
   volume: z
     .string()
     .optional()
-    .describe('Builders only: the volume with its state, which goes with it.'),
+    .describe('Builders only: the state volume, removed with the builder.'),
   digests: z
     .array(z.string())
     .optional()
     .describe(
-      'Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'
+      'Images to remove: the digests to pull them by again. On the containerd image store, only pushed images have one in a registry.'
     ),
   action: z.enum(['keep', 'remove', 'untag']),
   outcome: z.enum(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
   reason: z.enum(reasons),
-  detail: z.string().describe('The same in a sentence for people.'),
+  detail: z.string().describe('The reason in words.'),
   bytes: bytes
     .nullable()
     .describe(
-      'What its removal freed, or would free in a dry run; null where that is not known, 0 for what stays.'
+      'What the removal freed, or would free in a dry run; null if unknown, 0 if kept.'
     ),
   bytesAtMost: bytes
     .optional()
     .describe(
-      'In a dry run, where more may be freed than is certain: at most this.'
+      'Dry run only: the most that the removal can free, if that is more than bytes.'
     ),
-  estimated: z
-    .boolean()
-    .optional()
-    .describe('The figures of bytes may be somewhat off.'),
+  estimated: z.boolean().optional().describe('The bytes are an estimate.'),
   logBytes: bytes
     .optional()
-    .describe('Containers that go: how much of bytes is the log.'),
+    .describe('Containers to remove: the part of bytes that is the log.'),
   ownBytes: bytes
     .optional()
     .describe(
-      'What stays: what its removal alone would free, where that is known, with what the build cache has of it.'
+      'Kept resources: what the removal of this one alone would free, if known, including layers that the build cache also holds.'
     ),
   heldBy: z
     .enum(inputNames)
     .optional()
-    .describe('What stays: the input that holds it, where one does.'),
+    .describe('Kept resources: the input that keeps it, if one does.'),
   eligibleFrom: z.iso
     .datetime()
     .optional()
-    .describe('What is of unknown age: when it can go, if it stays unused.'),
+    .describe(
+      'Reason unknown-age: when it can be removed, if still unused by then.'
+    ),
   idle: z
     .number()
     .nullable()
-    .describe('Milliseconds since its last use; null where nothing tells.'),
+    .describe('Milliseconds since the last use; null if unknown.'),
   removedReferences: z
     .array(z.string())
     .optional()
     .describe(
-      'References that were taken off an image that is still there, or are to be in a dry run.'
+      'References that were removed from a kept image, or would be in a dry run.'
     )
 })
 
@@ -81,14 +80,14 @@ const spaceSchema = z.object({
   usedBytes: bytes,
   freeInodes: inodes
     .optional()
-    .describe('Absent where the filesystem counts no inodes (btrfs).'),
+    .describe('Absent if the filesystem does not count inodes (btrfs).'),
   totalInodes: inodes.optional()
 })
 
 const diskSchema = z.object({
   path: z
     .string()
-    .describe('A folder on it: DockerRootDir or the image store.'),
+    .describe('A folder on this disk: DockerRootDir or the image store.'),
   holds: z.array(z.enum(diskContents)),
   before: spaceSchema,
   after: spaceSchema.optional()
@@ -106,11 +105,9 @@ const totalsSchema = z.object({
   failed: z.int(),
   freeBytesBefore: bytes
     .nullable()
-    .describe(
-      'Free on the disk of DockerRootDir; null where it cannot be read.'
-    ),
+    .describe('Free on the disk of DockerRootDir; null if it cannot be read.'),
   freeBytesAfter: bytes.nullable(),
-  skipped: z.boolean().describe('Nothing had to be done.')
+  skipped: z.boolean().describe('There was nothing to do.')
 })
 
 /** The JSON report. `report.schema.json` is made from it. */
@@ -129,7 +126,7 @@ export const reportSchema = z
     scope: z
       .string()
       .describe(
-        'engine, or in words what the run was limited to: pull request 12 of acme/web.'
+        'engine, or what the run was limited to, in words: pull request 12 of acme/web.'
       ),
     engine: z.object({
       name: z.string(),
@@ -142,7 +139,7 @@ export const reportSchema = z
     disks: z
       .array(diskSchema)
       .describe(
-        'The disks that hold the engine’s data, that of DockerRootDir first; none where they cannot be read.'
+        'The disks with the engine’s data, that of DockerRootDir first; empty if they cannot be read.'
       ),
     startedAt: z.iso.datetime(),
     finishedAt: z.iso.datetime(),
@@ -152,7 +149,7 @@ export const reportSchema = z
   .meta({
     title: 'The report of Docker Reclaim',
     description:
-      'The whole plan and what became of it. Sizes in bytes, times in RFC 3339.'
+      'The whole plan and its result. Sizes are in bytes, times in RFC 3339.'
   })
 
 export type Report = z.infer<typeof reportSchema>

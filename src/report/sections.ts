@@ -1,15 +1,8 @@
 import { kinds, kindsToRead } from '../model/kinds.ts'
 import { sum } from '../units.ts'
-import {
-  bytesCell,
-  nameCell,
-  shownRows,
-  sumCell,
-  whatCell,
-  whyCell
-} from './cells.ts'
+import { bytesCell, nameCell, shownRows, sumCell, whyCell } from './cells.ts'
 import { bar, folded, table, tableThatFits } from './markdown.ts'
-import { goes, type Report, type Resource } from './schema.ts'
+import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
 
 export function renderKinds({ resources, dryRun }: Report): string {
@@ -27,25 +20,25 @@ export function renderKinds({ resources, dryRun }: Report): string {
     return [
       [
         kind === 'build-cache' ? noun : `${noun}s`,
-        ...columns.map(([column]) => byColumn[column]?.length ?? 0),
         sumCell(bytes, {
           unknown: ofKind.some((one) => one.bytes === null),
           estimated: ofKind.some((one) => one.estimated)
         }),
+        ...columns.map(([column]) => byColumn[column]?.length ?? 0),
         ...(all > 0 ? [bar(bytes / all)] : [])
       ]
     ]
   })
   const heads = columns.map(([, title]) => `${title}:`)
   const freed = dryRun ? 'would free:' : 'freed:'
-  return table(['', ...heads, freed, ...(all > 0 ? [''] : [])], rows)
+  return table(['', freed, ...heads, ...(all > 0 ? [''] : [])], rows)
 }
 
 export function renderFailures({ resources }: Report): string {
   const failed = resources.filter(({ outcome }) => outcome === 'failed')
   if (failed.length === 0) return ''
   const list = tableThatFits(
-    ['kind', 'name', 'the engine’s words'],
+    ['kind', 'name', 'error'],
     failed.map((one) => [
       kinds[one.kind].noun,
       nameCell(one),
@@ -53,64 +46,51 @@ export function renderFailures({ resources }: Report): string {
     ]),
     100_000
   )
-  return failed.length <= 2 * shownRows
-    ? `### Failed\n\n${list}`
-    : `### Failed\n\n${folded(`Removals that failed: ${failed.length}`, list)}`
+  const shown =
+    failed.length <= shownRows
+      ? list
+      : folded(`All failed removals: ${failed.length}`, list)
+  return `### Failed removals\n\n${shown}`
 }
 
-export function renderLargest({ resources, dryRun }: Report): string {
-  const largest = bySize(
-    resources.filter((one) => goes(one) && (one.bytes ?? 0) > 0)
-  ).slice(0, shownRows)
-  if (largest.length === 0) return ''
-  const most = largest[0]?.bytes ?? 1
-  const rows = largest.map((one) => [
-    whatCell(one),
-    bytesCell(one),
-    bar((one.bytes ?? 0) / most),
-    code(one.detail, 80)
-  ])
-  const title = dryRun ? 'The largest that would go' : 'The largest that went'
-  return `### ${title}\n\n${table(['', 'bytes:', '', 'why'], rows)}`
-}
-
-export function renderEverything({ resources, dryRun }: Report): string[] {
-  const went = bySize(
-    resources.filter(
+/** Everything that was removed or untagged, or would be, largest first. */
+export function renderRemoved({ resources, dryRun }: Report): string {
+  const changed = resources
+    .filter(
       ({ action, outcome }) =>
         action !== 'keep' && outcome !== 'failed' && outcome !== 'kept'
     )
+    .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
+  return renderList(
+    dryRun ? 'Would be removed, largest first' : 'Removed, largest first',
+    ['size:', 'kind', 'name', 'why'],
+    changed.map((one) => [sizeCell(one), ...cells(one)])
   )
-  const kept = resources.filter(({ outcome }) => outcome === 'kept')
-  return [
-    renderList(
-      dryRun ? 'Everything that would go' : 'Everything that went',
-      ['bytes:', 'kind', 'name', 'why'],
-      went.map((one) => [bytesCell(one), ...cells(one)])
-    ),
-    renderList(
-      dryRun ? 'Everything that would stay' : 'Everything that stays',
-      ['kind', 'name', 'why'],
-      kept.map(cells)
-    )
-  ]
+}
+
+export function renderKept({ resources, dryRun }: Report): string {
+  return renderList(
+    dryRun ? 'Would be kept' : 'Kept',
+    ['kind', 'name', 'why'],
+    resources.filter(({ outcome }) => outcome === 'kept').map(cells)
+  )
 }
 
 const doneColumns = {
   removed: 'removed',
   untagged: 'untagged',
   kept: 'kept',
-  gone: 'gone already',
+  gone: 'already gone',
   failed: 'failed'
 }
 
 const plannedColumns = {
-  removed: 'would go',
-  untagged: 'would be untagged',
-  kept: 'would stay'
+  removed: 'would remove',
+  untagged: 'would untag',
+  kept: 'would keep'
 }
 
-const alwaysShown = ['removed', 'kept', 'failed']
+const alwaysShown = ['removed', 'kept']
 
 function columnOf({ action, outcome }: Resource): string {
   if (outcome !== 'planned') return outcome
@@ -119,10 +99,6 @@ function columnOf({ action, outcome }: Resource): string {
 
 function bytesOf(resources: readonly Resource[]): number {
   return sum(resources.map(({ bytes }) => bytes ?? 0))
-}
-
-function bySize(resources: readonly Resource[]): Resource[] {
-  return resources.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
 }
 
 const mostListBytes = 400_000
@@ -137,6 +113,12 @@ function renderList(
     `${title}: ${rows.length}`,
     tableThatFits(head, rows, mostListBytes)
   )
+}
+
+function sizeCell(resource: Resource): string {
+  const { action, outcome } = resource
+  if (outcome === 'gone') return 'already gone'
+  return action === 'untag' ? 'untagged' : bytesCell(resource)
 }
 
 function cells(resource: Resource): string[] {

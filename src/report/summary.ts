@@ -1,57 +1,60 @@
 import type { InputTexts } from '../model/inputs.ts'
+import { renderChanges } from './changes.ts'
 import { renderDisks } from './disks.ts'
 import { headline } from './headline.ts'
-import type { HeldBytes } from './ownBytes.ts'
+import { folded } from './markdown.ts'
+import type { Held } from './ownBytes.ts'
 import { renderPie } from './pictures.ts'
 import { renderRestore } from './restore.ts'
 import type { Report } from './schema.ts'
 import {
-  renderEverything,
   renderFailures,
+  renderKept,
   renderKinds,
-  renderLargest
+  renderRemoved
 } from './sections.ts'
-import { renderStays } from './stays.ts'
 import { code } from './text.ts'
+import { renderWhy } from './why.ts'
 
 export type SummaryFacts = {
   report: Report
   inputs: InputTexts
-  held: HeldBytes
+  held: readonly Held[]
   warnings: readonly string[]
   /** Limits of this run's figures that need no warning. */
   notes: readonly string[]
-  /** The note about what is left alone on Podman; undefined for Docker. */
+  /** The note about what is never removed on Podman; undefined for Docker. */
   podman: string | undefined
   /** Why the step fails, if it does. */
   error: string | undefined
 }
 
-/** The job summary in GitHub's Markdown, always below 1 MiB. */
+/** The job summary in GitHub's Markdown, always below 1 MiB: the answer first, the long lists folded at the end. */
 export function renderSummary(facts: SummaryFacts): string {
   const { report, inputs, held, warnings, notes, podman, error } = facts
   const { engine } = report
   return fit([
     `## ${headline(report)}`,
     error === undefined ? '' : renderError(error),
-    renderWarnings(warnings),
-    ...[podman ?? [], notes].flat().map(renderNote),
     renderFailures(report),
+    renderWarnings(warnings),
     renderDisks(report),
     renderKinds(report),
+    renderChanges(report, inputs, held),
     renderPie(report),
-    renderLargest(report),
-    renderStays(report, inputs, held),
-    ...renderEverything(report),
+    renderRemoved(report),
+    renderWhy(report, inputs, held),
+    renderKept(report),
     renderRestore(
       report,
       podman !== undefined || engine.store === 'containerd'
     ),
+    renderNotes([podman ?? [], notes].flat()),
     `Docker Reclaim on engine ${code(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${code(engine.version)}, image store ${code(engine.store)}.`
   ])
 }
 
-/** The summary of a run that had to leave everything as it is. */
+/** The summary of a run that may not remove anything. */
 export function renderNothing(why: string): string {
   return fit([
     '## Nothing was removed.',
@@ -79,16 +82,20 @@ function renderWarnings(warnings: readonly string[]): string {
   return ['> [!WARNING]', ...shown].join('\n')
 }
 
-function renderNote(note: string): string {
-  return `> [!NOTE]\n> ${code(note, 1_000)}`
+function renderNotes(notes: readonly string[]): string {
+  if (notes.length === 0) return ''
+  return folded(
+    'Notes',
+    notes.map((note) => `- ${code(note, 1_000)}`).join('\n')
+  )
 }
 
 /** GitHub's limit is 1 MiB a step; the rest is for other tools' summaries of the same step. */
 const longestSummary = 1_000_000
 
-/** Joins the sections that fit; a note says so where one is left out. */
+/** Joins the sections that fit; a note says so if some are left out. */
 function fit(sections: readonly string[]): string {
-  const note = '… this summary was cut: the report file has everything.'
+  const note = 'This summary was cut. The report file has everything.'
   let left = longestSummary - note.length - 2
   const filled = sections.filter((section) => section !== '')
   const fitting = filled.filter((section) => {

@@ -13,9 +13,10 @@ import type {
 } from '../model/inventory.ts'
 import type { Policy } from '../model/policy.ts'
 import { type Watch, watchEngine } from '../removal/watch.ts'
+import { describeEngine } from '../report/log.ts'
 import { readFacts } from '../state/imageFacts.ts'
 import { formatDuration } from '../units.ts'
-import { count, list } from '../words.ts'
+import { list } from '../words.ts'
 import { remember } from './memory.ts'
 import { withSignsOfLife } from './progress.ts'
 import type { Looked, Step, World } from './world.ts'
@@ -68,7 +69,7 @@ function watchFrom({ options, world, leave }: Step, engine: Engine): Watch {
     signal: leave,
     onBroken: () => {
       world.log.info(
-        "The stream of the engine's events broke off: what changes meanwhile, only the listings tell."
+        "Lost the engine's event stream: from now on, only the listing before each batch finds changes."
       )
     }
   })
@@ -102,16 +103,5 @@ function describeWait(running: ReadonlySet<RunningCall>): string {
   const waits = [...running].map(
     ({ command, since }) => `${command} (${formatDuration(now - since)})`
   )
-  return `the engine is still listing: ${list(waits)}`
-}
-
-function describeEngine(inventory: Inventory): string {
-  const { engine, containers, images, networks, volumes } = inventory
-  const counts = [
-    count(containers.length, 'container'),
-    count(images.length, 'image'),
-    count(networks.length, 'network'),
-    count(volumes.length, 'volume')
-  ]
-  return `Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${counts.join(', ')}`
+  return `still waiting for ${list(waits)}`
 }

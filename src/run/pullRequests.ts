@@ -23,7 +23,7 @@ export async function fetchPullRequestStates(
   return world.log.group('Ask GitHub', async () => {
     const { info } = world.log
     info(
-      `${count(found.length, 'pull request')} of ${repository} on the engine`
+      `Found ${count(found.length, 'pull request')} of ${repository} on the engine`
     )
     // Loaded only for this scope: it costs time, and reads the environment.
     const { askGitHub } = await import(
@@ -35,7 +35,7 @@ export async function fetchPullRequestStates(
         ...{ repository, deadline, signal: world.signal, info }
       }),
       (elapsed) => {
-        info(`… ${formatDuration(elapsed)}: GitHub is still asked`)
+        info(`… ${formatDuration(elapsed)}: still waiting for GitHub`)
       }
     )
     for (const line of stateLines(states)) info(line)

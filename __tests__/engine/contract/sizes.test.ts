@@ -224,7 +224,7 @@ onContainerd(
       expect(report?.totals.freeBytesBefore).toBe(own?.before.freeBytes)
       expect(images?.before.freeBytes).toBeLessThan(10_000_000)
       expect(summary).toMatch(
-        /^## .* Disk .* %, disk of the image store 0 % → 0 %\.$/m
+        /^## .* Disk .* % used, image store disk 0 % used\.$/m
       )
       expect(summary).toContain('`/var/lib/containerd` (images, containers')
     } finally {

@@ -111,7 +111,7 @@ test('include-builders removes no, stopped, or all unused builders, together wit
   })
   expect((await contents()).images).toHaveLength(1)
   expect(third.summary).toMatch(
-    /Reclaimed .*: 1 image, 1 network, 3 builders in/
+    /Reclaimed .*: 1 image, 1 network, 3 builders\./
   )
   // Its size is that of its state.
   expect(resource(third, nameOf('idle0')).bytes).toBeGreaterThan(0)

@@ -113,7 +113,7 @@ function expectLogOf({ stdout, summary, report }: Step): void {
   for (const { kind, name, reason, outcome } of report?.resources ?? []) {
     const reported = lines.filter(
       (line) =>
-        line.startsWith(`${outcome} ${kind} `) &&
+        line.startsWith(`${outcome} ${kind.replace('-', ' ')} `) &&
         line.includes(name) &&
         line.includes(`(${reason}: `) &&
         /\), \d[\d.]* [kM]?B(?:: |$)/.test(line)

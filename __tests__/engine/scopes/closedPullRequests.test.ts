@@ -103,7 +103,7 @@ test('resources of closed and merged pull requests are removed; those of open, u
   ])
   expect(done.stdout).toContain('closed: 1, 2, 6')
   expect(done.summary).toMatch(
-    /^## Reclaimed .* of closed pull requests of acme\/web \(5 checked\): /
+    /^## Reclaimed .* from closed pull requests of acme\/web \(5 checked\) in /
   )
   const all = [done.stdout, done.stderr, done.summary, done.report]
   expect(JSON.stringify(all)).not.toContain(token)

@@ -107,7 +107,7 @@ test('after a job, the engine holds what it held before', async () => {
     expect(resource(post, name)).toMatchObject({
       ...{ outcome: 'kept', reason: 'out-of-scope' }
     })
-  expect(post.summary).toMatch(/^## Reclaimed .* of this job: /)
+  expect(post.summary).toMatch(/^## Reclaimed .* from this job in /)
   expect(post.processesLeft).toEqual([])
 })
 
@@ -177,7 +177,7 @@ test('without include-volumes, the volumes of a job are kept; a dry run removes 
       await runJobCommands()
       const held = await snapshot()
       const planned = await postStep(main, { 'dry-run': 'true' })
-      expect(planned.summary).toMatch(/^## Would reclaim .* of this job: /)
+      expect(planned.summary).toMatch(/^## Would reclaim .* from this job: /)
       expect(await snapshot()).toEqual(held)
     },
     { 'include-volumes': 'false' }

@@ -111,17 +111,17 @@ test('running containers are stopped and removed, however they behave', async ()
     references: ['busybox:1']
   })
   expect(done.summary).toMatch(
-    /^## Reclaimed .* of pull request 1 of acme\/web: /
+    /^## Reclaimed .* from pull request 1 of acme\/web in /
   )
   expect(done.summary).toContain('out-of-scope (`scope: pull-request`)')
   expect(done.summary).not.toContain('keep-last')
   expect(done.stdout).toContain('Scope: pull request 1 of acme/web')
-  expect(done.stdout).toContain('Off in this scope: keep-last: 3, until: 24h')
+  expect(done.stdout).toContain(
+    'Ignored in this scope: keep-last: 3, until: 24h'
+  )
   expect(done.stdout).toContain('running, stopped first')
   // Progress is logged while the deaf container is given 10 s to stop.
-  expect(done.stdout).toMatch(
-    /^… [5-9] s: 0 resources done, 8 left, 0 B so far$/m
-  )
+  expect(done.stdout).toMatch(/^… [5-9] s: 0 of 8 removals done, 0 B freed$/m)
 })
 
 test('resources used by others or protected are kept; a dry run reports the plan, and a second run finds nothing', async () => {
@@ -147,7 +147,7 @@ LABEL org.opencontainers.image.version=pr-${number}
   const planned = await close('acme/web', 1, { 'dry-run': 'true' })
   expect(await snapshot()).toEqual(before)
   expect(planned.summary).toMatch(
-    /^## Would reclaim .* of pull request 1 of acme\/web/
+    /^## Would reclaim .* from pull request 1 of acme\/web/
   )
 
   const done = await close('acme/web', 1)

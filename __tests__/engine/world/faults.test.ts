@@ -78,7 +78,7 @@ test('an engine restart between two calls does no harm', async () => {
   const done = await running
 
   expect(done.exitCode).toBe(0)
-  expect(done.stdout).toContain('events broke off')
+  expect(done.stdout).toContain('event stream')
   expect(done.outputs['removed-images']).toBe('20')
   expect((await contents()).references).toEqual(['busybox:1'])
 })

@@ -35,7 +35,7 @@ onlyOnDocker('volume plugins')(
     const all = { ...inputs, 'include-volumes': 'all' }
     const waiting = await step({ ...all, until: '1s' })
     expect(waiting.stdout).toMatch(
-      /^… 10 s: the engine is still listing: .*docker volume ls \(\d+ s\)/m
+      /^… 10 s: still waiting for .*docker volume ls \(\d+ s\)/m
     )
     // The ledger still has its entry.
     expect(resource(waiting, 'data').detail).not.toContain('last use')

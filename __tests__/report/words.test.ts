@@ -1,0 +1,181 @@
+import { expect, test } from '@jest/globals'
+import { makeRun, type Run } from '../../scripts/demo/runs.ts'
+import { readInputs } from '../../src/inputs/read.ts'
+import type { PlanItem } from '../../src/model/plan.ts'
+import { readRefusal } from '../../src/removal/refusal.ts'
+import { renderFailure, renderSummary } from '../../src/report/summary.ts'
+import {
+  cacheRecord,
+  container,
+  day,
+  hour,
+  image,
+  inventory,
+  network,
+  now,
+  volume
+} from '../builders.ts'
+
+// Whole logs and summaries: a change of words shows in review as a change of words. `jest -u` accepts it.
+
+expect.addSnapshotSerializer({
+  test: (value) => typeof value === 'string',
+  serialize: (value: string) => value.replaceAll('\u00a0', ' ')
+})
+
+const megabyte = 1_000_000
+const built = (id: string, references: string[], days: number, size: number) =>
+  image(id, {
+    references,
+    createdAt: now - days * day,
+    taggedAt: now - days * day,
+    bytes: size * megabyte,
+    layers: [id]
+  })
+const digest = 'ghcr.io/acme/tool@sha256:0123456789ab'
+const scratch = 'a'.repeat(64)
+
+/** A few resources, one or two for each fate. */
+const runner: Run = {
+  inventory: inventory({
+    images: [
+      built('sha256:01', ['web:1'], 9, 310),
+      built('sha256:02', ['web:2', 'release:2'], 5, 320),
+      built('sha256:03', ['web:3'], 2, 330),
+      built('sha256:04', [], 4, 90),
+      built('sha256:05', ['postgres:17'], 40, 430),
+      built('sha256:06', ['redis:8'], 60, 120),
+      {
+        ...built('sha256:07', ['ghcr.io/acme/tool:1', digest], 7, 75),
+        digests: [digest]
+      }
+    ],
+    containers: [
+      container('c1', {
+        name: 'tests',
+        createdAt: now - 30 * hour,
+        finishedAt: now - 29 * hour
+      }),
+      container('c2', {
+        name: 'cache',
+        image: 'sha256:06',
+        imageReference: 'redis:8',
+        state: 'running'
+      })
+    ],
+    networks: [
+      network('n1', { name: 'tests_default', createdAt: now - 2 * day }),
+      network('n2', { name: 'bridge' })
+    ],
+    volumes: [
+      volume(scratch, { createdAt: now - 2 * day }),
+      volume('database', { createdAt: now - 20 * day })
+    ],
+    buildCache: {
+      records: [
+        cacheRecord({
+          bytes: 500 * megabyte,
+          idle: { least: 3 * day, most: 3 * day }
+        }),
+        cacheRecord({
+          id: 'young',
+          bytes: 80 * megabyte,
+          idle: { least: hour, most: hour }
+        })
+      ]
+    }
+  }),
+  sizes: {
+    containers: new Map([['c1', 24 * megabyte]]),
+    logs: { bytes: new Map(), unread: false },
+    volumes: new Map([
+      [scratch, 210 * megabyte],
+      ['database', 640 * megabyte]
+    ]),
+    builders: new Map(),
+    layers: new Map()
+  },
+  inputs: {
+    'keep-last': '1',
+    'protected-images': 'postgres, postgress',
+    'include-volumes': 'anonymous'
+  },
+  disk: { bytes: 20_000 * megabyte },
+  seconds: 7
+}
+
+async function expectWords(run: Run): Promise<void> {
+  const { log, facts } = await makeRun(run)
+  expect(log.join('\n')).toMatchSnapshot('log')
+  expect(renderSummary(facts)).toMatchSnapshot('summary')
+}
+
+function refuse({ kind }: PlanItem, words: string) {
+  const stderr = `Error response from daemon: ${words}`
+  return readRefusal({ exitCode: 1, stdout: '', stderr }, `${kind} rm`)
+}
+
+test('a small engine’s day', () => expectWords(runner))
+
+test('a dry run', () =>
+  expectWords({
+    ...runner,
+    inputs: { ...runner.inputs, 'dry-run': 'true' },
+    sizes: { ...runner.sizes, logs: { bytes: new Map(), unread: true } },
+    disk: { bytes: 20_000 * megabyte, split: true },
+    seconds: 1.4
+  }))
+
+test('nothing to do', () =>
+  expectWords({ ...runner, inputs: { until: '90d' }, seconds: 0.8 }))
+
+test('a failure, a change and a timeout', () =>
+  expectWords({
+    ...runner,
+    outcomeOf: (item) => {
+      switch (item.id) {
+        case 'sha256:01':
+          return refuse(
+            item,
+            'open /var/lib/docker/image/overlay2/layerdb/tmp/delete-1: no space left on device'
+          )
+        case 'sha256:04':
+          return refuse(
+            item,
+            'conflict: unable to delete 04 (must be forced) - image is being used by stopped container 5f2c8e1b7a90'
+          )
+        case 'n1':
+          return { outcome: 'gone' }
+        case 'build-cache':
+          return 'not reached'
+        default:
+          return undefined
+      }
+    },
+    seconds: 900
+  }))
+
+test('a cancel', () =>
+  expectWords({
+    ...runner,
+    cancelled: true,
+    outcomeOf: (_, index) => (index < 2 ? undefined : 'not reached'),
+    seconds: 4
+  }))
+
+test('bad input', () => {
+  const inputs = new Map([
+    ['keep-last', 'three'],
+    ['until', '10 days'],
+    ['include-volumes', 'named'],
+    ['protected-images', 'node:*, redis:latest:latest']
+  ])
+  let message = ''
+  try {
+    readInputs((name) => inputs.get(name), { now, env: {} })
+  } catch (error) {
+    message = error instanceof Error ? error.message : ''
+  }
+  expect(`Error: ${message}`).toMatchSnapshot('log')
+  expect(renderFailure(message)).toMatchSnapshot('summary')
+})

@@ -1,0 +1,192 @@
+/** Made-up runs on made-up engines, with the product's own decisions and words. */
+import { now } from '../../__tests__/builders.ts'
+import { logsNote } from '../../src/host/logs.ts'
+import { readInputs } from '../../src/inputs/read.ts'
+import { diskContents, onImageStore, onRootDir } from '../../src/model/disks.ts'
+import type { InputName } from '../../src/model/inputs.ts'
+import type { Inventory } from '../../src/model/inventory.ts'
+import type { Outcome, Removal } from '../../src/model/outcome.ts'
+import { type Plan, type PlanItem, plannedItems } from '../../src/model/plan.ts'
+import { measurePlan } from '../../src/policy/measure.ts'
+import { makePlan } from '../../src/policy/plan.ts'
+import { createSession, finish, record } from '../../src/removal/session.ts'
+import { headline } from '../../src/report/headline.ts'
+import {
+  describeEngine,
+  planLines,
+  progressLine,
+  resultLine,
+  scopeLines
+} from '../../src/report/log.ts'
+import { heldBytes } from '../../src/report/ownBytes.ts'
+import type { Report } from '../../src/report/schema.ts'
+import type { SummaryFacts } from '../../src/report/summary.ts'
+import { conclude, warnEarly } from '../../src/run/conclude.ts'
+import type { Looked, Step } from '../../src/run/world.ts'
+import type { Engine } from './inventories.ts'
+
+export type Run = Engine & {
+  /** As a workflow gives them. */
+  inputs?: Partial<Record<InputName, string>>
+  seconds?: number
+  /** Outcomes of removals that do not succeed, or are not reached. */
+  outcomeOf?: (
+    item: PlanItem,
+    index: number
+  ) => Outcome | 'not reached' | undefined
+  cancelled?: boolean
+  /** The size of the engine's disk; `split`: images are on another one. */
+  disk?: { bytes: number; split?: boolean }
+}
+
+/** Makes a run's log, and the facts of its summary. */
+export async function makeRun(
+  run: Run
+): Promise<{ log: string[]; facts: SummaryFacts }> {
+  const { inventory, sizes, seconds = 21, disk } = run
+  const log: string[] = []
+  const warnings: string[] = []
+  const step = makeStep(run, (warning) => {
+    warnings.push(warning)
+    log.push(`Warning: ${warning}`)
+  })
+  const { policy, options, texts } = step
+  const plan = measurePlan(makePlan(inventory, policy), inventory, sizes)
+  log.push(
+    ...scopeLines(policy, texts),
+    ...['Look', `  ${describeEngine(inventory)}`],
+    ...['Plan', ...planLines(plan).map((line) => `  ${line}`)]
+  )
+  const early = warnEarly(plan, inventory, options.dryRun)
+  for (const warning of early) step.world.log.warning(warning)
+  const removal = options.dryRun ? undefined : makeRemoval(run, plan, step)
+  if (removal !== undefined)
+    log.push('Remove', ...linesOf(removal).map((line) => `  ${line}`))
+  const planned = { plan, sizes, inventory }
+  const looked = makeLooked(inventory)
+  const ending = await conclude(step, looked, planned, removal, early)
+  if (ending.report === undefined) throw new Error('there is no report')
+  const report = withDisks(ending.report, disk)
+  report.finishedAt = new Date(now + seconds * 1_000).toISOString()
+  log.push(headline(report))
+  if (ending.failure !== undefined) log.push(`Error: ${ending.failure}`)
+  return {
+    log,
+    facts: {
+      report,
+      inputs: texts,
+      held: heldBytes(inventory, report.resources),
+      warnings,
+      notes: sizes.logs.unread ? [logsNote] : [],
+      podman: undefined,
+      error: ending.failure
+    }
+  }
+}
+
+function makeStep(
+  { inputs = {}, cancelled = false }: Run,
+  onWarning: (warning: string) => void
+): Step {
+  const all = { 'host-name': 'runner-1', ...inputs }
+  const getInput = (name: string) =>
+    Object.entries(all).find(([key]) => key === name)?.[1]
+  const signal = cancelled ? AbortSignal.abort() : new AbortController().signal
+  return {
+    ...readInputs(getInput, { now, env: {} }),
+    docker: () => Promise.reject(new Error('there is no engine')),
+    running: new Set(),
+    startedAt: new Date(now),
+    deadline: now,
+    world: {
+      ...{ version: '1.0.0', getInput, env: {}, signal },
+      log: {
+        info: () => undefined,
+        warning: ({ text }) => {
+          onWarning(text)
+        },
+        group: (_, body) => body()
+      },
+      show: () => undefined,
+      saveState: undefined,
+      snapshotFile: undefined
+    },
+    leave: signal
+  }
+}
+
+function makeLooked(inventory: Inventory): Looked {
+  return {
+    engine: inventory.engine,
+    key: { endpoint: '', rootDir: '', store: '' },
+    facts: new Map(),
+    inventory,
+    context: { name: 'default', endpoint: '' },
+    disks: [],
+    ...{ lookedAt: now, listedAt: now },
+    watch: { events: () => [], isLive: () => true }
+  }
+}
+
+function makeRemoval(
+  { inventory, outcomeOf = () => undefined }: Run,
+  plan: Plan,
+  { docker, deadline, world }: Step
+): Removal {
+  const { watch } = makeLooked(inventory)
+  const session = createSession({
+    ...{ docker, inventory, watch, deadline, signal: world.signal },
+    concurrency: 1,
+    onResult: () => undefined
+  })
+  const items = plannedItems(plan)
+  for (const [index, item] of items.entries()) {
+    const outcome = outcomeOf(item, index) ?? success(item)
+    if (outcome !== 'not reached') record(session, item, outcome)
+  }
+  const cacheAfter = inventory.buildCache.records
+  return { ...finish(session, items), cacheAfter }
+}
+
+function success({ decision, kind, bytes = 0 }: PlanItem): Outcome {
+  if (decision.action === 'untag')
+    return {
+      outcome: 'untagged',
+      removedReferences: decision.removedReferences
+    }
+  return {
+    outcome: 'removed',
+    ...(kind === 'build-cache' && { freed: bytes })
+  }
+}
+
+/** The log of a removal, with its progress halfway. */
+function linesOf({ results }: Removal): string[] {
+  const half = results.slice(0, results.length / 2)
+  return results
+    .map(resultLine)
+    .toSpliced(half.length, 0, progressLine(half, results.length, 5_000))
+}
+
+/** Adds disks that were 91 % full before the run. */
+function withDisks(report: Report, disk: Run['disk']): Report {
+  if (disk === undefined) return report
+  const freed = report.totals.reclaimedBytes
+  const spaceWith = (more: number) => ({
+    freeBytes: disk.bytes * 0.09 + more,
+    usedBytes: disk.bytes * 0.91 - more,
+    freeInodes: 1_180_211 + Math.round(more / 20_000),
+    totalInodes: 3_932_160
+  })
+  const space = { before: spaceWith(0), after: spaceWith(freed) }
+  const path = '/var/lib/docker'
+  return {
+    ...report,
+    disks: disk.split
+      ? [
+          { ...space, path, holds: [...onRootDir] },
+          { ...space, path: '/var/lib/containerd', holds: [...onImageStore] }
+        ]
+      : [{ ...space, path, holds: [...diskContents] }]
+  }
+}
