@@ -36698,7 +36698,7 @@ function keep(reason, detail, input) {
 }
 /** Keeps what cannot be inspected: any reason to keep it may be hidden. */
 function keepUnreadable(kind, name) {
-    return keep('unreadable', `Docker cannot inspect it; to remove it: docker ${kind} rm ${name}`);
+    return keep('unreadable', `cannot be inspected; to remove: docker ${kind} rm ${name}`);
 }
 function remove(reason, detail) {
     return { action: 'remove', reason, detail };
@@ -37073,10 +37073,10 @@ const messages = {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   DX: () => (/* binding */ describePullRequests),
 /* harmony export */   OI: () => (/* binding */ describeScope),
 /* harmony export */   kY: () => (/* binding */ largestNumber)
 /* harmony export */ });
+/* unused harmony export describePullRequests */
 /** A scope in words: `engine`, `pull request 12 of acme/web`, `this job`. */
 function describeScope(scope) {
     switch (scope.kind) {
@@ -37096,7 +37096,7 @@ function describePullRequests({ repository, numbers }) {
         return `closed pull requests of ${repository}`;
     return more.length === 0
         ? `pull request ${first} of ${repository}`
-        : `the closed ones of ${numbers.size} pull requests of ${repository}`;
+        : `closed pull requests of ${repository} (${numbers.size} checked)`;
 }
 
 
@@ -37166,6 +37166,92 @@ function namesOf({ references, digests, aliases }) {
 
 /***/ }),
 
+/***/ 571:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $6: () => (/* binding */ shownRows),
+/* harmony export */   Dk: () => (/* binding */ whatCell),
+/* harmony export */   T0: () => (/* binding */ inputCell),
+/* harmony export */   UQ: () => (/* binding */ nameCell),
+/* harmony export */   cH: () => (/* binding */ bytesCell),
+/* harmony export */   gj: () => (/* binding */ sumCell),
+/* harmony export */   n: () => (/* binding */ idleCell),
+/* harmony export */   rJ: () => (/* binding */ whyCell),
+/* harmony export */   xb: () => (/* binding */ countKinds)
+/* harmony export */ });
+/* harmony import */ var _model_kinds_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(522);
+/* harmony import */ var _model_references_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8579);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1065);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5846);
+/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4285);
+/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5655);
+
+
+
+
+
+
+/** Rows of a table that shows only the largest. */
+const shownRows = 5;
+function whatCell(resource) {
+    const noun = _model_kinds_js__WEBPACK_IMPORTED_MODULE_0__/* .kinds */ .EZ[resource.kind].noun;
+    return resource.kind === 'build-cache'
+        ? noun
+        : `${noun} ${nameCell(resource, 60)}`;
+}
+/** The name, with IDs as short as Docker shows them. */
+function nameCell(resource, longest = 120) {
+    const name = nameOf(resource);
+    return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(name.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1'), longest);
+}
+function whyCell({ reason, detail }, longest = 300) {
+    return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(`${reason}: ${detail}`, longest);
+}
+/** An input with its value: `keep-last: 3`. */
+function inputCell(name, inputs) {
+    return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80);
+}
+function idleCell(milliseconds) {
+    return milliseconds === undefined
+        ? 'unknown'
+        : (0,_markdown_js__WEBPACK_IMPORTED_MODULE_3__/* .figure */ .vP)((0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatDuration */ .a3)(milliseconds));
+}
+function bytesCell({ bytes, bytesAtMost, estimated }) {
+    if (bytes === null)
+        return 'unknown';
+    const certain = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_3__/* .figure */ .vP)((0,_markdown_js__WEBPACK_IMPORTED_MODULE_3__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSize */ .Xq)(bytes), estimated));
+    return bytesAtMost === undefined
+        ? certain
+        : `${certain}, up to ${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_3__/* .figure */ .vP)((0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSize */ .Xq)(bytesAtMost))}`;
+}
+function sumCell(bytes, { unknown, estimated }) {
+    if (bytes === 0 && unknown)
+        return 'unknown';
+    const sized = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_3__/* .figure */ .vP)((0,_markdown_js__WEBPACK_IMPORTED_MODULE_3__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSize */ .Xq)(bytes), estimated));
+    return `${sized}${unknown ? ' or more' : ''}`;
+}
+/** Counts by kind: `1 image`, `2 containers`, `build cache`. */
+function countKinds(resources) {
+    return _model_kinds_js__WEBPACK_IMPORTED_MODULE_0__/* .kindsToRead */ .nn.flatMap((kind) => {
+        const { length } = resources.filter((one) => one.kind === kind);
+        const { noun } = _model_kinds_js__WEBPACK_IMPORTED_MODULE_0__/* .kinds */ .EZ[kind];
+        if (length === 0)
+            return [];
+        return kind === 'build-cache' ? [noun] : [(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(length, noun)];
+    });
+}
+/** All tags of an image, or the references that it loses; else the name. */
+function nameOf({ name, references, removedReferences, outcome }) {
+    if (['planned', 'untagged'].includes(outcome) && removedReferences)
+        return removedReferences.join(', ');
+    const tags = references?.filter(_model_references_js__WEBPACK_IMPORTED_MODULE_5__/* .isTag */ .dz) ?? [];
+    return tags.length > 0 ? tags.join(', ') : name;
+}
+
+
+/***/ }),
+
 /***/ 1372:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -37185,10 +37271,11 @@ function namesOf({ references, digests, aliases }) {
 function describeDisks({ disks, dryRun }) {
     if (disks.length === 0)
         return '';
-    const described = disks.map(({ before, after }) => dryRun || after === undefined
-        ? `${usePercentage(before)} used`
-        : `${usePercentage(before)} → ${usePercentage(after)}`);
-    return ` Disk ${described.join(', disk of the image store ')}.`;
+    const described = disks.map(({ before, after = before }) => {
+        const use = [before, ...(dryRun ? [] : [after])].map(usePercentage);
+        return `${[...new Set(use)].join(' → ')} used`;
+    });
+    return ` Disk ${described.join(', image store disk ')}.`;
 }
 function renderDisks(report) {
     const { disks, totals } = report;
@@ -37198,7 +37285,7 @@ function renderDisks(report) {
     const inodes = disks.some(({ before }) => before.totalInodes !== undefined);
     const head = ['disk', 'used', ':', 'free:'];
     return inodes
-        ? (0,_markdown_js__WEBPACK_IMPORTED_MODULE_2__/* .table */ .tp)([...head, 'inodes used:', 'free:'], rows)
+        ? (0,_markdown_js__WEBPACK_IMPORTED_MODULE_2__/* .table */ .tp)([...head, 'inodes used:', 'inodes free:'], rows)
         : (0,_markdown_js__WEBPACK_IMPORTED_MODULE_2__/* .table */ .tp)(head, rows.map((cells) => cells.slice(0, head.length)));
 }
 function renderDisk(disk, report) {
@@ -37226,7 +37313,7 @@ function cellsOf(space, estimated = false) {
         freeInodes?.toLocaleString('en') ?? ''
     ];
 }
-/** Without inodes: how many would be freed is not known. */
+/** Without inodes: their number is unknown before the removal. */
 function spaceAsPlanned({ holds, before }, { resources }) {
     const planned = resources.filter(({ outcome }) => outcome === 'planned');
     const freed = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .sum */ .cz)(planned.map((resource) => bytesOn(holds, resource)));
@@ -37264,9 +37351,9 @@ function percentage(part, whole) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   P: () => (/* binding */ headline)
 /* harmony export */ });
-/* harmony import */ var _model_kinds_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(522);
-/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1065);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
 /* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5846);
+/* harmony import */ var _cells_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(571);
 /* harmony import */ var _disks_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1372);
 /* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4285);
 /* harmony import */ var _schema_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1382);
@@ -37276,17 +37363,20 @@ function percentage(part, whole) {
 
 
 
-/** The result in one sentence, for the log and the first line of the summary. */
+/** The result in a few words, for the log and the first line of the summary. */
 function headline(report) {
     const { totals, dryRun, resources, scope } = report;
-    const limited = scope !== 'engine';
-    const took = `in ${describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt))}`;
+    const limit = (word) => scope === 'engine' ? '' : ` ${word} ${scope}`;
+    const time = describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt));
+    const rest = `${describeUnreadable(report)}${(0,_disks_js__WEBPACK_IMPORTED_MODULE_2__/* .describeDisks */ .i)(report)}`;
     if (totals.skipped)
-        return `Nothing to do${limited ? ` for ${scope}` : ''}: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(resources.length, 'resource')} looked at ${took}.${describeUnreadable(report)}`;
-    const what = describeGoing(report).join(', ') || 'nothing went';
-    const failed = totals.failed > 0 ? ` ${totals.failed} failed.` : '';
-    return (`${dryRun ? 'Would reclaim' : 'Reclaimed'} ${describeReclaimed(report)}${limited ? ` of ${scope}` : ''}: ` +
-        `${what} ${took}.${failed}${describeUnreadable(report)}${(0,_disks_js__WEBPACK_IMPORTED_MODULE_2__/* .describeDisks */ .i)(report)}`);
+        return `Nothing to do${limit('for')}: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(resources.length, 'resource')} inspected in ${time}.${rest}`;
+    const bytes = `${describeReclaimed(report)}${limit('from')}`;
+    const what = describeGoing(report) || 'nothing was removed';
+    const failed = totals.failed > 0 ? ` ${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(totals.failed, 'removal')} failed.` : '';
+    return dryRun
+        ? `Would reclaim ${bytes}: ${what}. Planned in ${time}.${rest}`
+        : `Reclaimed ${bytes} in ${time}: ${what}.${failed}${rest}`;
 }
 function describeReclaimed(report) {
     const { totals, dryRun, resources } = report;
@@ -37297,37 +37387,32 @@ function describeReclaimed(report) {
         return 'an unknown amount';
     const estimated = going.some((one) => one.estimated);
     const more = unknown ? ' or more' : upTo(report);
-    return `${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_5__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSize */ .Xq)(bytes), estimated)}${more}`;
+    return `${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_5__/* .estimate */ .jA)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes), estimated)}${more}`;
 }
 /** In a dry run, the bytes that are possible beyond the certain ones. */
 function upTo({ resources, totals }) {
     const planned = resources.filter(({ outcome }) => outcome === 'planned');
-    const most = (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
-    return most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSize */ .Xq)(most)})` : '';
+    const most = (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .sum */ .cz)(planned.map(({ bytes, bytesAtMost }) => bytesAtMost ?? bytes ?? 0));
+    return most > totals.plannedBytes ? ` (up to ${(0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(most)})` : '';
 }
-/** Counts by kind: `1 image`, `2 containers`. */
+/** `2 images, 1 volume; 3 references untagged`. */
 function describeGoing({ resources, totals }) {
-    const going = resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n);
     const planned = resources
         .filter(({ outcome }) => outcome === 'planned')
         .map(({ removedReferences = [] }) => removedReferences.length);
-    const untagged = totals.untaggedReferences + (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .sum */ .cz)(planned);
+    const untagged = totals.untaggedReferences + (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .sum */ .cz)(planned);
     return [
-        ..._model_kinds_js__WEBPACK_IMPORTED_MODULE_0__/* .kindsToRead */ .nn.flatMap((kind) => {
-            const { noun } = _model_kinds_js__WEBPACK_IMPORTED_MODULE_0__/* .kinds */ .EZ[kind];
-            const number = going.filter((one) => one.kind === kind).length;
-            if (number === 0)
-                return [];
-            return kind === 'build-cache' ? [noun] : [(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(number, noun)];
-        }),
-        ...(untagged > 0 ? [(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(untagged, 'reference')] : [])
-    ];
+        (0,_cells_js__WEBPACK_IMPORTED_MODULE_1__/* .countKinds */ .xb)(resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n)).join(', '),
+        untagged > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(untagged, 'reference')} untagged` : ''
+    ]
+        .filter(Boolean)
+        .join('; ');
 }
 /** `3.4 s`, `21 s`, `7 min`. */
 function describeTime(milliseconds) {
     return milliseconds < 9_950
         ? `${(milliseconds / 1_000).toFixed(1)} s`
-        : (0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatDuration */ .a3)(milliseconds);
+        : (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a3)(milliseconds);
 }
 function describeUnreadable({ resources }) {
     const { length } = resources.filter(({ reason }) => reason === 'unreadable');
@@ -37365,7 +37450,7 @@ function tableThatFits(head, rows, most) {
     if (tooMany < 0)
         return table(head, rows);
     const more = rows.length - tooMany;
-    return `${table(head, rows.slice(0, tooMany))}\n\n… and ${more} more: the report file has them all.`;
+    return `${table(head, rows.slice(0, tooMany))}\n\n… and ${more} more, all in the report file.`;
 }
 function folded(title, body) {
     return `<details><summary>${title}</summary>\n\n${body}\n\n</details>`;
@@ -37443,44 +37528,42 @@ const resourceSchema = schemas/* object */.Ikc({
     name: schemas/* string */.YjP(),
     references: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
-        .describe('Images only: every tag and digest that it had.'),
+        .describe('Images only: every tag and digest of the image.'),
     volume: schemas/* string */.YjP()
         .optional()
-        .describe('Builders only: the volume with its state, which goes with it.'),
+        .describe('Builders only: the state volume, removed with the builder.'),
     digests: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
-        .describe('Images that go: what they can be pulled by again; on the containerd image store only if it was pushed.'),
+        .describe('Images to remove: the digests to pull them by again. On the containerd image store, only pushed images have one in a registry.'),
     action: schemas/* enum */.k5n(['keep', 'remove', 'untag']),
     outcome: schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
     reason: schemas/* enum */.k5n(reasons),
-    detail: schemas/* string */.YjP().describe('The same in a sentence for people.'),
+    detail: schemas/* string */.YjP().describe('The reason in words.'),
     bytes: bytes
         .nullable()
-        .describe('What its removal freed, or would free in a dry run; null where that is not known, 0 for what stays.'),
+        .describe('What the removal freed, or would free in a dry run; null if unknown, 0 if kept.'),
     bytesAtMost: bytes
         .optional()
-        .describe('In a dry run, where more may be freed than is certain: at most this.'),
-    estimated: schemas/* boolean */.zMY()
-        .optional()
-        .describe('The figures of bytes may be somewhat off.'),
+        .describe('Dry run only: the most that the removal can free, if that is more than bytes.'),
+    estimated: schemas/* boolean */.zMY().optional().describe('The bytes are an estimate.'),
     logBytes: bytes
         .optional()
-        .describe('Containers that go: how much of bytes is the log.'),
+        .describe('Containers to remove: the part of bytes that is the log.'),
     ownBytes: bytes
         .optional()
-        .describe('What stays: what its removal alone would free, where that is known, with what the build cache has of it.'),
+        .describe('Kept resources: what the removal of this one alone would free, if known, including layers that the build cache also holds.'),
     heldBy: schemas/* enum */.k5n(inputs/* inputNames */.vj)
         .optional()
-        .describe('What stays: the input that holds it, where one does.'),
+        .describe('Kept resources: the input that keeps it, if one does.'),
     eligibleFrom: datetime()
         .optional()
-        .describe('What is of unknown age: when it can go, if it stays unused.'),
+        .describe('Reason unknown-age: when it can be removed, if still unused by then.'),
     idle: schemas/* number */.aig()
         .nullable()
-        .describe('Milliseconds since its last use; null where nothing tells.'),
+        .describe('Milliseconds since the last use; null if unknown.'),
     removedReferences: schemas/* array */.YOg(schemas/* string */.YjP())
         .optional()
-        .describe('References that were taken off an image that is still there, or are to be in a dry run.')
+        .describe('References that were removed from a kept image, or would be in a dry run.')
 });
 const inodes = schemas/* int */.Whr().nonnegative();
 const spaceSchema = schemas/* object */.Ikc({
@@ -37488,12 +37571,12 @@ const spaceSchema = schemas/* object */.Ikc({
     usedBytes: bytes,
     freeInodes: inodes
         .optional()
-        .describe('Absent where the filesystem counts no inodes (btrfs).'),
+        .describe('Absent if the filesystem does not count inodes (btrfs).'),
     totalInodes: inodes.optional()
 });
 const diskSchema = schemas/* object */.Ikc({
     path: schemas/* string */.YjP()
-        .describe('A folder on it: DockerRootDir or the image store.'),
+        .describe('A folder on this disk: DockerRootDir or the image store.'),
     holds: schemas/* array */.YOg(schemas/* enum */.k5n(disks/* diskContents */.A8)),
     before: spaceSchema,
     after: spaceSchema.optional()
@@ -37510,9 +37593,9 @@ const totalsSchema = schemas/* object */.Ikc({
     failed: schemas/* int */.Whr(),
     freeBytesBefore: bytes
         .nullable()
-        .describe('Free on the disk of DockerRootDir; null where it cannot be read.'),
+        .describe('Free on the disk of DockerRootDir; null if it cannot be read.'),
     freeBytesAfter: bytes.nullable(),
-    skipped: schemas/* boolean */.zMY().describe('Nothing had to be done.')
+    skipped: schemas/* boolean */.zMY().describe('There was nothing to do.')
 });
 /** The JSON report. `report.schema.json` is made from it. */
 const reportSchema = schemas/* object */.Ikc({
@@ -37524,7 +37607,7 @@ const reportSchema = schemas/* object */.Ikc({
         version: schemas/* string */.YjP().describe('The version of Docker Reclaim.')
     }),
     scope: schemas/* string */.YjP()
-        .describe('engine, or in words what the run was limited to: pull request 12 of acme/web.'),
+        .describe('engine, or what the run was limited to, in words: pull request 12 of acme/web.'),
     engine: schemas/* object */.Ikc({
         name: schemas/* string */.YjP(),
         id: schemas/* string */.YjP(),
@@ -37533,7 +37616,7 @@ const reportSchema = schemas/* object */.Ikc({
             .describe('containerd, or the name of the storage driver.')
     }),
     disks: schemas/* array */.YOg(diskSchema)
-        .describe('The disks that hold the engine’s data, that of DockerRootDir first; none where they cannot be read.'),
+        .describe('The disks with the engine’s data, that of DockerRootDir first; empty if they cannot be read.'),
     startedAt: datetime(),
     finishedAt: datetime(),
     resources: schemas/* array */.YOg(resourceSchema),
@@ -37541,7 +37624,7 @@ const reportSchema = schemas/* object */.Ikc({
 })
     .meta({
     title: 'The report of Docker Reclaim',
-    description: 'The whole plan and what became of it. Sizes in bytes, times in RFC 3339.'
+    description: 'The whole plan and its result. Sizes are in bytes, times in RFC 3339.'
 });
 /** Whether it was removed, or would be. */
 function goes({ action, outcome }) {
@@ -37551,7 +37634,7 @@ function goes({ action, outcome }) {
 
 /***/ }),
 
-/***/ 9189:
+/***/ 3836:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -37562,14 +37645,86 @@ __nccwpck_require__.d(__webpack_exports__, {
   Br: () => (/* binding */ renderSummary)
 });
 
+// EXTERNAL MODULE: ./src/units.ts + 1 modules
+var units = __nccwpck_require__(1065);
+// EXTERNAL MODULE: ./src/report/cells.ts
+var cells = __nccwpck_require__(571);
+// EXTERNAL MODULE: ./src/report/markdown.ts
+var markdown = __nccwpck_require__(4285);
+;// CONCATENATED MODULE: ./src/report/changes.ts
+
+
+
+/** How to change an input so that it keeps less, or its values that do. The scope is no such input. */
+const changes = {
+    'keep-last': 'a smaller number',
+    until: 'a shorter time',
+    'age-from': ['last-used'],
+    'protected-labels': 'fewer labels',
+    'protected-images': 'fewer patterns',
+    'include-containers': ['true'],
+    'include-images': ['true'],
+    'include-networks': ['true'],
+    'include-volumes': ['anonymous', 'all'],
+    'include-builders': ['stopped', 'all'],
+    'include-build-cache': ['true'],
+    'build-cache-keep': 'a smaller size',
+    timeout: 'a longer time, or run again'
+};
+/** What to change to free more: the inputs that keep most, largest first. */
+function renderChanges(report, inputs, held) {
+    const until = untilOf(report, inputs);
+    const rows = held.flatMap((one) => {
+        const { input, resources, bytes, unknown, idle } = one;
+        const change = input && describeChange(input, inputs);
+        if (!input || change === undefined || (bytes === 0 && !unknown))
+            return [];
+        return [
+            [
+                (0,cells/* inputCell */.T0)(input, inputs),
+                isAlsoRecent(one, until)
+                    ? `${change}, and a shorter \`until\``
+                    : change,
+                (0,cells/* sumCell */.gj)(bytes, { unknown }),
+                (0,cells/* countKinds */.xb)(resources).join(', '),
+                (0,cells/* idleCell */.n)(idle)
+            ]
+        ];
+    });
+    if (rows.length === 0)
+        return '';
+    const head = ['input', 'change to', 'keeps:', 'resources', 'idle for up to:'];
+    return `### What to change to free more\n\n${(0,markdown/* table */.tp)(head, rows.slice(0, cells/* shownRows */.$6))}`;
+}
+function describeChange(input, inputs) {
+    const change = changes[input];
+    if (typeof change !== 'object')
+        return change;
+    const values = inputs[input].toLowerCase() === 'false' ? change : change.slice(-1);
+    return values.map((value) => `\`${value}\``).join(' or ');
+}
+/** Whether `until` would keep all of it, too. It has no say over the planned removals of a run that ended early. */
+function isAlsoRecent({ input, resources, idle = 0 }, until) {
+    return (input !== 'until' &&
+        idle < until &&
+        resources.every(({ kind, action }) => action === 'keep' && kind !== 'build-cache'));
+}
+/** `until` in milliseconds; 0 in scopes that may ignore it. */
+function untilOf({ scope, startedAt }, { until }) {
+    if (scope !== 'engine')
+        return 0;
+    const time = (0,units/* parseTime */.pe)(until);
+    return time === undefined
+        ? ((0,units/* parseDuration */.E9)(until) ?? 0)
+        : Date.parse(startedAt) - time;
+}
+
 // EXTERNAL MODULE: ./src/report/disks.ts
 var disks = __nccwpck_require__(1372);
 // EXTERNAL MODULE: ./src/report/headline.ts
 var headline = __nccwpck_require__(4512);
 // EXTERNAL MODULE: ./src/model/references.ts
 var model_references = __nccwpck_require__(8579);
-// EXTERNAL MODULE: ./src/units.ts + 1 modules
-var units = __nccwpck_require__(1065);
 // EXTERNAL MODULE: ./src/report/schema.ts + 1 modules
 var schema = __nccwpck_require__(1382);
 ;// CONCATENATED MODULE: ./src/report/pictures.ts
@@ -37587,7 +37742,7 @@ const colours = [
     '#f0883e',
     '#8b949e'
 ];
-/** A pie of what was freed, by repository and kind. Empty where there is nothing to compare, or nothing stands out. */
+/** A pie of the freed bytes by repository and kind. Empty if there is nothing to compare, or nothing stands out. */
 function renderPie({ dryRun, resources }) {
     const groups = groupBytes(resources);
     const shown = groups.length > colours.length ? colours.length - 1 : Infinity;
@@ -37610,7 +37765,7 @@ function renderPie({ dryRun, resources }) {
 const longestLabel = 30;
 /**
  * Other people's text as a label of Mermaid, which has no escape that always works: only the characters of repository
- * names are let through. A long one loses its start, which is less telling.
+ * names remain. A long one loses its start, which says less.
  */
 function mermaidLabel(text) {
     const safe = text
@@ -37633,14 +37788,14 @@ function groupBytes(resources) {
 function total(slices) {
     return (0,units/* sum */.cz)(slices.map(({ bytes }) => bytes));
 }
-/** The repository of an image, the kind of all else. */
+/** The repository of an image, the kind of everything else. */
 function groupOf({ kind, references = [] }) {
     if (kind === 'build-cache')
         return 'build cache';
     if (kind !== 'image')
         return `${kind}s`;
     const [first] = references;
-    return first === undefined ? 'images without a name' : (0,model_references/* repositoryOf */._M)(first);
+    return first === undefined ? 'dangling images' : (0,model_references/* repositoryOf */._M)(first);
 }
 function pieTheme(slices) {
     const named = colours
@@ -37659,8 +37814,6 @@ function pieTheme(slices) {
 
 // EXTERNAL MODULE: ./src/words.ts
 var words = __nccwpck_require__(5846);
-// EXTERNAL MODULE: ./src/report/markdown.ts
-var markdown = __nccwpck_require__(4285);
 ;// CONCATENATED MODULE: ./src/report/restore.ts
 
 
@@ -37682,19 +37835,16 @@ function renderRestore({ resources, dryRun }, digestsAreMadeUp) {
     const more = lines.length - shown.length;
     const pushed = digestsAreMadeUp ? ', if it was pushed' : '';
     const notes = [
-        `An image comes back with its digest${pushed}:`,
+        `Pull an image again by its digest${pushed}:`,
         ['```sh', ...shown, '```'].join('\n'),
-        more > 0 ? `… and ${more} more: the report file has their digests.` : '',
+        more > 0 ? `… and ${more} more, all in the report file.` : '',
         others > 0
-            ? `${(0,words/* count */.U9)(others, 'image')} had no digest of a registry: only a new build brings ${others === 1 ? 'it' : 'them'} back.`
+            ? `${(0,words/* count */.U9)(others, 'image')} without a registry digest: only a new build restores ${others === 1 ? 'it' : 'them'}.`
             : ''
     ];
-    const title = dryRun
-        ? 'How an image would come back'
-        : 'How to get a removed image back';
-    return (0,markdown/* folded */.TM)(title, notes.filter(Boolean).join('\n\n'));
+    return (0,markdown/* folded */.TM)(dryRun ? 'How to restore an image' : 'How to restore a removed image', notes.filter(Boolean).join('\n\n'));
 }
-/** A line for a shell: references with other characters are left out. */
+/** A line for a shell. References with characters that are special to it are left out. */
 function pullLine({ digests = [], references = [] }) {
     const safe = (text) => /^[\w./:[\]-]+(?:@sha256:[0-9a-f]+)?$/.test(text);
     const digest = digests.find((one) => safe(one) && !(0,model_references/* isTag */.dz)(one) && !one.startsWith('localhost/'));
@@ -37709,52 +37859,7 @@ function pullLine({ digests = [], references = [] }) {
 var kinds = __nccwpck_require__(522);
 // EXTERNAL MODULE: ./src/report/text.ts
 var report_text = __nccwpck_require__(5655);
-;// CONCATENATED MODULE: ./src/report/cells.ts
-
-
-
-
-
-/** Rows of a table that is not folded. */
-const shownRows = 5;
-function whatCell(resource) {
-    const noun = kinds/* kinds */.EZ[resource.kind].noun;
-    return resource.kind === 'build-cache'
-        ? noun
-        : `${noun} ${nameCell(resource, 60)}`;
-}
-/** The name, with IDs as short as Docker shows them. */
-function nameCell(resource, longest = 120) {
-    const name = nameOf(resource);
-    return (0,report_text/* code */.aY)(name.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1'), longest);
-}
-function whyCell({ reason, detail }, longest = 300) {
-    return (0,report_text/* code */.aY)(`${reason}: ${detail}`, longest);
-}
-function bytesCell({ bytes, bytesAtMost, estimated }) {
-    if (bytes === null)
-        return 'unknown';
-    const certain = (0,markdown/* figure */.vP)((0,markdown/* estimate */.jA)((0,units/* formatSize */.Xq)(bytes), estimated));
-    return bytesAtMost === undefined
-        ? certain
-        : `${certain}, up to ${(0,markdown/* figure */.vP)((0,units/* formatSize */.Xq)(bytesAtMost))}`;
-}
-function sumCell(bytes, { unknown, estimated }) {
-    if (bytes === 0 && unknown)
-        return 'unknown';
-    const sized = (0,markdown/* figure */.vP)((0,markdown/* estimate */.jA)((0,units/* formatSize */.Xq)(bytes), estimated));
-    return `${sized}${unknown ? ' or more' : ''}`;
-}
-/** All tags of an image that goes or stays, or the references that it loses; else the name. */
-function nameOf({ name, references, removedReferences, outcome }) {
-    if (['planned', 'untagged'].includes(outcome) && removedReferences)
-        return removedReferences.join(', ');
-    const tags = references?.filter(model_references/* isTag */.dz) ?? [];
-    return tags.length > 0 ? tags.join(', ') : name;
-}
-
 ;// CONCATENATED MODULE: ./src/report/sections.ts
-
 
 
 
@@ -37774,67 +37879,56 @@ function renderKinds({ resources, dryRun }) {
         return [
             [
                 kind === 'build-cache' ? noun : `${noun}s`,
-                ...columns.map(([column]) => byColumn[column]?.length ?? 0),
-                sumCell(bytes, {
+                (0,cells/* sumCell */.gj)(bytes, {
                     unknown: ofKind.some((one) => one.bytes === null),
                     estimated: ofKind.some((one) => one.estimated)
                 }),
+                ...columns.map(([column]) => byColumn[column]?.length ?? 0),
                 ...(all > 0 ? [(0,markdown/* bar */.M0)(bytes / all)] : [])
             ]
         ];
     });
     const heads = columns.map(([, title]) => `${title}:`);
     const freed = dryRun ? 'would free:' : 'freed:';
-    return (0,markdown/* table */.tp)(['', ...heads, freed, ...(all > 0 ? [''] : [])], rows);
+    return (0,markdown/* table */.tp)(['', freed, ...heads, ...(all > 0 ? [''] : [])], rows);
 }
 function renderFailures({ resources }) {
     const failed = resources.filter(({ outcome }) => outcome === 'failed');
     if (failed.length === 0)
         return '';
-    const list = (0,markdown/* tableThatFits */.cg)(['kind', 'name', 'the engine’s words'], failed.map((one) => [
+    const list = (0,markdown/* tableThatFits */.cg)(['kind', 'name', 'error'], failed.map((one) => [
         kinds/* kinds */.EZ[one.kind].noun,
-        nameCell(one),
+        (0,cells/* nameCell */.UQ)(one),
         (0,report_text/* code */.aY)(one.detail, 300)
     ]), 100_000);
-    return failed.length <= 2 * shownRows
-        ? `### Failed\n\n${list}`
-        : `### Failed\n\n${(0,markdown/* folded */.TM)(`Removals that failed: ${failed.length}`, list)}`;
+    const shown = failed.length <= cells/* shownRows */.$6
+        ? list
+        : (0,markdown/* folded */.TM)(`All failed removals: ${failed.length}`, list);
+    return `### Failed removals\n\n${shown}`;
 }
-function renderLargest({ resources, dryRun }) {
-    const largest = bySize(resources.filter((one) => (0,schema/* goes */.n)(one) && (one.bytes ?? 0) > 0)).slice(0, shownRows);
-    if (largest.length === 0)
-        return '';
-    const most = largest[0]?.bytes ?? 1;
-    const rows = largest.map((one) => [
-        whatCell(one),
-        bytesCell(one),
-        (0,markdown/* bar */.M0)((one.bytes ?? 0) / most),
-        (0,report_text/* code */.aY)(one.detail, 80)
-    ]);
-    const title = dryRun ? 'The largest that would go' : 'The largest that went';
-    return `### ${title}\n\n${(0,markdown/* table */.tp)(['', 'bytes:', '', 'why'], rows)}`;
+/** Everything that was removed or untagged, or would be, largest first. */
+function renderRemoved({ resources, dryRun }) {
+    const changed = resources
+        .filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept')
+        .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+    return renderList(dryRun ? 'Would be removed, largest first' : 'Removed, largest first', ['size:', 'kind', 'name', 'why'], changed.map((one) => [sizeCell(one), ...sections_cells(one)]));
 }
-function renderEverything({ resources, dryRun }) {
-    const went = bySize(resources.filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept'));
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
-    return [
-        renderList(dryRun ? 'Everything that would go' : 'Everything that went', ['bytes:', 'kind', 'name', 'why'], went.map((one) => [bytesCell(one), ...cells(one)])),
-        renderList(dryRun ? 'Everything that would stay' : 'Everything that stays', ['kind', 'name', 'why'], kept.map(cells))
-    ];
+function renderKept({ resources, dryRun }) {
+    return renderList(dryRun ? 'Would be kept' : 'Kept', ['kind', 'name', 'why'], resources.filter(({ outcome }) => outcome === 'kept').map(sections_cells));
 }
 const doneColumns = {
     removed: 'removed',
     untagged: 'untagged',
     kept: 'kept',
-    gone: 'gone already',
+    gone: 'already gone',
     failed: 'failed'
 };
 const plannedColumns = {
-    removed: 'would go',
-    untagged: 'would be untagged',
-    kept: 'would stay'
+    removed: 'would remove',
+    untagged: 'would untag',
+    kept: 'would keep'
 };
-const alwaysShown = ['removed', 'kept', 'failed'];
+const alwaysShown = ['removed', 'kept'];
 function columnOf({ action, outcome }) {
     if (outcome !== 'planned')
         return outcome;
@@ -37843,63 +37937,48 @@ function columnOf({ action, outcome }) {
 function bytesOf(resources) {
     return (0,units/* sum */.cz)(resources.map(({ bytes }) => bytes ?? 0));
 }
-function bySize(resources) {
-    return resources.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
-}
 const mostListBytes = 400_000;
 function renderList(title, head, rows) {
     if (rows.length === 0)
         return '';
     return (0,markdown/* folded */.TM)(`${title}: ${rows.length}`, (0,markdown/* tableThatFits */.cg)(head, rows, mostListBytes));
 }
-function cells(resource) {
-    return [kinds/* kinds */.EZ[resource.kind].noun, nameCell(resource), whyCell(resource)];
+function sizeCell(resource) {
+    const { action, outcome } = resource;
+    if (outcome === 'gone')
+        return 'already gone';
+    return action === 'untag' ? 'untagged' : (0,cells/* bytesCell */.cH)(resource);
+}
+function sections_cells(resource) {
+    return [kinds/* kinds */.EZ[resource.kind].noun, (0,cells/* nameCell */.UQ)(resource), (0,cells/* whyCell */.rJ)(resource)];
 }
 
-;// CONCATENATED MODULE: ./src/report/stays.ts
+;// CONCATENATED MODULE: ./src/report/why.ts
 
 
 
 
-
-/** Why resources stay, when those of unknown age can go, and the largest of them. */
-function renderStays({ resources, dryRun }, inputs, held) {
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+/** Why resources are kept, when those of unknown age can be removed, and the largest of them. */
+function renderWhy({ resources, dryRun }, inputs, held) {
+    const kept = held.flatMap((one) => one.resources);
     if (kept.length === 0)
         return '';
     const what = kept.length === resources.length ? 'everything' : 'the rest';
-    const title = `Why ${what} ${dryRun ? 'would stay' : 'stays'}`;
-    return [
-        `### ${title}\n\n${renderReasons(kept, inputs, held)}`,
+    return (0,markdown/* folded */.TM)(`Why ${what} ${dryRun ? 'would be' : 'is'} kept`, [
+        renderReasons(inputs, held),
         describeEligible(kept),
-        renderLargestKept(kept, dryRun)
+        renderLargestKept(kept)
     ]
         .filter(Boolean)
-        .join('\n\n');
+        .join('\n\n'));
 }
-function renderReasons(kept, inputs, held) {
-    const rows = [...Map.groupBy(kept, ({ reason }) => reason)]
-        .map(([reason, group]) => ({
-        reason,
-        group,
-        ...(held.get(reason) ?? { bytes: 0, unknown: false })
-    }))
-        .sort((a, b) => b.bytes - a.bytes || b.group.length - a.group.length)
-        .map(({ reason, group, bytes, unknown }) => [
-        [reason, ...inputCells(group, inputs)].join(' '),
-        group.length,
-        sumCell(bytes, { unknown }),
-        describeIdle(Math.max(...group.map(({ idle }) => idle ?? -1)))
-    ]);
-    return (0,markdown/* table */.tp)(['reason', 'resources:', 'hold:', 'longest idle:'], rows);
-}
-function inputCells(resources, inputs) {
-    const names = [...new Set(resources.flatMap(({ heldBy }) => heldBy ?? []))];
-    const given = names.map((name) => (0,report_text/* code */.aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80));
-    return given.length > 0 ? [`(${given.join(', ')})`] : [];
-}
-function describeIdle(milliseconds) {
-    return milliseconds < 0 ? 'unknown' : (0,markdown/* figure */.vP)((0,units/* formatDuration */.a3)(milliseconds));
+function renderReasons(inputs, held) {
+    return (0,markdown/* table */.tp)(['reason', 'resources', 'keeps:', 'idle for up to:'], held.map(({ reason, input, resources, bytes, unknown, idle }) => [
+        input === undefined ? reason : `${reason} (${(0,cells/* inputCell */.T0)(input, inputs)})`,
+        (0,cells/* countKinds */.xb)(resources).join(', '),
+        (0,cells/* sumCell */.gj)(bytes, { unknown }),
+        (0,cells/* idleCell */.n)(idle)
+    ]));
 }
 function describeEligible(kept) {
     const dates = kept
@@ -37909,23 +37988,22 @@ function describeEligible(kept) {
     const [first, last] = [dates[0], dates.at(-1)];
     if (first === undefined)
         return '';
-    const all = first === last ? '' : `, the last of them from ${last}`;
-    return `Last use unknown: ${(0,words/* count */.U9)(dates.length, 'resource')}. If they stay unused, they can go from ${first} on${all}.`;
+    const all = first === last ? '' : ` (all of them from ${last})`;
+    return `Last use unknown: ${(0,words/* count */.U9)(dates.length, 'resource')}. Can be removed from ${first}${all} if still unused.`;
 }
-function renderLargestKept(kept, dryRun) {
+function renderLargestKept(kept) {
     const largest = kept
         .filter(({ ownBytes = 0, reason }) => ownBytes > 0 && reason !== 'out-of-scope')
         .sort((a, b) => (b.ownBytes ?? 0) - (a.ownBytes ?? 0))
-        .slice(0, shownRows);
+        .slice(0, cells/* shownRows */.$6);
     if (largest.length === 0)
         return '';
     const rows = largest.map((one) => [
-        whatCell(one),
+        (0,cells/* whatCell */.Dk)(one),
         (0,markdown/* figure */.vP)((0,units/* formatSize */.Xq)(one.ownBytes ?? 0)),
-        whyCell(one, 100)
+        (0,cells/* whyCell */.rJ)(one, 100)
     ]);
-    const title = dryRun ? 'would stay' : 'stay';
-    return (0,markdown/* table */.tp)([`the largest that ${title}`, 'alone:', 'why'], rows);
+    return (0,markdown/* table */.tp)(['largest', 'would free alone:', 'why'], rows);
 }
 
 ;// CONCATENATED MODULE: ./src/report/summary.ts
@@ -37936,27 +38014,30 @@ function renderLargestKept(kept, dryRun) {
 
 
 
-/** The job summary in GitHub's Markdown, always below 1 MiB. */
+
+
+/** The job summary in GitHub's Markdown, always below 1 MiB: the answer first, the long lists folded at the end. */
 function renderSummary(facts) {
     const { report, inputs, held, warnings, notes, podman, error } = facts;
     const { engine } = report;
     return fit([
         `## ${(0,headline/* headline */.P)(report)}`,
         error === undefined ? '' : renderError(error),
-        renderWarnings(warnings),
-        ...[podman ?? [], notes].flat().map(renderNote),
         renderFailures(report),
+        renderWarnings(warnings),
         (0,disks/* renderDisks */.B)(report),
         renderKinds(report),
+        renderChanges(report, inputs, held),
         renderPie(report),
-        renderLargest(report),
-        renderStays(report, inputs, held),
-        ...renderEverything(report),
+        renderRemoved(report),
+        renderWhy(report, inputs, held),
+        renderKept(report),
         renderRestore(report, podman !== undefined || engine.store === 'containerd'),
+        renderNotes([podman ?? [], notes].flat()),
         `Docker Reclaim on engine ${(0,report_text/* code */.aY)(engine.name)}, ${podman === undefined ? 'Docker' : 'Podman'} ${(0,report_text/* code */.aY)(engine.version)}, image store ${(0,report_text/* code */.aY)(engine.store)}.`
     ]);
 }
-/** The summary of a run that had to leave everything as it is. */
+/** The summary of a run that may not remove anything. */
 function renderNothing(why) {
     return fit([
         '## Nothing was removed.',
@@ -37982,14 +38063,16 @@ function renderWarnings(warnings) {
         shown.push(`> - … and ${more} more`);
     return ['> [!WARNING]', ...shown].join('\n');
 }
-function renderNote(note) {
-    return `> [!NOTE]\n> ${(0,report_text/* code */.aY)(note, 1_000)}`;
+function renderNotes(notes) {
+    if (notes.length === 0)
+        return '';
+    return (0,markdown/* folded */.TM)('Notes', notes.map((note) => `- ${(0,report_text/* code */.aY)(note, 1_000)}`).join('\n'));
 }
 /** GitHub's limit is 1 MiB a step; the rest is for other tools' summaries of the same step. */
 const longestSummary = 1_000_000;
-/** Joins the sections that fit; a note says so where one is left out. */
+/** Joins the sections that fit; a note says so if some are left out. */
 function fit(sections) {
-    const note = '… this summary was cut: the report file has everything.';
+    const note = 'This summary was cut. The report file has everything.';
     let left = longestSummary - note.length - 2;
     const filled = sections.filter((section) => section !== '');
     const fitting = filled.filter((section) => {
@@ -49824,6 +49907,8 @@ function makePolicy(inputs, texts, scope) {
     };
 }
 
+// EXTERNAL MODULE: ./src/model/kinds.ts
+var kinds = __nccwpck_require__(522);
 ;// CONCATENATED MODULE: ./src/model/plan.ts
 /** The build cache is one resource: the builder picks the records. */
 const buildCacheId = 'build-cache';
@@ -49833,8 +49918,9 @@ function plannedItems(plan) {
 }
 
 // EXTERNAL MODULE: ./src/words.ts
-var words = __nccwpck_require__(5846);
+var src_words = __nccwpck_require__(5846);
 ;// CONCATENATED MODULE: ./src/report/log.ts
+
 
 
 
@@ -49842,52 +49928,78 @@ var words = __nccwpck_require__(5846);
 function scopeLines({ scope, ignored }, texts) {
     if (scope.kind === 'engine')
         return [];
-    const off = ignored.map((name) => `${name}: ${texts[name]}`);
+    const off = ignored.map((name) => `${name}: ${texts[name]}`).join(', ');
     return [
         `Scope: ${(0,model_policy/* describeScope */.OI)(scope)}`,
-        ...(off.length > 0
-            ? [
-                `Off in this scope: ${off.join(', ')} (the default counts as not given)`
-            ]
-            : [])
+        ...(off === ''
+            ? []
+            : [`Ignored in this scope: ${off} (still at the default)`])
     ];
 }
+function describeEngine(inventory) {
+    const { engine, containers, images, networks, volumes } = inventory;
+    const { kind, name, version, store } = engine;
+    const held = listCounts({
+        container: containers.length,
+        image: images.length,
+        network: networks.length,
+        volume: volumes.length
+    });
+    return `Engine ${name}, ${kind === 'podman' ? 'Podman' : 'Docker'} ${version}, image store ${store}: ${held}`;
+}
 function describeContents({ containers, images, networks, volumes }) {
-    return [
-        (0,words/* count */.U9)(containers.size, 'container'),
-        (0,words/* count */.U9)(images.size, 'image'),
-        (0,words/* count */.U9)(networks.size, 'network'),
-        (0,words/* count */.U9)(volumes.size, 'volume')
-    ].join(', ');
+    return listCounts({
+        container: containers.size,
+        image: images.size,
+        network: networks.size,
+        volume: volumes.size
+    });
+}
+function listCounts(numbers) {
+    return Object.entries(numbers)
+        .map(([noun, number]) => (0,src_words/* count */.U9)(number, noun))
+        .join(', ');
 }
 function stateLines(states) {
     const byState = Map.groupBy(states.keys(), (number) => states.get(number));
-    return [...byState].map(([state, numbers]) => `${state}: ${(0,words/* list */.p_)(numbers.map(String), 20)}`);
+    return [...byState].map(([state, numbers]) => `${state}: ${(0,src_words/* list */.p_)(numbers.map(String), 20)}`);
 }
-/** A line for each resource that is to go, and one for each reason why others stay. */
+/** A line for each planned removal, and one for each reason to keep the others. */
 function planLines(plan) {
-    const going = plannedItems(plan);
+    const planned = plannedItems(plan);
     const kept = plan.items.filter(({ decision }) => decision.action === 'keep');
-    const reasons = Map.groupBy(kept, ({ kind, decision }) => `${kind}: ${decision.reason}`);
+    const groups = Map.groupBy(kept, ({ kind, decision }) => JSON.stringify([kind, decision.reason]));
     return [
-        ...going.map((item) => `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`),
-        ...(going.length === 0 ? ['nothing is to go'] : []),
-        ...[...reasons].map(([reason, items]) => `keep ${items.length} × ${reason}`)
+        ...planned.map((item) => `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`),
+        ...(planned.length === 0 ? ['nothing to remove'] : []),
+        ...[...groups.values()].map(describeKept)
     ];
 }
+function describeKept(items) {
+    const [first] = items;
+    if (first === undefined)
+        return '';
+    const { noun } = kinds/* kinds */.EZ[first.kind];
+    const what = first.kind === 'build-cache' ? noun : (0,src_words/* count */.U9)(items.length, noun);
+    return `keep ${what}: ${first.decision.reason}`;
+}
 function resultLine({ item, outcome, reason, detail, freed }) {
-    const done = outcome === 'removed';
-    const bytes = freed ?? item.bytes;
-    const size = done && bytes !== undefined ? `, ${(0,units/* formatSize */.Xq)(bytes)}` : '';
+    const { action } = item.decision;
+    const words = {
+        ...{ removed: 'removed', untagged: 'untagged', kept: 'kept' },
+        gone: 'already gone:',
+        failed: `failed to ${action}`
+    };
+    const bytes = outcome === 'removed' ? (freed ?? item.bytes) : undefined;
+    const size = bytes === undefined ? '' : `, ${(0,units/* formatSize */.Xq)(bytes)}`;
     const why = detail === undefined ? '' : `: ${reason ? `${reason}, ` : ''}${detail}`;
-    return `${outcome} ${describeItem(item)}${size}${why}`;
+    return `${words[outcome]} ${describeItem(item)}${size}${why}`;
 }
 /** Progress of the removal, with bytes as planned: those really freed are counted at the end. */
 function progressLine(results, planned, elapsed) {
     const removed = results.filter(({ outcome }) => outcome === 'removed');
     const bytes = (0,units/* sum */.cz)(removed.map(({ item, freed }) => freed ?? item.bytes ?? 0));
-    return (`… ${(0,units/* formatDuration */.a3)(elapsed)}: ${(0,words/* count */.U9)(results.length, 'resource')} done, ` +
-        `${planned - results.length} left, ${(0,units/* formatSize */.Xq)(bytes)} so far`);
+    return `… ${(0,units/* formatDuration */.a3)(elapsed)}: ${results.length} of ${(0,src_words/* count */.U9)(planned, 'removal')} done, ${(0,units/* formatSize */.Xq)(bytes)} freed`;
 }
 function describeItem({ kind, name, references = [], decision }) {
     const names = decision.action === 'untag'
@@ -49895,7 +50007,8 @@ function describeItem({ kind, name, references = [], decision }) {
         : references.length > 0
             ? references
             : [name];
-    return `${kind} ${names.join(', ')} (${decision.reason}: ${decision.detail})`;
+    const what = kind === 'build-cache' ? kinds/* kinds */.EZ[kind].noun : `${kind} ${names.join(', ')}`;
+    return `${what} (${decision.reason}: ${decision.detail})`;
 }
 function describeBytes({ decision, bytes, bytesAtMost = 0 }) {
     if (decision.action !== 'remove' || bytes === undefined)
@@ -49916,11 +50029,11 @@ function takesParents(version) {
     return Number.parseInt(version, 10) < 5;
 }
 function podmanNote({ version, takesParents }) {
-    return (`This engine is Podman ${version}. Left alone are pods with all their containers, named volumes, and builders of buildx. ` +
-        'An image is as old as the event log and earlier runs tell: when it was built does not say when it came here. ' +
-        'A build at the same time can fail while images are removed.' +
+    return (`This engine is Podman ${version}. Pods with their containers, named volumes and buildx builders are never removed. ` +
+        'The age of an image comes from the event log and earlier runs, as its build date does not show when it arrived. ' +
+        'A build can fail if it runs while images are removed.' +
         (takesParents
-            ? ' An image whose untagged parent stays is left alone, too: this version would take the parent along.'
+            ? ' An image whose untagged parent is kept is kept too: this version would remove the parent with it.'
             : ''));
 }
 /** Adds the `sha256:` that Podman leaves out in events, of parents and in the output of a removal. */
@@ -49933,7 +50046,7 @@ function podmanReferences(tags, digests) {
     return [
         ...tags,
         ...digests.filter((one) => !tagged.has((0,model_references/* repositoryOf */._M)(one)))
-    ].sort((a, b) => (0,words/* compareText */.n6)(shortName(a), shortName(b)));
+    ].sort((a, b) => (0,src_words/* compareText */.n6)(shortName(a), shortName(b)));
 }
 function shortName(reference) {
     return reference.replace(/^(?:docker\.io(?:\/library)?|localhost)\//, '');
@@ -49961,7 +50074,7 @@ function podmanLogEnd(now) {
 function markPods(containers) {
     const infra = new Set(containers.filter(isInfra).map(({ id }) => id));
     return containers.map((container) => infra.has(container.id) || container.joins.some((id) => infra.has(id))
-        ? { ...container, state: `${container.state}, and part of a pod` }
+        ? { ...container, state: `${container.state}, part of a pod` }
         : container);
 }
 function isInfra({ name, imageReference }) {
@@ -49992,12 +50105,12 @@ var disks = __nccwpck_require__(7219);
 async function whyNotHere({ name, kernel }, endpoint, platform = process.platform) {
     // On macOS and Windows the engine runs in a virtual machine.
     if (platform !== 'linux')
-        return `this host is no Linux, but ${platform}`;
+        return `this host runs ${platform}, not Linux`;
     // The socket may be forwarded from another host, or belong to an engine in a container.
     const same = name === (0,external_node_os_namespaceObject.hostname)() && kernel === (0,external_node_os_namespaceObject.release)();
     if (!endpoint.startsWith('unix://') || !same)
         return 'the engine runs on another host';
-    return (await inContainer()) ? 'this runner is in a container' : undefined;
+    return (await inContainer()) ? 'this runner runs in a container' : undefined;
 }
 /** The root of a container is an overlay or a folder of another filesystem. A marker file alone may be left over. */
 async function inContainer() {
@@ -50093,7 +50206,7 @@ async function readDevice(path) {
 
 
 
-const logsNote = 'Container logs are not counted: their size can only be read by root on the engine’s host.';
+const logsNote = 'Container logs are not counted: only root on the engine’s host can read their size.';
 /** The driver `local` writes here; other drivers may keep a copy here. */
 const localLogs = 'local-logs';
 /** Measures the logs of containers, which no figure of Docker's includes. */
@@ -50144,7 +50257,7 @@ function isLog(name) {
 var headline = __nccwpck_require__(4512);
 ;// CONCATENATED MODULE: ./src/report/outputs.ts
 
-/** The outputs of the step, under their public names. One that is not known is empty. */
+/** The outputs of the step, under their public names. An unknown one is empty. */
 function makeOutputs({ totals }, reportFile) {
     return {
         'reclaimed-bytes': String(totals.reclaimedBytes),
@@ -50423,19 +50536,39 @@ function withOwnBytes({ inventory, sizes }, resources) {
         return { ...one, ...(bytes !== undefined && { ownBytes: bytes }) };
     });
 }
-/** Sums up what stays by its reason. Networks have no bytes; volumes and containers are not measured in every run. */
+/**
+ * Groups the kept resources by reason and input, largest first. Networks have no bytes; volumes and containers are not
+ * measured in every run.
+ */
 function heldBytes(inventory, resources) {
     const left = remainingImages(inventory, resources);
     const kept = resources.filter(({ outcome }) => outcome === 'kept');
-    return new Map([...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, group]) => {
-        const images = group.filter(({ kind }) => kind === 'image');
-        const others = group.filter(({ kind }) => kind !== 'image');
-        const freed = freedByRemoval(left, images.map(({ id }) => id));
-        const own = others.map(({ ownBytes = 0 }) => ownBytes);
-        const bytes = [...freed.values()].map((one) => one.bytes);
-        const unknown = others.some(({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined);
-        return [reason, { bytes: (0,units/* sum */.cz)([...bytes, ...own]), unknown }];
-    }));
+    return [
+        ...Map.groupBy(kept, ({ reason, heldBy = '' }) => `${reason} ${heldBy}`).values()
+    ]
+        .flatMap((group) => makeHeld(group, left))
+        .sort((a, b) => b.bytes - a.bytes || b.resources.length - a.resources.length);
+}
+function makeHeld(group, left) {
+    const [first] = group;
+    if (first === undefined)
+        return [];
+    const ids = group.filter(({ kind }) => kind === 'image').map(({ id }) => id);
+    const others = group.filter(({ kind }) => kind !== 'image');
+    const freed = [...freedByRemoval(left, ids).values()];
+    const idle = group.flatMap((one) => one.idle ?? []);
+    return [
+        {
+            reason: first.reason,
+            input: first.heldBy,
+            resources: group,
+            bytes: (0,units/* sum */.cz)(freed.map(({ bytes }) => bytes)) +
+                (0,units/* sum */.cz)(others.map(({ ownBytes = 0 }) => ownBytes)),
+            unknown: freed.some(({ estimated }) => estimated) ||
+                others.some(({ kind, ownBytes }) => kind !== 'network' && ownBytes === undefined),
+            idle: idle.length > 0 ? Math.max(...idle) : undefined
+        }
+    ];
 }
 function remainingImages({ images }, resources) {
     const gone = resources.filter((one) => one.kind === 'image' && ((0,report_schema/* goes */.n)(one) || one.outcome === 'gone'));
@@ -50728,14 +50861,16 @@ function comparable(folder) {
     const path = windows ? folder.replaceAll('\\', '/').toLowerCase() : folder;
     return path.endsWith('/') ? path : `${path}/`;
 }
-/** Names the users for a sentence: `container web, stopped 3 h ago, and 2 more`. */
+/** Names the users for a sentence: `container web (exited 3 h ago) and 2 more`. */
 function describeUsers(users, now) {
     const [first] = users;
     if (first === undefined)
         return 'nothing';
-    const more = users.length > 1 ? `, and ${users.length - 1} more` : '';
-    const noun = first.service ? 'service' : 'container';
-    return `${noun} ${first.name}, ${describeState(first, now)}${more}`;
+    const more = users.length > 1 ? ` and ${users.length - 1} more` : '';
+    const named = first.service
+        ? `swarm service ${first.name}`
+        : `container ${first.name} (${describeState(first, now)})`;
+    return named + more;
 }
 function describeState(container, now) {
     const finished = plausible(container.finishedAt, now);
@@ -50743,11 +50878,9 @@ function describeState(container, now) {
         return 'never started';
     if (container.state !== 'exited' || finished === undefined)
         return container.state;
-    return `stopped ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
+    return `exited ${(0,units/* formatDuration */.a3)(Math.max(now - finished, 0))} ago`;
 }
 
-// EXTERNAL MODULE: ./src/model/kinds.ts
-var kinds = __nccwpck_require__(522);
 ;// CONCATENATED MODULE: ./src/report/heldBy.ts
 
 /** The input that keeps a resource, if one does. */
@@ -50911,7 +51044,7 @@ function makeTotals({ plan, disks: [disk] }, resources) {
 }
 
 // EXTERNAL MODULE: ./src/report/summary.ts + 5 modules
-var summary = __nccwpck_require__(9189);
+var summary = __nccwpck_require__(3836);
 ;// CONCATENATED MODULE: ./src/docker/json.ts
 
 
@@ -52893,14 +53026,14 @@ async function findOtherJobs({ proc = '/proc', self = process.pid } = {}) {
     const workers = processes.filter(({ isWorker }) => isWorker);
     const ours = workers.filter(({ id }) => own.has(id));
     if (ours.length === 0)
-        return distrust('this job’s own Runner.Worker is not among them');
+        return distrust('the Runner.Worker of this job is not in the process list');
     const other = workers.find(({ id }) => {
         // A worker below ours was started by this job.
         const line = lineOf(id, byId);
         return !own.has(id) && !ours.some((one) => line.has(one.id));
     });
     return (other &&
-        `another runner’s job is at work on this host (Runner.Worker, process ${other.id})`);
+        `another job is running on this host (Runner.Worker, process ${other.id})`);
 }
 /** The IDs of a process and its ancestors. */
 function lineOf(id, byId) {
@@ -52913,21 +53046,21 @@ function lineOf(id, byId) {
     return ids;
 }
 function distrust(why) {
-    return `nobody can tell whether other runners are at work on this host: ${why}`;
+    return `other jobs may be running on this host (${why})`;
 }
 async function listProcesses(proc) {
     try {
         if ((await (0,promises_.readlink)((0,external_node_path_.join)(proc, 'self/ns/pid'))) !== firstNamespace)
-            return 'this process sees only a part of its processes';
+            return 'only part of the process list is visible';
         const ids = (await (0,promises_.readdir)(proc)).filter((name) => /^\d+$/.test(name));
         // With the mount option hidepid, users do not see process 1 either.
         if (!ids.includes('1'))
-            return 'its processes are hidden from this user';
+            return 'the process list is hidden by the mount option hidepid';
         const found = await Promise.all(ids.map((id) => readProcess(proc, id)));
         return found.flat();
     }
     catch (error) {
-        return `its processes cannot be read (${String(error)})`;
+        return `the process list cannot be read: ${String(error)}`;
     }
 }
 /** Empty if the process has ended. */
@@ -53167,7 +53300,7 @@ function evidence_readEvent({ type, action, id, image }, images, imageOf) {
         const ids = new Set([...findImages(id), ...findAllOf(images, id)]);
         return { ids: [...ids], of };
     }
-    const of = 'last used by a container';
+    const of = 'used by a container';
     if (type === 'container')
         return containerActions.has(action)
             ? { ids: findImages(imageOf.get(id) ?? image), of }
@@ -53361,11 +53494,11 @@ function factsOf({ engine, images }, { layers }, removal) {
 /** Milliseconds. */
 const signOfLife = 5_000;
 /** Calls back every few seconds until the work is done. */
-async function withSignsOfLife(work, tell) {
+async function withSignsOfLife(work, report) {
     const start = performance.now();
     const timer = setInterval(() => {
         const seconds = Math.round((performance.now() - start) / 1_000);
-        tell(seconds * 1_000);
+        report(seconds * 1_000);
     }, signOfLife);
     try {
         return await work;
@@ -53376,6 +53509,7 @@ async function withSignsOfLife(work, tell) {
 }
 
 ;// CONCATENATED MODULE: ./src/run/look.ts
+
 
 
 
@@ -53426,7 +53560,7 @@ function watchFrom({ options, world, leave }, engine) {
         env: world.env,
         signal: leave,
         onBroken: () => {
-            world.log.info("The stream of the engine's events broke off: what changes meanwhile, only the listings tell.");
+            world.log.info("Lost the engine's event stream: from now on, only the listing before each batch finds changes.");
         }
     });
 }
@@ -53445,17 +53579,7 @@ function needsVolumes({ includeVolumes, includeBuilders }) {
 function describeWait(running) {
     const now = performance.now();
     const waits = [...running].map(({ command, since }) => `${command} (${(0,units/* formatDuration */.a3)(now - since)})`);
-    return `the engine is still listing: ${(0,words/* list */.p_)(waits)}`;
-}
-function describeEngine(inventory) {
-    const { engine, containers, images, networks, volumes } = inventory;
-    const counts = [
-        (0,words/* count */.U9)(containers.length, 'container'),
-        (0,words/* count */.U9)(images.length, 'image'),
-        (0,words/* count */.U9)(networks.length, 'network'),
-        (0,words/* count */.U9)(volumes.length, 'volume')
-    ];
-    return `Engine ${engine.name}, ${engine.kind === 'podman' ? 'Podman' : 'Docker'} ${engine.version}, image store ${engine.store}: ${counts.join(', ')}`;
+    return `still waiting for ${(0,src_words/* list */.p_)(waits)}`;
 }
 
 ;// CONCATENATED MODULE: ./src/run/conclude.ts
@@ -53514,7 +53638,7 @@ function describeFailure({ resources, totals }, removal, signal) {
         return messages/* messages */.D.engineFailed(removal.fatal.message).text;
     const first = resources.find(({ outcome }) => outcome === 'failed');
     return (first &&
-        messages/* messages */.D.removalsFailed((0,words/* count */.U9)(totals.failed, 'planned removal'), `${first.kind} ${first.name}: ${first.detail}`).text);
+        messages/* messages */.D.removalsFailed((0,src_words/* count */.U9)(totals.failed, 'planned removal'), `${first.kind} ${first.name}: ${first.detail}`).text);
 }
 /** Warnings before the removal: what was not listed, matches nothing, or cannot be inspected. */
 function warnEarly({ items, unmatched }, { withoutVolumes }, dryRun) {
@@ -53542,7 +53666,7 @@ function warnLate({ resources }, texts) {
     const cache = resources.find(({ kind }) => kind === 'build-cache');
     return [
         ...(late > 0
-            ? [messages/* messages */.D.timeoutReached(texts.timeout, (0,words/* count */.U9)(late, 'planned removal'))]
+            ? [messages/* messages */.D.timeoutReached(texts.timeout, (0,src_words/* count */.U9)(late, 'planned removal'))]
             : []),
         ...(cache?.reason === 'changed' ? [messages/* messages */.D.cacheKept(cache.detail)] : [])
     ];
@@ -53612,6 +53736,7 @@ var model_decision = __nccwpck_require__(9263);
 
 
 
+
 /**
  * Decides the build cache as a whole. The builder picks the records, least recently used first; this predicts its
  * choice. It passes over records that an image shares, unless that image goes first.
@@ -53622,7 +53747,7 @@ function decideBuildCache({ records }, imagesGo, context) {
     if (excluded !== undefined)
         return stays(excluded);
     if (records === undefined) {
-        const detail = `${describe(until)}; the engine did not list its records`;
+        const detail = `unknown number of records${describe(until)}`;
         return { decision: (0,model_decision/* remove */.TF)('expired', detail), least: undefined, most: 0 };
     }
     const free = records.filter(({ inUse, internal }) => !inUse && !internal);
@@ -53632,14 +53757,14 @@ function decideBuildCache({ records }, imagesGo, context) {
     if (possible.length === 0)
         return stays(keepYoung(records, pool));
     if (kept > 0 && total(pool) <= kept)
-        return stays((0,model_decision/* keep */.aC)('recent', `no more than build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`, 'build-cache-keep'));
-    const number = `${possible.length} of ${records.length} records`;
+        return stays((0,model_decision/* keep */.aC)('recent', `within build-cache-keep: ${(0,units/* formatSize */.Xq)(kept)}`, 'build-cache-keep'));
+    const number = `${possible.length} of ${(0,src_words/* count */.U9)(records.length, 'record')}`;
     const own = free.filter(({ shared }) => !shared);
     // A shared record counts with its image.
     const counted = possible.filter(({ shared }) => !shared);
     const all = records.filter(({ shared }) => imagesGo || !shared);
     return {
-        decision: (0,model_decision/* remove */.TF)('expired', `up to ${number}, ${describe(until)}`),
+        decision: (0,model_decision/* remove */.TF)('expired', `up to ${number}${describe(until)}`),
         least: Math.min(total(certainOf(own, records, until)), Math.max(total(own) - kept, 0)),
         most: kept > 0 ? mostBeyond(kept, counted, all) : total(counted),
         ...(counted.some(({ base }) => base) && { estimated: true })
@@ -53656,8 +53781,8 @@ function keepOutside({ policy, scope }) {
 }
 function keepYoung(records, pool) {
     return (0,model_decision/* keep */.aC)('recent', records.length === 0
-        ? 'it is empty'
-        : `none of its ${records.length} records can go yet`, pool.length === 0 ? null : undefined);
+        ? 'no build cache'
+        : `${(0,src_words/* count */.U9)(records.length, 'record')}, none of which can be removed yet`, pool.length === 0 ? null : undefined);
 }
 /** Milliseconds: without buildx, a prune counts whole seconds and passes over records used in the current one. */
 const margin = 1_000;
@@ -53687,9 +53812,7 @@ function withoutParents(going, records) {
     return going.filter((record) => !held.has(record));
 }
 function describe(until) {
-    return until === 0
-        ? 'whenever last used'
-        : `last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
+    return until === 0 ? '' : `, last used at least ${(0,units/* formatDuration */.a3)(until)} ago`;
 }
 
 ;// CONCATENATED MODULE: ./src/policy/age.ts
@@ -53730,13 +53853,13 @@ function ageOrWatch(createdAt, evidence, watchedSince, context) {
         return age;
     const past = dates.map((at) => plausible(at, now) ?? 0);
     const atLeast = now - Math.max(watchedSince ?? now, ...past);
-    return atLeast > 0 ? { atLeast, of: 'first seen' } : age;
+    return atLeast > 0 ? { atLeast, of: 'unused since first seen' } : age;
 }
 /** Evidence for networks and volumes: when the containers that used them ended. */
 function containerExits(containers) {
     return containers.map(({ finishedAt }) => ({
         at: finishedAt,
-        of: 'last used by a container'
+        of: 'used by a container'
     }));
 }
 function describeAge(age) {
@@ -53758,14 +53881,14 @@ function keepForAge(age, context, { createdAt, watchedSince } = {}) {
     const idle = idleTime(age, limits);
     if (idle === undefined)
         return limits.ageFrom === 'created'
-            ? (0,model_decision/* keep */.aC)('unknown-age', 'it has no date, and age-from: created counts nothing else', 'age-from')
+            ? (0,model_decision/* keep */.aC)('unknown-age', 'no valid creation date, which age-from: created requires', 'age-from')
             : keepUntilWatched('last use unknown', watchedSince ?? now, context);
     if (idle < limits.until)
         return (0,model_decision/* keep */.aC)('recent', describeAge(age));
     if (policy.scope.kind !== 'engine')
         return undefined;
     if (now - (plausible(createdAt, now) ?? 0) < firstMinutes)
-        return (0,model_decision/* keep */.aC)('recent', 'not yet 10 min old: its first use may be about to come');
+        return (0,model_decision/* keep */.aC)('recent', 'created less than 10 min ago; may be about to be used');
     return undefined;
 }
 /** Keeps what earlier runs have watched since an instant, until that is long enough ago. */
@@ -53773,12 +53896,12 @@ function keepUntilWatched(why, since, { limits, now, evidence }) {
     if (!evidence.remembers)
         return (0,model_decision/* keep */.aC)('unknown-age', why);
     if (limits.untilIsDate)
-        return (0,model_decision/* keep */.aC)('unknown-age', `${why}; with a date for until, what is first seen after it never goes`);
+        return (0,model_decision/* keep */.aC)('unknown-age', `${why}; only removed if until is a duration`);
     const eligibleFrom = since + limits.until;
     // Watched long enough, but a use dated ahead holds it for now.
     if (eligibleFrom <= now)
         return (0,model_decision/* keep */.aC)('unknown-age', why);
-    const detail = `${why}; if it stays unused, it can go from ${(0,units/* formatMinute */.Yi)(eligibleFrom)} on`;
+    const detail = `${why}; can be removed from ${(0,units/* formatMinute */.Yi)(eligibleFrom)} if still unused`;
     return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom };
 }
 
@@ -53802,7 +53925,7 @@ function keepForRunner(owned, createdAt, evidence, { now, oldestJob }) {
     const age = ageOf(createdAt, evidence, { limits, now });
     return (idleTime(age, { until: fresh }) ?? 0) >= fresh
         ? undefined
-        : (0,model_decision/* keep */.aC)('runner-owned', `made by the runner for a job; ${describeAge(age)}`);
+        : (0,model_decision/* keep */.aC)('runner-owned', `created by the runner for a job; ${describeAge(age)}`);
 }
 /** The runner tags the images of container actions like this: six digits of its own hash, and 32 of the action's. */
 function isRunnerImage({ references, aliases }) {
@@ -53835,7 +53958,7 @@ function decideVolumes(volumes, needs, context, guard = keepByGuard) {
         const folders = foldersOf(options);
         for (const other of volumes)
             if (other.name !== name && folders.some((folder) => isIn(folder, other)))
-                (0,model_decision/* keepDependency */.jJ)(decided, other.name, `volume ${name} lies in it`);
+                (0,model_decision/* keepDependency */.jJ)(decided, other.name, `used by volume ${name}`);
     }
     return decided;
 }
@@ -53880,29 +54003,28 @@ function keepByGuard(volume, context) {
         return undefined;
     // Once `data` is gone, Podman's `volume rm data` removes `data-of-others`.
     if (!anonymous && podman)
-        return (0,model_decision/* keep */.aC)('named-volume', 'Podman does not remove just the one it is told', null);
+        return (0,model_decision/* keep */.aC)('named-volume', 'Podman might remove a volume with a similar name instead', null);
     if (!anonymous && policy.includeVolumes !== 'all')
-        return (0,model_decision/* keep */.aC)('named-volume', 'only include-volumes: all takes named ones');
+        return (0,model_decision/* keep */.aC)('named-volume', 'only removed with include-volumes: all');
     if (policy.scope.kind !== 'engine')
         return undefined;
-    const what = anonymous ? 'on Podman a volume' : 'a named volume';
-    return keepUnwatched(volume, what, context);
+    return keepUnwatched(volume, context);
 }
 /** Keeps volumes of other drivers and with options: their data may lie outside Docker's folder. */
 function keepElsewhere({ driver, options }) {
     if (driver !== 'local')
-        return (0,model_decision/* keep */.aC)('not-included', `its driver is ${driver}, not local`, null);
+        return (0,model_decision/* keep */.aC)('not-included', `volume driver ${driver}: data may be stored elsewhere`, null);
     return Object.keys(options).length > 0
-        ? (0,model_decision/* keep */.aC)('not-included', 'it has driver options', null)
+        ? (0,model_decision/* keep */.aC)('not-included', 'volume with driver options: data may be stored elsewhere', null)
         : undefined;
 }
 /** Keeps a volume that earlier runs have not watched for `until`: Docker does not record when it was last used. */
-function keepUnwatched({ name }, what, context) {
+function keepUnwatched({ name }, context) {
     const { limits, now, evidence } = context;
     const since = evidence.watchedSince(name) ?? now;
     return now - since >= limits.until
         ? undefined
-        : keepUntilWatched(`${what} goes only after it was watched for until`, since, context);
+        : keepUntilWatched('last use not recorded', since, context);
 }
 /** Docker labels anonymous volumes from 23 on; before, only the name of 64 hexadecimal digits shows it. */
 function isAnonymous(volume) {
@@ -53933,14 +54055,14 @@ function decideBuilder(container, volume, context) {
     return { decision, age };
 }
 function stopFirst(age) {
-    const detail = `${describeAge(age)}; it has no client now, and is stopped first`;
+    const detail = `${describeAge(age)}; running without a client, stopped first`;
     return { action: 'remove', reason: 'expired', detail, stop: true };
 }
 /** A running builder counts from its start or its latest client in the event log, whatever `age-from` says. */
 function ageOfBuilder(container, context) {
     const clients = context.evidence.of(container.id);
     if (container.state !== 'running') {
-        const stopped = { at: container.finishedAt, of: 'stopped' };
+        const stopped = { at: container.finishedAt, of: 'exited' };
         return ageOf(container.createdAt, [stopped, ...clients], context);
     }
     const started = { at: container.startedAt, of: 'started' };
@@ -53952,7 +54074,7 @@ function ageOfBuilder(container, context) {
 function keepBuilder(container, volume, { protectedBy }) {
     const { state, labels, name, unreadable } = container;
     if (!isRemovable(container) && state !== 'running')
-        return (0,model_decision/* keep */.aC)('in-use', `it is ${state}`);
+        return (0,model_decision/* keep */.aC)('in-use', state);
     if (unreadable)
         return (0,model_decision/* keepUnreadable */.V7)('container', name);
     const label = protectedBy(labels);
@@ -53961,24 +54083,24 @@ function keepBuilder(container, volume, { protectedBy }) {
     const ofState = volume && protectedBy(volume.labels);
     return ofState === undefined
         ? undefined
-        : (0,model_decision/* keep */.aC)('protected-label', `its state volume ${ofState}`);
+        : (0,model_decision/* keep */.aC)('protected-label', `state volume ${ofState}`);
 }
 function builders_keepByGuard(container, context) {
     const notIncluded = keepAsNotIncluded(context);
     if (notIncluded !== undefined || container.state !== 'running')
         return notIncluded;
     if (context.policy.includeBuilders !== 'all')
-        return (0,model_decision/* keep */.aC)('not-included', 'only include-builders: all takes running ones');
+        return (0,model_decision/* keep */.aC)('not-included', 'running; only removed with include-builders: all');
     return hasNoClient(container)
         ? undefined
-        : (0,model_decision/* keep */.aC)('in-use', 'a client is attached');
+        : (0,model_decision/* keep */.aC)('in-use', 'a client is connected');
 }
 function keepAsNotIncluded({ policy, engine }) {
     if (policy.includeBuilders === 'none')
         return (0,model_decision/* keep */.aC)('not-included', 'include-builders is false');
     // Podman can remove another volume than the named one, see decideVolumes.
     return engine.kind === 'podman'
-        ? (0,model_decision/* keep */.aC)('not-included', 'on Podman, builders are left alone', null)
+        ? (0,model_decision/* keep */.aC)('not-included', 'builders are not removed on Podman', null)
         : undefined;
 }
 /** Decides builders whose containers are gone: their state volumes. */
@@ -53986,11 +54108,11 @@ function decideLeftStates(volumes, needs, context) {
     const guard = (volume) => (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
         keepAsNotIncluded(context) ??
         keepElsewhere(volume) ??
-        keepUnwatched(volume, 'a state volume', context);
+        keepUnwatched(volume, context);
     const decided = decideVolumes(volumes, needs, context, guard);
     return new Map([...decided].map(([id, { decision, age }]) => {
         const { action, detail } = decision;
-        const why = `its container is gone; ${detail}`;
+        const why = `container already removed; ${detail}`;
         const goes = action === 'remove' ? (0,model_decision/* remove */.TF)('expired', why) : decision;
         return [id, { decision: goes, age }];
     }));
@@ -54028,7 +54150,7 @@ function decideContainers(containers, builders, context) {
             const state = byId.get(id)?.volume;
             const ofState = state ? usersOfVolume(state, needs) : [];
             const users = [...(needs.containers.get(id) ?? []), ...ofState];
-            const detail = `needed by ${describeUsers(users, context.now)}`;
+            const detail = `used by ${describeUsers(users, context.now)}`;
             return users.length > 0 && (0,model_decision/* keepDependency */.jJ)(decided, id, detail);
         });
     }
@@ -54038,7 +54160,7 @@ function decideContainer(container, context) {
     const { now, scope } = context;
     const stop = isToStop(container, context);
     const evidence = [
-        { at: container.finishedAt, of: 'stopped' },
+        { at: container.finishedAt, of: 'exited' },
         { at: stop ? now : undefined, of: 'seen running' }
     ];
     const age = hasNoEnd(container) && !stop && context.limits.ageFrom === 'last-used'
@@ -54073,7 +54195,7 @@ function keepOfPods(containers, decided) {
             if (running === undefined)
                 continue;
             for (const { id } of members)
-                (0,model_decision/* keepDependency */.jJ)(decided, id, `of the same pod as container ${running.name}`);
+                (0,model_decision/* keepDependency */.jJ)(decided, id, `in the same pod as running container ${running.name}`);
         }
     }
 }
@@ -54090,8 +54212,8 @@ function isToStop(container, { policy, engine }) {
         !(engine.kind === 'podman' && container.state === 'paused'));
 }
 function containers_stopFirst(decision, { state }) {
-    const does = state === 'stopped' ? 'may start again' : `is ${state}`;
-    const detail = `${decision.detail}; it ${does}, and is stopped first`;
+    const now = state === 'stopped' ? 'may restart' : state;
+    const detail = `${decision.detail}; ${now}, stopped first`;
     return decision.action === 'remove'
         ? { ...decision, detail, stop: true }
         : decision;
@@ -54101,10 +54223,10 @@ function keepContainer(container, stop, { policy, protectedBy, engine }) {
     if (unreadable)
         return (0,model_decision/* keepUnreadable */.V7)('container', container.name);
     if (!isRemovable(container) && !stop)
-        return (0,model_decision/* keep */.aC)('in-use', `it is ${state}`);
+        return (0,model_decision/* keep */.aC)('in-use', state);
     const waits = isSwarmTask(container) && happened(startedAt) === undefined;
     if (engine.swarm !== 'none' && waits)
-        return (0,model_decision/* keep */.aC)('in-use', 'a task of the swarm that has not started yet');
+        return (0,model_decision/* keep */.aC)('in-use', 'swarm task, not started yet');
     const label = protectedBy(labels);
     if (label !== undefined)
         return (0,model_decision/* keep */.aC)('protected-label', label);
@@ -54162,12 +54284,12 @@ function sameForAll(decide) {
 
 
 
-const wasThere = 'it was there before the job';
-const nameWasThere = 'its name was there before the job';
-const came = 'it came since the job began';
+const wasThere = 'existed before the job';
+const nameWasThere = 'the name existed before the job';
+const came = 'new since the job began';
 function jobRules({ before }) {
     if (before === undefined)
-        return sameForAll(() => (0,model_decision/* keep */.aC)('out-of-scope', 'nobody knows what was there before the job'));
+        return sameForAll(() => (0,model_decision/* keep */.aC)('out-of-scope', 'may have existed before the job'));
     const judge = (there) => there ? (0,model_decision/* keep */.aC)('out-of-scope', wasThere) : (0,model_decision/* remove */.TF)('job', came);
     // A new one under an old name replaces the old one.
     const judgeNamed = (name, there) => !there && before.names.has(name)
@@ -54175,13 +54297,13 @@ function jobRules({ before }) {
         : judge(there);
     return {
         container: ({ id, name, labels }) => isSwarmTask({ labels })
-            ? (0,model_decision/* keep */.aC)('out-of-scope', 'a swarm made it, and would make it again')
+            ? (0,model_decision/* keep */.aC)('out-of-scope', 'swarm task: the swarm would replace it')
             : judgeNamed(name, before.containers.has(id)),
         image: (image) => judgeImage(image, before),
         network: ({ id, name }) => judgeNamed(name, before.networks.has(id)),
         volume: ({ name }) => judge(before.volumes.has(name)),
-        builder: () => (0,model_decision/* keep */.aC)('out-of-scope', 'a builder may be of use to other jobs'),
-        buildCache: () => (0,model_decision/* keep */.aC)('out-of-scope', 'nothing tells which job it is of')
+        builder: () => (0,model_decision/* keep */.aC)('out-of-scope', 'may be used by other jobs'),
+        buildCache: () => (0,model_decision/* keep */.aC)('out-of-scope', 'cannot be attributed to a job')
     };
 }
 /**
@@ -54435,12 +54557,11 @@ function isId(reference) {
 
 
 
-
 /** A resource of several pull requests goes only when all of them are closed. */
 function pullRequestRules(scope, { images }) {
     const search = createSearch(images, scope);
     const judgeUsed = ({ labels }, users) => judge(numbersWithUsers(labels, users, search), scope);
-    const keepAlways = () => (0,model_decision/* keep */.aC)('out-of-scope', 'nothing tells which pull request it is of');
+    const keepAlways = () => (0,model_decision/* keep */.aC)('out-of-scope', 'cannot be attributed to a pull request');
     return {
         container: (container) => judge(numbersOfContainer(container, search), scope),
         image: (image) => pullRequests_judgeImage(image, search, scope),
@@ -54489,19 +54610,19 @@ function judge(found, scope) {
     const inState = (state) => numbers.filter((number) => scope.numbers.get(number) === state);
     const open = inState('open');
     if (open.length > 0)
-        return (0,model_decision/* keep */.aC)('pull-request-open', `it belongs to ${pullRequests_describe(open)}: open`);
+        return (0,model_decision/* keep */.aC)('pull-request-open', `belongs to ${pullRequests_describe(open)} (open)`);
     const unknown = inState('unknown');
     if (unknown.length > 0)
-        return (0,model_decision/* keep */.aC)('pull-request-unknown', `it belongs to ${pullRequests_describe(unknown)}: whether closed, nobody could tell`);
+        return (0,model_decision/* keep */.aC)('pull-request-unknown', `belongs to ${pullRequests_describe(unknown)} (state unknown)`);
     const others = inState(undefined);
     if (others.length > 0)
-        return (0,model_decision/* keep */.aC)('out-of-scope', `it belongs to ${pullRequests_describe(others)}`);
+        return (0,model_decision/* keep */.aC)('out-of-scope', `belongs to ${pullRequests_describe(others)}`);
     return numbers.length === 0
-        ? (0,model_decision/* keep */.aC)('out-of-scope', `it does not belong to ${(0,model_policy/* describePullRequests */.DX)(scope)}`)
-        : (0,model_decision/* remove */.TF)('pull-request', `it belongs to ${pullRequests_describe(numbers)}`);
+        ? (0,model_decision/* keep */.aC)('out-of-scope', `belongs to no pull request of ${scope.repository}`)
+        : (0,model_decision/* remove */.TF)('pull-request', `belongs to ${pullRequests_describe(numbers)}`);
 }
 function pullRequests_describe(numbers) {
-    return `pull request${numbers.length > 1 ? 's' : ''} ${(0,words/* list */.p_)(numbers.map(String))}`;
+    return `pull request${numbers.length > 1 ? 's' : ''} ${(0,src_words/* list */.p_)(numbers.map(String))}`;
 }
 
 ;// CONCATENATED MODULE: ./src/policy/scope/scope.ts
@@ -54549,7 +54670,7 @@ function createContext(policy, inventory) {
         protectedImage: (image) => {
             const names = (0,model_references/* namesOf */.eZ)(image);
             const found = globs.find(({ matches }) => matches(image.id, names));
-            return found && `protected by ${found.text}`;
+            return found && `matches ${found.text} in protected-images`;
         }
     };
 }
@@ -54578,7 +54699,7 @@ function ageOfImage(image, context) {
     const atLeast = now - logBegan;
     const watched = age !== 'unknown' && 'atLeast' in age ? age.atLeast : 0;
     return atLeast > watched
-        ? { atLeast, of: 'in no event of the log, which began' }
+        ? { atLeast, of: 'unused since the event log began' }
         : age;
 }
 /** Whether the image came before the event log began: otherwise the log would have it. */
@@ -54626,7 +54747,7 @@ function findNewest(images, context) {
     const places = images
         .flatMap((image) => rank(image, context))
         // The ID makes the order the same every time.
-        .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,words/* compareText */.n6)(a.id, b.id))
+        .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,src_words/* compareText */.n6)(a.id, b.id))
         .flatMap(({ repositories, ...one }) => repositories.map((repository) => ({ repository, ...one })));
     return new Map([...Map.groupBy(places, ({ repository }) => repository)].map(([repository, members]) => {
         let left = context.limits.keepLast;
@@ -54702,7 +54823,7 @@ function keepImage(image, staying, { policy, now, protectedBy, protectedImage })
     if (policy.includeImages === false)
         return (0,model_decision/* keep */.aC)('not-included', 'include-images is false');
     return policy.includeImages === 'dangling' && image.references.length > 0
-        ? (0,model_decision/* keep */.aC)('not-included', 'include-images takes dangling ones alone')
+        ? (0,model_decision/* keep */.aC)('not-included', 'not dangling; only removed with include-images: true')
         : undefined;
 }
 /** Lets each reference go by its age or by the scope, unless the image is among the newest of that repository. */
@@ -54714,7 +54835,7 @@ function decideReferences({ id, references }, scoped, age, newest, context) {
         watchedSince: context.evidence.watchedSince(id)
     });
     if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
-        const repositories = (0,words/* list */.p_)([...new Set(kept.map(model_references/* repositoryOf */._M))]);
+        const repositories = (0,src_words/* list */.p_)([...new Set(kept.map(model_references/* repositoryOf */._M))]);
         return (0,model_decision/* keep */.aC)('keep-last', `among the newest ${context.limits.keepLast} of ${repositories}`);
     }
     if (recent !== undefined)
@@ -54727,7 +54848,7 @@ function decideReferences({ id, references }, scoped, age, newest, context) {
     return {
         action: 'untag',
         reason,
-        detail: `${why}; stays as ${(0,words/* list */.p_)(others)}`,
+        detail: `${why}; keeps ${(0,src_words/* list */.p_)(others)}`,
         removedReferences: going
     };
 }
@@ -54738,7 +54859,7 @@ function keepParents(images, decided) {
     for (let child = left.pop(); child !== undefined; child = left.pop()) {
         const parent = byId.get(child.parent ?? '');
         const name = child.references[0] ?? child.id;
-        if (parent && (0,model_decision/* keepDependency */.jJ)(decided, parent.id, `parent of ${name}`))
+        if (parent && (0,model_decision/* keepDependency */.jJ)(decided, parent.id, `parent of image ${name}`))
             left.push(parent);
     }
 }
@@ -54751,7 +54872,7 @@ function keepOfStayingParents(images, decided) {
         const [child, ...others] = children.get(parent.id) ?? [];
         if (child === undefined || ![child, ...others].every(goes))
             continue;
-        (0,model_decision/* keepDependency */.jJ)(decided, child.id, `its parent stays, and would go with it`);
+        (0,model_decision/* keepDependency */.jJ)(decided, child.id, 'Podman would also remove the parent image, which is kept');
         if (child.references.length === 0)
             staying.push(child);
     }
@@ -54782,7 +54903,7 @@ function decideNetworks(networks, needs, context) {
     const ids = new Map(networks.map(({ id, name }) => [name, id]));
     for (const { id, name, configFrom = '' } of networks)
         if (decided.get(id)?.decision.action === 'keep')
-            (0,model_decision/* keepDependency */.jJ)(decided, ids.get(configFrom) ?? '', `network ${name} is made from it`);
+            (0,model_decision/* keepDependency */.jJ)(decided, ids.get(configFrom) ?? '', `used by network ${name} (config-from)`);
     return decided;
 }
 function decideNetwork(network, needs, context) {
@@ -54805,7 +54926,7 @@ function decideNetwork(network, needs, context) {
 }
 function keepBuiltIn({ name, ingress }) {
     return builtIn.has(name) || ingress
-        ? (0,model_decision/* keep */.aC)('built-in', 'made by Docker itself')
+        ? (0,model_decision/* keep */.aC)('built-in', 'created by the engine itself')
         : undefined;
 }
 function keepNetwork(network, { staying, all }, { policy, now, protectedBy }) {
@@ -54816,9 +54937,9 @@ function keepNetwork(network, { staying, all }, { policy, now, protectedBy }) {
     const stopped = usersOfNetwork(network, all).filter(isRunning);
     const leaving = new Set(stopped.map(({ id }) => id));
     if (network.containers.some((id) => !leaving.has(id)))
-        return (0,model_decision/* keep */.aC)('in-use', 'a running container is on it');
+        return (0,model_decision/* keep */.aC)('in-use', 'a running container is connected');
     if (network.scope === 'swarm')
-        return (0,model_decision/* keep */.aC)('in-use', 'a network of the swarm: other nodes may need it');
+        return (0,model_decision/* keep */.aC)('in-use', 'swarm network: may be in use on other nodes');
     const label = protectedBy(network.labels);
     if (label !== undefined)
         return (0,model_decision/* keep */.aC)('protected-label', label);
@@ -54990,7 +55111,7 @@ function sortInventory(inventory) {
 function sorted(items, key) {
     return items
         .map((item) => ({ item, key: key(item) }))
-        .sort((a, b) => (0,words/* compareText */.n6)(a.key, b.key))
+        .sort((a, b) => (0,src_words/* compareText */.n6)(a.key, b.key))
         .map(({ item }) => item);
 }
 function plan_nameOf({ id, references }) {
@@ -55220,13 +55341,18 @@ function readReportedIds(stdout) {
 
 
 
+/** A change in one phrase: `pulled since the inventory was taken`. */
+function sinceInventory(what, now = '') {
+    const changed = `${what} since the inventory was taken`;
+    return { changed: now ? `${changed}, ${now}` : changed };
+}
 /** A container must be as it was, or as a stop by this run left it, and no container may need it. */
 function recheckContainer(planned, { now, needs, containers }, stops = false) {
     const current = containers.get(planned.id);
     if (current === undefined)
         return 'gone';
     if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
-        return { changed: `it was used meanwhile: it is ${current.state} now` };
+        return sinceInventory('used', `now ${current.state}`);
     return inUse(needs.containers.get(planned.id), now);
 }
 /** An attempt to remove a container, by this run or another, changes its state and is not a use. */
@@ -55260,26 +55386,24 @@ function isBeingRemoved({ state }) {
 function recheckBuilder({ id, container, volume }, look) {
     const names = [id, ...(volume ? [volume.name] : [])];
     if (names.some(look.isUnreadable))
-        return { changed: 'the engine cannot tell of its state volume any more' };
+        return { changed: 'state volume can no longer be inspected' };
     const ofContainer = container ? recheckContainer(container, look) : 'gone';
     const ofState = volume ? recheckVolume(volume, look, container) : 'gone';
     if (ofContainer === 'gone' && ofState === 'gone')
         return 'gone';
     if (container !== undefined && ofContainer === 'gone')
-        return { changed: 'its container was removed meanwhile' };
+        return sinceInventory('container removed');
     const current = look.containers.get(id);
     const change = [ofContainer, ofState].find((one) => typeof one === 'object');
     if (change !== undefined)
         return change;
     return current?.state === 'running' && !hasNoClient(current)
-        ? { changed: 'it has a client now' }
+        ? sinceInventory('client connected')
         : usedMeanwhile(names, look);
 }
 function usedMeanwhile(names, { usedSince }) {
     const used = names.map(usedSince).find((use) => use !== undefined);
-    return used === undefined
-        ? undefined
-        : { changed: `meanwhile it was ${used}` };
+    return used === undefined ? undefined : sinceInventory(used);
 }
 function recheckNetwork(planned, { now, needs, networks }) {
     if (!networks.has(planned.id))
@@ -55297,15 +55421,15 @@ function recheckImage(planned, { now, needs, images }, takenOff, children) {
         current.references.length < planned.references.length;
     if (added.length > 0 || lost) {
         const references = current.references.join(', ') || 'none';
-        return { changed: `its references are now: ${references}` };
+        return sinceInventory('references changed', `now ${references}`);
     }
     if (takenOff.length === 0 && wasTaggedAgain(planned, current, now))
-        return { changed: 'it was tagged or pulled again' };
+        return sinceInventory('tagged or pulled');
     if (planned.remembered && !(0,external_node_util_.isDeepStrictEqual)(current.labels, planned.labels))
-        return { changed: 'its labels are not those that an earlier run saw' };
+        return { changed: 'labels differ from those that an earlier run recorded' };
     const [child] = children;
     if (child !== undefined)
-        return { changed: `parent of ${child.references[0] ?? child.id}` };
+        return { changed: `parent of image ${child.references[0] ?? child.id}` };
     return inUse(needs.images.get(planned.id), now);
 }
 /** For an image known from an earlier run, only a tag since the listing counts: the plan has seen older ones. */
@@ -55319,14 +55443,14 @@ function recheckVolume(planned, { now, needs, volumes }, own) {
     if (current === undefined)
         return 'gone';
     if (current.createdAt !== planned.createdAt)
-        return { changed: 'it was made anew' };
+        return sinceInventory('recreated');
     const users = usersOfVolume(planned, needs);
     return inUse(users.filter(({ id }) => id !== own?.id), now);
 }
 function inUse(users, now) {
     return users === undefined || users.length === 0
         ? undefined
-        : { changed: `needed by ${describeUsers(users, now)}` };
+        : { changed: `now used by ${describeUsers(users, now)}` };
 }
 function createRecheck({ containers, networks, images, volumes }, { isGone, takenOff }) {
     const children = Map.groupBy(images, ({ parent }) => parent);
@@ -55346,7 +55470,7 @@ function checking(planned, recheck) {
         if (thing === undefined)
             throw new Error(`${id} is not in the inventory`);
         if (look.isUnreadable(id))
-            return { changed: 'the engine cannot tell of it any more' };
+            return { changed: 'can no longer be inspected' };
         return recheck(thing, look, item) ?? usedMeanwhile([id], look);
     };
 }
@@ -55499,16 +55623,16 @@ function withTraces(session, item, outcome) {
     if (isGone(outcome))
         return outcome;
     const off = takenOff(session, item);
-    const detail = outcome.detail ?? 'it is still there';
+    const detail = outcome.detail ?? 'still there';
     return {
         ...outcome,
         ...(off.length > 0 && { removedReferences: [...off] }),
         ...(wasToldToStop(session, item) && {
-            detail: `it was told to stop; ${detail}`
+            detail: `was asked to stop; ${detail}`
         }),
         ...(off.length > 0 &&
             outcome.outcome !== 'untagged' && {
-            detail: `${detail}; taken off: ${(0,words/* list */.p_)(off)}`
+            detail: `${detail}; untagged: ${(0,src_words/* list */.p_)(off)}`
         })
     };
 }
@@ -55528,13 +55652,13 @@ function finish(session, items) {
     const words = {
         cancelled: 'the run was cancelled',
         failed: 'the engine failed',
-        timeout: 'the time was up'
+        timeout: 'the timeout was reached'
     };
     for (const item of items)
         record(session, item, {
             outcome: 'kept',
             reason: 'budget',
-            detail: `not done: ${words[why]}`,
+            detail: `not removed: ${words[why]}`,
             ...(why === 'timeout' && { heldBy: why })
         });
     return { results: recordedResults(session), fatal: session[state].fatal };
@@ -55567,7 +55691,7 @@ async function attempt(session, items, change, read = () => undefined) {
     catch (error) {
         const { message, stdout } = asDockerError(error);
         read(stdout);
-        const detail = `its removal broke off, it may be gone: ${message}`;
+        const detail = `removal was interrupted; it may have been deleted: ${message}`;
         for (const item of items)
             record(session, item, { outcome: 'failed', detail });
         throw error;
@@ -55723,7 +55847,7 @@ async function untagFirst(session, items) {
 function readUntagging(session, item) {
     return takenOff(session, item).length > 0
         ? { outcome: 'untagged' }
-        : kept('its references mean other images now');
+        : kept('references moved to other images since the inventory was taken');
 }
 /**
  * Takes off the references that still mean the image. Each is read right before; the containerd store compares and
@@ -55902,6 +56026,7 @@ function leftAfterRemoval(session, kind, items) {
 
 
 
+
 /** Lists what is left of the cache once images are gone: it shows how much their removal freed. */
 async function listCacheAfterImages(session, list) {
     const { records } = session.inventory.buildCache;
@@ -55930,7 +56055,7 @@ async function removeBuildCache(session, item, options) {
             record(session, item, {
                 outcome: 'kept',
                 reason: 'budget',
-                detail: 'the engine was still removing records when the time was up',
+                detail: 'the engine was still removing records when the timeout was reached',
                 heldBy: 'timeout'
             });
         else {
@@ -55961,7 +56086,7 @@ function pruneArguments(until, keep, keepFlag = '--keep-storage') {
 }
 async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configFolder }) {
     if (await isForeignBuilder(docker, builder))
-        return kept(`the builder ${builder} of buildx has the name of the context and is not the engine's own`);
+        return kept(`buildx builder ${builder} shares the context's name, but is not the engine's own`);
     // The plan has no records that were used after the listing.
     const idle = () => until + Date.now() - lookedAt;
     const output = await prune(docker, builder, idle, keep);
@@ -55969,19 +56094,23 @@ async function pruneBuildCache({ docker, builder, lookedAt, until, keep, configF
     if (output.exitCode === 0) {
         const freed = readTotal(output.stdout);
         const removedRecords = readPruned(output.stdout);
-        if (freed === 0 && removedRecords.length === 0)
+        const number = removedRecords.length;
+        if (freed === 0 && number === 0)
             return { outcome: 'gone', detail: 'the builder found nothing to remove' };
         return freed === undefined
-            ? { outcome: 'removed', detail: 'the builder did not say how much' }
+            ? {
+                outcome: 'removed',
+                detail: 'the builder did not report the bytes freed'
+            }
             : {
                 outcome: 'removed',
                 freed,
                 removedRecords,
-                detail: 'as many records as the builder found'
+                ...(number > 0 && { detail: (0,src_words/* count */.U9)(number, 'record') })
             };
     }
     if (await hasPruneFilters(configFolder))
-        return kept(`pruneFilters in Docker's config.json contradict the input until: ${words}`);
+        return kept(`pruneFilters in Docker's config.json conflict with until: ${words}`);
     return { outcome: 'failed', detail: words };
 }
 /** Prunes with buildx; without it if buildx is broken, or missing although DOCKER_BUILDKIT asks for it. */
@@ -56103,7 +56232,7 @@ async function removeBuilder(builder, tools) {
         ? { outcome: 'removed' }
         : {
             ...outcome,
-            detail: `its container has gone, its state volume stays: ${outcome.detail ?? ''}`
+            detail: `container removed, state volume kept: ${outcome.detail ?? ''}`
         };
 }
 async function removeState(builder, tools) {
@@ -56293,7 +56422,7 @@ async function writeSnapshot(folder, engine, before) {
         return { file, before };
     }
     catch (error) {
-        const problem = `what is there before the job could not be written down: ${String(error)}`;
+        const problem = `the snapshot from before the job could not be saved (${String(error)})`;
         return { file: undefined, before: { problem } };
     }
 }
@@ -56302,11 +56431,11 @@ async function readSnapshot(file) {
         const read = snapshotSchema.safeParse(parseJson(await (0,promises_.readFile)(file, 'utf8')));
         return read.success
             ? read.data
-            : { problem: `${file} does not tell what was there before the job` };
+            : { problem: `the snapshot from before the job is invalid (${file})` };
     }
     catch (error) {
         return {
-            problem: `what was there before the job is not known any more: ${String(error)}`
+            problem: `the snapshot from before the job could not be read (${String(error)})`
         };
     }
 }
@@ -56352,7 +56481,7 @@ async function beginJob({ docker, world }) {
         log.warning(messages/* messages */.D.nothingAfterJob(why));
     }
     else
-        log.info(`There before this job: ${describeContents(before)}`);
+        log.info(`Before this job: ${describeContents(before)}`);
     return run_world/* nothingDone */.m;
 }
 /** After a job: removes what came since, if it can only be this job's. */
@@ -56366,7 +56495,7 @@ async function endJob(step, file) {
     const { engine, context } = looked;
     const now = identify(engine, context.endpoint);
     if (!(0,external_node_util_.isDeepStrictEqual)(snapshot.engine, now))
-        return leaveAll(step, 'this is another engine than before the job');
+        return leaveAll(step, 'the engine is not the one from before the job');
     // After the look: whichever job made something that it saw still runs, or has ended.
     const problem = await whyNotAlone(engine, context);
     if (problem !== undefined)
@@ -56404,14 +56533,14 @@ async function fetchPullRequestStates({ policy, options, deadline, world }, inve
         return { policy, problems: [] };
     return world.log.group('Ask GitHub', async () => {
         const { info } = world.log;
-        info(`${(0,words/* count */.U9)(found.length, 'pull request')} of ${repository} on the engine`);
+        info(`Found ${(0,src_words/* count */.U9)(found.length, 'pull request')} of ${repository} on the engine`);
         // Loaded only for this scope: it costs time, and reads the environment.
         const { askGitHub } = await Promise.resolve(/* import() eager */).then(__nccwpck_require__.bind(__nccwpck_require__, 3598));
         const { states, problems } = await withSignsOfLife(askGitHub(found, {
             ...github,
             ...{ repository, deadline, signal: world.signal, info }
         }), (elapsed) => {
-            info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: GitHub is still asked`);
+            info(`… ${(0,units/* formatDuration */.a3)(elapsed)}: still waiting for GitHub`);
         });
         for (const line of stateLines(states))
             info(line);
@@ -56498,7 +56627,7 @@ async function runScope(step) {
 /* harmony export */ });
 /* harmony import */ var _docker_errors_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7457);
 /* harmony import */ var _model_inputs_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(492);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9189);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3836);
 /* harmony import */ var _world_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2177);
 
 

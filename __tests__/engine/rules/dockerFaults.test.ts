@@ -91,7 +91,7 @@ const faults: readonly [string, string, readonly string[], RegExp][] = [
     'endless errors',
     'exec yes WARNING >&2',
     ['image ls'],
-    /docker CALL .*printed more than can be read/
+    /docker CALL .*printed more output than can be read/
   ]
 ]
 

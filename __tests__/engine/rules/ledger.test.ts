@@ -102,7 +102,7 @@ test('the ledger forgets removed resources and remembers kept ones; a broken led
     expect({ kind, exitCode, networks }).toEqual({
       ...{ kind, exitCode: 0, networks: [] }
     })
-    expect(stdout).toMatch(/^::warning::The ledger of earlier runs/m)
+    expect(stdout).toMatch(/^::warning::Cannot use the memory of earlier runs/m)
   }
 })
 
