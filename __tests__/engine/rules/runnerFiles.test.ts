@@ -99,7 +99,9 @@ test('files that could not be written for lack of space are written after the re
   )
 
   expect(done).toMatchObject({ exitCode: 0, outputs: { failed: '0' } })
-  expect(done.stdout).toMatch(/^::warning::Cannot use the memory of earlier runs/m)
+  expect(done.stdout).toMatch(
+    /^::warning::Cannot use the memory of earlier runs/m
+  )
   expect(done.stdout).not.toContain('The state of the step')
   expect(await readFile(state, 'utf8')).toContain('begun')
   expect(await readdir(ledgers)).toContainEqual(
