@@ -152,7 +152,7 @@ async function sourceLine(suite: string): Promise<string> {
   return `deb ${signed}${mirror} ${suite} main\n`
 }
 
-/** Finds a mirror of Debian, and its keys: the machine's, or on Ubuntu Debian's own and those in Ubuntu's package. */
+/** Finds a mirror of Debian and its keys. Ubuntu knows no mirror, and has the keys in a package. */
 async function findDebian(): Promise<{
   mirror: string
   keys: string | undefined
@@ -162,8 +162,13 @@ async function findDebian(): Promise<{
   const file = '/usr/share/keyrings/debian-archive-keyring.gpg'
   const keys = (await exists(file)) ? file : undefined
   if (debian) return { mirror: await findMirror(), keys }
+  const mirror = process.env['DEBIAN_MIRROR']
+  if (!mirror)
+    throw new Error(
+      'Outside Debian, set DEBIAN_MIRROR to the URL of a mirror of Debian.'
+    )
   return {
-    mirror: 'http://deb.debian.org/debian',
+    mirror,
     keys: keys ?? `${await unpackPackages(['debian-archive-keyring'])}${file}`
   }
 }
