@@ -36862,7 +36862,7 @@ const pullRequestsPermission = 'Give the job "permissions: pull-requests: read",
 const messages = {
     invalidInput: define('error', {
         text: (problems) => `Invalid input. Nothing was inspected or removed.\n${problems}`,
-        shape: ['INPUT: expected …, got "…".'],
+        shape: ['INPUT: got "…"; expected ….'],
         why: 'One or more inputs have a value that the step cannot use, contradict each other, or have a misspelled name. The message names all of them.',
         fix: 'Correct the inputs that it names. The table below has what each accepts.'
     }),
@@ -36975,10 +36975,10 @@ const messages = {
         fix: 'The summary lists each with the engine’s words.'
     }),
     tokenMissing: define('error', {
-        text: () => `No token to ask GitHub with. ${pullRequestsPermission}`,
+        text: () => `The input github-token is not a token: it has characters that no token has. ${pullRequestsPermission}`,
         shape: [],
-        why: 'Scope closed-pull-requests asks GitHub, and github-token is empty.',
-        fix: 'As the message says. An unset secret is an empty token.'
+        why: 'Scope closed-pull-requests asks GitHub, and github-token has blanks, line breaks or other characters that no token has.',
+        fix: 'Check the secret: it may have been saved with more than the token.'
     }),
     tokenRefused: define('error', {
         text: (words) => `GitHub does not let this job read its pull requests. ${pullRequestsPermission}\n${words}`,
@@ -37018,7 +37018,11 @@ const messages = {
     }),
     patternUnmatched: define('warning', {
         text: (input, pattern, hint) => `${input}: ${pattern} matches nothing on this engine. ${hint}`,
-        shape: ['protected-images', 'nod:*', 'Did you mean node:22?'],
+        shape: [
+            'protected-images',
+            'nod:*',
+            'Did you mean node:22, which is about to be removed?'
+        ],
         why: 'A pattern that protects nothing may be a typo.',
         fix: 'Correct or remove the pattern. In a dry run or a cancelled run nothing is lost yet.'
     }),
@@ -37062,7 +37066,7 @@ const messages = {
         text: (why) => `Cannot save the state of this step: ${why}. Its post step may run the same clean-up once more.`,
         shape: ['REASON'],
         why: 'The disk of the runner’s own files is full.',
-        fix: 'None needed: a second clean-up removes nothing that the first would have kept.'
+        fix: 'Free space for the runner’s own files. A second clean-up applies the same inputs to what is there at the end of the job.'
     })
 };
 

@@ -34,7 +34,7 @@ export const messages = {
   invalidInput: define('error', {
     text: (problems: string) =>
       `Invalid input. Nothing was inspected or removed.\n${problems}`,
-    shape: ['INPUT: expected …, got "…".'],
+    shape: ['INPUT: got "…"; expected ….'],
     why: 'One or more inputs have a value that the step cannot use, contradict each other, or have a misspelled name. The message names all of them.',
     fix: 'Correct the inputs that it names. The table below has what each accepts.'
   }),
@@ -159,10 +159,11 @@ export const messages = {
     fix: 'The summary lists each with the engine’s words.'
   }),
   tokenMissing: define('error', {
-    text: () => `No token to ask GitHub with. ${pullRequestsPermission}`,
+    text: () =>
+      `The input github-token is not a token: it has characters that no token has. ${pullRequestsPermission}`,
     shape: [],
-    why: 'Scope closed-pull-requests asks GitHub, and github-token is empty.',
-    fix: 'As the message says. An unset secret is an empty token.'
+    why: 'Scope closed-pull-requests asks GitHub, and github-token has blanks, line breaks or other characters that no token has.',
+    fix: 'Check the secret: it may have been saved with more than the token.'
   }),
   tokenRefused: define('error', {
     text: (words: string) =>
@@ -207,7 +208,11 @@ export const messages = {
   patternUnmatched: define('warning', {
     text: (input: string, pattern: string, hint: string) =>
       `${input}: ${pattern} matches nothing on this engine. ${hint}`,
-    shape: ['protected-images', 'nod:*', 'Did you mean node:22?'],
+    shape: [
+      'protected-images',
+      'nod:*',
+      'Did you mean node:22, which is about to be removed?'
+    ],
     why: 'A pattern that protects nothing may be a typo.',
     fix: 'Correct or remove the pattern. In a dry run or a cancelled run nothing is lost yet.'
   }),
@@ -253,6 +258,6 @@ export const messages = {
       `Cannot save the state of this step: ${why}. Its post step may run the same clean-up once more.`,
     shape: ['REASON'],
     why: 'The disk of the runner’s own files is full.',
-    fix: 'None needed: a second clean-up removes nothing that the first would have kept.'
+    fix: 'Free space for the runner’s own files. A second clean-up applies the same inputs to what is there at the end of the job.'
   })
 }
