@@ -138,6 +138,30 @@ test('after cancellation no new call starts, and running calls get a grace perio
   await expect(docker(['-c', 'true'])).rejects.toThrow(DockerError)
 })
 
+test('a killed call ends at once with what it printed, and one that was killed before does not start', async () => {
+  const controller = new AbortController()
+  const kill = controller.signal
+  const call = shell()(['-c', 'trap "" TERM; echo done; sleep 9'], { kill })
+  setTimeout(() => {
+    controller.abort()
+  }, 300)
+  const start = performance.now()
+  expect(await call).toEqual({ exitCode: NaN, stdout: 'done', stderr: '' })
+  expect(performance.now() - start).toBeLessThan(5_000)
+  const late = await shell()(['-c', 'echo started'], { kill })
+  expect(late).toEqual({ exitCode: NaN, stdout: '', stderr: '' })
+})
+
+test('a call aside does not wait for others', async () => {
+  const controller = new AbortController()
+  const docker = shell({ concurrency: 1, signal: controller.signal })
+  const other = docker(['-c', 'sleep 9'])
+  const { stdout } = await docker(['-c', 'echo aside'], { aside: true })
+  expect(stdout).toBe('aside')
+  controller.abort()
+  await expect(other).rejects.toThrow(DockerError)
+})
+
 test('concurrency is limited', async () => {
   const docker = shell()
   const times = await Promise.all(

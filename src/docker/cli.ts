@@ -20,6 +20,10 @@ export type CallOptions = {
   limit?: number
   /** After the deadline or a cancel, the call has a few more seconds to finish. */
   grace?: boolean
+  /** Kills the call at once, which then has no exit code. */
+  kill?: AbortSignal
+  /** The call does not wait for others to end. */
+  aside?: boolean
   /** Characters that the call may print. */
   most?: number
   env?: Record<string, string>
@@ -63,8 +67,8 @@ export function createDocker({
 }: Cli & { concurrency: number; running?: Set<RunningCall> }): Docker {
   const queue = pLimit(concurrency)
   const lateSignal = delayed(cli.signal)
-  return (args, options = {}) =>
-    queue(async () => {
+  return (args, options = {}) => {
+    const run = async () => {
       const words = [cli.command, ...args.slice(0, 2)]
       const started = { command: words.join(' '), since: performance.now() }
       running.add(started)
@@ -74,7 +78,9 @@ export function createDocker({
       } finally {
         running.delete(started)
       }
-    })
+    }
+    return options.aside ? run() : queue(run)
+  }
 }
 
 /** How many of the first names fit into one command line: at most `most`, at least one. */
@@ -110,7 +116,8 @@ async function call(
 ): Promise<Output> {
   if (cancelSignal.aborted)
     throw new DockerError('cancelled', messages.cancelled())
-  const { limit = defaultLimit, grace, elsewhere } = options
+  const { limit = defaultLimit, grace, elsewhere, kill } = options
+  if (kill?.aborted) return { exitCode: NaN, stdout: '', stderr: '' }
   const budget = cli.deadline + (grace ? graceAfterDeadline : 0) - Date.now()
   const timeout = Math.max(Math.min(limit, budget), 1)
   const limits = { cancelSignal, timeout, byBudget: budget < limit }
@@ -126,16 +133,18 @@ async function call(
 async function runProcess(
   { command, env }: Cli,
   args: readonly string[],
-  { most, env: extra }: CallOptions,
+  { most, env: extra, kill }: CallOptions,
   { cancelSignal, timeout, byBudget }: Limits
 ): Promise<Output> {
+  const signals = [cancelSignal, ...(kill ? [kill] : [])]
   const result = await execa(command, args, {
     env: { ...env, ...extra },
     extendEnv: false,
     stdin: 'ignore',
     reject: false,
     timeout,
-    cancelSignal,
+    cancelSignal: AbortSignal.any(signals),
+    ...(kill && { killSignal: 'SIGKILL' }),
     killDescendants: true,
     forceKillAfterDelay: 1_000,
     stripFinalNewline: true,
@@ -151,6 +160,8 @@ async function runProcess(
         : messages.noAnswer(name, String(Math.ceil(timeout / 1_000))),
       stdout
     )
+  if (result.isCanceled && !cancelSignal.aborted)
+    return { exitCode: NaN, stdout, stderr }
   if (result.isCanceled)
     throw new DockerError('cancelled', messages.cancelled(), stdout)
   if (result.isMaxBuffer)

@@ -2,10 +2,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from '@jest/globals'
 import { exists } from '../../../scripts/engines/packages.ts'
+import { eventFormat, readEvents } from '../../../src/docker/events.ts'
 import { useOwnEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { onlyOnDocker } from '../harness/target.ts'
 import { everything, oldImage } from '../harness/things.ts'
+import { createFacts } from './fact.ts'
 
 const engine = useOwnEngine()
 const { docker, load, step, contents, states, folder, dockerThat } = engine
@@ -28,7 +30,7 @@ async function untilStates(pattern: RegExp): Promise<void> {
   throw new Error(`the containers are: ${(await states()).join()}`)
 }
 
-it('images and volumes of services are in use, with or without tasks, and so are waiting tasks', async () => {
+async function initSwarm(): Promise<void> {
   const local = '127.0.0.1'
   await docker(
     'swarm',
@@ -38,6 +40,10 @@ it('images and volumes of services are in use, with or without tasks, and so are
     '--listen-addr',
     `${local}:0`
   )
+}
+
+it('images and volumes of services are in use, with or without tasks, and so are waiting tasks', async () => {
+  await initSwarm()
   await load(['web', 'previous', 'unused'].map((name) => oldImage(name)))
   for (const name of ['data', 'lonely']) await docker('volume', 'create', name)
   const mount = ['--mount', 'type=volume,source=data,target=/data']
@@ -61,6 +67,47 @@ it('images and volumes of services are in use, with or without tasks, and so are
   expect((await states()).map((one) => one.split(' ')[1])).toEqual(['created'])
   await docker('swarm', 'leave', '--force')
 })
+
+createFacts(engine, it)(
+  'F34',
+  'services have events when they are created, updated and removed',
+  `case "$1" in events) "$docker" "$@" | sed 's/"Type":"service"/"Type":"other"/'; exit ;; esac`,
+  async (asked) => {
+    await initSwarm()
+    const since = (Date.now() / 1_000).toFixed(3)
+    const readActions = async () => {
+      const lines = await asked.docker(
+        ...['events', '--since', since, '--filter', 'type=service'],
+        ...['--until', (Date.now() / 1_000).toFixed(3)],
+        ...['--format', eventFormat]
+      )
+      return readEvents(lines, { kind: 'docker' })
+        .filter(({ type }) => type === 'service')
+        .map(({ action }) => action)
+    }
+    const untilLogged = async (action: string) => {
+      for (let tries = 0; tries < 20; tries += 1) {
+        if ((await readActions()).includes(action)) return
+        await sleep(50)
+      }
+    }
+    try {
+      await service('web', 'busybox:1', '--replicas', '0')
+      await untilLogged('create')
+      await docker(
+        ...['service', 'update', '--detach', '--quiet', '--no-resolve-image'],
+        ...['--label-add', 'updated=yes', 'web']
+      )
+      await untilLogged('update')
+      await docker('service', 'rm', 'web')
+      await untilLogged('remove')
+      const actions = new Set(await readActions())
+      expect([...actions]).toEqual(['create', 'update', 'remove'])
+    } finally {
+      await docker('swarm', 'leave', '--force')
+    }
+  }
+)
 
 /** Hooks that make the engine a worker of a swarm, or inactive, and mark `asked` if services are listed. */
 const inSwarm = (state: string) => `
