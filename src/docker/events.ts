@@ -1,5 +1,5 @@
 import type { Engine, EngineEvent } from '../model/inventory.ts'
-import type { Docker } from './cli.ts'
+import type { CallOptions, Docker } from './cli.ts'
 import { succeed } from './errors.ts'
 import { readJsonLines } from './json.ts'
 import { podmanEvent, podmanLogEnd } from './podman.ts'
@@ -19,10 +19,23 @@ export async function readEventLog(
 ): Promise<EngineEvent[]> {
   const { kind, now } = engine
   const end = kind === 'podman' ? podmanLogEnd(now) : now
+  return readEvents(await printEventLog(docker, '1', end), engine)
+}
+
+/**
+ * Prints the log from `since`, in seconds, up to an instant of the engine's clock, in milliseconds; waits for one that is
+ * to come (F51).
+ */
+export async function printEventLog(
+  docker: Docker,
+  since: string,
+  end: number,
+  options: CallOptions = {}
+): Promise<string> {
   const until = (end / 1_000).toFixed(3)
-  const args = ['events', '--since', '1', '--until', until]
-  const output = await docker([...args, '--format', eventFormat])
-  return readEvents(succeed(output, 'events').stdout, engine)
+  const args = ['events', '--since', since, '--until', until]
+  const output = await docker([...args, '--format', eventFormat], options)
+  return succeed(output, 'events').stdout
 }
 
 export function readEvents(
@@ -37,6 +50,7 @@ export function readEvents(
       action: raw.Action,
       id: raw.Actor.ID,
       image,
+      name,
       // In an event of a container, this attribute is a label.
       container: raw.Type === 'container' ? '' : container
     }

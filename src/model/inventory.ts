@@ -150,6 +150,8 @@ export type EngineEvent = {
   id: string
   /** Events of containers: the image as typed. */
   image: string
+  /** Events of tags: the reference. */
+  name?: string
   /** Events of networks and volumes: the container's ID. */
   container?: string
 }
