@@ -36585,7 +36585,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
 /* harmony import */ var _package_json__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8330);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(995);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4089);
 /* harmony import */ var _run_ending_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4942);
 /* harmony import */ var _run_runner_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7927);
 
@@ -38138,7 +38138,7 @@ function code(text, longest = 200) {
 
 /***/ }),
 
-/***/ 995:
+/***/ 4089:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -49260,18 +49260,21 @@ const longestCommand = 16_000;
 function createDocker({ concurrency, running = new Set(), ...cli }) {
     const queue = pLimit(concurrency);
     const lateSignal = delayed(cli.signal);
-    return (args, options = {}) => queue(async () => {
-        const words = [cli.command, ...args.slice(0, 2)];
-        const started = { command: words.join(' '), since: performance.now() };
-        running.add(started);
-        try {
-            const cancelSignal = options.grace ? lateSignal : cli.signal;
-            return await call(cli, args, options, cancelSignal);
-        }
-        finally {
-            running.delete(started);
-        }
-    });
+    return (args, options = {}) => {
+        const run = async () => {
+            const words = [cli.command, ...args.slice(0, 2)];
+            const started = { command: words.join(' '), since: performance.now() };
+            running.add(started);
+            try {
+                const cancelSignal = options.grace ? lateSignal : cli.signal;
+                return await call(cli, args, options, cancelSignal);
+            }
+            finally {
+                running.delete(started);
+            }
+        };
+        return options.aside ? run() : queue(run);
+    };
 }
 /** How many of the first names fit into one command line: at most `most`, at least one. */
 function countForOneCall(names, most) {
@@ -49297,7 +49300,9 @@ function delayed(signal) {
 async function call(cli, args, options, cancelSignal) {
     if (cancelSignal.aborted)
         throw new docker_errors/* DockerError */.Bi('cancelled', messages/* messages */.D.cancelled());
-    const { limit = defaultLimit, grace, elsewhere } = options;
+    const { limit = defaultLimit, grace, elsewhere, kill } = options;
+    if (kill?.aborted)
+        return { exitCode: NaN, stdout: '', stderr: '' };
     const budget = cli.deadline + (grace ? graceAfterDeadline : 0) - Date.now();
     const timeout = Math.max(Math.min(limit, budget), 1);
     const limits = { cancelSignal, timeout, byBudget: budget < limit };
@@ -49308,14 +49313,16 @@ async function call(cli, args, options, cancelSignal) {
         throw new docker_errors/* DockerError */.Bi(broken.kind, { text: broken.message }, stdout);
     return output;
 }
-async function runProcess({ command, env }, args, { most, env: extra }, { cancelSignal, timeout, byBudget }) {
+async function runProcess({ command, env }, args, { most, env: extra, kill }, { cancelSignal, timeout, byBudget }) {
+    const signals = [cancelSignal, ...(kill ? [kill] : [])];
     const result = await execa(command, args, {
         env: { ...env, ...extra },
         extendEnv: false,
         stdin: 'ignore',
         reject: false,
         timeout,
-        cancelSignal,
+        cancelSignal: AbortSignal.any(signals),
+        ...(kill && { killSignal: 'SIGKILL' }),
         killDescendants: true,
         forceKillAfterDelay: 1_000,
         stripFinalNewline: true,
@@ -49327,6 +49334,8 @@ async function runProcess({ command, env }, args, { most, env: extra }, { cancel
         throw new docker_errors/* DockerError */.Bi('no-answer', byBudget
             ? messages/* messages */.D.noAnswerInTime(name)
             : messages/* messages */.D.noAnswer(name, String(Math.ceil(timeout / 1_000))), stdout);
+    if (result.isCanceled && !cancelSignal.aborted)
+        return { exitCode: NaN, stdout, stderr };
     if (result.isCanceled)
         throw new docker_errors/* DockerError */.Bi('cancelled', messages/* messages */.D.cancelled(), stdout);
     if (result.isMaxBuffer)
@@ -51611,6 +51620,7 @@ const traits = {
         packedLayers: false,
         remembersImages: true,
         findsImagesSlowly: false,
+        hasOtherTools: false,
         buildCache: true
     },
     containerd: {
@@ -51619,6 +51629,7 @@ const traits = {
         packedLayers: true,
         remembersImages: true,
         findsImagesSlowly: true,
+        hasOtherTools: true,
         buildCache: true
     },
     podman: {
@@ -51627,6 +51638,7 @@ const traits = {
         packedLayers: false,
         remembersImages: false,
         findsImagesSlowly: false,
+        hasOtherTools: false,
         buildCache: false
     }
 };
@@ -51983,10 +51995,17 @@ const eventFormat = `{"Type":{{json .Type}},"Action":{{json (printf "%.99s" .Act
 async function readEventLog(docker, engine) {
     const { kind, now } = engine;
     const end = kind === 'podman' ? podmanLogEnd(now) : now;
+    return readEvents(await printEventLog(docker, '1', end), engine);
+}
+/**
+ * Prints the log from `since`, in seconds, up to an instant of the engine's clock, in milliseconds; waits for one that is
+ * to come (F51).
+ */
+async function printEventLog(docker, since, end, options = {}) {
     const until = (end / 1_000).toFixed(3);
-    const args = ['events', '--since', '1', '--until', until];
-    const output = await docker([...args, '--format', eventFormat]);
-    return readEvents((0,docker_errors/* succeed */.Py)(output, 'events').stdout, engine);
+    const args = ['events', '--since', since, '--until', until];
+    const output = await docker([...args, '--format', eventFormat], options);
+    return (0,docker_errors/* succeed */.Py)(output, 'events').stdout;
 }
 function readEvents(lines, { kind }) {
     return readJsonLines(lines, eventSchema, 'events').map((raw) => {
@@ -51997,6 +52016,7 @@ function readEvents(lines, { kind }) {
             action: raw.Action,
             id: raw.Actor.ID,
             image,
+            name,
             // In an event of a container, this attribute is a label.
             container: raw.Type === 'container' ? '' : container
         };
@@ -53092,14 +53112,70 @@ async function readProcess(proc, id) {
     }
 }
 
-;// CONCATENATED MODULE: ./src/removal/watch.ts
+;// CONCATENATED MODULE: ./src/removal/stream.ts
 
 
-/** Watches an engine's events from the time at which its clock was read, which is before the listing. Never fails. */
-function watchEngine(engine, { command, env, signal, onBroken }) {
+/** For a dry run, which removes nothing. */
+const noStream = {
+    listen: () => undefined,
+    isLive: () => false,
+    problem: () => 'a dry run does not listen',
+    has: () => false,
+    forget: () => undefined,
+    first: () => Infinity,
+    now: () => 0
+};
+/** Starts `docker events`, from the time at which the engine's clock was read. Never fails. */
+function streamEvents(engine, options) {
     const events = [];
+    const listeners = [];
+    /** The lines that have arrived, with the times of their events. */
+    const lines = new Map();
+    // The clock was read before its answer came.
+    const started = performance.now();
+    let problem;
+    const read = async () => {
+        for await (const line of startProcess(engine, options))
+            try {
+                for (const event of readEvents(line, engine)) {
+                    lines.set(line, event.at);
+                    events.push(event);
+                    for (const onEvent of listeners)
+                        onEvent(event);
+                }
+            }
+            catch {
+                // The next lines may be readable, and an unread stream would block.
+                problem ??= 'an event could not be read';
+            }
+    };
+    const end = () => {
+        problem ??= 'the stream ended';
+    };
+    read().then(end, end);
+    return {
+        listen: (onEvent) => {
+            events.forEach(onEvent);
+            listeners.push(onEvent);
+        },
+        isLive: () => events.length > 0 && problem === undefined,
+        problem: () => problem,
+        has: (line) => lines.has(line),
+        forget: (until) => {
+            for (const [line, at] of lines)
+                if (at <= until)
+                    lines.delete(line);
+        },
+        first: () => events[0]?.at ?? Infinity,
+        now: () => {
+            const latest = events.at(-1)?.at ?? 0;
+            return Math.max(latest, engine.now + performance.now() - started);
+        }
+    };
+}
+function startProcess(engine, { command, env, signal }) {
     const since = (engine.now / 1_000).toFixed(6);
-    const stream = execa(command, ['events', '--since', since, '--format', eventFormat], {
+    return execa(command, ['events', '--since', since, '--format', eventFormat], {
         env,
         extendEnv: false,
         stdin: 'ignore',
@@ -53110,24 +53186,6 @@ function watchEngine(engine, { command, env, signal, onBroken }) {
         killDescendants: true,
         forceKillAfterDelay: 1_000
     });
-    let broken = false;
-    const reportBroken = () => {
-        if (!broken && !signal.aborted)
-            onBroken();
-        broken = true;
-    };
-    const read = async () => {
-        for await (const line of stream)
-            try {
-                events.push(...readEvents(line, engine));
-            }
-            catch {
-                // The next lines may be readable, and an unread stream would block.
-                reportBroken();
-            }
-    };
-    read().then(reportBroken, reportBroken);
-    return { events: () => events, isLive: () => events.length > 0 && !broken };
 }
 
 // EXTERNAL MODULE: external "node:crypto"
@@ -53242,44 +53300,72 @@ function imageFacts_readImage(image) {
     };
 }
 
-;// CONCATENATED MODULE: ./src/model/evidence.ts
+;// CONCATENATED MODULE: ./src/model/events.ts
 
 
 
-/** Finds the uses of a resource in the engine's event log, by its ID or name. */
-function usesInLog(inventory) {
-    const found = new Map();
-    const imageOf = new Map(inventory.containers.map(({ id, image }) => [id, image]));
-    const builders = new Set(inventory.containers.filter(isBuilder).map(({ id }) => id));
-    for (const event of inventory.events) {
-        const { ids, of } = isClient(event, builders)
-            ? { ids: [event.id], of: 'used by a client' }
-            : evidence_readEvent(event, inventory.images, imageOf);
-        for (const id of ids)
-            found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
+const byContainer = 'used by a container';
+/** What each action means. Others change something about their subject and are no use. */
+const meanings = {
+    image: {
+        build: { use: 'built' },
+        // A build without a tag, even if its image existed.
+        create: { use: 'built' },
+        import: { use: 'imported' },
+        load: { use: 'loaded' },
+        pull: { use: 'pulled' },
+        push: { use: 'pushed' },
+        save: { use: 'saved' },
+        tag: { use: 'tagged' }
+    },
+    container: {
+        create: { use: byContainer, needsMore: true },
+        rename: { needsMore: true },
+        start: { use: byContainer, needsMore: true },
+        restart: { use: byContainer },
+        die: { use: byContainer }
+    },
+    network: {
+        create: { use: 'created' },
+        connect: { use: byContainer, needsMore: true },
+        disconnect: { use: byContainer }
+    },
+    volume: {
+        create: { use: 'created' },
+        mount: { use: byContainer, needsMore: true },
+        unmount: { use: byContainer }
     }
-    return (id) => found.get(id) ?? [];
-}
-/** How each action on an image reads as evidence. Untagging and removal are no use. */
-const imageActions = {
-    build: 'built',
-    // A build without a tag, even if its image existed.
-    create: 'built',
-    pull: 'pulled',
-    load: 'loaded',
-    import: 'imported',
-    tag: 'tagged',
-    push: 'pushed',
-    save: 'saved'
 };
-const containerActions = new Set(['create', 'start', 'restart', 'die']);
-const otherActions = new Set([
-    'create',
-    'mount',
-    'unmount',
-    'connect',
-    'disconnect'
-]);
+/** Reads events of the engine, given what was on it before. */
+function eventReader({ containers, images }) {
+    const findImages = imageFinder(images);
+    const imageOf = new Map(containers.map(({ id, image }) => [id, image]));
+    const builders = new Set(containers.filter(isBuilder).map(({ id }) => id));
+    const read = (event) => {
+        const { type, action, id, image, name = '' } = event;
+        const use = meanings[type]?.[action]?.use ?? '';
+        if (type === 'image') {
+            // The ID of a pull or push is the reference.
+            const about = [...findImages(id), ...findAllOf(images, id)];
+            const used = use ? [...new Set(about)] : [];
+            // A tag may have been taken from another image.
+            return { used, use, subjects: [...about, ...findImages(name)] };
+        }
+        if (type !== 'container')
+            return { used: use ? [id] : [], use, subjects: [id] };
+        // A client of a builder runs a process in its container.
+        if (builders.has(id) && action.startsWith('exec_'))
+            return { used: [id], use: 'used by a client', subjects: [id] };
+        const used = use ? findImages(imageOf.get(id) ?? image) : [];
+        return { used, use, subjects: [id, ...used] };
+    };
+    return (event) => ({
+        ...read(event),
+        ...(meanings[event.type]?.[event.action]?.needsMore && {
+            needy: event.container || event.id
+        })
+    });
+}
 /** The IDs of all images of a repository: `pull --all-tags` logs its name alone, once. */
 function findAllOf(images, name) {
     const { repository, tag, digest } = (0,model_references/* parseReference */.F2)(name);
@@ -53289,29 +53375,19 @@ function findAllOf(images, name) {
         .filter(({ references, digests }) => [...references, ...digests].some((one) => (0,model_references/* repositoryOf */._M)(one) === repository))
         .map(({ id }) => id);
 }
-function isClient({ type, action, id }, builders) {
-    return type === 'container' && /^exec_/.test(action) && builders.has(id);
-}
-/** Which resources an event shows in use, and how. */
-function evidence_readEvent({ type, action, id, image }, images, imageOf) {
-    const nothing = { ids: [], of: '' };
-    const findImages = imageFinder(images);
-    if (type === 'image') {
-        const of = imageActions[action];
-        if (of === undefined)
-            return nothing;
-        // The ID of a pull or push is the reference.
-        const ids = new Set([...findImages(id), ...findAllOf(images, id)]);
-        return { ids: [...ids], of };
+
+;// CONCATENATED MODULE: ./src/model/evidence.ts
+
+/** Finds the uses of a resource in the engine's event log, by its ID or name. */
+function usesInLog(inventory) {
+    const found = new Map();
+    const read = eventReader(inventory);
+    for (const event of inventory.events) {
+        const { used, use: of } = read(event);
+        for (const id of used)
+            found.set(id, [...(found.get(id) ?? []), { at: event.at, of }]);
     }
-    const of = 'used by a container';
-    if (type === 'container')
-        return containerActions.has(action)
-            ? { ids: findImages(imageOf.get(id) ?? image), of }
-            : nothing;
-    return otherActions.has(action)
-        ? { ids: [id], of: action === 'create' ? 'created' : of }
-        : nothing;
+    return (id) => found.get(id) ?? [];
 }
 
 ;// CONCATENATED MODULE: ./src/state/ledger.ts
@@ -53531,7 +53607,7 @@ async function look(step) {
     const { docker, options, world } = step;
     const lookedAt = Date.now();
     const [engine, context] = await readEngineAndContext(docker, world.env);
-    const watch = watchFrom(step, engine);
+    const stream = listenTo(step, engine);
     world.show(options.docker, ['--version']);
     const { rootDir, store } = engine;
     const key = { endpoint: context.endpoint, rootDir, store };
@@ -53549,24 +53625,17 @@ async function look(step) {
     const disks = await findDisks(engine, context.endpoint);
     return {
         ...{ engine, key, facts, inventory, context, disks },
-        ...{ lookedAt, listedAt, watch }
+        ...{ lookedAt, listedAt, stream }
     };
 }
 function readEngineAndContext(docker, env) {
     return Promise.all([readEngine(docker, env), readContext(docker)]);
 }
-/** A dry run removes nothing, and needs no watch. */
-function watchFrom({ options, world, leave }, engine) {
+function listenTo({ options, world, leave }, engine) {
     if (options.dryRun)
-        return { events: () => [], isLive: () => false };
-    return watchEngine(engine, {
-        command: options.docker,
-        env: world.env,
-        signal: leave,
-        onBroken: () => {
-            world.log.info("Lost the engine's event stream: from now on, only the listing before each batch finds changes.");
-        }
-    });
+        return noStream;
+    const { docker: command } = options;
+    return streamEvents(engine, { command, env: world.env, signal: leave });
 }
 /** Milliseconds for listing volumes that no input includes. */
 const unneededVolumes = 5_000;
@@ -55475,8 +55544,455 @@ function checking(planned, recheck) {
             throw new Error(`${id} is not in the inventory`);
         if (look.isUnreadable(id))
             return { changed: 'can no longer be inspected' };
+        if (look.stranger !== undefined)
+            return {
+                changed: `container ${look.stranger} was created since the inventory was taken and cannot be inspected`
+            };
         return recheck(thing, look, item) ?? usedMeanwhile([id], look);
     };
+}
+
+;// CONCATENATED MODULE: ./src/removal/secondLook.ts
+
+
+
+
+
+
+
+
+
+/** Reads things again, and all containers but those `gone`. Inspects only containers that are new or `changing`. */
+async function lookAgain(sources, { kind, ids, ...others }) {
+    const { docker, inventory, usedSince } = sources;
+    const { engine, images: allImages } = inventory;
+    const nothing = { found: [], unreadable: [] };
+    const [containers, services, networks, images, volumes] = await Promise.all([
+        listContainersAgain(docker, { engine, containers: sources.containers }, others),
+        inventory.services && listServices(docker, engine),
+        kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
+        kind === 'image' ? lookAtImages(sources, ids) : nothing,
+        kind === 'volume' ? inspectVolumes(docker, ids) : nothing
+    ]);
+    const unreadable = new Set([networks, images, volumes].flatMap((one) => one.unreadable));
+    return {
+        now: engine.now,
+        // If the swarm's manager does not answer, its services need what they needed at the listing.
+        needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
+            containers,
+            images: allImages
+        }),
+        containers: byKey(containers, ({ id }) => id),
+        networks: byKey(networks.found, ({ id }) => id),
+        images: byKey(images.found, ({ id }) => id),
+        volumes: byKey(volumes.found, ({ name }) => name),
+        usedSince,
+        isUnreadable: (id) => unreadable.has(id),
+        stranger: findStranger(inventory, containers)
+    };
+}
+/**
+ * Inspects images by ID. Where that is slow, an image that this run has inspected before is unchanged if a listing
+ * shows the same tags. A listing shows no renewed tag or pull with the same ID, so this needs a live watch.
+ */
+async function lookAtImages({ docker, inventory, isLive }, ids) {
+    const { engine, images } = inventory;
+    const asked = new Set(ids);
+    const listed = traitsOf(engine).findsImagesSlowly && isLive()
+        ? images.filter(({ id, remembered, references }) => 
+        // A listing by reference shows no digests, so it misses one that was taken off.
+        asked.has(id) && !remembered && references.every(model_references/* isTag */.dz))
+        : [];
+    const found = await findUnchanged(docker, engine, listed);
+    const unchanged = isLive() ? found : [];
+    for (const { id } of unchanged)
+        asked.delete(id);
+    const inspected = await inspectImages(docker, engine, [...asked]);
+    return { ...inspected, found: [...unchanged, ...inspected.found] };
+}
+function findStranger({ containers: listed }, containers) {
+    const strangers = containers.filter(({ unreadable }) => unreadable);
+    return strangers.find(({ id }) => !listed.some((one) => one.id === id))?.name;
+}
+
+;// CONCATENATED MODULE: ./src/removal/changes.ts
+
+
+
+
+
+
+function createChanges(inventory) {
+    return {
+        inventory,
+        readEvent: eventReader(inventory),
+        spoken: new Set(),
+        uses: new Map(),
+        needy: new Set(),
+        containers: byKey(inventory.containers, ({ id }) => id),
+        services: inventory.services ?? [],
+        servicesChanged: false,
+        inspecting: undefined
+    };
+}
+/** Notes what an event by others means. Returns what it speaks of. */
+function noteEvent(changes, event) {
+    const { subjects, used, use, needy } = changes.readEvent(event);
+    for (const id of subjects)
+        changes.spoken.add(id);
+    const by = event.container || event.id;
+    for (const id of used)
+        changes.uses.set(id, [...(changes.uses.get(id) ?? []), { use, by }]);
+    if (needy !== undefined)
+        changes.needy.add(needy);
+    if (event.type === 'service')
+        changes.servicesChanged = true;
+    return subjects;
+}
+/** The latest use since the listing. The end of a container that this run stops is no use of what it needs. */
+function usedSince({ uses }, id, isStopped) {
+    return uses.get(id)?.findLast(({ by }) => !isStopped(by))?.use;
+}
+/** Finds out what new and changed containers and services need. */
+async function inspectNeedy(changes, docker) {
+    // Batches side by side wait for the same inspection.
+    if (changes.inspecting !== undefined)
+        await changes.inspecting;
+    const { needy, servicesChanged, inspecting } = changes;
+    if (needy.size === 0 && !servicesChanged && !inspecting)
+        return;
+    changes.inspecting ??= inspectOnce(changes, docker).finally(() => {
+        changes.inspecting = undefined;
+    });
+    await changes.inspecting;
+}
+async function inspectOnce(changes, docker) {
+    const { needy, containers, inventory } = changes;
+    if (changes.servicesChanged) {
+        changes.servicesChanged = false;
+        const services = await listServices(docker, inventory.engine);
+        if (services === undefined)
+            changes.servicesChanged = true;
+        else
+            changes.services = services;
+    }
+    const ids = [...needy];
+    needy.clear();
+    try {
+        const found = await inspectContainers(docker, inventory.engine, ids);
+        for (const id of ids)
+            containers.delete(id);
+        for (const container of found) {
+            containers.set(container.id, container);
+            // It is inspected again the next time.
+            if (container.unreadable)
+                needy.add(container.id);
+        }
+    }
+    catch (error) {
+        for (const id of ids)
+            needy.add(id);
+        throw error;
+    }
+}
+/** What the events leave of the listing: everything that they have not spoken of is as it was. */
+function lookFromEvents(changes, ids, { isGone, isStopped, takenOff }) {
+    const { inventory, services } = changes;
+    const { engine, images, networks, volumes } = inventory;
+    const containers = [...changes.containers.values()].filter(({ id }) => !isGone(id));
+    const asked = new Set(ids);
+    const withoutTakenOff = (image) => {
+        const off = takenOff(image.id);
+        const references = image.references.filter((one) => !off.includes(one));
+        return { ...image, references };
+    };
+    return {
+        now: engine.now,
+        needs: needsOf([...containers, ...services], { containers, images }),
+        containers: byKey(containers, ({ id }) => id),
+        networks: byKey(networks.filter(({ id }) => asked.has(id)), ({ id }) => id),
+        images: byKey(images.filter(({ id }) => asked.has(id)).map(withoutTakenOff), ({ id }) => id),
+        volumes: byKey(volumes.filter(({ name }) => asked.has(name)), ({ name }) => name),
+        usedSince: (id) => usedSince(changes, id, isStopped),
+        isUnreadable: () => false,
+        stranger: findStranger(inventory, containers)
+    };
+}
+
+;// CONCATENATED MODULE: ./src/removal/eventLog.ts
+
+
+
+const complete = 'complete';
+/** Removals between two checks, and events in the stream: the engine logs the last 256, others come during a check. */
+const mostRemovals = 100;
+const mostEvents = 100;
+/** Milliseconds between two checks, at most. */
+const checkInterval = 2_000;
+/** Milliseconds that the stream may lag behind. */
+const longestLag = 500;
+const pause = 5;
+/** Milliseconds. If the engine's clock was set back, it would wait until the log's end has come (F51). */
+const longestReading = 10_000;
+function createLogCheck(docker, { engine, events }, stream, onMissing) {
+    return {
+        onMissing,
+        ...{ docker, engine, stream, first: events[0]?.at ?? Infinity },
+        ...{ until: engine.now, last: '', checkedAt: -Infinity },
+        ...{ events: 0, removals: 0, running: undefined, patience: longestLag }
+    };
+}
+/** Whether the log has to be read before another removal. */
+function isDue(check) {
+    return (check.removals >= mostRemovals ||
+        performance.now() - check.checkedAt >= checkInterval);
+}
+/** Whether so many events have come that the log will soon drop some. */
+function isFillingUp({ events, running }) {
+    return events >= mostEvents && running === undefined;
+}
+/** Compares the log with the stream. Returns why the stream is not complete. Callers at the same time share a check. */
+function checkLog(check) {
+    check.running ??= (0,docker_errors/* optional */.lq)(compare(check))
+        .then((result = 'the event log could not be read') => result === complete ? undefined : result)
+        .finally(() => {
+        check.running = undefined;
+    });
+    return check.running;
+}
+async function compare(check) {
+    const { stream, until: since, events, removals } = check;
+    const checkedAt = performance.now();
+    // The log is printed up to a whole millisecond: what comes after that is left for the next check.
+    const until = Math.floor(stream.now());
+    // Waiting for removals to end would let the log drop events.
+    const options = { aside: true, limit: longestReading };
+    const from = check.last === '' ? '1' : secondsOf(check.last);
+    const text = await printEventLog(check.docker, from, until, options);
+    const all = text.split('\n').filter(Boolean);
+    const isWhole = reachesBack(check, all, until);
+    const lines = all.filter((line) => !(timeOf(line) <= since));
+    const lacking = () => lines.filter((line) => !stream.has(line));
+    readEvents(lacking().join('\n'), check.engine).forEach(check.onMissing);
+    for (let waited = 0; waited < check.patience; waited += pause) {
+        if (lacking().length === 0)
+            break;
+        await (0,promises_namespaceObject.setTimeout)(pause);
+    }
+    const isComplete = lacking().length === 0;
+    Object.assign(check, { until, checkedAt, last: all.at(-1) ?? check.last });
+    check.events -= events;
+    check.removals -= removals;
+    stream.forget(until);
+    if (!isWhole)
+        return 'there were more events than the engine logs';
+    return isComplete ? complete : 'the stream lacks events of the log';
+}
+/** Whether the log has dropped none of the events since the last check. */
+function reachesBack({ stream, last, first: listed, until: since }, lines, until) {
+    if (last !== '')
+        return lines.includes(last);
+    const [oldest] = lines;
+    const first = Math.min(listed, stream.first());
+    return oldest === undefined
+        ? first > until
+        : timeOf(oldest) <= Math.max(since, first);
+}
+/** The time of an event, which stands at the end of its line, in milliseconds. */
+function timeOf(line) {
+    return Number(nanosecondsOf(line) || NaN) / 1e6;
+}
+function secondsOf(line) {
+    const text = nanosecondsOf(line);
+    return `${text.slice(0, -9)}.${text.slice(-9)}`;
+}
+function nanosecondsOf(line) {
+    return /\d+(?=\}$)/.exec(line)?.[0] ?? '';
+}
+
+;// CONCATENATED MODULE: ./src/removal/guard.ts
+
+
+
+
+
+function createGuard(options) {
+    const { docker, inventory, stream } = options;
+    const { engine, images } = inventory;
+    const guard = {
+        ...options,
+        changes: createChanges(inventory),
+        log: createLogCheck(docker, inventory, stream, (event) => {
+            onEvent(guard, event);
+        }),
+        unsure: new Set(images.filter((one) => isUnsure(one, engine)).map(({ id }) => id)),
+        state: {
+            // Podman logs some events late, and Docker before 23 none of BuildKit's builds.
+            trusted: engine.logsBuilds,
+            proven: false,
+            ...{ inHand: new Set(), halfway: new Set() },
+            ...{ flights: new Set(), removed: new Set() }
+        }
+    };
+    stream.listen((event) => {
+        onEvent(guard, event);
+    });
+    return guard;
+}
+function trustsStream(guard) {
+    const problem = guard.stream.problem();
+    if (problem !== undefined)
+        guard_distrust(guard, problem);
+    return guard.state.trusted;
+}
+/** What the things, and everything that may need them, are now. */
+async function guard_look(guard, kind, ids) {
+    const { changes, log, docker, state } = guard;
+    const isTrusted = () => trustsStream(guard) && state.proven;
+    if (isTrusted() && isDue(log))
+        await compareWithLog(guard);
+    if (isTrusted())
+        await inspectNeedy(changes, docker);
+    if (!isTrusted())
+        return lookAtEngineAndLog(guard, kind, ids);
+    const asked = ids.filter((id) => changes.spoken.has(id) || guard_isSilent(guard, kind, id));
+    if (asked.length === 0)
+        return lookFromEvents(changes, ids, guard);
+    const seen = await lookAtEngine(guard, kind, asked);
+    const others = ids.filter((id) => !asked.includes(id));
+    const { images, volumes } = lookFromEvents(changes, others, guard);
+    return {
+        ...seen,
+        images: new Map([...images, ...seen.images]),
+        volumes: new Map([...volumes, ...seen.volumes])
+    };
+}
+/** The log shows renewals that a listing does not. */
+async function lookAtEngineAndLog(guard, kind, ids) {
+    const seen = await lookAtEngine(guard, kind, ids);
+    if (guard.inventory.engine.logsBuilds)
+        await compareWithLog(guard);
+    return seen;
+}
+/** The same by asking the engine alone, with the current state of some `containers`. */
+function lookAtEngine({ docker, inventory, stream, isGone, isStopped, changes }, kind, ids, containers = []) {
+    const asked = new Set([...ids, ...containers]);
+    for (const id of asked)
+        changes.spoken.delete(id);
+    return lookAgain({
+        ...{ docker, inventory, isLive: stream.isLive },
+        usedSince: (id) => usedSince(changes, id, isStopped),
+        containers: [...changes.containers.values()]
+    }, {
+        kind,
+        ids,
+        changing: (id) => kind === 'network' || asked.has(id),
+        gone: isGone
+    });
+}
+/** Until the change of these images ends, their untagging and removal are its doing. */
+async function whileChanging({ state: { inHand } }, ids, change) {
+    for (const id of ids)
+        inHand.add(id);
+    try {
+        return await change();
+    }
+    finally {
+        for (const id of ids)
+            inHand.delete(id);
+    }
+}
+/**
+ * Runs a removal. The signal aborts as soon as the stream speaks of one of the images: the engine removes one after the
+ * other, and stops when the call is killed (F48).
+ */
+async function whileRemoving(guard, ids, remove) {
+    const { state, changes, log } = guard;
+    const flight = { ids: new Set(ids), over: new AbortController() };
+    // Elsewhere events come late, and the engine's words for our own removals are others.
+    if (guard.inventory.engine.logsBuilds) {
+        state.flights.add(flight);
+        if (ids.some((id) => changes.spoken.has(id)))
+            flight.over.abort();
+    }
+    try {
+        return await remove(flight.over.signal);
+    }
+    finally {
+        state.flights.delete(flight);
+        log.removals += ids.length;
+    }
+}
+/** Waits until the stream has shown that these are gone. A stream that does not has a gap. */
+async function expectRemoved(guard, ids) {
+    const { state } = guard;
+    const isShown = () => ids.every((id) => state.removed.has(id));
+    for (let waited = 0; !isShown() && waited < longestLag; waited += pause) {
+        if (!trustsStream(guard))
+            return;
+        await (0,promises_namespaceObject.setTimeout)(pause);
+    }
+    if (isShown()) {
+        state.proven ||= ids.length > 0;
+        return;
+    }
+    // The log has what others have changed since it was last read.
+    await compareWithLog(guard);
+    guard_distrust(guard, 'the stream lacks removals by this step');
+}
+/** Waits, after a call was killed, for the image that the engine has in hand. Returns whether it is removed. */
+async function wasInHand({ state: { halfway, removed } }, id) {
+    for (let waited = 0; halfway.has(id) && waited < longestLag; waited += pause)
+        await (0,promises_namespaceObject.setTimeout)(pause);
+    return removed.has(id);
+}
+const removals = new Set(['delete', 'destroy']);
+function onEvent(guard, event) {
+    const { changes, log, state } = guard;
+    const { id, type, action, container } = event;
+    log.events += 1;
+    if (state.trusted && isFillingUp(log))
+        // Fails after a cancel, which also ends the removal.
+        compareWithLog(guard).catch(() => undefined);
+    if (removals.has(action))
+        state.removed.add(id);
+    if (type === 'image' && state.inHand.has(id)) {
+        if (action === 'untag') {
+            state.halfway.add(id);
+            return;
+        }
+        if (action === 'delete') {
+            state.halfway.delete(id);
+            return;
+        }
+    }
+    if (guard.isStopped(container || id))
+        return;
+    const subjects = noteEvent(changes, event);
+    for (const { ids, over } of state.flights)
+        if (subjects.some((one) => ids.has(one)))
+            over.abort();
+}
+/** Whether the engine has to be asked although no event has come. No event shows that a network gets a stopped container. */
+function guard_isSilent({ isStopped, unsure }, kind, id) {
+    return kind === 'network' || isStopped(id) || unsure.has(id);
+}
+/** An image that only an earlier run has inspected, or that containerd's own tools may tag without an event (F50). */
+function isUnsure({ remembered, references }, engine) {
+    if (remembered)
+        return true;
+    return traitsOf(engine).hasOtherTools && references.length === 0;
+}
+async function compareWithLog(guard) {
+    const problem = await checkLog(guard.log);
+    if (problem !== undefined)
+        guard_distrust(guard, problem);
+}
+function guard_distrust(guard, why) {
+    if (guard.state.trusted)
+        guard.onFallback(why);
+    guard.log.patience = 0;
+    guard.state.trusted = false;
 }
 
 ;// CONCATENATED MODULE: ./src/removal/refusal.ts
@@ -55500,66 +56016,6 @@ function asDockerError(error) {
         : new docker_errors/* DockerError */.Bi('failed', { text: String(error) });
 }
 
-;// CONCATENATED MODULE: ./src/removal/secondLook.ts
-
-
-
-
-
-
-
-
-
-
-/** Reads things again, and all containers but those `gone`. Inspects only containers that are new or `changing`. */
-async function lookAgain(sources, kind, ids, others) {
-    const { docker, inventory, watch } = sources;
-    const { engine, images: allImages } = inventory;
-    const nothing = { found: [], unreadable: [] };
-    const [containers, services, networks, images, volumes] = await Promise.all([
-        listContainersAgain(docker, inventory, others),
-        inventory.services && listServices(docker, engine),
-        kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
-        kind === 'image' ? lookAtImages(sources, ids) : nothing,
-        kind === 'volume' ? inspectVolumes(docker, ids) : nothing
-    ]);
-    const unreadable = new Set([networks, images, volumes].flatMap((one) => one.unreadable));
-    const uses = usesInLog({ ...inventory, events: watch.events() });
-    return {
-        now: engine.now,
-        // If the swarm's manager does not answer, its services need what they needed at the listing.
-        needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
-            containers,
-            images: allImages
-        }),
-        containers: byKey(containers, ({ id }) => id),
-        networks: byKey(networks.found, ({ id }) => id),
-        images: byKey(images.found, ({ id }) => id),
-        volumes: byKey(volumes.found, ({ name }) => name),
-        usedSince: (id) => uses(id).at(-1)?.of,
-        isUnreadable: (id) => unreadable.has(id)
-    };
-}
-/**
- * Inspects images by ID. Where that is slow, an image that this run has inspected before is unchanged if a listing
- * shows the same tags. A listing shows no renewed tag or pull with the same ID, so this needs a live watch.
- */
-async function lookAtImages({ docker, inventory, watch }, ids) {
-    const { engine, images } = inventory;
-    const asked = new Set(ids);
-    const listed = traitsOf(engine).findsImagesSlowly && watch.isLive()
-        ? images.filter(({ id, remembered, references }) => 
-        // A listing by reference shows no digests, so it misses one that was taken off.
-        asked.has(id) && !remembered && references.every(model_references/* isTag */.dz))
-        : [];
-    const found = await findUnchanged(docker, engine, listed);
-    const unchanged = watch.isLive() ? found : [];
-    for (const { id } of unchanged)
-        asked.delete(id);
-    const inspected = await inspectImages(docker, engine, [...asked]);
-    return { ...inspected, found: [...unchanged, ...inspected.found] };
-}
-
 ;// CONCATENATED MODULE: ./src/removal/session.ts
 
 
@@ -55568,7 +56024,7 @@ async function lookAtImages({ docker, inventory, watch }, ids) {
 
 const state = Symbol('state');
 function createSession(options) {
-    const { docker, inventory, watch } = options;
+    const { inventory, stream, onFallback } = options;
     const own = {
         results: new Map(),
         gone: new Set(),
@@ -55577,21 +56033,18 @@ function createSession(options) {
         reportedIds: new Set(),
         fatal: undefined
     };
+    // A call that is running at the deadline may finish and be checked in the grace time.
+    const docker = (args, more) => options.docker(args, { grace: true, ...more });
+    const isGone = (id) => own.gone.has(id);
+    const takenOff = (id) => own.takenOff.get(id) ?? [];
     return {
         ...options,
-        // A call that is running at the deadline may finish and be checked in the grace time.
-        docker: (args, more) => docker(args, { grace: true, ...more }),
-        watch: {
-            ...watch,
-            // The end of a container that this run stops is not a use of what it needs.
-            events: () => watch
-                .events()
-                .filter(({ id, container }) => !own.toldToStop.has(container || id))
-        },
-        recheck: createRecheck(inventory, {
-            isGone: (id) => own.gone.has(id),
-            takenOff: (id) => own.takenOff.get(id) ?? []
+        docker,
+        guard: createGuard({
+            ...{ docker, inventory, stream, onFallback, isGone, takenOff },
+            isStopped: (id) => own.toldToStop.has(id)
         }),
+        recheck: createRecheck(inventory, { isGone, takenOff }),
         [state]: own
     };
 }
@@ -55701,15 +56154,17 @@ async function attempt(session, items, change, read = () => undefined) {
         throw error;
     }
 }
-/** Looks again at the items, and records those that are gone or have changed. `notice` receives the look first. */
-async function stillPlanned(session, kind, items, notice) {
+/** Finds the items that are gone or have changed, and records them. Returns the others. */
+async function stillPlanned(session, kind, items) {
     if (items.length === 0)
         return [];
     const ids = items.map(({ id }) => id);
-    const look = await lookAt(session, kind, ids);
-    await notice?.(items, look);
+    return dropChanged(session, kind, items, await guard_look(session.guard, kind, ids));
+}
+/** The items that a look shows as planned. Records the others. */
+function dropChanged(session, kind, items, seen) {
     return items.filter((item) => {
-        const change = session.recheck[kind](item, look);
+        const change = session.recheck[kind](item, seen);
         if (change === undefined)
             return true;
         const target = commands[kind].target(item, session.inventory.engine);
@@ -55718,13 +56173,9 @@ async function stillPlanned(session, kind, items, notice) {
         return false;
     });
 }
-/** Looks again at things, at what may need them, and at the current state of some `containers`. */
-function lookAt(session, kind, ids, containers = []) {
-    const asked = new Set([...ids, ...containers]);
-    return lookAgain(session, kind, ids, {
-        changing: (id) => kind === 'network' || asked.has(id),
-        gone: (id) => session[state].gone.has(id)
-    });
+/** Asks the engine about things, about what may need them, and about the current state of some `containers`. */
+function lookAt({ guard }, kind, ids, containers = []) {
+    return lookAtEngine(guard, kind, ids, containers);
 }
 
 ;// CONCATENATED MODULE: ./src/removal/containers.ts
@@ -55919,8 +56370,11 @@ async function recordLostReferences(session, items, { images, needs }) {
 
 
 
-/** Milliseconds that a batch should last. A change during a batch goes unseen. */
-const batchTime = 1_000;
+
+/** Milliseconds that a batch should last, and its items, at most. Without the event stream, a change during a batch goes unseen. */
+const unwatched = { time: 1_000, most: largestBatch };
+/** With the stream, a batch is small enough to end after a cancel. */
+const watched = { time: 2_000, most: 50 };
 const firstBatch = 8;
 /** Podman ignores a stop between an exit and a restart: one in twenty stops of a container that keeps failing. */
 const mostStops = 5;
@@ -55930,13 +56384,12 @@ async function removeInBatches(session, kind, items) {
     let size = firstBatch;
     async function lane() {
         while (queue.length > 0 && !whyOver(session)) {
-            const batch = queue.splice(0, countForBatch(queue, size));
+            const { time, most } = trustsStream(session.guard) ? watched : unwatched;
+            const batch = queue.splice(0, countForBatch(queue, Math.min(size, most)));
             try {
                 const pace = await removeBatch(session, kind, batch);
-                if (pace > 0) {
-                    const inTime = Math.round(pace * batchTime);
-                    size = Math.min(Math.max(inTime, 1), largestBatch);
-                }
+                if (pace > 0)
+                    size = Math.min(Math.max(Math.round(pace * time), 1), most);
             }
             catch (error) {
                 fail(session, error);
@@ -55954,24 +56407,32 @@ function countForBatch(items, size) {
         return references > firstBatch;
     });
     const some = tooMany < 0 ? next : next.slice(0, Math.max(tooMany, 1));
-    const ids = some.map(({ id }) => id);
-    return countForOneCall(ids, size);
+    return countForOneCall(idsOf(some), size);
 }
 /** Removes a batch. Returns the items removed per millisecond; 0 if all were gone already or have changed. */
 async function removeBatch(session, kind, batch) {
     const planned = await stillPlanned(session, kind, batch);
     const start = Date.now();
-    const whole = kind === 'image' ? await untagFirst(session, planned) : planned;
-    const untagged = whole.some((item) => takenOff(session, item).length > 0);
-    // Untagging takes time, in which somebody may have tagged an image again.
-    const left = untagged ? await stillPlanned(session, kind, whole) : whole;
-    if (left.length > 0 && !whyOver(session))
-        await removeWhole(session, kind, left);
+    await whileChanging(session.guard, idsOf(planned), async () => {
+        const whole = kind === 'image' ? await untagFirst(session, planned) : planned;
+        const untagged = whole.some((item) => takenOff(session, item).length > 0);
+        // Untagging takes time, in which somebody may have tagged an image again.
+        const left = untagged ? await stillPlanned(session, kind, whole) : whole;
+        if (left.length > 0 && !whyOver(session))
+            await removeWhole(session, kind, left);
+    });
     return planned.length / Math.max(Date.now() - start, 1);
+}
+function idsOf(items) {
+    return items.map(({ id }) => id);
 }
 async function removeWhole(session, kind, items) {
     const output = await remove(session, kind, items);
     const unclear = items.filter((item) => !isRecorded(session, item));
+    if (isKilled(output)) {
+        await removeBatch(session, kind, unclear);
+        return;
+    }
     await waitForEngine(session, unclear);
     for (const item of await leftAfterRemoval(session, kind, unclear)) {
         if (whyOver(session)) {
@@ -55994,7 +56455,8 @@ async function removeAlone(session, kind, item) {
         if (left === undefined)
             return;
         const outcome = readRefusal(output, `${kind} rm`);
-        const again = outcome.outcome === 'kept' && wasToldToStop(session, item);
+        const restarted = outcome.outcome === 'kept' && wasToldToStop(session, item);
+        const again = restarted || isKilled(output);
         if (!again || tries === mostStops || whyOver(session)) {
             record(session, left, outcome);
             return;
@@ -56011,14 +56473,33 @@ async function remove(session, kind, items) {
                 record(session, item, { outcome: 'removed' });
     };
     const call = [...args, '--', ...items.map(targetOf)];
-    const output = await attempt(session, items, 
+    const ids = idsOf(items);
+    const output = await attempt(session, items, () => whileRemoving(session.guard, ids, (kill) => 
     // Large files take long to delete, and a call that is cut short leaves its outcome unknown.
-    () => session.docker(call, { limit: Infinity }), read);
+    session.docker(call, {
+        limit: Infinity,
+        // Other calls do not go one after the other, so they are not cut short.
+        ...((kind === 'image' || kill.aborted) && { kill })
+    })), read);
     read(output.stdout);
+    const next = items.find((item) => !isRecorded(session, item));
+    if (isKilled(output) && next && (await wasInHand(session.guard, next.id)))
+        record(session, next, { outcome: 'removed' });
+    await expectRemoved(session.guard, idsOf(items.filter((item) => isRecorded(session, item))));
     return output;
 }
+/** Whether the call was ended because the event stream spoke of one of its images. */
+function isKilled({ exitCode }) {
+    return Number.isNaN(exitCode);
+}
 function leftAfterRemoval(session, kind, items) {
-    return attempt(session, items, () => stillPlanned(session, kind, items, (tried, look) => recordLostReferences(session, tried, look)));
+    return attempt(session, items, async () => {
+        if (items.length === 0)
+            return [];
+        const seen = await lookAt(session, kind, idsOf(items));
+        await recordLostReferences(session, items, seen);
+        return dropChanged(session, kind, items, seen);
+    });
 }
 
 ;// CONCATENATED MODULE: ./src/removal/buildCache.ts
@@ -56298,13 +56779,13 @@ async function removeAll(plan, options) {
 
 
 
-async function removePlanned({ docker, options, deadline, world }, policy, plan, { engine, inventory, context, lookedAt, listedAt, watch }) {
+async function removePlanned({ docker, options, deadline, world }, policy, plan, { engine, inventory, context, lookedAt, listedAt, stream }) {
     const items = plannedItems(plan);
     const results = [];
     return withSignsOfLife(removeAll(plan, {
         docker,
         inventory,
-        watch,
+        stream,
         cache: {
             builder: context.name,
             lookedAt,
@@ -56317,6 +56798,9 @@ async function removePlanned({ docker, options, deadline, world }, policy, plan,
         listedAt,
         deadline,
         signal: world.signal,
+        onFallback: (why) => {
+            world.log.info(`Lost the engine's event stream (${why}): from now on, the engine is listed again before each batch.`);
+        },
         onResult: (result) => {
             results.push(result);
             world.log.info(resultLine(result));

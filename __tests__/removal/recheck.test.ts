@@ -35,6 +35,7 @@ function look(
     volumes: new Map([['v', planned.volume]]),
     usedSince: () => undefined,
     isUnreadable: () => false,
+    stranger: undefined,
     ...parts
   }
 }

@@ -10,6 +10,7 @@ import {
   recordTakenOff,
   whyOver
 } from '../../src/removal/session.ts'
+import { noStream } from '../../src/removal/stream.ts'
 import { inventory, item } from '../builders.ts'
 
 function session(deadline = Infinity, signal = new AbortController().signal) {
@@ -19,11 +20,12 @@ function session(deadline = Infinity, signal = new AbortController().signal) {
     ...createSession({
       docker: () => Promise.reject(new Error('not to be called')),
       inventory: inventory(),
-      watch: { events: () => [], isLive: () => false },
+      stream: noStream,
       concurrency: 1,
       deadline,
       signal,
-      onResult: (result) => results.push(result)
+      onResult: (result) => results.push(result),
+      onFallback: () => undefined
     })
   }
 }

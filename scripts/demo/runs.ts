@@ -10,6 +10,7 @@ import { type Plan, type PlanItem, plannedItems } from '../../src/model/plan.ts'
 import { measurePlan } from '../../src/policy/measure.ts'
 import { makePlan } from '../../src/policy/plan.ts'
 import { createSession, finish, record } from '../../src/removal/session.ts'
+import { noStream } from '../../src/removal/stream.ts'
 import { headline } from '../../src/report/headline.ts'
 import {
   describeEngine,
@@ -124,7 +125,7 @@ function makeLooked(inventory: Inventory): Looked {
     context: { name: 'default', endpoint: '' },
     disks: [],
     ...{ lookedAt: now, listedAt: now },
-    watch: { events: () => [], isLive: () => true }
+    stream: noStream
   }
 }
 
@@ -133,11 +134,12 @@ function makeRemoval(
   plan: Plan,
   { docker, deadline, world }: Step
 ): Removal {
-  const { watch } = makeLooked(inventory)
   const session = createSession({
-    ...{ docker, inventory, watch, deadline, signal: world.signal },
+    ...{ docker, inventory, deadline, signal: world.signal },
+    stream: noStream,
     concurrency: 1,
-    onResult: () => undefined
+    onResult: () => undefined,
+    onFallback: () => undefined
   })
   const items = plannedItems(plan)
   for (const [index, item] of items.entries()) {

@@ -38,7 +38,10 @@ export async function listContainers(
 /** Lists containers again, inspecting only new and `changing` ones: only networks and states change. */
 export async function listContainersAgain(
   docker: Docker,
-  { engine, containers }: Inventory,
+  {
+    engine,
+    containers
+  }: Pick<Inventory, 'engine'> & { containers: readonly Container[] },
   {
     changing,
     gone
@@ -81,7 +84,7 @@ async function listContainerIdsAgain(
   return { ids: await listIds(docker, containerIds), all: true }
 }
 
-async function inspectContainers(
+export async function inspectContainers(
   docker: Docker,
   { kind }: Engine,
   ids: readonly string[]

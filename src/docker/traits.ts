@@ -11,6 +11,8 @@ type Traits = {
   remembersImages: boolean
   /** The more images, the slower each lookup. Listing containers looks up the image of each one listed. */
   findsImagesSlowly: boolean
+  /** Containerd's own tools change images, too, and the engine logs no event (F50). */
+  hasOtherTools: boolean
   buildCache: boolean
 }
 
@@ -21,6 +23,7 @@ const traits = {
     packedLayers: false,
     remembersImages: true,
     findsImagesSlowly: false,
+    hasOtherTools: false,
     buildCache: true
   },
   containerd: {
@@ -29,6 +32,7 @@ const traits = {
     packedLayers: true,
     remembersImages: true,
     findsImagesSlowly: true,
+    hasOtherTools: true,
     buildCache: true
   },
   podman: {
@@ -37,6 +41,7 @@ const traits = {
     packedLayers: false,
     remembersImages: false,
     findsImagesSlowly: false,
+    hasOtherTools: false,
     buildCache: false
   }
 } satisfies Record<string, Traits>

@@ -10,9 +10,18 @@ import {
 } from './references.ts'
 import { readRefusal } from './refusal.ts'
 import {
+  expectRemoved,
+  trustsStream,
+  wasInHand,
+  whileChanging,
+  whileRemoving
+} from './guard.ts'
+import {
   attempt,
+  dropChanged,
   fail,
   isRecorded,
+  lookAt,
   record,
   recordReported,
   type Session,
@@ -22,8 +31,11 @@ import {
   whyOver
 } from './session.ts'
 
-/** Milliseconds that a batch should last. A change during a batch goes unseen. */
-const batchTime = 1_000
+/** Milliseconds that a batch should last, and its items, at most. Without the event stream, a change during a batch goes unseen. */
+const unwatched = { time: 1_000, most: largestBatch }
+
+/** With the stream, a batch is small enough to end after a cancel. */
+const watched = { time: 2_000, most: 50 }
 
 const firstBatch = 8
 
@@ -40,13 +52,12 @@ export async function removeInBatches(
   let size = firstBatch
   async function lane(): Promise<void> {
     while (queue.length > 0 && !whyOver(session)) {
-      const batch = queue.splice(0, countForBatch(queue, size))
+      const { time, most } = trustsStream(session.guard) ? watched : unwatched
+      const batch = queue.splice(0, countForBatch(queue, Math.min(size, most)))
       try {
         const pace = await removeBatch(session, kind, batch)
-        if (pace > 0) {
-          const inTime = Math.round(pace * batchTime)
-          size = Math.min(Math.max(inTime, 1), largestBatch)
-        }
+        if (pace > 0)
+          size = Math.min(Math.max(Math.round(pace * time), 1), most)
       } catch (error) {
         fail(session, error)
       }
@@ -64,8 +75,7 @@ function countForBatch(items: readonly PlanItem[], size: number): number {
     return references > firstBatch
   })
   const some = tooMany < 0 ? next : next.slice(0, Math.max(tooMany, 1))
-  const ids = some.map(({ id }) => id)
-  return countForOneCall(ids, size)
+  return countForOneCall(idsOf(some), size)
 }
 
 /** Removes a batch. Returns the items removed per millisecond; 0 if all were gone already or have changed. */
@@ -76,13 +86,20 @@ async function removeBatch(
 ): Promise<number> {
   const planned = await stillPlanned(session, kind, batch)
   const start = Date.now()
-  const whole = kind === 'image' ? await untagFirst(session, planned) : planned
-  const untagged = whole.some((item) => takenOff(session, item).length > 0)
-  // Untagging takes time, in which somebody may have tagged an image again.
-  const left = untagged ? await stillPlanned(session, kind, whole) : whole
-  if (left.length > 0 && !whyOver(session))
-    await removeWhole(session, kind, left)
+  await whileChanging(session.guard, idsOf(planned), async () => {
+    const whole =
+      kind === 'image' ? await untagFirst(session, planned) : planned
+    const untagged = whole.some((item) => takenOff(session, item).length > 0)
+    // Untagging takes time, in which somebody may have tagged an image again.
+    const left = untagged ? await stillPlanned(session, kind, whole) : whole
+    if (left.length > 0 && !whyOver(session))
+      await removeWhole(session, kind, left)
+  })
   return planned.length / Math.max(Date.now() - start, 1)
+}
+
+function idsOf(items: readonly PlanItem[]): string[] {
+  return items.map(({ id }) => id)
 }
 
 async function removeWhole(
@@ -92,6 +109,10 @@ async function removeWhole(
 ): Promise<void> {
   const output = await remove(session, kind, items)
   const unclear = items.filter((item) => !isRecorded(session, item))
+  if (isKilled(output)) {
+    await removeBatch(session, kind, unclear)
+    return
+  }
   await waitForEngine(session, unclear)
   for (const item of await leftAfterRemoval(session, kind, unclear)) {
     if (whyOver(session)) {
@@ -118,7 +139,8 @@ async function removeAlone(
     const [left] = await leftAfterRemoval(session, kind, unclear)
     if (left === undefined) return
     const outcome = readRefusal(output, `${kind} rm`)
-    const again = outcome.outcome === 'kept' && wasToldToStop(session, item)
+    const restarted = outcome.outcome === 'kept' && wasToldToStop(session, item)
+    const again = restarted || isKilled(output)
     if (!again || tries === mostStops || whyOver(session)) {
       record(session, left, outcome)
       return
@@ -140,15 +162,35 @@ async function remove(
         record(session, item, { outcome: 'removed' })
   }
   const call = [...args, '--', ...items.map(targetOf)]
+  const ids = idsOf(items)
   const output = await attempt(
     session,
     items,
-    // Large files take long to delete, and a call that is cut short leaves its outcome unknown.
-    () => session.docker(call, { limit: Infinity }),
+    () =>
+      whileRemoving(session.guard, ids, (kill) =>
+        // Large files take long to delete, and a call that is cut short leaves its outcome unknown.
+        session.docker(call, {
+          limit: Infinity,
+          // Other calls do not go one after the other, so they are not cut short.
+          ...((kind === 'image' || kill.aborted) && { kill })
+        })
+      ),
     read
   )
   read(output.stdout)
+  const next = items.find((item) => !isRecorded(session, item))
+  if (isKilled(output) && next && (await wasInHand(session.guard, next.id)))
+    record(session, next, { outcome: 'removed' })
+  await expectRemoved(
+    session.guard,
+    idsOf(items.filter((item) => isRecorded(session, item)))
+  )
   return output
+}
+
+/** Whether the call was ended because the event stream spoke of one of its images. */
+function isKilled({ exitCode }: Output): boolean {
+  return Number.isNaN(exitCode)
 }
 
 function leftAfterRemoval(
@@ -156,9 +198,10 @@ function leftAfterRemoval(
   kind: RemovableKind,
   items: readonly PlanItem[]
 ): Promise<PlanItem[]> {
-  return attempt(session, items, () =>
-    stillPlanned(session, kind, items, (tried, look) =>
-      recordLostReferences(session, tried, look)
-    )
-  )
+  return attempt(session, items, async () => {
+    if (items.length === 0) return []
+    const seen = await lookAt(session, kind, idsOf(items))
+    await recordLostReferences(session, items, seen)
+    return dropChanged(session, kind, items, seen)
+  })
 }

@@ -6,7 +6,6 @@ import { inspectNetworks } from '../docker/networks.ts'
 import { listServices } from '../docker/services.ts'
 import { traitsOf } from '../docker/traits.ts'
 import { inspectVolumes } from '../docker/volumes.ts'
-import { usesInLog } from '../model/evidence.ts'
 import {
   byKey,
   type Container,
@@ -17,22 +16,40 @@ import {
 } from '../model/inventory.ts'
 import { type Needs, needsOf } from '../model/needs.ts'
 import { isTag } from '../model/references.ts'
-import type { Watch } from './watch.ts'
 
-type Sources = { docker: Docker; inventory: Inventory; watch: Watch }
+type Sources = {
+  docker: Docker
+  inventory: Inventory
+  /** All containers with their needs, as far as known. */
+  containers: readonly Container[]
+  usedSince: SecondLook['usedSince']
+  /** Whether the event stream shows renewals that a listing does not. */
+  isLive: () => boolean
+}
 
 /** Reads things again, and all containers but those `gone`. Inspects only containers that are new or `changing`. */
 export async function lookAgain(
   sources: Sources,
-  kind: Inspectable,
-  ids: readonly string[],
-  others: { changing: (id: string) => boolean; gone: (id: string) => boolean }
+  {
+    kind,
+    ids,
+    ...others
+  }: {
+    kind: Inspectable
+    ids: readonly string[]
+    changing: (id: string) => boolean
+    gone: (id: string) => boolean
+  }
 ): Promise<SecondLook> {
-  const { docker, inventory, watch } = sources
+  const { docker, inventory, usedSince } = sources
   const { engine, images: allImages } = inventory
   const nothing = { found: [], unreadable: [] }
   const [containers, services, networks, images, volumes] = await Promise.all([
-    listContainersAgain(docker, inventory, others),
+    listContainersAgain(
+      docker,
+      { engine, containers: sources.containers },
+      others
+    ),
     inventory.services && listServices(docker, engine),
     kind === 'network' ? inspectNetworks(docker, engine, ids) : nothing,
     kind === 'image' ? lookAtImages(sources, ids) : nothing,
@@ -43,7 +60,6 @@ export async function lookAgain(
       (one: Inspected<unknown>) => one.unreadable
     )
   )
-  const uses = usesInLog({ ...inventory, events: watch.events() })
   return {
     now: engine.now,
     // If the swarm's manager does not answer, its services need what they needed at the listing.
@@ -55,8 +71,9 @@ export async function lookAgain(
     networks: byKey(networks.found, ({ id }) => id),
     images: byKey(images.found, ({ id }) => id),
     volumes: byKey(volumes.found, ({ name }) => name),
-    usedSince: (id) => uses(id).at(-1)?.of,
-    isUnreadable: (id) => unreadable.has(id)
+    usedSince,
+    isUnreadable: (id) => unreadable.has(id),
+    stranger: findStranger(inventory, containers)
   }
 }
 
@@ -65,13 +82,13 @@ export async function lookAgain(
  * shows the same tags. A listing shows no renewed tag or pull with the same ID, so this needs a live watch.
  */
 async function lookAtImages(
-  { docker, inventory, watch }: Sources,
+  { docker, inventory, isLive }: Sources,
   ids: readonly string[]
 ): Promise<Inspected<Image>> {
   const { engine, images } = inventory
   const asked = new Set(ids)
   const listed =
-    traitsOf(engine).findsImagesSlowly && watch.isLive()
+    traitsOf(engine).findsImagesSlowly && isLive()
       ? images.filter(
           ({ id, remembered, references }) =>
             // A listing by reference shows no digests, so it misses one that was taken off.
@@ -79,7 +96,7 @@ async function lookAtImages(
         )
       : []
   const found = await findUnchanged(docker, engine, listed)
-  const unchanged = watch.isLive() ? found : []
+  const unchanged = isLive() ? found : []
   for (const { id } of unchanged) asked.delete(id)
   const inspected = await inspectImages(docker, engine, [...asked])
   return { ...inspected, found: [...unchanged, ...inspected.found] }
@@ -96,4 +113,14 @@ export type SecondLook = {
   usedSince: (id: string) => string | undefined
   /** The engine has it but cannot inspect it. */
   isUnreadable: (id: string) => boolean
+  /** The name of a new container that cannot be inspected: it may need anything. */
+  stranger: string | undefined
+}
+
+export function findStranger(
+  { containers: listed }: Inventory,
+  containers: readonly Container[]
+): string | undefined {
+  const strangers = containers.filter(({ unreadable }) => unreadable)
+  return strangers.find(({ id }) => !listed.some((one) => one.id === id))?.name
 }

@@ -6,25 +6,32 @@ import type { Outcome, Removal, Result } from '../model/outcome.ts'
 import type { PlanItem } from '../model/plan.ts'
 import { list } from '../words.ts'
 import { commands, readReportedIds, type RemovableKind } from './commands.ts'
+import { createGuard, type Guard, look, lookAtEngine } from './guard.ts'
 import { createRecheck, type Recheck } from './recheck.ts'
 import { asDockerError, readChange } from './refusal.ts'
-import { lookAgain, type SecondLook } from './secondLook.ts'
-import type { Watch } from './watch.ts'
+import type { SecondLook } from './secondLook.ts'
+import type { EventStream } from './stream.ts'
 
 export type SessionOptions = {
   docker: Docker
   inventory: Inventory
-  watch: Watch
+  stream: EventStream
   /** Batches at once. */
   concurrency: number
   /** No new work begins after this time, in milliseconds as Date.now() counts. */
   deadline: number
   signal: AbortSignal
   onResult: (result: Result) => void
+  /** Called once, with the reason, if changes by others are from now on found by listing alone. */
+  onFallback: (why: string) => void
 }
 
 /** Everything that the removal of one plan shares. Only the functions of this file reach its state. */
-export type Session = SessionOptions & { recheck: Recheck; [state]: State }
+export type Session = SessionOptions & {
+  guard: Guard
+  recheck: Recheck
+  [state]: State
+}
 
 const state = Symbol('state')
 
@@ -41,7 +48,7 @@ type State = {
 }
 
 export function createSession(options: SessionOptions): Session {
-  const { docker, inventory, watch } = options
+  const { inventory, stream, onFallback } = options
   const own: State = {
     results: new Map(),
     gone: new Set(),
@@ -50,22 +57,19 @@ export function createSession(options: SessionOptions): Session {
     reportedIds: new Set(),
     fatal: undefined
   }
+  // A call that is running at the deadline may finish and be checked in the grace time.
+  const docker: Docker = (args, more) =>
+    options.docker(args, { grace: true, ...more })
+  const isGone = (id: string) => own.gone.has(id)
+  const takenOff = (id: string) => own.takenOff.get(id) ?? []
   return {
     ...options,
-    // A call that is running at the deadline may finish and be checked in the grace time.
-    docker: (args, more) => docker(args, { grace: true, ...more }),
-    watch: {
-      ...watch,
-      // The end of a container that this run stops is not a use of what it needs.
-      events: () =>
-        watch
-          .events()
-          .filter(({ id, container }) => !own.toldToStop.has(container || id))
-    },
-    recheck: createRecheck(inventory, {
-      isGone: (id) => own.gone.has(id),
-      takenOff: (id) => own.takenOff.get(id) ?? []
+    docker,
+    guard: createGuard({
+      ...{ docker, inventory, stream, onFallback, isGone, takenOff },
+      isStopped: (id) => own.toldToStop.has(id)
     }),
+    recheck: createRecheck(inventory, { isGone, takenOff }),
     [state]: own
   }
 }
@@ -212,19 +216,26 @@ export async function attempt<T>(
   }
 }
 
-/** Looks again at the items, and records those that are gone or have changed. `notice` receives the look first. */
+/** Finds the items that are gone or have changed, and records them. Returns the others. */
 export async function stillPlanned(
   session: Session,
   kind: RemovableKind,
-  items: readonly PlanItem[],
-  notice?: (items: readonly PlanItem[], look: SecondLook) => Promise<void>
+  items: readonly PlanItem[]
 ): Promise<PlanItem[]> {
   if (items.length === 0) return []
   const ids = items.map(({ id }) => id)
-  const look = await lookAt(session, kind, ids)
-  await notice?.(items, look)
+  return dropChanged(session, kind, items, await look(session.guard, kind, ids))
+}
+
+/** The items that a look shows as planned. Records the others. */
+export function dropChanged(
+  session: Session,
+  kind: RemovableKind,
+  items: readonly PlanItem[],
+  seen: SecondLook
+): PlanItem[] {
   return items.filter((item) => {
-    const change = session.recheck[kind](item, look)
+    const change = session.recheck[kind](item, seen)
     if (change === undefined) return true
     const target = commands[kind].target(item, session.inventory.engine)
     const removed = change === 'gone' && session[state].reportedIds.has(target)
@@ -233,16 +244,12 @@ export async function stillPlanned(
   })
 }
 
-/** Looks again at things, at what may need them, and at the current state of some `containers`. */
+/** Asks the engine about things, about what may need them, and about the current state of some `containers`. */
 export function lookAt(
-  session: Session,
+  { guard }: Session,
   kind: Inspectable,
   ids: readonly string[],
   containers: readonly string[] = []
 ): Promise<SecondLook> {
-  const asked = new Set([...ids, ...containers])
-  return lookAgain(session, kind, ids, {
-    changing: (id) => kind === 'network' || asked.has(id),
-    gone: (id) => session[state].gone.has(id)
-  })
+  return lookAtEngine(guard, kind, ids, containers)
 }

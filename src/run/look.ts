@@ -12,7 +12,7 @@ import type {
   Inventory
 } from '../model/inventory.ts'
 import type { Policy } from '../model/policy.ts'
-import { type Watch, watchEngine } from '../removal/watch.ts'
+import { type EventStream, noStream, streamEvents } from '../removal/stream.ts'
 import { describeEngine } from '../report/log.ts'
 import { readFacts } from '../state/imageFacts.ts'
 import { formatDuration } from '../units.ts'
@@ -26,7 +26,7 @@ export async function look(step: Step): Promise<Looked> {
   const { docker, options, world } = step
   const lookedAt = Date.now()
   const [engine, context] = await readEngineAndContext(docker, world.env)
-  const watch = watchFrom(step, engine)
+  const stream = listenTo(step, engine)
   world.show(options.docker, ['--version'])
   const { rootDir, store } = engine
   const key = { endpoint: context.endpoint, rootDir, store }
@@ -49,7 +49,7 @@ export async function look(step: Step): Promise<Looked> {
   const disks = await findDisks(engine, context.endpoint)
   return {
     ...{ engine, key, facts, inventory, context, disks },
-    ...{ lookedAt, listedAt, watch }
+    ...{ lookedAt, listedAt, stream }
   }
 }
 
@@ -60,19 +60,13 @@ export function readEngineAndContext(
   return Promise.all([readEngine(docker, env), readContext(docker)])
 }
 
-/** A dry run removes nothing, and needs no watch. */
-function watchFrom({ options, world, leave }: Step, engine: Engine): Watch {
-  if (options.dryRun) return { events: () => [], isLive: () => false }
-  return watchEngine(engine, {
-    command: options.docker,
-    env: world.env,
-    signal: leave,
-    onBroken: () => {
-      world.log.info(
-        "Lost the engine's event stream: from now on, only the listing before each batch finds changes."
-      )
-    }
-  })
+function listenTo(
+  { options, world, leave }: Step,
+  engine: Engine
+): EventStream {
+  if (options.dryRun) return noStream
+  const { docker: command } = options
+  return streamEvents(engine, { command, env: world.env, signal: leave })
 }
 
 /** Milliseconds for listing volumes that no input includes. */

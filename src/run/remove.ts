@@ -14,7 +14,7 @@ export async function removePlanned(
   { docker, options, deadline, world }: Step,
   policy: Policy,
   plan: Plan,
-  { engine, inventory, context, lookedAt, listedAt, watch }: Looked
+  { engine, inventory, context, lookedAt, listedAt, stream }: Looked
 ): Promise<Removal> {
   const items = plannedItems(plan)
   const results: Result[] = []
@@ -22,7 +22,7 @@ export async function removePlanned(
     removeAll(plan, {
       docker,
       inventory,
-      watch,
+      stream,
       cache: {
         builder: context.name,
         lookedAt,
@@ -35,6 +35,11 @@ export async function removePlanned(
       listedAt,
       deadline,
       signal: world.signal,
+      onFallback: (why) => {
+        world.log.info(
+          `Lost the engine's event stream (${why}): from now on, the engine is listed again before each batch.`
+        )
+      },
       onResult: (result) => {
         results.push(result)
         world.log.info(resultLine(result))

@@ -10,7 +10,7 @@ import type {
 } from '../model/inventory.ts'
 import type { Message } from '../model/messages.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Watch } from '../removal/watch.ts'
+import type { EventStream } from '../removal/stream.ts'
 import type { Report } from '../report/schema.ts'
 import type { EngineKey } from '../state/stateFile.ts'
 
@@ -76,7 +76,7 @@ export type Looked = {
   /** When the listing began and ended, as Date.now() counts. */
   lookedAt: number
   listedAt: number
-  watch: Watch
+  stream: EventStream
 }
 
 export const nothingDone: Ending = {

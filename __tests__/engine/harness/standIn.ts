@@ -7,8 +7,8 @@ import { exists } from '../../../scripts/engines/packages.ts'
 export type StandIn = {
   /**
    * Writes a docker that runs shell hooks before it passes on a call. In the hooks, `$docker` is the real CLI, `once`
-   * runs a command only the first time, `count NAME` prints how often it was called, `mark NAME` ends `untilMarked`, and
-   * `pause` waits for `go`.
+   * runs a command only the first time, `count NAME` prints how often it was called, `mark NAME` ends `untilMarked`,
+   * `pause` waits for `go`, and `before_removal "$@"` succeeds once, right before the first batch.
    */
   dockerThat: (hooks: string) => Promise<string>
   /** Waits until the hooks have set these marks. */
@@ -50,10 +50,20 @@ docker=${docker}
 once() { mkdir ${folder}/once 2>/dev/null && "$@" >/dev/null; }
 count() { echo >>${folder}/$1; wc -l <${folder}/$1; }
 mark() { : >${folder}/$1; }
+before_removal() {
+  case "$1 $2 $4" in "container ls "*) [ "$(count listings)" = 2 ] ;; events*--until) [ "$(count logs)" = 2 ] ;; *) false ;;
+  esac && mkdir ${folder}/before-removal 2>/dev/null
+}
 pause() { mark paused; while [ ! -e ${folder}/go ]; do sleep 0.05; done; }
 ${hooks}
 exec "$docker" "$@"
 `
+
+/** A hook in front of the event stream alone; the log can be read. */
+export const onStream = (hook: string): string =>
+  `case "$1 $4" in "events --format") ${hook || ':'} ;; esac`
+
+export const withoutStream = onStream('exit')
 
 /**
  * Hooks that set the engine's clock an hour ahead: ages count from the time in `docker info`. Times that are sent to

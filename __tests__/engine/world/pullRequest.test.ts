@@ -67,11 +67,9 @@ test('a container restarted or recreated during the run is kept, with everything
   await run('restarted', 'acme/web:pr-1', ...polite)
   await run('replaced', 'acme/web:pr-1', ...polite)
   await run('web', 'acme/web:pr-1', ...polite)
-  // The second listing is the one right before the stop.
-  const command =
-    await dockerThat(`case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && {
+  const command = await dockerThat(`before_removal "$@" && {
     $docker restart restarted; $docker rm --force replaced
-    $docker run --detach --network none --name replaced acme/web:pr-1 sleep 600; } >/dev/null ;; esac`)
+    $docker run --detach --network none --name replaced acme/web:pr-1 sleep 600; } >/dev/null`)
 
   const done = await close('acme/web', 1, { docker: command })
 

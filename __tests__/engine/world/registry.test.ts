@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { useEngine } from '../harness/engine.ts'
 import { useRegistry } from '../harness/registry.ts'
 import { resource } from '../harness/report.ts'
+import { withoutStream } from '../harness/standIn.ts'
 import { containerd, podman } from '../harness/target.ts'
 import { everything, idOf, oldImage } from '../harness/things.ts'
 
@@ -13,9 +14,9 @@ test('an image pulled again with the same ID after the listing is kept, because 
   const published = await publish([oldImage('again'), oldImage('other')])
   const [again = '', other = ''] = published.map(({ pinned }) => pinned)
   await pull([again, other])
-  // The second listing of containers is the one right before the first batch. Podman's events arrive late.
+  // Podman's events arrive late.
   const command = await dockerThat(
-    `case "$1 $2" in "container ls") [ "$(count calls)" = 2 ] && $docker pull --quiet ${again} >/dev/null && sleep 0.5 ;; esac`
+    `before_removal "$@" && $docker pull --quiet ${again} >/dev/null && sleep 0.5`
   )
 
   const done = await step({ ...everything, docker: command })
@@ -37,7 +38,8 @@ if (!containerd && !podman)
     await pull([tag, other?.tag ?? ''])
     const id = await idOf(docker, tag)
     // An engine with a full disk behaves like this: it untags both, but cannot delete. The tag is moved at that moment.
-    const command = await dockerThat(`case "$1 $2 $*" in
+    const command = await dockerThat(`${withoutStream}
+      case "$1 $2 $*" in
       "image rm "*${id}*)
         mark failed; $docker tag ${other?.tag ?? ''} ${tag}
         echo 'Error response from daemon: no space left on device' >&2; exit 1 ;;

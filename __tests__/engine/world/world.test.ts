@@ -141,10 +141,8 @@ it('builds during the removal keep their images', async () => {
 
 test('a planned image used by a container that is already gone is kept, because of its events', async () => {
   await load([oldImage('used'), oldImage('other')])
-  // After the listing, and before the check of the first batch.
-  const command =
-    await dockerThat(`case "$1 $2" in "image history"|"container ls") [ "$(count calls)" = 2 ] && {
-    $docker create --network none --name short used:1 true; $docker container rm short; } >/dev/null; sleep 0.3 ;; esac`)
+  const command = await dockerThat(`before_removal "$@" && {
+    $docker create --network none --name short used:1 true; $docker container rm short; } >/dev/null && sleep 0.3`)
 
   const done = await step({ ...everything, docker: command })
 
