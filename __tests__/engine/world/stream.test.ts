@@ -1,0 +1,171 @@
+import { expect, test } from '@jest/globals'
+import type { Step } from '../../../scripts/engines/step.ts'
+import { useEngine } from '../harness/engine.ts'
+import { resource } from '../harness/report.ts'
+import { onStream } from '../harness/standIn.ts'
+import { containerd, onlyOnDocker, podman } from '../harness/target.ts'
+import { everything, oldImage, oldImages } from '../harness/things.ts'
+
+const tests = useEngine()
+const { api, docker, load, step, contents } = tests
+const { dockerThat, untilPaused, go } = tests
+const it = onlyOnDocker('event stream that is trusted')
+
+/** Podman does not record when a tag was made, and logs it late. */
+const newTag = podman ? 'again:2' : 'again:1'
+
+const tagBefore = `before_removal "$@" && $docker tag again:1 ${newTag}`
+
+/** Others tag an image during a removal, once most of it is done. */
+const tagLate = (call: number, image: string) =>
+  `case "$1 $2" in "image rm") [ "$(count rm)" -lt ${call} ] || ! mkdir "$(dirname "$0")/tagged" || $docker tag ${image} ${image} ;; esac 2>/dev/null`
+
+/** From Docker 23 on, BuildKit's builds make events, too. */
+async function trustsEvents(): Promise<boolean> {
+  const { Version } = await api().get<{ Version: string }>('/version')
+  return !podman && Number.parseInt(Version, 10) >= 23
+}
+
+/** Expects that the step kept one image, removed the others, and lost its trust in the stream for this reason. */
+async function expectKept(
+  done: Step,
+  image: string,
+  { others, lost }: { others: number; lost?: RegExp | undefined }
+): Promise<void> {
+  expect(done).toMatchObject({
+    exitCode: 0,
+    outputs: { failed: '0', 'removed-images': String(others) }
+  })
+  expect(resource(done, image)).toMatchObject({
+    outcome: 'kept',
+    reason: 'changed'
+  })
+  expect((await contents()).references).toEqual(
+    [...new Set(['busybox:1', image, ...(podman ? [newTag] : [])])].sort()
+  )
+  const lines = done.stdout.match(/Lost the engine's event stream .*/g) ?? []
+  expect(lines).toEqual(
+    lost && (await trustsEvents()) ? [expect.stringMatching(lost)] : []
+  )
+}
+
+const ownPipe = 'pipe=$(dirname "$0")/pipe; mkfifo "$pipe"'
+
+test.each([
+  ['is whole', '', undefined],
+  ['ends at once', 'exit', /\(the stream ended\)/],
+  [
+    'ends in the middle of a line',
+    `${ownPipe}; "$docker" "$@" >"$pipe" & head -c 100 <"$pipe"; kill $!; exit`,
+    /could not be read|lacks/
+  ],
+  [
+    'has rubbish between its lines',
+    `"$docker" "$@" | sed --unbuffered 'a rubbish'; exit`,
+    /\(an event could not be read\)/
+  ],
+  [
+    'lags behind by 2 s',
+    `"$docker" "$@" | while read -r line; do (sleep 2; printf '%s\\n' "$line") & done; exit`,
+    /lacks/
+  ],
+  [
+    'lacks one event in seven',
+    `"$docker" "$@" | sed --unbuffered '0~7d'; exit`,
+    /lacks/
+  ]
+] as const)(
+  'an image tagged right before the removal stays, if the event stream %s',
+  async (_, hook, lost) => {
+    await load([oldImage('again'), ...oldImages(40)])
+    const command = await dockerThat(`${onStream(hook)}\n${tagBefore}`)
+
+    const done = await step({ ...everything, docker: command })
+
+    await expectKept(done, 'again:1', { others: 40, lost })
+  }
+)
+
+/** A stream that shows everything but the tags of others. */
+const withoutTags = onStream(
+  `"$docker" "$@" | sed --unbuffered '/"Action":"tag"/d'; exit`
+)
+
+it('a tag that the stream lacks is found in the engine’s log before the first batch', async () => {
+  await load([oldImage('again'), oldImage('other')])
+  const command = await dockerThat(`${withoutTags}
+    case "$1 $2" in "system df") once $docker tag again:1 again:1 ;; esac`)
+
+  const done = await step({ ...everything, docker: command })
+
+  await expectKept(done, 'again:1', {
+    others: 1,
+    lost: /lacks events of the log/
+  })
+})
+
+it('a tag that the stream lacks is found in the engine’s log during the removal', async () => {
+  const others = containerd ? 119 : 299
+  await load([...oldImages(others), oldImage('late')])
+  const command = await dockerThat(`${withoutTags}\n${tagLate(5, 'late:1')}`)
+
+  const done = await step({ ...everything, docker: command })
+
+  await expectKept(done, 'late:1', {
+    others,
+    lost: /lacks events of the log/
+  })
+})
+
+it('a tag made while the reader of the stream is stalled is found', async () => {
+  await load([...oldImages(79), oldImage('late')])
+  const stalled = '"$(dirname "$0")/reader"'
+  const command = await dockerThat(`
+    ${onStream(`"$docker" "$@" & echo $! >${stalled}; wait; exit`)}
+    stall() { kill -STOP $(cat ${stalled}); { sleep 3; kill -CONT $(cat ${stalled}); } >/dev/null 2>&1 & }
+    case "$1 $2" in "image rm") once stall ;; esac
+    ${tagLate(2, 'late:1')}`)
+
+  const done = await step({ ...everything, docker: command })
+
+  await expectKept(done, 'late:1', { others: 79, lost: /lacks/ })
+})
+
+it('a tag made among 10,000 events by others is found', async () => {
+  await load([...oldImages(79), oldImage('late')])
+  // The check of the log is slow, as on a busy machine.
+  const command = await dockerThat(`
+    case "$1 $2 $4" in
+    "image rm "*) [ "$(count rm)" -lt 3 ] || once pause ;;
+    events*--until) [ ! -e "$(dirname "$0")/paused" ] || sleep 1 ;;
+    esac`)
+  const running = step({ ...everything, docker: command })
+  await untilPaused()
+
+  const flood = async (_: unknown, lane: number) => {
+    for (let index = 0; index < 625; index += 1) {
+      await api().post('/volumes/create', { Name: `flood-${lane}` })
+      await api().remove(`/volumes/flood-${lane}`)
+    }
+  }
+  const flooding = Promise.all(Array.from({ length: 8 }, flood))
+  await docker('tag', 'late:1', 'late:1')
+  await flooding
+  await go()
+  const done = await running
+
+  await expectKept(done, 'late:1', {
+    others: 79,
+    lost: /more events than the engine logs/
+  })
+})
+
+test('an image tagged right before the removal stays, if the engine’s log can no longer be read', async () => {
+  await load([oldImage('again'), oldImage('other')])
+  const command = await dockerThat(`${tagBefore}
+    case "$1 $4" in "events --until") [ "$(count reads)" = 1 ] || { echo 'Error response from daemon: broken' >&2; exit 1; } ;; esac`)
+
+  const done = await step({ ...everything, docker: command })
+
+  await expectKept(done, 'again:1', { others: 1, lost: /could not be read/ })
+})
