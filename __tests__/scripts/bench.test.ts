@@ -13,11 +13,14 @@ import {
 import { smallLoad, sweepLoad } from '../../scripts/bench/loads.ts'
 import { parts, readOptions } from '../../scripts/bench/options.ts'
 import { putTables } from '../../scripts/bench/page.ts'
+import { judge } from '../../scripts/bench/renewals.ts'
 import {
+  callsAfterPlan,
   callTable,
   drawTimeline,
   lanesOf,
   readCalls,
+  removalTime,
   tickStep
 } from '../../scripts/bench/timeline.ts'
 
@@ -79,6 +82,10 @@ test('a goal is met at its limit, but not beyond', () => {
   expect(goal(0.5, true)).toContain('| at least 0.50 × | met |')
   expect(goal(0.51, true)).toContain('**not met**')
   expect(ratioGoal(series, ['own', 'nobody'], 1)).toEqual([])
+  const none = { name: 'lost', value: 0.001, limit: 0, unit: 'share' } as const
+  expect(goalTable([none])).toContain(
+    '| lost | 0.1 % | at most 0.0 % | **not met** |'
+  )
 })
 
 test('1,000 of 1,100 images in 55 repositories are removed, and the two newest of each kept', () => {
@@ -138,6 +145,33 @@ test('calls are read from the log, and unfinished ones last until the end', () =
     '| `docker image rm` | 2 | 700 ms | 300 ms | 900 ms |',
     '| `docker image ls` | 1 | 200 ms | 100 ms | 300 ms |'
   ])
+})
+
+test('the removal alone lasts from the start of the first one to the end of the last', () => {
+  expect(removalTime(calls)).toBe(600)
+})
+
+test('the plan ends with the last of its figures', () => {
+  const at = (start: number, command: string) => ({
+    ...{ command, start, end: start + 1 }
+  })
+  const listing = [at(0, 'events'), at(1, 'image history')]
+  const after = [at(2, 'container ls'), at(3, 'image rm')]
+  expect(callsAfterPlan([...listing, ...after])).toEqual(after)
+})
+
+test('a renewal is lost late if its tag had ended more than 50 ms before the image was removed', () => {
+  const renewals = ['stays', 'early', 'late', 'after', 'vanished'].map(
+    (id) => ({ name: id, id, endedAt: 1_000, lost: id !== 'stays' })
+  )
+  const events = [
+    ...renewals.map(({ id }) => `tag ${id} 995000000`),
+    'delete early 1050000000',
+    'delete late 1051000000',
+    // The engine made this tag for an image that it had already deleted.
+    'delete after 994000000'
+  ].join('\n')
+  expect(judge(renewals, events)).toEqual({ counted: 4, lost: 3, lostLate: 2 })
 })
 
 test('overlapping calls are in separate lanes, and there are no more lanes than needed', () => {

@@ -40,9 +40,12 @@ export type Bed = {
 const buildx = 'usr/libexec/docker/cli-plugins/docker-buildx'
 const packages = ['docker.io', 'docker-cli', 'docker-buildx']
 
-/** Finds Debian's newest engine, with both image stores, or else this machine's engine. */
-export async function findStores(only: readonly string[]): Promise<Store[]> {
-  const root = await unpackSystem('sid', packages).catch((error: unknown) => {
+/** Finds the engine in `root`, by default Debian's newest, with both image stores, or else this machine's engine. */
+export async function findStores(
+  only: readonly string[],
+  root?: string
+): Promise<Store[]> {
+  root ??= await unpackSystem('sid', packages).catch((error: unknown) => {
     console.error(`Measuring only this machine's engine: ${String(error)}`)
     return undefined
   })
@@ -132,7 +135,8 @@ async function killEngine(engine: ThrowawayEngine): Promise<void> {
   await engine.stop()
 }
 
-async function listImages(docker: Cli): Promise<[string, string][]> {
+/** Returns all references, each with the image's ID. */
+export async function listImages(docker: Cli): Promise<[string, string][]> {
   const format = '{{.Repository}}:{{.Tag}} {{.ID}}'
   const text = await docker('image', 'ls', '--no-trunc', '--format', format)
   return text.split('\n').map((line) => {

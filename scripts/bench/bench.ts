@@ -1,10 +1,10 @@
 /** Compares the bundle with its alternatives on throw-away engines, and prints tables. Options: see `--help`. */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { findStores, type Store } from './bed.ts'
 import { formatTime } from './figures.ts'
+import { useOwnFolder } from './folder.ts'
 import { measureGrowth } from './growth.ts'
 import { measureIdle } from './idle.ts'
 import { readOptions, usage, type Options, type Part } from './options.ts'
@@ -31,19 +31,6 @@ const titles: Record<Part, string> = {
   growth: 'Growth',
   plan: 'The plan alone',
   start: 'Start'
-}
-
-/** Keeps temporary files in a folder that is deleted when this process ends, including by Ctrl-C. */
-function useOwnFolder(): void {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-  process.env['TMPDIR'] = folder
-  const sudo = process.getuid?.() === 0 ? [] : ['sudo']
-  process.on('exit', () => {
-    const [command, ...args] = [...sudo, 'rm', '-rf', folder]
-    execFileSync(command, args)
-  })
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(name, () => process.exit(130))
 }
 
 function describeRun(

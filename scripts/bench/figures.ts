@@ -13,6 +13,8 @@ export type Goal = {
 const units = {
   ratio: (value: number) => `${value.toFixed(2)} ×`,
   exponent: (value: number) => value.toFixed(2),
+  count: (value: number) => String(value),
+  share: (value: number) => `${(value * 100).toFixed(1)} %`,
   time: formatTime,
   memory: formatMemory
 }

@@ -12,6 +12,7 @@ import {
 } from './bed.ts'
 import {
   goalTable,
+  median,
   ratioGoal,
   seriesTable,
   type Goal,
@@ -20,7 +21,8 @@ import {
 import { smallLoad, sweepLoad, type Load } from './loads.ts'
 import type { Options } from './options.ts'
 import { measureRounds, type Contender } from './rounds.ts'
-import { writeTimeline } from './timelines.ts'
+import { callsAfterPlan, removalTime } from './timeline.ts'
+import { recordCalls, writeTimeline } from './timelines.ts'
 
 export const sweepInputs = {
   'keep-last': '2',
@@ -31,6 +33,7 @@ const smallInputs = { ...sweepInputs, 'keep-last': '3' }
 
 const firstRun = 'Docker Reclaim, first run'
 const laterRun = 'Docker Reclaim, later run'
+const removalAlone = 'Docker Reclaim, removal alone'
 const prune = '`docker image prune --all --force`'
 const oneProcess = '`docker image rm` of all in one process'
 const xargs = '`xargs -n1 docker rmi`'
@@ -38,7 +41,8 @@ const loop = '`for …; do docker rmi …; done`'
 
 function contenders(
   inputs: Record<string, string>,
-  { loopRounds }: Options
+  { loopRounds }: Options,
+  processes: number[]
 ): Contender<Bed>[] {
   const docker = (name: string, args: (bed: Bed) => string[]) => ({
     name,
@@ -71,6 +75,15 @@ function contenders(
         return (await runBundle(bed, { ...inputs, ...memory })).milliseconds
       }
     },
+    {
+      name: removalAlone,
+      measure: async (bed) => {
+        const memory = { 'state-dir': join(bed.folder, 'memory') }
+        const { calls } = await recordCalls(bed, { ...inputs, ...memory })
+        processes.push(callsAfterPlan(calls).length)
+        return removalTime(calls)
+      }
+    },
     docker(prune, () => ['image', 'prune', '--all', '--force']),
     docker(oneProcess, ({ toRemove }) => ['image', 'rm', ...toRemove]),
     shell(xargs, 'xargs -n1 "$0" rmi <"$1"'),
@@ -78,13 +91,22 @@ function contenders(
   ]
 }
 
-/** Highest ratio of the bundle's time to that of the prune. */
-const mostToPrune: Record<string, number> = { overlay2: 1.15, containerd: 1 }
+const overlay2 = { run: 1.15, alone: 1, processes: 80 }
 
-function goals(series: readonly Series[], { name }: Store): Goal[] {
-  const limit = mostToPrune[name] ?? 1.15
-  return [firstRun, laterRun].flatMap((own) => [
-    ...ratioGoal(series, [own, prune], limit),
+/** Highest ratios of the times of a run and of its removal to that of the prune, and most processes after the plan. */
+const limits: Record<string, typeof overlay2> = {
+  overlay2,
+  containerd: { run: 1, alone: 0.9, processes: 160 }
+}
+
+function goals(
+  series: readonly Series[],
+  { name }: Store,
+  processes: readonly number[]
+): Goal[] {
+  const limit = limits[name] ?? overlay2
+  const ofRuns = [firstRun, laterRun].flatMap((own) => [
+    ...ratioGoal(series, [own, prune], limit.run),
     ...[xargs, loop].flatMap((slow) =>
       ratioGoal(series, [slow, own], 4).map((goal) => ({
         ...goal,
@@ -92,6 +114,17 @@ function goals(series: readonly Series[], { name }: Store): Goal[] {
       }))
     )
   ])
+  const afterPlan: Goal = {
+    name: 'docker processes after the plan',
+    value: median(processes),
+    limit: limit.processes,
+    unit: 'count'
+  }
+  return [
+    ...ofRuns,
+    ...ratioGoal(series, [removalAlone, prune], limit.alone),
+    ...(processes.length > 0 ? [afterPlan] : [])
+  ]
 }
 
 /** Compares the bundle with its alternatives in removing 1,000 of 1,100 images. */
@@ -124,7 +157,7 @@ type Removal = {
   stores: readonly Store[]
   load: Load
   inputs: Record<string, string>
-  goals: (series: readonly Series[], store: Store) => Goal[]
+  goals: typeof goals
 }
 
 async function measureRemoval(
@@ -136,9 +169,10 @@ async function measureRemoval(
   const texts = []
   for (const store of stores) {
     const state = await prepare(store, load)
+    const processes: number[] = []
     const series = await measureRounds(
       `${part}, ${store.name}`,
-      contenders(inputs, options),
+      contenders(inputs, options, processes),
       options,
       async (order, measure) => {
         for (const contender of order)
@@ -151,7 +185,7 @@ async function measureRemoval(
     texts.push(
       `**${store.name}**, ${(images.length - staying.length).toLocaleString('en')} of ${images.length.toLocaleString('en')} images:`,
       seriesTable(series, { of: 'command', base: prune }),
-      goalTable(goals(series, store))
+      goalTable(goals(series, store, processes))
     )
     if (options.timeline && part === 'sweep')
       texts.push(await drawSweep(state, options))

@@ -1,7 +1,7 @@
 import { formatTime, table } from './figures.ts'
 
 /** A call of docker, with times in milliseconds since the start of the step. */
-type Call = { command: string; start: number; end: number }
+export type Call = { command: string; start: number; end: number }
 
 /**
  * Reads calls from lines `start ID NANOSECONDS WORDS` and `end ID NANOSECONDS`. A killed call has no end and lasts until
@@ -26,6 +26,26 @@ export function readCalls(
     }
   }
   return [...ended, ...calls.values()].sort((a, b) => a.start - b.start)
+}
+
+/** The calls after the plan, which ends with its figures. */
+export function callsAfterPlan(calls: readonly Call[]): Call[] {
+  const figures = calls.filter(({ command }) => command === 'image history')
+  const plan = Math.max(0, ...figures.map(({ end }) => end))
+  return calls.filter(({ start }) => start >= plan)
+}
+
+/** Milliseconds from the start of the first removal of images to the end of the last one. */
+export function removalTime(calls: readonly Call[]): number {
+  const removals = removalsOf(calls)
+  return (
+    Math.max(...removals.map(({ end }) => end)) -
+    Math.min(...removals.map(({ start }) => start))
+  )
+}
+
+function removalsOf(calls: readonly Call[]): Call[] {
+  return calls.filter(({ command }) => command === 'image rm')
 }
 
 /** Puts each call into the first free lane, so that calls in a lane do not overlap. */

@@ -1,124 +1,114 @@
 /**
- * Measures the one race that remains: another job tags an image again, with the same ID and name, while the batch that
- * removes the image is running. Prints how many of 1,000 such tags are lost. The variables ENGINE_ROOT and ENGINE_STORE
- * choose the engine.
+ * Measures the one race that remains: another job tags an image again, with the same ID and name, while images are being
+ * removed. Prints how many of such renewals are lost. The arguments are the number of renewals and that of images, both
+ * 1,000 by default. ENGINE_ROOT and ENGINE_STORE choose the engine; the default is both stores of Debian's newest.
  */
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { startEngine, type ThrowawayEngine } from '../engines/engine.ts'
-import { createCli, loadImages, type Cli } from '../fixtures/fixtures.ts'
-import { runStep } from '../engines/step.ts'
+import { once } from 'node:events'
+import { execa } from 'execa'
+import {
+  discard,
+  findStores,
+  listImages,
+  onCopy,
+  prepare,
+  runBundle,
+  type Bed,
+  type Store
+} from './bed.ts'
+import { goalTable, type Goal } from './figures.ts'
+import { useOwnFolder } from './folder.ts'
+import type { Load } from './loads.ts'
+import { eventFormat, judge, type Judgement, type Renewal } from './renewals.ts'
 
-const tries = 1_000
-const images = 1_000
+const [tries = 1_000, images = 1_000] = process.argv.slice(2).map(Number)
 const taggers = 3
 const inputs = { 'keep-last': '0', until: '0s', 'include-build-cache': 'false' }
 
-type Place = {
-  engine: ThrowawayEngine
-  docker: Cli
-  standIn: string
-  folder: string
+const load: Load = {
+  images: Array.from({ length: images }, (_, index) => ({
+    references: [`app-${index}:1`],
+    created: '2024-05-01T12:00:00Z',
+    layers: [
+      { name: `app-${index % 10}`, bytes: 1_000 },
+      { name: `top-${index}`, bytes: 10 }
+    ]
+  })),
+  ...{ containers: [], volumes: 0, staying: [] }
 }
 
 async function main(): Promise<void> {
-  const root = process.env['ENGINE_ROOT']
-  const store = process.env['ENGINE_STORE'] ?? 'overlay2'
-  const feature = `containerd-snapshotter=${store === 'containerd'}`
-  const engine = await startEngine(
-    root ? { root, flags: ['--feature', feature] } : {}
-  )
-  const folder = await mkdtemp(join(tmpdir(), 'window-'))
-  try {
-    const docker = createCli(engine)
-    const standIn = await writeStandIn(engine, folder)
-    const place = { engine, docker, standIn, folder }
-    let tagged = 0
-    let lost = 0
-    let runs = 0
-    for (; tagged < tries; runs += 1) {
-      const run = await tagDuringRemoval(place, tries - tagged)
-      tagged += run.tagged
-      lost += run.lost
-      console.log(`run ${runs + 1}: ${lost} of ${tagged} tags lost so far`)
-    }
-    const version = await docker('version', '--format', '{{.Server.Version}}')
-    console.log(
-      `Docker ${version}, ${store}: ${lost} of ${tagged} tags lost, in ${runs} runs`
+  useOwnFolder()
+  const { ENGINE_ROOT: root, ENGINE_STORE: store } = process.env
+  const fallback = root === undefined ? [] : ['overlay2']
+  const stores = await findStores(store ? [store] : fallback, root)
+  const goals = []
+  for (const store of stores) goals.push(...(await measure(store)))
+  console.log(goalTable(goals))
+}
+
+async function measure(store: Store): Promise<Goal[]> {
+  const state = await prepare(store, load)
+  const total: Judgement = { counted: 0, lost: 0, lostLate: 0 }
+  while (total.counted < tries) {
+    const { counted, lost, lostLate } = await onCopy(state, renewDuringRemoval)
+    total.counted += counted
+    total.lost += lost
+    total.lostLate += lostLate
+    console.error(
+      `${store.name}: ${total.lost} of ${total.counted} lost so far`
     )
-  } finally {
-    await engine.stop()
-    await rm(folder, { recursive: true })
   }
+  await discard(state)
+  const { counted, lost, lostLate } = total
+  const of = `Docker ${store.version} (${store.name}), ${counted.toLocaleString('en')} renewals`
+  return [
+    { name: `${of}: lost`, value: lost / counted, limit: 0.03, unit: 'share' },
+    {
+      name: `${of}: lost, although tagged more than 50 ms before`,
+      value: lostLate,
+      limit: 0,
+      unit: 'count'
+    }
+  ]
 }
 
-/** Tags images at random during one run that removes them all. */
-async function tagDuringRemoval(
-  { engine, docker, standIn, folder }: Place,
-  most: number
-): Promise<{ tagged: number; lost: number }> {
-  await loadBuilds(engine)
-  await rm(join(folder, 'removing'), { force: true })
-  const state = { done: false }
-  const step = runStep(
-    { ...inputs, docker: standIn },
-    { DOCKER_HOST: engine.host }
-  ).then(() => {
-    state.done = true
+/** Tags images in random order during one run that removes them all. */
+async function renewDuringRemoval(bed: Bed): Promise<Judgement> {
+  const targets = await listImages(bed.docker)
+  const filters = ['type=image', 'event=tag', 'event=delete']
+  const events = execa(
+    bed.engine.docker,
+    [
+      ...['events', '--format', eventFormat],
+      ...['--since', String(Date.now() / 1_000)],
+      ...filters.flatMap((filter) => ['--filter', filter])
+    ],
+    { env: { DOCKER_HOST: bed.engine.host }, reject: false }
+  )
+  const running = { step: true }
+  const step = runBundle(bed, inputs).finally(() => {
+    running.step = false
   })
-  // Earlier tags would be part of the plan, and rightly removed.
-  while (!state.done && !(await readdir(folder)).includes('removing'))
-    await sleep(5)
-  const names = new Set<string>()
-  const tag = async () => {
-    while (!state.done && names.size < most) {
-      const name = `app-${Math.floor(Math.random() * images)}:1`
-      const succeeded = await docker('tag', name, name).then(
-        () => true,
-        () => false
-      )
-      if (succeeded) names.add(name)
+  // Renewals before the first removal could be part of the plan, and rightly removed.
+  await Promise.race([once(events.stdout, 'data'), step])
+  const renewals: Omit<Renewal, 'lost'>[] = []
+  const renew = async () => {
+    while (running.step && targets.length > 0) {
+      const at = Math.floor(Math.random() * targets.length)
+      const [[name, id] = ['', '']] = targets.splice(at, 1)
+      // It fails for an image that is gone.
+      const tagged = await bed.docker('tag', name, name).catch(() => undefined)
+      if (tagged !== undefined) renewals.push({ name, id, endedAt: Date.now() })
     }
   }
-  await Promise.all([step, ...Array.from({ length: taggers }, tag)])
-  const lines = await docker(
-    ...['image', 'ls', '--format', '{{.Repository}}:{{.Tag}}']
+  await Promise.all([step, ...Array.from({ length: taggers }, renew)])
+  const left = new Set((await listImages(bed.docker)).map(([name]) => name))
+  events.kill()
+  const { stdout } = await events
+  return judge(
+    renewals.map((one) => ({ ...one, lost: !left.has(one.name) })),
+    stdout
   )
-  const left = new Set(lines.split('\n'))
-  await docker('image', 'prune', '--all', '--force')
-  return {
-    tagged: names.size,
-    lost: [...names].filter((name) => !left.has(name)).length
-  }
-}
-
-function loadBuilds(engine: ThrowawayEngine): Promise<void> {
-  return loadImages(
-    engine,
-    Array.from({ length: images }, (_, index) => ({
-      references: [`app-${index}:1`],
-      created: '2024-05-01T12:00:00Z',
-      layers: [
-        { name: `app-${index % 10}`, bytes: 1_000 },
-        { name: `top-${index}`, bytes: 10 }
-      ]
-    }))
-  )
-}
-
-/** Writes a docker that creates the file `removing` when the removal starts. */
-async function writeStandIn(
-  { docker }: ThrowawayEngine,
-  folder: string
-): Promise<string> {
-  const command = join(folder, 'docker')
-  const mark = `case "$1 $2" in "image rm") : >${folder}/removing ;; esac`
-  await writeFile(command, `#!/bin/sh\n${mark}\nexec ${docker} "$@"\n`, {
-    mode: 0o755
-  })
-  return command
 }
 
 await main()
