@@ -49256,7 +49256,7 @@ const graceAfterDeadline = 10_000;
 const graceAfterCancel = 2_000;
 /** Characters of a command line. Windows allows 32,767, including the path of the CLI, quotes and other arguments. */
 const longestCommand = 16_000;
-/** Runs at most `concurrency` processes at once, and lists them in `running`. Stops a process with all its children. */
+/** Runs at most `concurrency` processes at once but for those `aside`, and lists them in `running`. Stops a process with all its children. */
 function createDocker({ concurrency, running = new Set(), ...cli }) {
     const queue = pLimit(concurrency);
     const lateSignal = delayed(cli.signal);
@@ -49300,8 +49300,8 @@ function delayed(signal) {
 async function call(cli, args, options, cancelSignal) {
     if (cancelSignal.aborted)
         throw new docker_errors/* DockerError */.Bi('cancelled', messages/* messages */.D.cancelled());
-    const { limit = defaultLimit, grace, elsewhere, kill } = options;
-    if (kill?.aborted)
+    const { limit = defaultLimit, grace, elsewhere, kill, unless } = options;
+    if (kill?.aborted || unless?.aborted)
         return { exitCode: NaN, stdout: '', stderr: '' };
     const budget = cli.deadline + (grace ? graceAfterDeadline : 0) - Date.now();
     const timeout = Math.max(Math.min(limit, budget), 1);
@@ -49314,32 +49314,34 @@ async function call(cli, args, options, cancelSignal) {
     return output;
 }
 async function runProcess({ command, env }, args, { most, env: extra, kill }, { cancelSignal, timeout, byBudget }) {
-    const signals = [cancelSignal, ...(kill ? [kill] : [])];
-    const result = await execa(command, args, {
+    const running = execa(command, args, {
         env: { ...env, ...extra },
         extendEnv: false,
         stdin: 'ignore',
         reject: false,
         timeout,
-        cancelSignal: AbortSignal.any(signals),
-        ...(kill && { killSignal: 'SIGKILL' }),
+        cancelSignal,
         killDescendants: true,
         forceKillAfterDelay: 1_000,
         stripFinalNewline: true,
         ...(most !== undefined && { maxBuffer: most })
     });
+    const end = () => running.kill('SIGKILL');
+    kill?.addEventListener('abort', end);
+    const result = await running;
+    kill?.removeEventListener('abort', end);
     const { stdout, stderr, exitCode } = result;
     const name = (0,docker_errors/* describeCall */.GC)(command, args);
     if (result.timedOut)
         throw new docker_errors/* DockerError */.Bi('no-answer', byBudget
             ? messages/* messages */.D.noAnswerInTime(name)
             : messages/* messages */.D.noAnswer(name, String(Math.ceil(timeout / 1_000))), stdout);
-    if (result.isCanceled && !cancelSignal.aborted)
-        return { exitCode: NaN, stdout, stderr };
     if (result.isCanceled)
         throw new docker_errors/* DockerError */.Bi('cancelled', messages/* messages */.D.cancelled(), stdout);
     if (result.isMaxBuffer)
         throw new docker_errors/* DockerError */.Bi('too-large', messages/* messages */.D.outputTooLarge(name));
+    if (exitCode === undefined && kill?.aborted)
+        return { exitCode: NaN, stdout, stderr };
     if (exitCode === undefined)
         throw (0,docker_errors/* failureToStart */.kF)(command, name, result);
     return { exitCode, stdout, stderr };
@@ -53341,6 +53343,9 @@ function eventReader({ containers, images }) {
     const findImages = imageFinder(images);
     const imageOf = new Map(containers.map(({ id, image }) => [id, image]));
     const builders = new Set(containers.filter(isBuilder).map(({ id }) => id));
+    const untagged = images
+        .filter(({ references }) => !references.some(model_references/* isTag */.dz))
+        .map(({ id }) => id);
     const read = (event) => {
         const { type, action, id, image, name = '' } = event;
         const use = meanings[type]?.[action]?.use ?? '';
@@ -53348,8 +53353,9 @@ function eventReader({ containers, images }) {
             // The ID of a pull or push is the reference.
             const about = [...findImages(id), ...findAllOf(images, id)];
             const used = use ? [...new Set(about)] : [];
-            // A tag may have been taken from another image.
-            return { used, use, subjects: [...about, ...findImages(name)] };
+            // A tag may have been taken from another image. A pull names no image: it may be one that had no tag.
+            const others = action === 'pull' ? untagged : findImages(name);
+            return { used, use, subjects: [...about, ...others] };
         }
         if (type !== 'container')
             return { used: use ? [id] : [], use, subjects: [id] };
@@ -55544,7 +55550,7 @@ function checking(planned, recheck) {
             throw new Error(`${id} is not in the inventory`);
         if (look.isUnreadable(id))
             return { changed: 'can no longer be inspected' };
-        if (look.stranger !== undefined)
+        if (look.stranger !== undefined && item.kind !== 'container')
             return {
                 changed: `container ${look.stranger} was created since the inventory was taken and cannot be inspected`
             };
@@ -55578,7 +55584,7 @@ async function lookAgain(sources, { kind, ids, ...others }) {
     return {
         now: engine.now,
         // If the swarm's manager does not answer, its services need what they needed at the listing.
-        needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
+        needs: needsOf([...containers, ...(services ?? sources.services)], {
             containers,
             images: allImages
         }),
@@ -55635,9 +55641,10 @@ function createChanges(inventory) {
         inspecting: undefined
     };
 }
-/** Notes what an event by others means. Returns what it speaks of. */
+/** Notes what an event by others means. */
 function noteEvent(changes, event) {
-    const { subjects, used, use, needy } = changes.readEvent(event);
+    const reading = changes.readEvent(event);
+    const { subjects, used, use, needy } = reading;
     for (const id of subjects)
         changes.spoken.add(id);
     const by = event.container || event.id;
@@ -55647,7 +55654,7 @@ function noteEvent(changes, event) {
         changes.needy.add(needy);
     if (event.type === 'service')
         changes.servicesChanged = true;
-    return subjects;
+    return reading;
 }
 /** The latest use since the listing. The end of a container that this run stops is no use of what it needs. */
 function usedSince({ uses }, id, isStopped) {
@@ -55698,7 +55705,7 @@ async function inspectOnce(changes, docker) {
 /** What the events leave of the listing: everything that they have not spoken of is as it was. */
 function lookFromEvents(changes, ids, { isGone, isStopped, takenOff }) {
     const { inventory, services } = changes;
-    const { engine, images, networks, volumes } = inventory;
+    const { engine, images, volumes } = inventory;
     const containers = [...changes.containers.values()].filter(({ id }) => !isGone(id));
     const asked = new Set(ids);
     const withoutTakenOff = (image) => {
@@ -55710,7 +55717,8 @@ function lookFromEvents(changes, ids, { isGone, isStopped, takenOff }) {
         now: engine.now,
         needs: needsOf([...containers, ...services], { containers, images }),
         containers: byKey(containers, ({ id }) => id),
-        networks: byKey(networks.filter(({ id }) => asked.has(id)), ({ id }) => id),
+        // The engine is always asked about these.
+        networks: new Map(),
         images: byKey(images.filter(({ id }) => asked.has(id)).map(withoutTakenOff), ({ id }) => id),
         volumes: byKey(volumes.filter(({ name }) => asked.has(name)), ({ name }) => name),
         usedSince: (id) => usedSince(changes, id, isStopped),
@@ -55724,37 +55732,41 @@ function lookFromEvents(changes, ids, { isGone, isStopped, takenOff }) {
 
 
 const complete = 'complete';
-/** Removals between two checks, and events in the stream: the engine logs the last 256, others come during a check. */
-const mostRemovals = 100;
-const mostEvents = 100;
+/** Removals or events between two checks: the engine logs the last 256 events, and more come during a check. */
+const mostBetween = 100;
 /** Milliseconds between two checks, at most. */
 const checkInterval = 2_000;
-/** Milliseconds that the stream may lag behind. */
 const longestLag = 500;
 const pause = 5;
 /** Milliseconds. If the engine's clock was set back, it would wait until the log's end has come (F51). */
-const longestReading = 10_000;
+const longestReading = 5_000;
 function createLogCheck(docker, { engine, events }, stream, onMissing) {
     return {
         onMissing,
         ...{ docker, engine, stream, first: events[0]?.at ?? Infinity },
         ...{ until: engine.now, last: '', checkedAt: -Infinity },
-        ...{ events: 0, removals: 0, running: undefined, patience: longestLag }
+        ...{ events: 0, removals: 0, running: undefined, patience: longestLag },
+        isUnreadable: false
     };
 }
 /** Whether the log has to be read before another removal. */
 function isDue(check) {
-    return (check.removals >= mostRemovals ||
+    return (check.removals >= mostBetween ||
         performance.now() - check.checkedAt >= checkInterval);
 }
 /** Whether so many events have come that the log will soon drop some. */
 function isFillingUp({ events, running }) {
-    return events >= mostEvents && running === undefined;
+    return events >= mostBetween && running === undefined;
 }
 /** Compares the log with the stream. Returns why the stream is not complete. Callers at the same time share a check. */
 function checkLog(check) {
     check.running ??= (0,docker_errors/* optional */.lq)(compare(check))
-        .then((result = 'the event log could not be read') => result === complete ? undefined : result)
+        .then((result) => {
+        check.isUnreadable = result === undefined;
+        return result === complete
+            ? undefined
+            : (result ?? 'the event log could not be read');
+    })
         .finally(() => {
         check.running = undefined;
     });
@@ -55829,9 +55841,9 @@ function createGuard(options) {
         state: {
             // Podman logs some events late, and Docker before 23 none of BuildKit's builds.
             trusted: engine.logsBuilds,
+            fellBack: false,
             proven: false,
-            ...{ inHand: new Set(), halfway: new Set() },
-            ...{ flights: new Set(), removed: new Set() }
+            ...{ inHand: new Map(), flights: new Set(), removed: new Set() }
         }
     };
     stream.listen((event) => {
@@ -55848,14 +55860,16 @@ function trustsStream(guard) {
 /** What the things, and everything that may need them, are now. */
 async function guard_look(guard, kind, ids) {
     const { changes, log, docker, state } = guard;
-    const isTrusted = () => trustsStream(guard) && state.proven;
-    if (isTrusted() && isDue(log))
+    const eventsSuffice = () => trustsStream(guard) && state.proven;
+    if (eventsSuffice() && isDue(log))
         await compareWithLog(guard);
-    if (isTrusted())
+    if (eventsSuffice())
         await inspectNeedy(changes, docker);
-    if (!isTrusted())
+    if (!eventsSuffice())
         return lookAtEngineAndLog(guard, kind, ids);
-    const asked = ids.filter((id) => changes.spoken.has(id) || guard_isSilent(guard, kind, id));
+    const asked = ids.filter((id) => changes.spoken.has(id) ||
+        isTouched(guard, id) ||
+        guard_isSilent(guard, kind, id));
     if (asked.length === 0)
         return lookFromEvents(changes, ids, guard);
     const seen = await lookAtEngine(guard, kind, asked);
@@ -55869,8 +55883,9 @@ async function guard_look(guard, kind, ids) {
 }
 /** The log shows renewals that a listing does not. */
 async function lookAtEngineAndLog(guard, kind, ids) {
+    const { inventory, log } = guard;
     const seen = await lookAtEngine(guard, kind, ids);
-    if (guard.inventory.engine.logsBuilds)
+    if (inventory.engine.logsBuilds && !log.isUnreadable)
         await compareWithLog(guard);
     return seen;
 }
@@ -55882,7 +55897,8 @@ function lookAtEngine({ docker, inventory, stream, isGone, isStopped, changes },
     return lookAgain({
         ...{ docker, inventory, isLive: stream.isLive },
         usedSince: (id) => usedSince(changes, id, isStopped),
-        containers: [...changes.containers.values()]
+        containers: [...changes.containers.values()],
+        services: changes.services
     }, {
         kind,
         ids,
@@ -55893,7 +55909,7 @@ function lookAtEngine({ docker, inventory, stream, isGone, isStopped, changes },
 /** Until the change of these images ends, their untagging and removal are its doing. */
 async function whileChanging({ state: { inHand } }, ids, change) {
     for (const id of ids)
-        inHand.add(id);
+        inHand.set(id, 'whole');
     try {
         return await change();
     }
@@ -55927,9 +55943,11 @@ async function whileRemoving(guard, ids, remove) {
 async function expectRemoved(guard, ids) {
     const { state } = guard;
     const isShown = () => ids.every((id) => state.removed.has(id));
-    for (let waited = 0; !isShown() && waited < longestLag; waited += pause) {
+    for (let waited = 0; waited < longestLag; waited += pause) {
         if (!trustsStream(guard))
             return;
+        if (isShown())
+            break;
         await (0,promises_namespaceObject.setTimeout)(pause);
     }
     if (isShown()) {
@@ -55940,13 +55958,23 @@ async function expectRemoved(guard, ids) {
     await compareWithLog(guard);
     guard_distrust(guard, 'the stream lacks removals by this step');
 }
+/** Whether a removal by this run has begun, and has not ended as far as the stream has shown. */
+function isTouched({ state: { inHand } }, id) {
+    return (inHand.get(id) ?? 'whole') !== 'whole';
+}
 /** Waits, after a call was killed, for the image that the engine has in hand. Returns whether it is removed. */
-async function wasInHand({ state: { halfway, removed } }, id) {
-    for (let waited = 0; halfway.has(id) && waited < longestLag; waited += pause)
+async function wasInHand({ state: { inHand } }, id) {
+    const isHalfway = () => inHand.get(id) === 'untagged';
+    for (let waited = 0; isHalfway() && waited < longestLag; waited += pause)
         await (0,promises_namespaceObject.setTimeout)(pause);
-    return removed.has(id);
+    return inHand.get(id) === 'removed';
 }
 const removals = new Set(['delete', 'destroy']);
+/** What the removal of an image makes of it. */
+const ownActions = {
+    untag: 'untagged',
+    delete: 'removed'
+};
 function onEvent(guard, event) {
     const { changes, log, state } = guard;
     const { id, type, action, container } = event;
@@ -55956,19 +55984,18 @@ function onEvent(guard, event) {
         compareWithLog(guard).catch(() => undefined);
     if (removals.has(action))
         state.removed.add(id);
-    if (type === 'image' && state.inHand.has(id)) {
-        if (action === 'untag') {
-            state.halfway.add(id);
-            return;
-        }
-        if (action === 'delete') {
-            state.halfway.delete(id);
-            return;
-        }
+    const done = type === 'image' ? ownActions[action] : undefined;
+    if (done !== undefined && state.inHand.has(id)) {
+        state.inHand.set(id, done);
+        return;
     }
     if (guard.isStopped(container || id))
         return;
-    const subjects = noteEvent(changes, event);
+    const { subjects, used } = noteEvent(changes, event);
+    // Somebody has made again what had been removed.
+    for (const one of used)
+        if (state.inHand.has(one))
+            state.inHand.set(one, 'untagged');
     for (const { ids, over } of state.flights)
         if (subjects.some((one) => ids.has(one)))
             over.abort();
@@ -55989,10 +56016,11 @@ async function compareWithLog(guard) {
         guard_distrust(guard, problem);
 }
 function guard_distrust(guard, why) {
-    if (guard.state.trusted)
+    const { state, log } = guard;
+    if (!state.fellBack)
         guard.onFallback(why);
-    guard.log.patience = 0;
-    guard.state.trusted = false;
+    log.patience = 0;
+    Object.assign(state, { fellBack: true, trusted: false });
 }
 
 ;// CONCATENATED MODULE: ./src/removal/refusal.ts
@@ -56373,7 +56401,7 @@ async function recordLostReferences(session, items, { images, needs }) {
 
 /** Milliseconds that a batch should last, and its items, at most. Without the event stream, a change during a batch goes unseen. */
 const unwatched = { time: 1_000, most: largestBatch };
-/** With the stream, a batch is small enough to end after a cancel. */
+/** With the stream, which ends the removal of images that change. Small enough to end after a cancel. */
 const watched = { time: 2_000, most: 50 };
 const firstBatch = 8;
 /** Podman ignores a stop between an exit and a restart: one in twenty stops of a container that keeps failing. */
@@ -56384,7 +56412,8 @@ async function removeInBatches(session, kind, items) {
     let size = firstBatch;
     async function lane() {
         while (queue.length > 0 && !whyOver(session)) {
-            const { time, most } = trustsStream(session.guard) ? watched : unwatched;
+            const isWatched = kind === 'image' && trustsStream(session.guard);
+            const { time, most } = isWatched ? watched : unwatched;
             const batch = queue.splice(0, countForBatch(queue, Math.min(size, most)));
             try {
                 const pace = await removeBatch(session, kind, batch);
@@ -56430,7 +56459,10 @@ async function removeWhole(session, kind, items) {
     const output = await remove(session, kind, items);
     const unclear = items.filter((item) => !isRecorded(session, item));
     if (isKilled(output)) {
-        await removeBatch(session, kind, unclear);
+        const touched = unclear.filter(({ id }) => isTouched(session.guard, id));
+        await leftAfterRemoval(session, kind, touched);
+        const left = unclear.filter((item) => !isRecorded(session, item));
+        await removeBatch(session, kind, left);
         return;
     }
     await waitForEngine(session, unclear);
@@ -56454,7 +56486,9 @@ async function removeAlone(session, kind, item) {
         const [left] = await leftAfterRemoval(session, kind, unclear);
         if (left === undefined)
             return;
-        const outcome = readRefusal(output, `${kind} rm`);
+        const outcome = isKilled(output)
+            ? kept('others kept changing it')
+            : readRefusal(output, `${kind} rm`);
         const restarted = outcome.outcome === 'kept' && wasToldToStop(session, item);
         const again = restarted || isKilled(output);
         if (!again || tries === mostStops || whyOver(session)) {
@@ -56478,8 +56512,7 @@ async function remove(session, kind, items) {
     // Large files take long to delete, and a call that is cut short leaves its outcome unknown.
     session.docker(call, {
         limit: Infinity,
-        // Other calls do not go one after the other, so they are not cut short.
-        ...((kind === 'image' || kill.aborted) && { kill })
+        ...(kind === 'image' ? { kill } : { unless: kill })
     })), read);
     read(output.stdout);
     const next = items.find((item) => !isRecorded(session, item));

@@ -283,6 +283,7 @@ function readStrictly(printed: (command: string) => string, changed: string) {
     action: text(raw, 'Action'),
     id: text(raw, 'Actor', 'ID'),
     image: map(raw, 'Actor', 'Attributes')['image'] ?? '',
+    name: map(raw, 'Actor', 'Attributes')['name'] ?? '',
     container:
       text(raw, 'Type') === 'container'
         ? ''
@@ -343,7 +344,7 @@ const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
   NetworkMode IpcMode PidMode UTSMode UsernsMode VolumesFrom Binds Swarm LocalNodeState ControlAvailable Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw LogPath LogConfig RepoTags RepoDigests
   Config RootFS Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
-  CreatedAt Options Mountpoint Action Actor Attributes image container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
+  CreatedAt Options Mountpoint Action Actor Attributes image name container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Containerd Address Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
     /\s+/
   )

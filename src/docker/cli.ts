@@ -22,6 +22,8 @@ export type CallOptions = {
   grace?: boolean
   /** Kills the call at once, which then has no exit code. */
   kill?: AbortSignal
+  /** The call does not begin after this signal, and has no exit code either. */
+  unless?: AbortSignal
   /** The call does not wait for others to end. */
   aside?: boolean
   /** Characters that the call may print. */
@@ -59,7 +61,7 @@ const graceAfterCancel = 2_000
 /** Characters of a command line. Windows allows 32,767, including the path of the CLI, quotes and other arguments. */
 const longestCommand = 16_000
 
-/** Runs at most `concurrency` processes at once, and lists them in `running`. Stops a process with all its children. */
+/** Runs at most `concurrency` processes at once but for those `aside`, and lists them in `running`. Stops a process with all its children. */
 export function createDocker({
   concurrency,
   running = new Set(),
@@ -116,8 +118,9 @@ async function call(
 ): Promise<Output> {
   if (cancelSignal.aborted)
     throw new DockerError('cancelled', messages.cancelled())
-  const { limit = defaultLimit, grace, elsewhere, kill } = options
-  if (kill?.aborted) return { exitCode: NaN, stdout: '', stderr: '' }
+  const { limit = defaultLimit, grace, elsewhere, kill, unless } = options
+  if (kill?.aborted || unless?.aborted)
+    return { exitCode: NaN, stdout: '', stderr: '' }
   const budget = cli.deadline + (grace ? graceAfterDeadline : 0) - Date.now()
   const timeout = Math.max(Math.min(limit, budget), 1)
   const limits = { cancelSignal, timeout, byBudget: budget < limit }
@@ -136,20 +139,22 @@ async function runProcess(
   { most, env: extra, kill }: CallOptions,
   { cancelSignal, timeout, byBudget }: Limits
 ): Promise<Output> {
-  const signals = [cancelSignal, ...(kill ? [kill] : [])]
-  const result = await execa(command, args, {
+  const running = execa(command, args, {
     env: { ...env, ...extra },
     extendEnv: false,
     stdin: 'ignore',
     reject: false,
     timeout,
-    cancelSignal: AbortSignal.any(signals),
-    ...(kill && { killSignal: 'SIGKILL' }),
+    cancelSignal,
     killDescendants: true,
     forceKillAfterDelay: 1_000,
     stripFinalNewline: true,
     ...(most !== undefined && { maxBuffer: most })
   })
+  const end = () => running.kill('SIGKILL')
+  kill?.addEventListener('abort', end)
+  const result = await running
+  kill?.removeEventListener('abort', end)
   const { stdout, stderr, exitCode } = result
   const name = describeCall(command, args)
   if (result.timedOut)
@@ -160,12 +165,12 @@ async function runProcess(
         : messages.noAnswer(name, String(Math.ceil(timeout / 1_000))),
       stdout
     )
-  if (result.isCanceled && !cancelSignal.aborted)
-    return { exitCode: NaN, stdout, stderr }
   if (result.isCanceled)
     throw new DockerError('cancelled', messages.cancelled(), stdout)
   if (result.isMaxBuffer)
     throw new DockerError('too-large', messages.outputTooLarge(name))
+  if (exitCode === undefined && kill?.aborted)
+    return { exitCode: NaN, stdout, stderr }
   if (exitCode === undefined) throw failureToStart(command, name, result)
   return { exitCode, stdout, stderr }
 }

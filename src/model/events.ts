@@ -1,7 +1,7 @@
 import { isBuilder } from './builders.ts'
 import type { EngineEvent, Image, Inventory } from './inventory.ts'
 import { imageFinder } from './needs.ts'
-import { parseReference, repositoryOf } from './references.ts'
+import { isTag, parseReference, repositoryOf } from './references.ts'
 
 /** How an event reads. Resources are named by ID, volumes by name. */
 export type EventReading = {
@@ -60,6 +60,9 @@ export function eventReader({
   const findImages = imageFinder(images)
   const imageOf = new Map(containers.map(({ id, image }) => [id, image]))
   const builders = new Set(containers.filter(isBuilder).map(({ id }) => id))
+  const untagged = images
+    .filter(({ references }) => !references.some(isTag))
+    .map(({ id }) => id)
   const read = (event: EngineEvent): Omit<EventReading, 'needy'> => {
     const { type, action, id, image, name = '' } = event
     const use = meanings[type]?.[action]?.use ?? ''
@@ -67,8 +70,9 @@ export function eventReader({
       // The ID of a pull or push is the reference.
       const about = [...findImages(id), ...findAllOf(images, id)]
       const used = use ? [...new Set(about)] : []
-      // A tag may have been taken from another image.
-      return { used, use, subjects: [...about, ...findImages(name)] }
+      // A tag may have been taken from another image. A pull names no image: it may be one that had no tag.
+      const others = action === 'pull' ? untagged : findImages(name)
+      return { used, use, subjects: [...about, ...others] }
     }
     if (type !== 'container')
       return { used: use ? [id] : [], use, subjects: [id] }

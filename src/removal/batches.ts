@@ -8,9 +8,10 @@ import {
   referencesToUntag,
   untagFirst
 } from './references.ts'
-import { readRefusal } from './refusal.ts'
+import { kept, readRefusal } from './refusal.ts'
 import {
   expectRemoved,
+  isTouched,
   trustsStream,
   wasInHand,
   whileChanging,
@@ -34,7 +35,7 @@ import {
 /** Milliseconds that a batch should last, and its items, at most. Without the event stream, a change during a batch goes unseen. */
 const unwatched = { time: 1_000, most: largestBatch }
 
-/** With the stream, a batch is small enough to end after a cancel. */
+/** With the stream, which ends the removal of images that change. Small enough to end after a cancel. */
 const watched = { time: 2_000, most: 50 }
 
 const firstBatch = 8
@@ -52,7 +53,8 @@ export async function removeInBatches(
   let size = firstBatch
   async function lane(): Promise<void> {
     while (queue.length > 0 && !whyOver(session)) {
-      const { time, most } = trustsStream(session.guard) ? watched : unwatched
+      const isWatched = kind === 'image' && trustsStream(session.guard)
+      const { time, most } = isWatched ? watched : unwatched
       const batch = queue.splice(0, countForBatch(queue, Math.min(size, most)))
       try {
         const pace = await removeBatch(session, kind, batch)
@@ -110,7 +112,10 @@ async function removeWhole(
   const output = await remove(session, kind, items)
   const unclear = items.filter((item) => !isRecorded(session, item))
   if (isKilled(output)) {
-    await removeBatch(session, kind, unclear)
+    const touched = unclear.filter(({ id }) => isTouched(session.guard, id))
+    await leftAfterRemoval(session, kind, touched)
+    const left = unclear.filter((item) => !isRecorded(session, item))
+    await removeBatch(session, kind, left)
     return
   }
   await waitForEngine(session, unclear)
@@ -138,7 +143,9 @@ async function removeAlone(
     const unclear = isRecorded(session, item) ? [] : [item]
     const [left] = await leftAfterRemoval(session, kind, unclear)
     if (left === undefined) return
-    const outcome = readRefusal(output, `${kind} rm`)
+    const outcome = isKilled(output)
+      ? kept('others kept changing it')
+      : readRefusal(output, `${kind} rm`)
     const restarted = outcome.outcome === 'kept' && wasToldToStop(session, item)
     const again = restarted || isKilled(output)
     if (!again || tries === mostStops || whyOver(session)) {
@@ -171,8 +178,7 @@ async function remove(
         // Large files take long to delete, and a call that is cut short leaves its outcome unknown.
         session.docker(call, {
           limit: Infinity,
-          // Other calls do not go one after the other, so they are not cut short.
-          ...((kind === 'image' || kill.aborted) && { kill })
+          ...(kind === 'image' ? { kill } : { unless: kill })
         })
       ),
     read

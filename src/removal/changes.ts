@@ -43,19 +43,17 @@ export function createChanges(inventory: Inventory): Changes {
   }
 }
 
-/** Notes what an event by others means. Returns what it speaks of. */
-export function noteEvent(
-  changes: Changes,
-  event: EngineEvent
-): readonly string[] {
-  const { subjects, used, use, needy } = changes.readEvent(event)
+/** Notes what an event by others means. */
+export function noteEvent(changes: Changes, event: EngineEvent): EventReading {
+  const reading = changes.readEvent(event)
+  const { subjects, used, use, needy } = reading
   for (const id of subjects) changes.spoken.add(id)
   const by = event.container || event.id
   for (const id of used)
     changes.uses.set(id, [...(changes.uses.get(id) ?? []), { use, by }])
   if (needy !== undefined) changes.needy.add(needy)
   if (event.type === 'service') changes.servicesChanged = true
-  return subjects
+  return reading
 }
 
 /** The latest use since the listing. The end of a container that this run stops is no use of what it needs. */
@@ -121,7 +119,7 @@ export function lookFromEvents(
   }
 ): SecondLook {
   const { inventory, services } = changes
-  const { engine, images, networks, volumes } = inventory
+  const { engine, images, volumes } = inventory
   const containers = [...changes.containers.values()].filter(
     ({ id }) => !isGone(id)
   )
@@ -135,10 +133,8 @@ export function lookFromEvents(
     now: engine.now,
     needs: needsOf([...containers, ...services], { containers, images }),
     containers: byKey(containers, ({ id }) => id),
-    networks: byKey(
-      networks.filter(({ id }) => asked.has(id)),
-      ({ id }) => id
-    ),
+    // The engine is always asked about these.
+    networks: new Map(),
     images: byKey(
       images.filter(({ id }) => asked.has(id)).map(withoutTakenOff),
       ({ id }) => id

@@ -23,6 +23,7 @@ export type LogCheck = {
   removals: number
   /** Milliseconds that the stream may lag behind. */
   patience: number
+  isUnreadable: boolean
   running: Promise<string | undefined> | undefined
   /** Called with each event that the stream has not shown yet, or has lost. */
   onMissing: (event: EngineEvent) => void
@@ -30,20 +31,18 @@ export type LogCheck = {
 
 const complete = 'complete'
 
-/** Removals between two checks, and events in the stream: the engine logs the last 256, others come during a check. */
-const mostRemovals = 100
-const mostEvents = 100
+/** Removals or events between two checks: the engine logs the last 256 events, and more come during a check. */
+const mostBetween = 100
 
 /** Milliseconds between two checks, at most. */
 const checkInterval = 2_000
 
-/** Milliseconds that the stream may lag behind. */
 export const longestLag = 500
 
 export const pause = 5
 
 /** Milliseconds. If the engine's clock was set back, it would wait until the log's end has come (F51). */
-const longestReading = 10_000
+const longestReading = 5_000
 
 export function createLogCheck(
   docker: Docker,
@@ -55,29 +54,33 @@ export function createLogCheck(
     onMissing,
     ...{ docker, engine, stream, first: events[0]?.at ?? Infinity },
     ...{ until: engine.now, last: '', checkedAt: -Infinity },
-    ...{ events: 0, removals: 0, running: undefined, patience: longestLag }
+    ...{ events: 0, removals: 0, running: undefined, patience: longestLag },
+    isUnreadable: false
   }
 }
 
 /** Whether the log has to be read before another removal. */
 export function isDue(check: LogCheck): boolean {
   return (
-    check.removals >= mostRemovals ||
+    check.removals >= mostBetween ||
     performance.now() - check.checkedAt >= checkInterval
   )
 }
 
 /** Whether so many events have come that the log will soon drop some. */
 export function isFillingUp({ events, running }: LogCheck): boolean {
-  return events >= mostEvents && running === undefined
+  return events >= mostBetween && running === undefined
 }
 
 /** Compares the log with the stream. Returns why the stream is not complete. Callers at the same time share a check. */
 export function checkLog(check: LogCheck): Promise<string | undefined> {
   check.running ??= optional(compare(check))
-    .then((result = 'the event log could not be read') =>
-      result === complete ? undefined : result
-    )
+    .then((result) => {
+      check.isUnreadable = result === undefined
+      return result === complete
+        ? undefined
+        : (result ?? 'the event log could not be read')
+    })
     .finally(() => {
       check.running = undefined
     })

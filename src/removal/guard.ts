@@ -53,11 +53,11 @@ export type Guard = GuardOptions & {
   unsure: ReadonlySet<string>
   state: {
     trusted: boolean
+    fellBack: boolean
     /** Whether the stream has shown a removal by this run in time. Until then, the engine is looked at as well. */
     proven: boolean
-    /** Images that this run is changing, and those among them that have lost a reference and are still there. */
-    inHand: Set<string>
-    halfway: Set<string>
+    /** What this run is changing, and what the stream has shown of that. */
+    inHand: Map<string, 'whole' | 'untagged' | 'removed'>
     /** Removals of images under way. */
     flights: Set<Flight>
     /** What the stream has shown removed, by anybody. */
@@ -82,9 +82,9 @@ export function createGuard(options: GuardOptions): Guard {
     state: {
       // Podman logs some events late, and Docker before 23 none of BuildKit's builds.
       trusted: engine.logsBuilds,
+      fellBack: false,
       proven: false,
-      ...{ inHand: new Set(), halfway: new Set() },
-      ...{ flights: new Set(), removed: new Set() }
+      ...{ inHand: new Map(), flights: new Set(), removed: new Set() }
     }
   }
   stream.listen((event) => {
@@ -106,12 +106,15 @@ export async function look(
   ids: readonly string[]
 ): Promise<SecondLook> {
   const { changes, log, docker, state } = guard
-  const isTrusted = () => trustsStream(guard) && state.proven
-  if (isTrusted() && isDue(log)) await compareWithLog(guard)
-  if (isTrusted()) await inspectNeedy(changes, docker)
-  if (!isTrusted()) return lookAtEngineAndLog(guard, kind, ids)
+  const eventsSuffice = () => trustsStream(guard) && state.proven
+  if (eventsSuffice() && isDue(log)) await compareWithLog(guard)
+  if (eventsSuffice()) await inspectNeedy(changes, docker)
+  if (!eventsSuffice()) return lookAtEngineAndLog(guard, kind, ids)
   const asked = ids.filter(
-    (id) => changes.spoken.has(id) || isSilent(guard, kind, id)
+    (id) =>
+      changes.spoken.has(id) ||
+      isTouched(guard, id) ||
+      isSilent(guard, kind, id)
   )
   if (asked.length === 0) return lookFromEvents(changes, ids, guard)
   const seen = await lookAtEngine(guard, kind, asked)
@@ -130,8 +133,10 @@ async function lookAtEngineAndLog(
   kind: Inspectable,
   ids: readonly string[]
 ): Promise<SecondLook> {
+  const { inventory, log } = guard
   const seen = await lookAtEngine(guard, kind, ids)
-  if (guard.inventory.engine.logsBuilds) await compareWithLog(guard)
+  if (inventory.engine.logsBuilds && !log.isUnreadable)
+    await compareWithLog(guard)
   return seen
 }
 
@@ -148,7 +153,8 @@ export function lookAtEngine(
     {
       ...{ docker, inventory, isLive: stream.isLive },
       usedSince: (id) => usedSince(changes, id, isStopped),
-      containers: [...changes.containers.values()]
+      containers: [...changes.containers.values()],
+      services: changes.services
     },
     {
       kind,
@@ -165,7 +171,7 @@ export async function whileChanging<T>(
   ids: readonly string[],
   change: () => Promise<T>
 ): Promise<T> {
-  for (const id of ids) inHand.add(id)
+  for (const id of ids) inHand.set(id, 'whole')
   try {
     return await change()
   } finally {
@@ -204,8 +210,9 @@ export async function expectRemoved(
 ): Promise<void> {
   const { state } = guard
   const isShown = () => ids.every((id) => state.removed.has(id))
-  for (let waited = 0; !isShown() && waited < longestLag; waited += pause) {
+  for (let waited = 0; waited < longestLag; waited += pause) {
     if (!trustsStream(guard)) return
+    if (isShown()) break
     await sleep(pause)
   }
   if (isShown()) {
@@ -217,17 +224,29 @@ export async function expectRemoved(
   distrust(guard, 'the stream lacks removals by this step')
 }
 
+/** Whether a removal by this run has begun, and has not ended as far as the stream has shown. */
+export function isTouched({ state: { inHand } }: Guard, id: string): boolean {
+  return (inHand.get(id) ?? 'whole') !== 'whole'
+}
+
 /** Waits, after a call was killed, for the image that the engine has in hand. Returns whether it is removed. */
 export async function wasInHand(
-  { state: { halfway, removed } }: Guard,
+  { state: { inHand } }: Guard,
   id: string
 ): Promise<boolean> {
-  for (let waited = 0; halfway.has(id) && waited < longestLag; waited += pause)
+  const isHalfway = () => inHand.get(id) === 'untagged'
+  for (let waited = 0; isHalfway() && waited < longestLag; waited += pause)
     await sleep(pause)
-  return removed.has(id)
+  return inHand.get(id) === 'removed'
 }
 
 const removals = new Set(['delete', 'destroy'])
+
+/** What the removal of an image makes of it. */
+const ownActions: Record<string, 'untagged' | 'removed'> = {
+  untag: 'untagged',
+  delete: 'removed'
+}
 
 function onEvent(guard: Guard, event: EngineEvent): void {
   const { changes, log, state } = guard
@@ -237,18 +256,16 @@ function onEvent(guard: Guard, event: EngineEvent): void {
     // Fails after a cancel, which also ends the removal.
     compareWithLog(guard).catch(() => undefined)
   if (removals.has(action)) state.removed.add(id)
-  if (type === 'image' && state.inHand.has(id)) {
-    if (action === 'untag') {
-      state.halfway.add(id)
-      return
-    }
-    if (action === 'delete') {
-      state.halfway.delete(id)
-      return
-    }
+  const done = type === 'image' ? ownActions[action] : undefined
+  if (done !== undefined && state.inHand.has(id)) {
+    state.inHand.set(id, done)
+    return
   }
   if (guard.isStopped(container || id)) return
-  const subjects = noteEvent(changes, event)
+  const { subjects, used } = noteEvent(changes, event)
+  // Somebody has made again what had been removed.
+  for (const one of used)
+    if (state.inHand.has(one)) state.inHand.set(one, 'untagged')
   for (const { ids, over } of state.flights)
     if (subjects.some((one) => ids.has(one))) over.abort()
 }
@@ -274,7 +291,8 @@ async function compareWithLog(guard: Guard): Promise<void> {
 }
 
 function distrust(guard: Guard, why: string): void {
-  if (guard.state.trusted) guard.onFallback(why)
-  guard.log.patience = 0
-  guard.state.trusted = false
+  const { state, log } = guard
+  if (!state.fellBack) guard.onFallback(why)
+  log.patience = 0
+  Object.assign(state, { fellBack: true, trusted: false })
 }

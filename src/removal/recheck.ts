@@ -215,7 +215,7 @@ function checking<T>(
     const thing = planned.get(id)
     if (thing === undefined) throw new Error(`${id} is not in the inventory`)
     if (look.isUnreadable(id)) return { changed: 'can no longer be inspected' }
-    if (look.stranger !== undefined)
+    if (look.stranger !== undefined && item.kind !== 'container')
       return {
         changed: `container ${look.stranger} was created since the inventory was taken and cannot be inspected`
       }

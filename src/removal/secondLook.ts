@@ -22,6 +22,8 @@ type Sources = {
   inventory: Inventory
   /** All containers with their needs, as far as known. */
   containers: readonly Container[]
+  /** The swarm's services as last listed. */
+  services: readonly Container[]
   usedSince: SecondLook['usedSince']
   /** Whether the event stream shows renewals that a listing does not. */
   isLive: () => boolean
@@ -63,7 +65,7 @@ export async function lookAgain(
   return {
     now: engine.now,
     // If the swarm's manager does not answer, its services need what they needed at the listing.
-    needs: needsOf([...containers, ...(services ?? inventory.services ?? [])], {
+    needs: needsOf([...containers, ...(services ?? sources.services)], {
       containers,
       images: allImages
     }),

@@ -30,6 +30,26 @@ test('an image pulled again with the same ID after the listing is kept, because 
   await docker('image', 'inspect', again)
 })
 
+test('an image without a tag that is pulled under a new one during the removal is kept', async () => {
+  const image = { ...oldImage('app'), references: ['app:1', 'app:2'] }
+  const [{ pinned } = { pinned: '' }, { tag } = { tag: '' }] = await publish([
+    image
+  ])
+  await pull([pinned])
+  await engine.load([oldImage('other')])
+  await engine.create('old', 'busybox:1', 'true')
+  // The event of a pull does not name the image. The removal of the container shows that the stream works.
+  const command = await dockerThat(
+    `case "$1 $2" in "container rm") "$docker" "$@" && $docker pull --quiet ${tag} >/dev/null; exit ;; esac`
+  )
+
+  const done = await step({ ...everything, docker: command })
+
+  expect(done.exitCode).toBe(0)
+  expect(await idOf(docker, tag)).toBe(await idOf(docker, pinned))
+  expect(resource(done, 'other:1').outcome).toBe('removed')
+})
+
 // In other stores, a digest next to a tag is not a separate reference.
 if (!containerd && !podman)
   test('if a failed removal loses two references, one that moved to another image does not count as ours', async () => {
