@@ -39,9 +39,16 @@ export function useRegistry({
       }))
       await load(there)
       const tags = there.flatMap(({ references }) => references)
-      const published = await Promise.all(tags.map(push))
+      // The registry refuses two pushes of the same layers at once.
+      const published = await Promise.all(
+        there.map(async ({ references }) => {
+          const ofImage = []
+          for (const tag of references) ofImage.push(await push(tag))
+          return ofImage
+        })
+      )
       await docker('image', 'rm', ...tags)
-      return published
+      return published.flat()
     },
     pull: async (references: readonly string[]): Promise<void> => {
       await Promise.all(references.map((one) => docker('pull', one)))
