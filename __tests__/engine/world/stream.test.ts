@@ -95,18 +95,19 @@ it('a tag that the stream lacks is found in the engine’s log before the first 
   })
 })
 
-it('a tag that the stream lacks is found in the engine’s log during the removal', async () => {
-  const others = containerd ? 119 : 299
-  await load([...oldImages(others), oldImage('late')])
-  const command = await dockerThat(`${withoutTags}\n${tagLate(5, 'late:1')}`)
+// The log is read again after 100 removals, which take the containerd store too long for a test.
+if (!containerd)
+  it('a tag that the stream lacks is found in the engine’s log during the removal', async () => {
+    await load([...oldImages(299), oldImage('late')])
+    const command = await dockerThat(`${withoutTags}\n${tagLate(5, 'late:1')}`)
 
-  const done = await step({ ...everything, docker: command })
+    const done = await step({ ...everything, docker: command })
 
-  await expectKept(done, 'late:1', {
-    others,
-    lost: gap
+    await expectKept(done, 'late:1', {
+      others: 299,
+      lost: gap
+    })
   })
-})
 
 it('a tag made while the reader of the stream is stalled is found', async () => {
   await load([...oldImages(79), oldImage('late')])
@@ -130,7 +131,7 @@ it('a tag made among 10,000 events by others is found', async () => {
     "image rm "*) [ "$(count rm)" -lt 3 ] || once pause ;;
     events*--until) [ ! -e "$(dirname "$0")/paused" ] || sleep 1 ;;
     esac`)
-  const running = step({ ...everything, docker: command })
+  const running = step({ ...everything, concurrency: '1', docker: command })
   await untilPaused()
 
   const flood = async (_: unknown, lane: number) => {
