@@ -37,6 +37,8 @@ export function container(
     createdAt: old,
     startedAt: old,
     finishedAt: old,
+    restartPolicy: '',
+    autoRemove: false,
     restarts: 0,
     labels: {},
     image: '',
@@ -137,6 +139,7 @@ export function inventory(parts: Partial<Inventory> = {}): Inventory {
     remembers: false,
     unreadable: [],
     oldestJob: Infinity,
+    self: undefined,
     ...parts
   }
 }
@@ -158,6 +161,8 @@ export function policy(parts: Partial<Policy> = {}): Policy {
     includeBuilders: 'all',
     includeBuildCache: true,
     buildCacheKeep: 0,
+    rules: [],
+    maxRemovals: undefined,
     ...parts
   }
 }

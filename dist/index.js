@@ -36585,7 +36585,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
 /* harmony import */ var _package_json__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8330);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4089);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7222);
 /* harmony import */ var _run_ending_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4942);
 /* harmony import */ var _run_runner_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7927);
 
@@ -36667,6 +36667,7 @@ __webpack_async_result__();
 /* harmony export */   V7: () => (/* binding */ keepUnreadable),
 /* harmony export */   XL: () => (/* binding */ keepReasons),
 /* harmony export */   aC: () => (/* binding */ keep),
+/* harmony export */   fU: () => (/* binding */ onlyGoing),
 /* harmony export */   jJ: () => (/* binding */ keepDependency),
 /* harmony export */   uv: () => (/* binding */ onlyKeep)
 /* harmony export */ });
@@ -36680,6 +36681,7 @@ const keepReasons = [
     'named-volume',
     'runner-owned',
     'unreadable',
+    'rule',
     'built-in',
     'not-included',
     'out-of-scope',
@@ -36706,6 +36708,10 @@ function remove(reason, detail) {
 /** The decision of a scope, if it is to keep. */
 function onlyKeep(decision) {
     return decision?.action === 'keep' ? decision : undefined;
+}
+/** The decision of a scope, if it is not to keep. */
+function onlyGoing(decision) {
+    return decision?.action === 'keep' ? undefined : decision;
 }
 /** Keeps a resource that a staying one depends on; returns false if it stays anyway or is unknown. */
 function keepDependency(decided, id, detail) {
@@ -36761,6 +36767,8 @@ const defaults = {
     'pull-request': '',
     'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
     'github-token': '${{ github.token }}',
+    rules: '',
+    'max-removals': '',
     'job-summary': 'true',
     'host-name': '$RUNNER_NAME',
     'dry-run': 'false',
@@ -36968,6 +36976,12 @@ const messages = {
         why: 'The engine stopped, or stopped answering, after removals had begun.',
         fix: 'Look at the engine’s log. The report says what was removed until then.'
     }),
+    tooManyRemovals: define('error', {
+        text: (plans, limit) => `Nothing was removed: the plan has ${plans}, and max-removals is ${limit}. The report has the whole plan.`,
+        shape: ['412 of 500 images', '20%'],
+        why: 'The plan is larger than the input `max-removals` allows: a pattern that matches too much, a clock that is wrong, or a first run.',
+        fix: 'Read the plan in the summary. If it is right, raise `max-removals` for one run.'
+    }),
     removalsFailed: define('error', {
         text: (count, first) => `${count} failed. The first: ${first}`,
         shape: ['2 planned removals', 'image app:1: the engine’s words'],
@@ -37025,6 +37039,12 @@ const messages = {
         ],
         why: 'A pattern that protects nothing may be a typo.',
         fix: 'Correct or remove the pattern. In a dry run or a cancelled run nothing is lost yet.'
+    }),
+    ruleWithoutEffect: define('warning', {
+        text: (rule, lines) => `rules: ${rule} decides nothing: everything that it matches is decided by line ${lines}.`,
+        shape: ['line 4 (**:dev-*)', '1, 2'],
+        why: 'The first rule that matches decides, and earlier lines match all that this one does.',
+        fix: 'Move the line up, or remove it.'
     }),
     resourceUnreadable: define('warning', {
         text: (resource, detail) => `Kept ${resource}: ${detail}`,
@@ -37170,6 +37190,37 @@ function namesOf({ references, digests, aliases }) {
 
 /***/ }),
 
+/***/ 2622:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   GV: () => (/* binding */ ruleKinds),
+/* harmony export */   IO: () => (/* binding */ describeRule),
+/* harmony export */   Id: () => (/* binding */ patternOf),
+/* harmony export */   PH: () => (/* binding */ dangling)
+/* harmony export */ });
+const ruleKinds = [
+    'image',
+    'container',
+    'network',
+    'volume',
+    'label'
+];
+/** The image pattern that means images without a reference. */
+const dangling = '<none>';
+/** A rule in words: ``rule 3 `**:staging-*`: until 30d``. */
+function describeRule(rule) {
+    const settings = rule.settings.replaceAll(' ', ', ').replaceAll('=', ' ');
+    return `rule ${rule.line} \`${patternOf(rule)}\`: ${settings}`;
+}
+/** The pattern with its kind, which images do without. */
+function patternOf({ kind, pattern }) {
+    return kind === 'image' ? pattern : `${kind} ${pattern}`;
+}
+
+
+/***/ }),
+
 /***/ 571:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -37212,8 +37263,10 @@ function nameCell(resource, longest = 120) {
 function whyCell({ reason, detail }, longest = 300) {
     return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(`${reason}: ${detail}`, longest);
 }
-/** An input with its value: `keep-last: 3`. */
+/** An input with its value: `keep-last: 3`. The lines of `rules` are in a table of their own. */
 function inputCell(name, inputs) {
+    if (name === 'rules')
+        return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(name);
     return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80);
 }
 function idleCell(milliseconds) {
@@ -37404,10 +37457,12 @@ function describeGoing({ resources, totals }) {
     const planned = resources
         .filter(({ outcome }) => outcome === 'planned')
         .map(({ removedReferences = [] }) => removedReferences.length);
+    const stopped = resources.filter(({ stop }) => stop !== undefined).length;
     const untagged = totals.untaggedReferences + (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .sum */ .cz)(planned);
     return [
         (0,_cells_js__WEBPACK_IMPORTED_MODULE_1__/* .countKinds */ .xb)(resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n)).join(', '),
-        untagged > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(untagged, 'reference')} untagged` : ''
+        untagged > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(untagged, 'reference')} untagged` : '',
+        stopped > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(stopped, 'container')} stopped` : ''
     ]
         .filter(Boolean)
         .join('; ');
@@ -37478,6 +37533,93 @@ function estimate(text, estimated) {
 
 /***/ }),
 
+/***/ 9681:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $i: () => (/* binding */ countByRule),
+/* harmony export */   SD: () => (/* binding */ ruleLines),
+/* harmony export */   am: () => (/* binding */ renderRules),
+/* harmony export */   ax: () => (/* binding */ countWithoutRule)
+/* harmony export */ });
+/* harmony import */ var _model_rules_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2622);
+/* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5846);
+/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4285);
+/* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5655);
+
+
+
+
+
+/** What became of the resources that each rule decides; `resources` are those of the `items`, in the same order. */
+function countByRule(rules, items, resources) {
+    const figures = new Map(rules.map(({ line, kind, pattern, settings }) => [
+        line,
+        {
+            ...{ line, kind, pattern, settings },
+            ...{ matched: 0, removed: 0, kept: 0, bytes: 0 }
+        }
+    ]));
+    for (const [index, { ruled = new Map() }] of items.entries())
+        for (const line of new Set(ruled.values())) {
+            const one = figures.get(line);
+            const resource = resources[index];
+            if (one === undefined || resource === undefined)
+                continue;
+            const keys = [...ruled.keys()].filter((key) => ruled.get(key) === line);
+            const goes = isTaken(resource, keys);
+            one.matched += 1;
+            one[goes ? 'removed' : 'kept'] += 1;
+            if (goes && resource.rule === line)
+                one.bytes += resource.bytes ?? 0;
+        }
+    return [...figures.values()];
+}
+/** Whether it goes, or loses one of these references. */
+function isTaken({ action, outcome, removedReferences = [] }, references) {
+    if (['removed', 'gone'].includes(outcome))
+        return true;
+    if (outcome === 'planned' && action === 'remove')
+        return true;
+    return references.some((one) => removedReferences.includes(one));
+}
+/** Containers, images, networks and volumes that no rule decides. */
+function countWithoutRule(items) {
+    return items.filter(({ kind, ruled }) => ruled === undefined && kind !== 'builder' && kind !== 'build-cache').length;
+}
+/** A line of the log for each rule. */
+function ruleLines(rules, items) {
+    const matched = new Map();
+    for (const { ruled } of items)
+        for (const line of new Set(ruled?.values()))
+            matched.set(line, (matched.get(line) ?? 0) + 1);
+    return rules.map((rule) => `${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_1__/* .describeRule */ .IO)(rule)}; decides ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(matched.get(rule.line) ?? 0, 'resource')}`);
+}
+/** Every rule with what it decided. */
+function renderRules({ rules = [], totals, dryRun }) {
+    if (rules.length === 0)
+        return '';
+    const rows = rules.map(({ line, matched, removed, kept, bytes, ...rule }) => [
+        line,
+        (0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .code */ .aY)(`${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_1__/* .patternOf */ .Id)(rule)}  ${rule.settings}`),
+        ...[matched, removed, kept, (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .figure */ .vP)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes))]
+    ]);
+    const others = ['', 'no rule: by the inputs', totals.withoutRule ?? 0];
+    const list = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .table */ .tp)([
+        ...['line:', 'rule', 'decides:'],
+        ...(dryRun
+            ? ['would go:', 'would stay:', 'would free:']
+            : ['went:', 'stayed:', 'freed:'])
+    ], [...rows, [...others, '', '', '']]);
+    return dryRun
+        ? `### Rules\n\n${list}`
+        : (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .folded */ .TM)(`Rules: ${rules.length}`, list);
+}
+
+
+/***/ }),
+
 /***/ 1382:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -37518,7 +37660,10 @@ var disks = __nccwpck_require__(7219);
 var inputs = __nccwpck_require__(492);
 // EXTERNAL MODULE: ./src/model/kinds.ts
 var kinds = __nccwpck_require__(522);
+// EXTERNAL MODULE: ./src/model/rules.ts
+var rules = __nccwpck_require__(2622);
 ;// CONCATENATED MODULE: ./src/report/schema.ts
+
 
 
 
@@ -37543,6 +37688,12 @@ const resourceSchema = schemas/* object */.Ikc({
     outcome: schemas/* enum */.k5n(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
     reason: schemas/* enum */.k5n(reasons),
     detail: schemas/* string */.YjP().describe('The reason in words.'),
+    rule: schemas/* int */.Whr()
+        .optional()
+        .describe('The line of the rule that decided, see rules.'),
+    stop: schemas/* enum */.k5n(['planned', 'stopped'])
+        .optional()
+        .describe('Containers that a rule stops: planned in a dry run, stopped afterwards.'),
     bytes: bytes
         .nullable()
         .describe('What the removal freed, or would free in a dry run; null if unknown, 0 if kept.'),
@@ -37585,6 +37736,18 @@ const diskSchema = schemas/* object */.Ikc({
     before: spaceSchema,
     after: spaceSchema.optional()
 });
+const ruleSchema = schemas/* object */.Ikc({
+    line: schemas/* int */.Whr().describe('The line in the input rules.'),
+    kind: schemas/* enum */.k5n(rules/* ruleKinds */.GV),
+    pattern: schemas/* string */.YjP(),
+    settings: schemas/* string */.YjP().describe('As written: until=30d keep-last=10.'),
+    matched: schemas/* int */.Whr()
+        .describe('Resources that it decides; an image counts for every rule that decides one of its references.'),
+    removed: schemas/* int */.Whr()
+        .describe('Those removed or untagged, or that would be in a dry run.'),
+    kept: schemas/* int */.Whr(),
+    bytes: bytes.describe('Freed by the removals, or to be freed.')
+});
 const totalsSchema = schemas/* object */.Ikc({
     plannedBytes: bytes,
     reclaimedBytes: bytes,
@@ -37599,6 +37762,9 @@ const totalsSchema = schemas/* object */.Ikc({
         .nullable()
         .describe('Free on the disk of DockerRootDir; null if it cannot be read.'),
     freeBytesAfter: bytes.nullable(),
+    withoutRule: schemas/* int */.Whr()
+        .optional()
+        .describe('With rules: containers, images, networks and volumes that none decides.'),
     skipped: schemas/* boolean */.zMY().describe('There was nothing to do.')
 });
 /** The JSON report. `report.schema.json` is made from it. */
@@ -37623,6 +37789,9 @@ const reportSchema = schemas/* object */.Ikc({
         .describe('The disks with the engine’s data, that of DockerRootDir first; empty if they cannot be read.'),
     startedAt: datetime(),
     finishedAt: datetime(),
+    rules: schemas/* array */.YOg(ruleSchema)
+        .optional()
+        .describe('The input rules, in order, with what each decided.'),
     resources: schemas/* array */.YOg(resourceSchema),
     totals: totalsSchema
 })
@@ -37666,6 +37835,8 @@ const changes = {
     'age-from': ['last-used'],
     'protected-labels': 'fewer labels',
     'protected-images': 'fewer patterns',
+    rules: 'shorter times, smaller numbers or fewer keep lines',
+    'max-removals': 'a larger number, if the plan is right',
     'include-containers': ['true'],
     'include-images': ['true'],
     'include-networks': ['true'],
@@ -37709,7 +37880,7 @@ function describeChange(input, inputs) {
 }
 /** Whether `until` would keep all of it, too. It has no say over the planned removals of a run that ended early. */
 function isAlsoRecent({ input, resources, idle = 0 }, until) {
-    return (input !== 'until' &&
+    return (!['until', 'rules'].includes(input ?? '') &&
         idle < until &&
         resources.every(({ kind, action }) => action === 'keep' && kind !== 'build-cache'));
 }
@@ -37859,6 +38030,8 @@ function pullLine({ digests = [], references = [] }) {
     return [`docker pull ${digest}${note}`];
 }
 
+// EXTERNAL MODULE: ./src/report/rules.ts
+var rules = __nccwpck_require__(9681);
 // EXTERNAL MODULE: ./src/model/kinds.ts
 var kinds = __nccwpck_require__(522);
 // EXTERNAL MODULE: ./src/report/text.ts
@@ -37916,6 +38089,10 @@ function renderRemoved({ resources, dryRun }) {
         .filter(({ action, outcome }) => action !== 'keep' && outcome !== 'failed' && outcome !== 'kept')
         .sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
     return renderList(dryRun ? 'Would be removed, largest first' : 'Removed, largest first', ['size:', 'kind', 'name', 'why'], changed.map((one) => [sizeCell(one), ...sections_cells(one)]));
+}
+/** The containers that a rule stopped, or would stop. */
+function renderStopped({ resources, dryRun }) {
+    return renderList(dryRun ? 'Would be stopped' : 'Stopped', ['kind', 'name', 'why'], resources.filter(({ stop }) => stop !== undefined).map(sections_cells));
 }
 function renderKept({ resources, dryRun }) {
     return renderList(dryRun ? 'Would be kept' : 'Kept', ['kind', 'name', 'why'], resources.filter(({ outcome }) => outcome === 'kept').map(sections_cells));
@@ -38020,6 +38197,7 @@ function renderLargestKept(kept) {
 
 
 
+
 /** The job summary in GitHub's Markdown, always below 1 MiB: the answer first, the long lists folded at the end. */
 function renderSummary(facts) {
     const { report, inputs, held, warnings, notes, podman, error } = facts;
@@ -38032,7 +38210,9 @@ function renderSummary(facts) {
         (0,disks/* renderDisks */.B)(report),
         renderKinds(report),
         renderChanges(report, inputs, held),
+        (0,rules/* renderRules */.am)(report),
         renderPie(report),
+        renderStopped(report),
         renderRemoved(report),
         renderWhy(report, inputs, held),
         renderKept(report),
@@ -38138,7 +38318,7 @@ function code(text, longest = 200) {
 
 /***/ }),
 
-/***/ 4089:
+/***/ 7222:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -49384,11 +49564,12 @@ async function readEvent(env) {
 
 // EXTERNAL MODULE: ./src/model/inputs.ts
 var model_inputs = __nccwpck_require__(492);
-// EXTERNAL MODULE: ./src/units.ts + 1 modules
-var units = __nccwpck_require__(1065);
 // EXTERNAL MODULE: ./node_modules/zod/v4/core/core.js
 var core = __nccwpck_require__(8532);
+// EXTERNAL MODULE: ./src/units.ts + 1 modules
+var units = __nccwpck_require__(1065);
 ;// CONCATENATED MODULE: ./src/inputs/parsers.ts
+
 
 /** An input whose text `parse` turns into a value; undefined where the text is invalid. `expected` is the valid form. */
 function input(expected, parse) {
@@ -49445,6 +49626,21 @@ function wholeNumber(least, most) {
         const value = /^\d+$/.test(text) ? Number(text) : NaN;
         return value >= least && value <= most ? value : undefined;
     };
+}
+const untilForm = 'a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time';
+function parseUntil(text) {
+    const duration = (0,units/* parseDuration */.E9)(text);
+    if (duration !== undefined)
+        return { duration };
+    const time = (0,units/* parseTime */.pe)(text);
+    return time === undefined ? undefined : { time };
+}
+/** The problem of a time that `until` cannot mean at the instant `now`. */
+function problemOfTime(text, now) {
+    const time = (0,units/* parseTime */.pe)(text);
+    return time === undefined || (time <= now && now - time < units/* longestDuration */.rP)
+        ? undefined
+        : 'expected a time in the past 292 years';
 }
 function asPath(text) {
     return text.includes('\0') ? undefined : text;
@@ -49595,47 +49791,74 @@ function problemOfDigest(digest = '*') {
  * upper case, which no registry accepts.
  */
 function referenceMatcher(glob) {
+    const matches = knownReferenceMatcher(glob);
+    return (reference) => matches(readReference(reference));
+}
+function readReference(reference) {
+    const { repository, tag, digest } = (0,model_references/* parseReference */.F2)(reference);
+    const lower = repository.toLowerCase();
+    return { repository: lower, tag, digest, isOnHub: !(0,model_references/* hasRegistry */.qY)(repository) };
+}
+/** As `referenceMatcher`. */
+function knownReferenceMatcher(glob) {
     const pattern = (0,model_references/* parseReference */.F2)(glob);
     // `docker.io/**` means Docker Hub, which the familiar form leaves out.
     const onHub = /^(?:index\.)?docker\.io\//i.test(glob);
-    const repository = pathMatcher(pattern.repository.toLowerCase());
-    const tag = partMatcher(pattern.tag ?? '*');
-    const digest = pattern.digest === undefined
+    const matchesRepository = pathMatcher(pattern.repository.toLowerCase());
+    const matchesTag = partMatcher(pattern.tag ?? '*');
+    const matchesDigest = pattern.digest === undefined
         ? undefined
         : partMatcher(pattern.digest.toLowerCase());
-    return (reference) => {
-        const parts = (0,model_references/* parseReference */.F2)(reference);
-        if (!repository(parts.repository.toLowerCase()))
+    return ({ repository, tag, digest, isOnHub }) => {
+        if (onHub && !isOnHub)
             return false;
-        if (onHub && (0,model_references/* hasRegistry */.qY)(parts.repository))
-            return false;
-        if (digest !== undefined)
-            return parts.digest !== undefined && digest(parts.digest);
-        return parts.tag === undefined ? tag('') : tag(parts.tag);
+        if (matchesDigest === undefined)
+            return matchesTag(tag ?? '') && matchesRepository(repository);
+        return (digest !== undefined &&
+            matchesDigest(digest) &&
+            matchesRepository(repository));
     };
+}
+/** Matches the ID of an image with the start of one; undefined if the pattern is none. */
+function idMatcher(pattern) {
+    const start = idPattern.exec(pattern)?.[1]?.toLowerCase();
+    return start === undefined
+        ? undefined
+        : (id) => id.replace(/^sha256:/, '').startsWith(start);
 }
 /** Matches an image by its ID and all its names with a glob or the start of an ID. */
 function imageMatcher(pattern) {
-    const matches = referenceMatcher(pattern);
-    const start = idPattern.exec(pattern)?.[1]?.toLowerCase();
-    return (id, names) => names.some(matches) ||
-        (start !== undefined && id.replace(/^sha256:/, '').startsWith(start));
+    const matchesName = referenceMatcher(pattern);
+    const matchesId = idMatcher(pattern) ?? (() => false);
+    return (id, names) => names.some(matchesName) || matchesId(id);
 }
 /** Matches a path part by part. `**` stands for any number of whole parts, at the end for at least one. */
 function pathMatcher(glob) {
+    if (glob === '**')
+        return () => true;
     const parts = glob.split('/');
     const pattern = parts.at(-1) === '**' ? [...parts, '*'] : parts;
-    return (path) => matches(pattern, path.split('/'), {
+    const matchers = new Map(pattern.map((part) => [part, partMatcher(part)]));
+    return withPlainStart(glob, (path) => matches(pattern, path.split('/'), {
         any: '**',
-        one: (wanted, part) => partMatcher(wanted)(part)
-    });
+        one: (wanted, part) => matchers.get(wanted)?.(part) ?? false
+    }));
 }
-/** Matches a part of a path, or a tag. */
+/** Matches a name, a part of a path, or a tag. */
 function partMatcher(glob) {
-    return (part) => matches(glob, part, {
+    if (glob === '*')
+        return () => true;
+    return withPlainStart(glob, (part) => matches(glob, part, {
         any: '*',
         one: (wanted, character) => wanted === '?' || wanted === character
-    });
+    }));
+}
+/** Decides by the text before the first wildcard where that suffices: most texts match none of many globs. */
+function withPlainStart(glob, matchesRest) {
+    const [start = ''] = glob.split(/[*?]/);
+    if (start === glob)
+        return (text) => text === glob;
+    return (text) => text.startsWith(start) && matchesRest(text);
 }
 /**
  * Matches a sequence with a pattern in which `any` stands for any number of elements. Backtracks to the latest `any`
@@ -49712,7 +49935,190 @@ function problemOfPattern(pattern) {
         : undefined;
 }
 
+// EXTERNAL MODULE: ./src/model/rules.ts
+var model_rules = __nccwpck_require__(2622);
+;// CONCATENATED MODULE: ./src/inputs/rules.ts
+
+
+
+
+const rulesForm = 'one rule per line: [image, container, network, volume or label] pattern, then keep, or until=, keep-last=, stop-after=';
+/** More bad lines than that are only counted. */
+const mostShownLines = 50;
+/** Reads the input `rules`, with a problem for each bad line. `now` is the latest time for `until=`. */
+function parseRules(text, now) {
+    const rules = [];
+    const problems = [];
+    const linesOf = new Map();
+    for (const [index, source] of text.split(/\r?\n/).entries()) {
+        const line = index + 1;
+        const { rule, wrong } = parseLine(source, line, now);
+        const key = rule && (0,model_rules/* patternOf */.Id)(rule);
+        const before = key === undefined ? undefined : linesOf.get(key);
+        if (before !== undefined)
+            wrong.push(`line ${before} has the same pattern`);
+        else if (key !== undefined)
+            linesOf.set(key, line);
+        if (wrong.length > 0)
+            problems.push([
+                `rules: line ${line}`,
+                `got ${quote(source.trim())}; ${wrong.join('; ')}`
+            ]);
+        else if (rule !== undefined)
+            rules.push(rule);
+    }
+    const more = problems.length - mostShownLines;
+    return {
+        rules,
+        problems: more > 0
+            ? [
+                ...problems.slice(0, mostShownLines),
+                ['rules', `${more} more lines are invalid`]
+            ]
+            : problems
+    };
+}
+/** A rule, or undefined for a line without one; `wrong` is everything wrong with the line. */
+function parseLine(source, line, now) {
+    const words = splitWords(source);
+    if (typeof words === 'string')
+        return { rule: undefined, wrong: [words] };
+    const [first, ...rest] = words;
+    if (first === undefined)
+        return { rule: undefined, wrong: [] };
+    const named = first.quoted
+        ? undefined
+        : model_rules/* ruleKinds */.GV.find((kind) => kind === first.text);
+    const kind = named ?? 'image';
+    const [pattern, ...settings] = named === undefined ? words : rest;
+    if (pattern === undefined)
+        return {
+            rule: undefined,
+            wrong: [
+                `expected a pattern after ${kind} (to match an image of that name: image ${kind} …)`
+            ]
+        };
+    const parsed = parseSettings(settings.map(({ text }) => text), now);
+    const rule = {
+        ...{ line, kind, pattern: pattern.text, keep: false },
+        settings: settings.map(({ text }) => text).join(' '),
+        ...parsed.values
+    };
+    const ofPattern = problemOfRulePattern(kind, pattern.text);
+    return {
+        rule,
+        wrong: [
+            ...(ofPattern === undefined ? [] : [ofPattern]),
+            ...parsed.wrong,
+            ...problemsOfUse(rule)
+        ]
+    };
+}
+/** The words of a line without its comment, or its problem. Only a pattern needs quotes. */
+function splitWords(source) {
+    const words = [];
+    const next = /\s*(?:#.*$|"([^"]*)"(?=\s|$)|([^\s"]\S*)|(\S))/y;
+    for (;;) {
+        const found = next.exec(source);
+        if (found === null)
+            return words;
+        const [, quoted, plain, bad] = found;
+        if (bad !== undefined)
+            return 'a quote is not closed, or not followed by a space';
+        if (quoted !== undefined)
+            words.push({ text: quoted, quoted: true });
+        else if (plain !== undefined)
+            words.push({ text: plain, quoted: false });
+        else
+            return words;
+    }
+}
+/** The problem of a pattern that can match nothing; else undefined. */
+function problemOfRulePattern(kind, pattern) {
+    if (pattern === '')
+        return 'the pattern is empty';
+    if (kind === 'label') {
+        const parsed = parseLabelPattern(pattern);
+        return 'problem' in parsed
+            ? `expected key or key=value: ${parsed.problem}`
+            : undefined;
+    }
+    if (kind === 'image') {
+        const problem = pattern === model_rules/* dangling */.PH ? undefined : problemOfGlob(pattern);
+        return (problem &&
+            `expected a reference glob such as **:dev-*, an image ID or ${model_rules/* dangling */.PH}: ${problem}`);
+    }
+    const bad = /[^\w.*?-]/.exec(pattern);
+    return bad === null || kind === 'network'
+        ? undefined
+        : `expected a name with * and ?: invalid character ${JSON.stringify(bad[0])}`;
+}
+/** Every setting: its form, and how its text is read. */
+const settings = {
+    'until=': {
+        form: untilForm,
+        read: (text, now) => {
+            const until = parseUntil(text);
+            const bad = until === undefined || problemOfTime(text, now) !== undefined;
+            return bad ? undefined : { until };
+        }
+    },
+    'keep-last=': {
+        form: 'a whole number, 0 or more',
+        read: (text) => {
+            const keepLast = wholeNumber(0, Number.MAX_SAFE_INTEGER)(text);
+            return keepLast === undefined ? undefined : { keepLast };
+        }
+    },
+    'stop-after=': {
+        form: 'a duration above 0s',
+        read: (text) => {
+            const stopAfter = (0,units/* parseDuration */.E9)(text);
+            return stopAfter ? { stopAfter } : undefined;
+        }
+    },
+    keep: { form: 'no value', read: () => ({ keep: true }) }
+};
+const settingForms = 'keep, until=, keep-last= or stop-after=';
+function parseSettings(words, now) {
+    if (words.length === 0)
+        return { values: {}, wrong: [`expected ${settingForms} after the pattern`] };
+    const values = {};
+    const wrong = [];
+    const seen = new Set();
+    for (const word of words) {
+        const [, name = '', text = ''] = /^([^=]*=?)(.*)$/s.exec(word) ?? [];
+        const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
+        const value = setting?.read(text, now);
+        if (setting === undefined)
+            wrong.push(`unknown word ${quote(word)}, expected ${settingForms}`);
+        else if (seen.has(name))
+            wrong.push(`${name} is set twice`);
+        else if (value === undefined)
+            wrong.push(`${name} expects ${setting.form}`);
+        Object.assign(values, value);
+        seen.add(name);
+    }
+    if (seen.has('keep') && seen.size > 1)
+        wrong.push('keep excludes other settings');
+    return { values, wrong };
+}
+/** Settings that have no meaning for what the pattern matches. */
+function problemsOfUse({ kind, pattern, keepLast, stopAfter }) {
+    const counts = ['image', 'label'].includes(kind) && pattern !== model_rules/* dangling */.PH;
+    const stops = ['container', 'label'].includes(kind);
+    return [
+        ...(keepLast !== undefined && !counts
+            ? ['keep-last= only applies to tagged images and labels']
+            : []),
+        ...(stopAfter !== undefined && !stops
+            ? ['stop-after= only applies to containers and labels']
+            : [])
+    ];
+}
+
 ;// CONCATENATED MODULE: ./src/inputs/schema.ts
+
 
 
 
@@ -49721,7 +50127,7 @@ function problemOfPattern(pattern) {
 /** Every input, under its public name: type and check. */
 const schema = schemas/* object */.Ikc({
     'keep-last': input('a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
-    until: input('a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time', parseUntil),
+    until: input(untilForm, parseUntil),
     'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
     'protected-labels': listInput('key or key=value', parseLabelPattern),
     'protected-images': listInput('image IDs, or reference globs with *, ** and ?, such as node:* or ghcr.io/acme/**', checkedBy(problemOfGlob)),
@@ -49750,6 +50156,8 @@ const schema = schemas/* object */.Ikc({
     'pull-request': input('a pull request number, such as 12', (text) => text === '' ? 0 : wholeNumber(1, model_policy/* largestNumber */.kY)(text)),
     'pull-request-patterns': listInput('tag globs with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', checkedBy(problemOfPattern)),
     'github-token': schemas/* string */.YjP(),
+    rules: schemas/* string */.YjP().describe(rulesForm),
+    'max-removals': input('a number of removals of each kind such as 50, or a percentage such as 20%', parseMaxRemovals),
     'job-summary': choiceInput({
         true: 'always',
         failures: 'failures',
@@ -49763,12 +50171,14 @@ const schema = schemas/* object */.Ikc({
     'state-dir': input('a folder path, or nothing', asPath),
     'report-file': input('a file path', asPath)
 });
-function parseUntil(text) {
-    const duration = (0,units/* parseDuration */.E9)(text);
-    if (duration !== undefined)
-        return { duration };
-    const time = (0,units/* parseTime */.pe)(text);
-    return time === undefined ? undefined : { time };
+function parseMaxRemovals(text) {
+    if (text === '')
+        return 'any';
+    const percent = wholeNumber(0, 100)(text.replace(/ ?%$/, ''));
+    if (text.endsWith('%'))
+        return percent === undefined ? undefined : { percent };
+    const count = wholeNumber(0, Number.MAX_SAFE_INTEGER)(text);
+    return count === undefined ? undefined : { count };
 }
 function parseHostName(text) {
     return /^\$(?!RUNNER_NAME$|\{RUNNER_NAME\}$)/.test(text) ? undefined : text;
@@ -49852,6 +50262,7 @@ function githubOptions(inputs, env) {
 
 
 
+
 /**
  * Reads and checks all inputs. Throws an InputError that names each invalid one, its text and the valid form. `now`
  * (milliseconds since 1970) is the latest time for `until`.
@@ -49861,9 +50272,11 @@ function readInputs(getInput, { now, env, event = { problem: 'this run has no ev
     const paths = expandPaths(texts, env);
     const { data: inputs, error } = schema.safeParse(texts);
     const issues = error?.issues ?? [];
+    const { rules, problems: ofRules } = parseRules(texts.rules, now);
     const problems = [
         ...issues.map(({ path, message }) => [String(path[0]), message]),
         ...problemsOfUntil(texts, now),
+        ...ofRules,
         ...problemsOfScope(texts, env, event),
         ...problemsOfVariables(env),
         ...problemsOfPaths(texts, paths)
@@ -49871,7 +50284,7 @@ function readInputs(getInput, { now, env, event = { problem: 'this run has no ev
     if (inputs === undefined || problems.length > 0)
         throw new model_inputs/* InputError */.dz(messages/* messages */.D.invalidInput(describeProblems(problems, texts)));
     return {
-        policy: makePolicy(inputs, texts, makeScope(inputs, env, event)),
+        policy: makePolicy(inputs, texts, makeScope(inputs, env, event), rules),
         options: {
             dryRun: inputs['dry-run'],
             timeout: inputs.timeout,
@@ -49897,12 +50310,11 @@ function readTexts(getInput) {
     return texts;
 }
 function problemsOfUntil({ until }, now) {
-    const time = (0,units/* parseTime */.pe)(until);
-    return time === undefined || (time <= now && now - time < units/* longestDuration */.rP)
-        ? []
-        : [['until', 'expected a time in the past 292 years']];
+    const problem = problemOfTime(until, now);
+    return problem === undefined ? [] : [['until', problem]];
 }
-function makePolicy(inputs, texts, scope) {
+function makePolicy(inputs, texts, scope, rules) {
+    const maxRemovals = inputs['max-removals'];
     const ignored = ignoredInputs(scope, texts);
     return {
         scope,
@@ -49910,6 +50322,7 @@ function makePolicy(inputs, texts, scope) {
         keepLast: ignored.includes('keep-last') ? 0 : inputs['keep-last'],
         until: ignored.includes('until') ? { duration: 0 } : inputs.until,
         ageFrom: inputs['age-from'],
+        rules,
         protectedLabels: inputs['protected-labels'],
         protectedImages: inputs['protected-images'],
         includeContainers: inputs['include-containers'],
@@ -49918,7 +50331,8 @@ function makePolicy(inputs, texts, scope) {
         includeVolumes: inputs['include-volumes'],
         includeBuilders: inputs['include-builders'],
         includeBuildCache: inputs['include-build-cache'],
-        buildCacheKeep: inputs['build-cache-keep']
+        buildCacheKeep: inputs['build-cache-keep'],
+        maxRemovals: maxRemovals === 'any' ? undefined : maxRemovals
     };
 }
 
@@ -49931,6 +50345,17 @@ const buildCacheId = 'build-cache';
 function plannedItems(plan) {
     return plan.items.filter(({ decision }) => decision.action !== 'keep');
 }
+/** Whether it runs, and is stopped. */
+function isStopped({ decision }) {
+    return 'stop' in decision;
+}
+function isStoppedByRule(item) {
+    return isStopped(item) && item.decision.rule !== undefined;
+}
+/** The containers that a rule only stops. */
+function itemsToStop(plan) {
+    return plan.items.filter((item) => item.decision.action === 'keep' && isStopped(item));
+}
 
 // EXTERNAL MODULE: ./src/words.ts
 var src_words = __nccwpck_require__(5846);
@@ -49940,7 +50365,7 @@ var src_words = __nccwpck_require__(5846);
 
 
 
-function scopeLines({ scope, ignored }, texts) {
+function scopeLines({ scope, ignored, rules }, texts) {
     if (scope.kind === 'engine')
         return [];
     const off = ignored.map((name) => `${name}: ${texts[name]}`).join(', ');
@@ -49948,7 +50373,10 @@ function scopeLines({ scope, ignored }, texts) {
         `Scope: ${(0,model_policy/* describeScope */.OI)(scope)}`,
         ...(off === ''
             ? []
-            : [`Ignored in this scope: ${off} (still at the default)`])
+            : [`Ignored in this scope: ${off} (still at the default)`]),
+        ...(rules.some(({ keep }) => !keep)
+            ? ['Ignored in this scope: rules other than keep']
+            : [])
     ];
 }
 function describeEngine(inventory) {
@@ -49986,6 +50414,7 @@ function planLines(plan) {
     const groups = Map.groupBy(kept, ({ kind, decision }) => JSON.stringify([kind, decision.reason]));
     return [
         ...planned.map((item) => `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`),
+        ...itemsToStop(plan).map(({ kind, name, decision }) => `stop ${kind} ${name} (${decision.detail})`),
         ...(planned.length === 0 ? ['nothing to remove'] : []),
         ...[...groups.values()].map(describeKept)
     ];
@@ -49998,8 +50427,10 @@ function describeKept(items) {
     const what = first.kind === 'build-cache' ? noun : (0,src_words/* count */.U9)(items.length, noun);
     return `keep ${what}: ${first.decision.reason}`;
 }
-function resultLine({ item, outcome, reason, detail, freed }) {
-    const { action } = item.decision;
+function resultLine({ item, outcome, reason, detail, stopped, freed }) {
+    const action = item.decision.action === 'keep' ? 'stop' : item.decision.action;
+    if (stopped)
+        return `stopped ${item.kind} ${item.name}: ${item.decision.detail}`;
     const words = {
         ...{ removed: 'removed', untagged: 'untagged', kept: 'kept' },
         gone: 'already gone:',
@@ -50030,6 +50461,30 @@ function describeBytes({ decision, bytes, bytesAtMost = 0 }) {
         return '';
     const most = bytesAtMost > bytes ? `, up to ${(0,units/* formatSize */.Xq)(bytesAtMost)}` : '';
     return `, ${(0,units/* formatSize */.Xq)(bytes)}${most}`;
+}
+
+;// CONCATENATED MODULE: ./src/policy/brake.ts
+
+
+
+/**
+ * The kinds of which a plan changes more than `max-removals` allows, in words (`412 of 500 images`); undefined if none.
+ * The build cache is one resource, of which the builder picks the records.
+ */
+function findExcess(items, { maxRemovals }) {
+    if (maxRemovals === undefined)
+        return undefined;
+    const excess = kinds/* kindNames */.$1.flatMap((kind) => {
+        const all = items.filter((item) => item.kind === kind);
+        const changed = all.filter((item) => item.decision.action !== 'keep' || isStopped(item));
+        const most = 'count' in maxRemovals
+            ? maxRemovals.count
+            : Math.ceil((all.length * maxRemovals.percent) / 100);
+        return kind === 'build-cache' || changed.length <= most
+            ? []
+            : [`${changed.length} of ${(0,src_words/* count */.U9)(all.length, kinds/* kinds */.EZ[kind].noun)}`];
+    });
+    return excess.length > 0 ? excess.join(', ') : undefined;
 }
 
 ;// CONCATENATED MODULE: ./src/docker/podman.ts
@@ -50127,13 +50582,22 @@ async function whyNotHere({ name, kernel }, endpoint, platform = process.platfor
         return 'the engine runs on another host';
     return (await inContainer()) ? 'this runner runs in a container' : undefined;
 }
-/** The root of a container is an overlay or a folder of another filesystem. A marker file alone may be left over. */
-async function inContainer() {
+/** The ID of the container that this process runs in: Docker and Podman mount its host name from their own folder. */
+async function findSelf() {
+    const mount = await findMount('/etc/hostname');
+    return /[0-9a-f]{64}/.exec(mount?.[3] ?? '')?.[0];
+}
+/** The fields of a mount point of this process, see proc(5). The fourth is its folder on the filesystem. */
+async function findMount(path) {
     const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
-    const root = mounts
+    return mounts
         .split('\n')
         .map((line) => line.split(' '))
-        .find((fields) => fields[4] === '/');
+        .find((fields) => fields[4] === path);
+}
+/** The root of a container is an overlay or a folder of another filesystem. A marker file alone may be left over. */
+async function inContainer() {
+    const root = await findMount('/');
     const type = root?.[root.indexOf('-') + 1] ?? 'overlay';
     const marked = ['/.dockerenv', '/run/.containerenv'].some(external_node_fs_namespaceObject.existsSync);
     return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/');
@@ -50591,6 +51055,8 @@ function remainingImages({ images }, resources) {
     return images.filter(({ id }) => !ids.has(id));
 }
 
+// EXTERNAL MODULE: ./src/report/rules.ts
+var report_rules = __nccwpck_require__(9681);
 ;// CONCATENATED MODULE: ./src/accounting/freed.ts
 
 
@@ -50812,6 +51278,9 @@ function containerFinder(containers) {
     ];
 }
 const compose = 'com.docker.compose';
+function composeProject({ labels }) {
+    return labels[`${compose}.project`];
+}
 function serviceKey(labels, service) {
     const project = labels[`${compose}.project`];
     return project && service ? `${project} ${service}` : undefined;
@@ -50914,10 +51383,12 @@ const inputOf = {
     'protected-label': 'protected-labels',
     'protected-image': 'protected-images',
     'named-volume': 'include-volumes',
-    'out-of-scope': 'scope'
+    'out-of-scope': 'scope',
+    rule: 'rules'
 };
 
 ;// CONCATENATED MODULE: ./src/report/resources.ts
+
 
 
 
@@ -50951,6 +51422,7 @@ function makePlanned(item) {
     const { decision, bytes, bytesAtMost = 0, estimated } = item;
     return {
         ...resources_common(item),
+        ...(isStoppedByRule(item) && { stop: 'planned' }),
         outcome: decision.action === 'keep' ? 'kept' : 'planned',
         bytes: bytes ?? null,
         ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
@@ -50961,13 +51433,15 @@ function makePlanned(item) {
     };
 }
 function makeDone(item, result, figures) {
-    const { outcome = 'kept', reason, detail, heldBy, removedReferences } = result ?? {};
+    const { outcome = 'kept', reason, detail, heldBy, stopped, removedReferences } = result ?? {};
     return {
         ...resources_common(item),
         outcome,
         ...(reason && { reason }),
         ...(detail !== undefined && { detail }),
         ...(heldBy && { heldBy }),
+        ...(isStoppedByRule(item) &&
+            (stopped || outcome === 'removed') && { stop: 'stopped' }),
         ...(outcome === 'removed'
             ? freedByItem(item, result, figures)
             : { bytes: 0 }),
@@ -50987,6 +51461,7 @@ function resources_common(item) {
         action: decision.action,
         reason: decision.reason,
         detail: decision.detail,
+        ...(decision.rule !== undefined && { rule: decision.rule }),
         ...(heldBy !== undefined && { heldBy }),
         ...(eligibleFrom !== undefined && {
             eligibleFrom: new Date(eligibleFrom).toISOString()
@@ -51017,8 +51492,9 @@ function usedNow({ containers, images, networks, volumes }) {
 
 
 
+
 function makeReport(facts) {
-    const { plan, removal, disks } = facts;
+    const { plan, removal, disks, rules } = facts;
     const { name, id, version, store } = facts.engine;
     const resources = makeResources(facts);
     return {
@@ -51031,11 +51507,14 @@ function makeReport(facts) {
         disks,
         startedAt: facts.startedAt.toISOString(),
         finishedAt: facts.finishedAt.toISOString(),
+        ...(rules.length > 0 && {
+            rules: (0,report_rules/* countByRule */.$i)(rules, plan.items, resources)
+        }),
         resources,
         totals: makeTotals(facts, resources)
     };
 }
-function makeTotals({ plan, disks: [disk] }, resources) {
+function makeTotals({ plan, rules, disks: [disk] }, resources) {
     const removed = resources.filter(({ outcome }) => outcome === 'removed');
     const number = (kind) => removed.filter((one) => one.kind === kind).length;
     const untagged = resources
@@ -51053,8 +51532,10 @@ function makeTotals({ plan, disks: [disk] }, resources) {
         failed: resources.filter(({ outcome }) => outcome === 'failed').length,
         freeBytesBefore: disk?.before.freeBytes ?? null,
         freeBytesAfter: disk?.after?.freeBytes ?? null,
+        ...(rules.length > 0 && { withoutRule: (0,report_rules/* countWithoutRule */.ax)(plan.items) }),
         // The builder alone knows whether the build cache has anything to remove.
-        skipped: resources.every(({ kind, action, outcome }) => action === 'keep' || (kind === 'build-cache' && outcome === 'gone'))
+        skipped: resources.every(({ kind, action, outcome, stop }) => (action === 'keep' && stop === undefined) ||
+            (kind === 'build-cache' && outcome === 'gone'))
     };
 }
 
@@ -51189,6 +51670,8 @@ const containerSchema = schemas/* object */.Ikc({
         PidMode: schemas_text,
         UTSMode: schemas_text,
         UsernsMode: schemas_text,
+        RestartPolicy: schemas/* object */.Ikc({ Name: schemas_text }).nullish(),
+        AutoRemove: flag,
         Links: texts,
         VolumesFrom: texts,
         Binds: texts,
@@ -51902,6 +52385,8 @@ const unknownParts = {
     createdAt: undefined,
     startedAt: undefined,
     finishedAt: undefined,
+    restartPolicy: '',
+    autoRemove: false,
     restarts: 0,
     labels: {},
     joins: [],
@@ -51957,6 +52442,8 @@ function readContainer(raw) {
         createdAt: raw.Created,
         startedAt: state?.StartedAt,
         finishedAt: state?.FinishedAt,
+        restartPolicy: raw.HostConfig?.RestartPolicy?.Name ?? '',
+        autoRemove: raw.HostConfig?.AutoRemove ?? false,
         restarts: raw.RestartCount,
         labels: config?.Labels ?? {},
         image: raw.Image,
@@ -52345,6 +52832,7 @@ async function readInventory(docker, engine, builder, facts = new Map(), volumes
         events,
         ledger: undefined,
         oldestJob: undefined,
+        self: undefined,
         remembers: false,
         unreadable: [
             ...images.unreadable,
@@ -53624,7 +54112,7 @@ async function look(step) {
     const listedAt = Date.now();
     const away = await whyNotHere(engine, context.endpoint);
     const oldestJob = away === undefined ? await findOldestJob() : undefined;
-    const inventory = await remember({ ...listed, oldestJob }, key, options.stateDir, world.log);
+    const inventory = await remember({ ...listed, oldestJob, self: await findSelf() }, key, options.stateDir, world.log);
     world.log.info(describeEngine(inventory));
     if (engine.kind === 'podman')
         world.log.info(podmanNote(engine));
@@ -53675,17 +54163,22 @@ function describeWait(running) {
 
 
 
-/** Measures the disks again, and makes the report, the summary and the outputs. `early` are warnings already given. */
-async function conclude({ options, texts, startedAt, world }, { engine, disks: before }, { plan, sizes, inventory }, removal, early) {
+/**
+ * Measures the disks again, and makes the report, the summary and the outputs. `early` are warnings already given;
+ * `excess` is how the plan exceeds `max-removals`, if it does.
+ */
+async function conclude({ options, texts, policy, startedAt, world }, { engine, disks: before }, { plan, sizes, inventory }, removal, early, excess) {
     const disks = await Promise.all(before.map(measureAgain));
     const finishedAt = new Date();
     const report = makeReport({
         host: options.hostName,
         action: { version: world.version },
         ...{ engine, inventory, plan, sizes, removal },
-        ...{ disks, startedAt, finishedAt }
+        ...{ disks, startedAt, finishedAt, rules: policy.rules }
     });
-    const failure = describeFailure(report, removal, world.signal);
+    const failure = excess === undefined
+        ? describeFailure(report, removal, world.signal)
+        : messages/* messages */.D.tooManyRemovals(excess, texts['max-removals']).text;
     const late = warnLate(report, texts);
     for (const warning of late)
         world.log.warning(warning);
@@ -53728,17 +54221,20 @@ function warnEarly({ items, unmatched }, { withoutVolumes }, dryRun) {
         ...unmatched
             // Most people do not use the defaults.
             .filter(({ input, pattern }) => !model_inputs/* defaults */.NT[input].split(', ').includes(pattern))
-            .map(({ input, pattern, nearest }) => {
-            const fate = dryRun ? 'would be removed' : 'is about to be removed';
-            const hint = nearest === undefined
-                ? 'Check for a typo.'
-                : `Did you mean ${nearest}, which ${fate}?`;
-            return messages/* messages */.D.patternUnmatched(input, pattern, hint);
-        }),
+            .map((one) => warnOfUnmatched(one, dryRun)),
         ...items
             .filter(({ decision }) => decision.reason === 'unreadable')
             .map(({ kind, name, decision }) => messages/* messages */.D.resourceUnreadable(`${kind} ${name}`, decision.detail))
     ];
+}
+function warnOfUnmatched({ input, pattern, nearest, decidedBy }, dryRun) {
+    if (decidedBy !== undefined)
+        return messages/* messages */.D.ruleWithoutEffect(pattern, decidedBy.join(', '));
+    const fate = dryRun ? 'would be removed' : 'is about to be removed';
+    const hint = nearest === undefined
+        ? 'Check for a typo.'
+        : `Did you mean ${nearest.name}${nearest.goes ? `, which ${fate}` : ''}?`;
+    return messages/* messages */.D.patternUnmatched(input, pattern, hint);
 }
 function warnLate({ resources }, texts) {
     const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length;
@@ -53984,6 +54480,169 @@ function keepUntilWatched(why, since, { limits, now, evidence }) {
     return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom };
 }
 
+;// CONCATENATED MODULE: ./src/policy/rules.ts
+
+
+
+
+
+
+function createRuleFinder({ rules, scope }) {
+    const matchers = rules.map(createMatcher);
+    const known = new WeakMap();
+    const hasSay = ({ keep }) => keep || scope.kind === 'engine';
+    const readImage = (image) => {
+        const before = known.get(image);
+        if (before !== undefined)
+            return before;
+        const names = readNames(image);
+        const all = findForImage(image, names, matchers);
+        const found = new Map([...all].filter(([, rule]) => hasSay(rule)));
+        const read = { names, rules: found };
+        known.set(image, read);
+        return read;
+    };
+    const ofNamed = (kind, resource) => {
+        const first = matchers.find(({ named }) => named?.(kind, resource))?.rule;
+        return first && hasSay(first) ? first : undefined;
+    };
+    const none = new Map();
+    return {
+        ofImage: (image) => (matchers.length === 0 ? none : readImage(image).rules),
+        ofNamed,
+        linesFor: (rule, { images, containers, networks, volumes }) => {
+            const matcher = createMatcher(rule);
+            const ofKind = (kind, all) => all.flatMap((one) => matcher.named?.(kind, one) ? (ofNamed(kind, one) ?? rule) : []);
+            const found = [
+                ...ofKind('container', containers),
+                ...ofKind('network', networks),
+                ...ofKind('volume', volumes),
+                ...images.flatMap((image) => {
+                    const { names, rules } = readImage(image);
+                    const matched = findForImage(image, names, [matcher]).keys();
+                    return [...matched].map((reference) => rules.get(reference) ?? rule);
+                })
+            ];
+            return [...new Set(found.map(({ line }) => line))].sort((a, b) => a - b);
+        }
+    };
+}
+function createMatcher(rule) {
+    const { kind, pattern } = rule;
+    if (kind === 'label') {
+        const parsed = parseLabelPattern(pattern);
+        if ('problem' in parsed)
+            throw new Error(parsed.problem);
+        const matches = labelMatcher(parsed.value);
+        return {
+            rule,
+            image: ({ labels }) => matches(labels),
+            named: (_, { labels }) => matches(labels)
+        };
+    }
+    if (kind !== 'image') {
+        const matches = partMatcher(pattern);
+        return { rule, named: (of, { name }) => of === kind && matches(name) };
+    }
+    if (pattern === model_rules/* dangling */.PH)
+        return { rule, image: ({ references }) => references.length === 0 };
+    // "** keep" as the last line makes the others an include list.
+    if (pattern === '**')
+        return { rule, image: () => true };
+    const isId = idMatcher(pattern);
+    return {
+        rule,
+        reference: knownReferenceMatcher(pattern),
+        ...(isId && { image: ({ id }) => isId(id) })
+    };
+}
+function readNames(image) {
+    return decidingReferences(image).map((reference) => ({
+        reference,
+        names: [reference, ...aliasesOf(image, reference)].map(readReference)
+    }));
+}
+function findForImage(image, allNames, matchers) {
+    // The rules up to the first that matches the whole image.
+    const last = matchers.findIndex((one) => one.image?.(image));
+    const whole = matchers[last]?.rule;
+    const before = last < 0 ? matchers : matchers.slice(0, last);
+    const found = new Map();
+    for (const { reference, names } of allNames) {
+        const rule = before.find((one) => one.reference && names.some(one.reference))?.rule ??
+            whole;
+        if (rule !== undefined)
+            found.set(reference, rule);
+    }
+    if (whole && image.references.length === 0)
+        found.set('', whole);
+    return found;
+}
+/** On Podman, `localhost/app:1` is also found as `app:1`. */
+function aliasesOf({ aliases }, reference) {
+    return aliases.filter((alias) => reference === `localhost/${alias}`);
+}
+/**
+ * The references that are decided one by one. A digest beside a tag of the same repository is not: the engine removes it
+ * with that repository's last tag.
+ */
+function decidingReferences({ references }) {
+    const tags = references.filter(model_references/* isTag */.dz);
+    if (tags.length === references.length)
+        return references;
+    const tagged = new Set(tags.map(model_references/* repositoryOf */._M));
+    return references.filter((one) => (0,model_references/* isTag */.dz)(one) || !tagged.has((0,model_references/* repositoryOf */._M)(one)));
+}
+/** The limits of a rule, and of the inputs where it has none. */
+function limitsUnder(rule, { policy, limits, now }) {
+    if (rule === undefined || rule.keep)
+        return limits;
+    const { keepLast, until, ageFrom } = policy;
+    return limitsOf({
+        keepLast: rule.keepLast ?? keepLast,
+        until: rule.until ?? until,
+        ageFrom
+    }, now);
+}
+/**
+ * The context with the limits of a rule for a container, a network, a volume or a builder: here only the input waives
+ * the evidence of age and the first minutes.
+ */
+function contextUnder(rule, context) {
+    const limits = limitsUnder(rule, context);
+    const waived = rule?.until !== undefined && limits.until === 0;
+    return { ...context, limits: waived ? { ...limits, until: 1 } : limits };
+}
+/** Names the rule in a decision, and makes `rules` the input that holds what the rule keeps by its own settings. */
+function underRule(decision, rule) {
+    if (rule === undefined)
+        return decision;
+    const detail = `${decision.detail}; ${(0,model_rules/* describeRule */.IO)(rule)}`;
+    const named = { ...decision, rule: rule.line, detail };
+    return named.action === 'keep' &&
+        named.input === undefined &&
+        holds(rule, named.reason)
+        ? { ...named, input: 'rules' }
+        : named;
+}
+function holds({ until, keepLast }, reason) {
+    return reason === 'keep-last' ? keepLast !== undefined : until !== undefined;
+}
+/** The decision of a rule with `keep`. */
+function keepForRule(rule) {
+    return rule?.keep
+        ? { ...(0,model_decision/* keep */.aC)('rule', (0,model_rules/* describeRule */.IO)(rule)), rule: rule.line }
+        : undefined;
+}
+/** Decides a container, a network, a volume or a builder by its rule, then by its age, then by the scope. */
+function decideByAge(age, { rule, scoped }, context, times) {
+    const recent = keepForAge(age, context, times);
+    return (keepForRule(rule) ??
+        (recent && underRule(recent, rule)) ??
+        scoped ??
+        underRule((0,model_decision/* remove */.TF)('expired', describeAge(age)), rule));
+}
+
 ;// CONCATENATED MODULE: ./src/policy/runner.ts
 
 
@@ -54025,6 +54684,8 @@ function hasRunnerLabel(labels) {
 
 
 
+
+
 /** Decides every volume; `guard` keeps those that no input includes. */
 function decideVolumes(volumes, needs, context, guard = keepByGuard) {
     const decided = new Map(volumes.map((volume) => [
@@ -54053,13 +54714,15 @@ function decideVolume(volume, { staying, all }, context, guard) {
     const watchedSince = context.evidence.watchedSince(volume.name);
     const age = ageOrWatch(volume.createdAt, evidence, watchedSince, context);
     const scoped = context.scope.volume(volume, usersOfVolume(volume, all));
+    const rule = context.rules.ofNamed('volume', volume);
+    const under = contextUnder(rule, context);
+    const guarded = guard(volume, under);
+    const unwatched = guarded?.reason === 'unknown-age';
     const decision = (0,model_decision/* onlyKeep */.uv)(scoped) ??
         keepVolume(volume, staying, context) ??
-        guard(volume, context) ??
-        keepForAge(age, context, { ...volume, watchedSince }) ??
-        scoped ??
-        (0,model_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
+        (unwatched ? (keepForRule(rule) ?? underRule(guarded, rule)) : guarded) ??
+        decideByAge(age, { rule, scoped }, under, { ...volume, watchedSince });
+    return { decision, idle: idleTime(age, under.limits) };
 }
 function keepVolume(volume, staying, { now, protectedBy }) {
     const users = usersOfVolume(volume, staying);
@@ -54119,19 +54782,27 @@ function isAnonymous(volume) {
 
 
 
-/** Decides a builder that has a container; its state volume shares the decision. */
+
+
+/** Decides a builder that has a container, by the rule of that; its state volume shares the decision. */
 function decideBuilder(container, volume, context) {
     const running = container.state === 'running';
     const started = happened(container.startedAt) !== undefined;
     const age = ageOfBuilder(container, context);
+    const rule = context.rules.ofNamed('container', container);
+    const ofState = volume && context.rules.ofNamed('volume', volume);
+    const under = contextUnder(rule, context);
+    const recent = keepForAge(age, under, started ? undefined : container);
     const decision = (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
         keepBuilder(container, volume, context) ??
         keepForRunner(isRunnerContainer(container), container.createdAt, [{ at: running ? context.now : container.finishedAt, of: 'seen in use' }], context) ??
         builders_keepByGuard(container, context) ??
         (volume && keepElsewhere(volume)) ??
-        keepForAge(age, context, started ? undefined : container) ??
-        (running ? stopFirst(age) : (0,model_decision/* remove */.TF)('expired', describeAge(age)));
-    return { decision, age };
+        keepForRule(rule) ??
+        keepForRule(ofState) ??
+        underRule(recent ??
+            (running ? stopFirst(age) : (0,model_decision/* remove */.TF)('expired', describeAge(age))), rule);
+    return { decision, idle: idleTime(age, under.limits) };
 }
 function stopFirst(age) {
     const detail = `${describeAge(age)}; running without a client, stopped first`;
@@ -54189,12 +54860,128 @@ function decideLeftStates(volumes, needs, context) {
         keepElsewhere(volume) ??
         keepUnwatched(volume, context);
     const decided = decideVolumes(volumes, needs, context, guard);
-    return new Map([...decided].map(([id, { decision, age }]) => {
+    return new Map([...decided].map(([id, { decision, idle }]) => {
         const { action, detail } = decision;
         const why = `container already removed; ${detail}`;
-        const goes = action === 'remove' ? (0,model_decision/* remove */.TF)('expired', why) : decision;
-        return [id, { decision: goes, age }];
+        const goes = action === 'remove' ? { ...decision, detail: why } : decision;
+        return [id, { decision: goes, idle }];
     }));
+}
+
+;// CONCATENATED MODULE: ./src/policy/stopAfter.ts
+
+
+
+
+
+
+
+
+/** Whether a rule stops a container: it has run for long enough, and nothing speaks against it. */
+function judgeStop(container, { stopAfter = Infinity }, context) {
+    const ran = runningFor(container, context);
+    if (ran === undefined)
+        return { stops: false, why: 'start time unknown' };
+    if (ran < stopAfter)
+        return { stops: false, why: '' };
+    const found = obstacles.find(([isThere]) => isThere(container, context));
+    return found === undefined ? { stops: true } : { stops: false, why: found[1] };
+}
+function runningFor({ startedAt }, { now }) {
+    const started = plausible(startedAt, now);
+    return started === undefined ? undefined : Math.max(now - started, 0);
+}
+/** Labels of tools that look after their own containers. */
+const managers = /^(?:io\.kubernetes|com\.amazonaws\.ecs|com\.hashicorp\.nomad|com\.gitlab\.gitlab-runner|com\.docker\.swarm)\./;
+/** The engine's socket, or a folder that it is in: such a container may manage others. */
+const socket = /(?:docker|podman|containerd)\.sock$|^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?\/?|var\/?)?$/;
+/** Containers that no rule stops, and why. */
+const obstacles = [
+    [
+        ({ restartPolicy }) => !['', 'no'].includes(restartPolicy),
+        'has a restart policy'
+    ],
+    [
+        ({ labels }) => Object.keys(labels).some((key) => managers.test(key)),
+        'managed by another tool'
+    ],
+    [isRunnerContainer, 'created by the runner for a job'],
+    [({ execs }) => execs?.length !== 0, 'has an exec session'],
+    [
+        ({ binds }) => binds.some((one) => socket.test(one)),
+        'has the Docker socket'
+    ],
+    [({ id }, { self }) => id === self, 'this step runs inside'],
+    [
+        (_, { oldestJob }) => oldestJob === undefined,
+        'the jobs on this host cannot be seen'
+    ],
+    [
+        // The clocks of processes count in hundredths of a second.
+        ({ startedAt = 0 }, { oldestJob = 0 }) => startedAt + 1_000 > oldestJob,
+        'started after a running job began'
+    ],
+    [
+        (container, context) => context.policy.includeVolumes === 'none' &&
+            container.autoRemove &&
+            container.volumes.some((name) => isAnonymous(volumeNamed(name, context))),
+        'Docker would also remove anonymous volumes (--rm, include-volumes: false)'
+    ]
+];
+function volumeNamed(name, { volumes }) {
+    return volumes.get(name) ?? { name, labels: {} };
+}
+/**
+ * The decision on a container that a rule stops. It goes at once with `until: 0s`, or where Docker removes it by itself;
+ * otherwise the ordinary rule removes it once it has been idle for `until`.
+ */
+function stopByRule(container, rule, context) {
+    const { autoRemove, imageReference } = container;
+    const ran = (0,units/* formatDuration */.a3)(runningFor(container, context) ?? 0);
+    const detail = `running for ${ran}, image ${imageReference}`;
+    const last = autoRemove ? '; Docker removes --rm containers once stopped' : '';
+    return underRule(autoRemove || limitsUnder(rule, context).until === 0
+        ? { ...(0,model_decision/* remove */.TF)('expired', `${detail}; stopped first${last}`), stop: true }
+        : { ...(0,model_decision/* keep */.aC)('recent', `${detail}; to be stopped`), stop: true }, rule);
+}
+/** Keeps a running container that a rule does not stop. */
+function keepRunning(container, rule, why, context) {
+    const ran = (0,units/* formatDuration */.a3)(runningFor(container, context) ?? 0);
+    const detail = `${container.state} for ${ran}`;
+    return {
+        ...(0,model_decision/* keep */.aC)('in-use', `${detail}${why && `; not stopped: ${why}`}; ${(0,model_rules/* describeRule */.IO)(rule)}`),
+        rule: rule.line
+    };
+}
+/**
+ * Keeps containers running that others need: those of a compose project of which a part runs on, and those that a
+ * running container names. Returns whether there were any.
+ */
+function keepRunningTogether(containers, decided) {
+    const decisionOf = ({ id }) => decided.get(id)?.decision;
+    const isStopped = (one) => 'stop' in (decisionOf(one) ?? {});
+    const running = containers.filter((one) => isRunning(one) && !isStopped(one));
+    const projects = new Map(running.map((one) => [composeProject(one), one]));
+    const needs = needsOf(running, { containers, images: [] });
+    let changed = false;
+    for (const container of containers) {
+        const decision = decisionOf(container);
+        if (!isStopped(container) || decision?.rule === undefined)
+            continue;
+        const project = composeProject(container);
+        const [user] = needs.containers.get(container.id) ?? [];
+        const other = project === undefined ? user : (projects.get(project) ?? user);
+        if (other === undefined)
+            continue;
+        const why = other === user ? 'needed by' : 'same compose project as';
+        const detail = `${container.state}; not stopped: ${why} running container ${other.name}`;
+        decided.set(container.id, {
+            decision: { ...(0,model_decision/* keep */.aC)('in-use', detail), rule: decision.rule },
+            idle: 0
+        });
+        changed = true;
+    }
+    return changed;
 }
 
 ;// CONCATENATED MODULE: ./src/policy/containers.ts
@@ -54205,10 +54992,10 @@ function decideLeftStates(volumes, needs, context) {
 
 
 
-/**
- * Decides every container, also those of builders: each by itself first; then whatever a staying container needs stays,
- * too: containers that it joins, builders whose state it mounts.
- */
+
+
+
+/** Decides every container, also those of builders: each by itself first; then whatever a staying container needs stays. */
 function decideContainers(containers, builders, context) {
     const byId = new Map(builders.map((builder) => [builder.id, builder]));
     const decided = new Map(containers.map((container) => {
@@ -54222,41 +55009,59 @@ function decideContainers(containers, builders, context) {
         ];
     }));
     keepOfPods(containers, decided);
+    do
+        keepNeeded(containers, byId, decided, context.now);
+    while (keepRunningTogether(containers, decided));
+    return decided;
+}
+/** Keeps the containers that staying ones need, and the builders whose state they mount. */
+function keepNeeded(containers, builders, decided, now) {
     let staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
     while (staying.length > 0) {
         const needs = needsOf(staying, { containers, images: [] });
         staying = containers.filter(({ id }) => {
-            const state = byId.get(id)?.volume;
+            const state = builders.get(id)?.volume;
             const ofState = state ? usersOfVolume(state, needs) : [];
             const users = [...(needs.containers.get(id) ?? []), ...ofState];
-            const detail = `used by ${describeUsers(users, context.now)}`;
+            const detail = `used by ${describeUsers(users, now)}`;
             return users.length > 0 && (0,model_decision/* keepDependency */.jJ)(decided, id, detail);
         });
     }
-    return decided;
 }
 function decideContainer(container, context) {
     const { now, scope } = context;
-    const stop = isToStop(container, context);
+    const rule = context.rules.ofNamed('container', container);
+    const running = isStoppable(container, context);
+    const ruling = running && rule?.stopAfter !== undefined
+        ? judgeStop(container, rule, context)
+        : undefined;
+    const stop = running && context.policy.scope.kind !== 'engine';
+    const stops = stop || ruling?.stops === true;
     const evidence = [
         { at: container.finishedAt, of: 'exited' },
-        { at: stop ? now : undefined, of: 'seen running' }
+        { at: stops ? now : undefined, of: 'seen running' }
     ];
-    const age = hasNoEnd(container) && !stop && context.limits.ageFrom === 'last-used'
+    const age = hasNoEnd(container) && !stops && context.limits.ageFrom === 'last-used'
         ? 'unknown'
         : ageOf(container.createdAt, evidence, context);
     const started = happened(container.startedAt) !== undefined;
-    const recent = keepForAge(age, 
-    // The ledger has no containers.
-    { ...context, evidence: { remembers: false } }, started ? {} : container);
     const scoped = scope.container(container);
+    const under = contextUnder(rule, context);
+    // The ledger has no containers.
+    const unwatched = { ...under, evidence: { remembers: false } };
     const decision = (0,model_decision/* onlyKeep */.uv)(scoped) ??
-        keepContainer(container, stop, context) ??
+        (rule && ruling?.stops === false
+            ? keepRunning(container, rule, ruling.why, context)
+            : undefined) ??
+        keepContainer(container, stops, context) ??
         keepForRunner(isRunnerContainer(container), container.createdAt, evidence, context) ??
-        recent ??
-        scoped ??
-        (0,model_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision: stop ? containers_stopFirst(decision, container) : decision, age };
+        (rule && ruling?.stops
+            ? stopByRule(container, rule, context)
+            : decideByAge(age, { rule, scoped }, unwatched, started ? {} : container));
+    return {
+        decision: stop ? containers_stopFirst(decision, container) : decision,
+        idle: idleTime(age, under.limits)
+    };
 }
 /** Labels of orchestrators for the containers of one pod, some of which only run once. */
 const podLabels = [
@@ -54284,10 +55089,9 @@ function hasNoEnd({ startedAt, finishedAt }) {
     // Docker 20.10 may date the end a moment before the start.
     return started !== undefined && (happened(finishedAt) ?? 0) + 1_000 < started;
 }
-/** Whether it runs and may go all the same: outside scope `engine`. Podman cannot stop a paused container. */
-function isToStop(container, { policy, engine }) {
-    return (policy.scope.kind !== 'engine' &&
-        isRunning(container) &&
+/** Whether it runs and can be stopped. Podman cannot stop a paused container. */
+function isStoppable(container, { engine }) {
+    return (isRunning(container) &&
         !(engine.kind === 'podman' && container.state === 'paused'));
 }
 function containers_stopFirst(decision, { state }) {
@@ -54312,6 +55116,11 @@ function keepContainer(container, stop, { policy, protectedBy, engine }) {
     return policy.includeContainers
         ? undefined
         : (0,model_decision/* keep */.aC)('not-included', 'include-containers is false');
+}
+
+;// CONCATENATED MODULE: ./src/model/inventory.ts
+function byKey(things, key) {
+    return new Map(things.map((thing) => [key(thing), thing]));
 }
 
 ;// CONCATENATED MODULE: ./src/policy/evidence.ts
@@ -54435,11 +55244,6 @@ function projectOf({ image, labels }, images) {
     const marks = known ? [projectLabel, ...containerLabels] : containerLabels;
     const own = marks.some((mark) => labels[mark] !== inherited[mark]);
     return own ? (labels[projectLabel] ?? '') : '';
-}
-
-;// CONCATENATED MODULE: ./src/model/inventory.ts
-function byKey(things, key) {
-    return new Map(things.map((thing) => [key(thing), thing]));
 }
 
 ;// CONCATENATED MODULE: ./src/policy/scope/numberGlobs.ts
@@ -54725,8 +55529,10 @@ function rulesOf(scope, inventory) {
 
 
 
+
+
 function createContext(policy, inventory) {
-    const { engine, images, oldestJob } = inventory;
+    const { engine, images, oldestJob, self } = inventory;
     const { now } = engine;
     const labels = policy.protectedLabels.map((pattern) => ({
         text: describePattern(pattern),
@@ -54737,8 +55543,10 @@ function createContext(policy, inventory) {
         matches: imageMatcher(glob)
     }));
     return {
-        ...{ policy, now, engine, oldestJob },
+        ...{ policy, now, engine, oldestJob, self },
+        volumes: byKey(inventory.volumes, ({ name }) => name),
         limits: limitsOf(policy, now),
+        rules: createRuleFinder(policy),
         scope: rulesOf(policy.scope, inventory),
         evidence: indexEvidence(inventory),
         parents: new Set(images.map(({ parent }) => parent)),
@@ -54818,44 +55626,151 @@ function evidenceOfImage({ id, references, taggedAt, pulled }, { evidence, now }
 
 
 /**
- * Finds the newest `keep-last` images of each repository. An image of unknown age does not count, and stays for that
- * reason; with `until: 0s` it does, as the oldest. An image dated ahead, by a builder with a wrong clock, is placed by
- * its arrival and uses up no place.
+ * Finds the newest `keep-last` images of each repository: images count, not tags. Each rule counts those with a
+ * reference that it decides, and those that no rule decides are counted apart. An image of unknown age does not count,
+ * and stays for that reason; with `until: 0s` it does, as the oldest. An image dated ahead, by a builder with a wrong
+ * clock, is placed by its arrival and uses up no place.
  */
-function findNewest(images, context) {
-    const places = images
-        .flatMap((image) => rank(image, context))
-        // The ID makes the order the same every time.
-        .sort((a, b) => b.date - a.date || b.arrival - a.arrival || (0,src_words/* compareText */.n6)(a.id, b.id))
-        .flatMap(({ repositories, ...one }) => repositories.map((repository) => ({ repository, ...one })));
-    return new Map([...Map.groupBy(places, ({ repository }) => repository)].map(([repository, members]) => {
-        let left = context.limits.keepLast;
-        const newest = members.filter(({ ahead }) => {
-            const stays = left > 0;
-            if (stays && !ahead)
-                left -= 1;
-            return stays;
-        });
-        return [repository, new Set(newest.map(({ id }) => id))];
-    }));
-}
-/** The dates that place an image: its build, else its tag, else its arrival. */
-function rank(image, context) {
-    const { limits, now } = context;
-    const { id, references, createdAt, taggedAt } = image;
-    const idle = idleTime(ageOfImage(image, context), limits);
-    if (idle === undefined && limits.until > 0)
-        return [];
-    const arrival = idle === undefined ? 0 : now - idle;
-    return [
-        {
-            id,
-            repositories: [...new Set(references.map(model_references/* repositoryOf */._M))],
-            arrival,
-            date: plausible(createdAt, now) ?? plausible(taggedAt, now) ?? arrival,
-            ahead: isAhead(createdAt, now)
+function findNewest(images, ages, context) {
+    const groups = new Map();
+    for (const image of images) {
+        const rules = context.rules.ofImage(image);
+        for (const reference of decidingReferences(image)) {
+            const rule = rules.get(reference);
+            const place = placeOf(image, ages.get(image.id), rule, context);
+            if (place === undefined)
+                continue;
+            const key = keyOf(reference, rule);
+            const group = groups.get(key);
+            if (group === undefined)
+                groups.set(key, new Map([[image.id, place]]));
+            else
+                group.set(image.id, place);
         }
+    }
+    const newest = new Map([...groups].map(([key, group]) => [key, firstPlaces([...group.values()])]));
+    return (id, reference, rule) => newest.get(keyOf(reference, rule))?.has(id) ?? false;
+}
+function keyOf(reference, rule) {
+    return `${rule?.line ?? 0} ${(0,model_references/* repositoryOf */._M)(reference)}`;
+}
+function placeOf({ id, createdAt, taggedAt }, age = 'unknown', rule, context) {
+    const { now } = context;
+    const limits = limitsUnder(rule, context);
+    const idle = idleTime(age, limits);
+    if (rule?.keep || (idle === undefined && limits.until > 0))
+        return undefined;
+    const arrival = idle === undefined ? 0 : now - idle;
+    return {
+        id,
+        arrival,
+        date: plausible(createdAt, now) ?? plausible(taggedAt, now) ?? arrival,
+        ahead: isAhead(createdAt, now),
+        keepLast: limits.keepLast
+    };
+}
+function firstPlaces(places) {
+    const [first] = places;
+    let left = first?.keepLast ?? 0;
+    const newest = places
+        // The ID makes the order the same every time.
+        .toSorted((a, b) => b.date - a.date || b.arrival - a.arrival || (0,src_words/* compareText */.n6)(a.id, b.id))
+        .filter(({ ahead }) => {
+        const stays = left > 0;
+        if (stays && !ahead)
+            left -= 1;
+        return stays;
+    });
+    return new Set(newest.map(({ id }) => id));
+}
+
+;// CONCATENATED MODULE: ./src/policy/imageReferences.ts
+
+
+
+
+
+
+
+/** Lets each reference go by its rule, by its age or by the scope, unless the image is among the newest of that repository. */
+function decideReferences(image, scoped, age, newest, context) {
+    const inScope = scoped?.action === 'untag' ? scoped.removedReferences : image.references;
+    const alone = decidingReferences({ references: inScope });
+    const verdicts = (alone.length > 0 ? alone : ['']).map((reference) => imageReferences_judge(image, reference, age, newest, context));
+    const off = verdicts.filter(({ kept }) => kept === undefined);
+    const [first] = off;
+    if (first === undefined)
+        return keepAll(verdicts, age);
+    const rules = [
+        ...new Set(off
+            .toSorted((a, b) => imageReferences_lineOf(a) - imageReferences_lineOf(b))
+            .flatMap(({ rule }) => rule ?? []))
     ];
+    const dangling = image.references.length === 0;
+    return {
+        decision: {
+            ...takeOff(image, withDigests(off, inScope), {
+                reason: scoped?.reason ?? (dangling ? 'dangling' : 'expired'),
+                detail: [
+                    scoped?.detail ?? describeAge(age),
+                    ...rules.map(model_rules/* describeRule */.IO)
+                ].join('; ')
+            }),
+            ...(rules[0] && { rule: rules[0].line })
+        },
+        idle: idleTime(age, first.limits)
+    };
+}
+function imageReferences_lineOf({ rule }) {
+    return rule?.line ?? 0;
+}
+function imageReferences_judge(image, reference, age, newest, context) {
+    const rule = context.rules.ofImage(image).get(reference);
+    const limits = limitsUnder(rule, context);
+    const isNewest = newest(image.id, reference, rule);
+    const { keepLast } = limits;
+    const kept = keepForRule(rule) ??
+        (isNewest
+            ? (0,model_decision/* keep */.aC)('keep-last', `among the newest ${keepLast} of`)
+            : undefined) ??
+        keepForAge(age, { ...context, limits }, { watchedSince: context.evidence.watchedSince(image.id) });
+    return { reference, rule, limits, kept };
+}
+/** Keeps an image for one of the reasons that keep its references: a rule, else their newness, else their age. */
+function keepAll(verdicts, age) {
+    const ranks = ['rule', 'keep-last', 'recent', 'unknown-age'];
+    const rankOf = ({ kept }) => ranks.indexOf(kept?.reason ?? '');
+    const [first, ...others] = verdicts.toSorted((a, b) => rankOf(a) - rankOf(b) || imageReferences_lineOf(a) - imageReferences_lineOf(b));
+    if (first?.kept === undefined)
+        throw new Error('no reference is kept');
+    const { kept, rule, limits } = first;
+    const idle = idleTime(age, limits);
+    if (kept.reason !== 'keep-last')
+        return {
+            decision: kept.reason === 'rule' ? kept : underRule(kept, rule),
+            idle
+        };
+    const alike = others.filter((one) => one.kept?.reason === 'keep-last' && one.rule === rule);
+    const repositories = [first, ...alike].map(({ reference }) => (0,model_references/* repositoryOf */._M)(reference));
+    const detail = `${kept.detail} ${(0,src_words/* list */.p_)([...new Set(repositories)])}`;
+    return { decision: underRule({ ...kept, detail }, rule), idle };
+}
+/** Adds the digests that go with the last tag of their repository. */
+function withDigests(off, references) {
+    const going = new Set(off.map(({ reference }) => reference));
+    const tags = Map.groupBy(references.filter(model_references/* isTag */.dz), model_references/* repositoryOf */._M);
+    const goesAlong = (digest) => tags.get((0,model_references/* repositoryOf */._M)(digest))?.every((tag) => going.has(tag)) ?? false;
+    return references.filter((one) => going.has(one) || (!(0,model_references/* isTag */.dz)(one) && goesAlong(one)));
+}
+function takeOff({ references }, going, { reason, detail }) {
+    if (going.length === references.length)
+        return (0,model_decision/* remove */.TF)(reason, detail);
+    const others = references.filter((one) => !going.includes(one));
+    return {
+        ...{ action: 'untag', reason },
+        detail: `${detail}; keeps ${(0,src_words/* list */.p_)(others)}`,
+        removedReferences: going
+    };
 }
 
 ;// CONCATENATED MODULE: ./src/policy/images.ts
@@ -54866,14 +55781,13 @@ function rank(image, context) {
 
 
 
-
 /** Decides every image by its references; `staying` has the needs of the staying containers. */
 function decideImages(images, staying, context) {
-    const newest = findNewest(images, context);
+    const ages = new Map(images.map((one) => [one.id, ageOfImage(one, context)]));
+    const newest = findNewest(images, ages, context);
     const decided = new Map(images.map((image) => {
-        const age = ageOfImage(image, context);
-        const decision = decideImage(image, age, { newest, staying }, context);
-        return [image.id, { decision, age }];
+        const age = ages.get(image.id) ?? 'unknown';
+        return [image.id, decideImage(image, age, { newest, staying }, context)];
     }));
     keepParents(images, decided);
     if (context.engine.takesParents)
@@ -54882,11 +55796,12 @@ function decideImages(images, staying, context) {
 }
 function decideImage(image, age, { newest, staying }, context) {
     const scoped = context.scope.image(image);
-    if (scoped?.action === 'keep')
-        return scoped;
-    return (keepImage(image, staying, context) ??
-        keepForRunner(isRunnerImage(image), arrivalOfImage(image, context), evidenceOfImage(image, context), context) ??
-        decideReferences(image, scoped, age, newest, context));
+    const kept = (0,model_decision/* onlyKeep */.uv)(scoped) ??
+        keepImage(image, staying, context) ??
+        keepForRunner(isRunnerImage(image), arrivalOfImage(image, context), evidenceOfImage(image, context), context);
+    return kept === undefined
+        ? decideReferences(image, (0,model_decision/* onlyGoing */.fU)(scoped), age, newest, context)
+        : { decision: kept, idle: idleTime(age, context.limits) };
 }
 /** Keeps a whole image, with all its references. */
 function keepImage(image, staying, { policy, now, protectedBy, protectedImage }) {
@@ -54904,32 +55819,6 @@ function keepImage(image, staying, { policy, now, protectedBy, protectedImage })
     return policy.includeImages === 'dangling' && image.references.length > 0
         ? (0,model_decision/* keep */.aC)('not-included', 'not dangling; only removed with include-images: true')
         : undefined;
-}
-/** Lets each reference go by its age or by the scope, unless the image is among the newest of that repository. */
-function decideReferences({ id, references }, scoped, age, newest, context) {
-    const inScope = scoped?.action === 'untag' ? scoped.removedReferences : references;
-    const kept = inScope.filter((reference) => newest.get((0,model_references/* repositoryOf */._M)(reference))?.has(id));
-    const going = inScope.filter((one) => !kept.includes(one));
-    const recent = keepForAge(age, context, {
-        watchedSince: context.evidence.watchedSince(id)
-    });
-    if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
-        const repositories = (0,src_words/* list */.p_)([...new Set(kept.map(model_references/* repositoryOf */._M))]);
-        return (0,model_decision/* keep */.aC)('keep-last', `among the newest ${context.limits.keepLast} of ${repositories}`);
-    }
-    if (recent !== undefined)
-        return recent;
-    const reason = scoped?.reason ?? (references.length > 0 ? 'expired' : 'dangling');
-    const why = scoped?.detail ?? describeAge(age);
-    if (going.length === references.length)
-        return (0,model_decision/* remove */.TF)(reason, why);
-    const others = references.filter((one) => !going.includes(one));
-    return {
-        action: 'untag',
-        reason,
-        detail: `${why}; keeps ${(0,src_words/* list */.p_)(others)}`,
-        removedReferences: going
-    };
 }
 /** Keeps the parents of a staying image, which the classic builder leaves: without them its history breaks. */
 function keepParents(images, decided) {
@@ -54958,6 +55847,8 @@ function keepOfStayingParents(images, decided) {
 }
 
 ;// CONCATENATED MODULE: ./src/policy/networks.ts
+
+
 
 
 
@@ -54994,14 +55885,14 @@ function decideNetwork(network, needs, context) {
     const watchedSince = context.evidence.watchedSince(network.id);
     const age = ageOrWatch(network.createdAt, evidence, watchedSince, context);
     const scoped = context.scope.network(network, users);
+    const rule = context.rules.ofNamed('network', network);
+    const under = contextUnder(rule, context);
     const decision = keepBuiltIn(network) ??
         (0,model_decision/* onlyKeep */.uv)(scoped) ??
         keepNetwork(network, needs, context) ??
         keepForRunner(isRunnerNetwork(network), network.createdAt, evidence, context) ??
-        keepForAge(age, context, { ...network, watchedSince }) ??
-        scoped ??
-        (0,model_decision/* remove */.TF)('expired', describeAge(age));
-    return { decision, age };
+        decideByAge(age, { rule, scoped }, under, { ...network, watchedSince });
+    return { decision, idle: idleTime(age, under.limits) };
 }
 function keepBuiltIn({ name, ingress }) {
     return builtIn.has(name) || ingress
@@ -55069,6 +55960,45 @@ function inLevels(items, { containers, images, networks }) {
 
 // EXTERNAL MODULE: ./node_modules/fastest-levenshtein/mod.js
 var mod = __nccwpck_require__(1916);
+;// CONCATENATED MODULE: ./src/policy/nearest.ts
+
+
+/** The share of characters that may differ. */
+const nearEnough = 1 / 3;
+/** More names than that are not compared. */
+const mostCandidates = 2_000;
+/** The most similar of the candidates, if any is similar to a pattern; each counts by the most similar of its forms. */
+function findNearest(pattern, candidates, forms = (one) => [one]) {
+    const text = withoutWildcards(pattern);
+    const [nearest] = [...new Set(candidates)]
+        .slice(0, mostCandidates)
+        .map((name) => {
+        const far = forms(name).map((form) => (0,mod/* distance */.Io)(text, form) / Math.max(text.length, form.length, 1));
+        return { name, far: Math.min(...far) };
+    })
+        .filter(({ far }) => far <= nearEnough)
+        .sort((a, b) => a.far - b.far);
+    return nearest?.name;
+}
+/** The forms of a reference that a pattern may have meant: without its registry or owner, with a tag if the pattern has. */
+function formsOf(glob) {
+    const tagged = (0,model_references/* parseReference */.F2)(glob).tag !== undefined;
+    return (reference) => {
+        const { repository, tag = '' } = (0,model_references/* parseReference */.F2)(reference);
+        const parts = repository.split('/');
+        return parts.flatMap((_, index) => {
+            const path = parts.slice(index).join('/');
+            return tagged ? [`${path}:${tag}`, `${path}:`] : [path];
+        });
+    };
+}
+function withoutWildcards(pattern) {
+    return pattern
+        .toLowerCase()
+        .replace(/[*?]+/g, '')
+        .replace(/^\/+|\/+$/g, '');
+}
+
 ;// CONCATENATED MODULE: ./src/policy/unmatched.ts
 
 
@@ -55109,39 +56039,52 @@ function unmatchedTags(inventory, { scope }) {
         .filter((one) => findNumbers(inventory, scope.repository, [one]).length === 0)
         .map((pattern) => ({ input: 'pull-request-patterns', pattern }));
 }
-/** The share of characters that may differ. */
-const nearEnough = 1 / 3;
-/** More names than that are not compared. */
-const mostCandidates = 2_000;
-function unmatched_describe(input, pattern, candidates, forms = (one) => [one]) {
-    const text = withoutWildcards(pattern);
-    const [nearest] = [...new Set(candidates)]
-        .slice(0, mostCandidates)
-        .map((name) => {
-        const far = forms(name).map((form) => (0,mod/* distance */.Io)(text, form) / Math.max(text.length, form.length, 1));
-        return { name, far: Math.min(...far) };
-    })
-        .filter(({ far }) => far <= nearEnough)
-        .sort((a, b) => a.far - b.far);
-    return { input, pattern, ...(nearest && { nearest: nearest.name }) };
+function unmatched_describe(input, pattern, candidates, forms) {
+    const name = findNearest(pattern, candidates, forms);
+    return { input, pattern, ...(name && { nearest: { name, goes: true } }) };
 }
-/** The forms of a reference that a pattern may have meant: without its registry or owner, with a tag if the pattern has. */
-function formsOf(glob) {
-    const tagged = (0,model_references/* parseReference */.F2)(glob).tag !== undefined;
-    return (reference) => {
-        const { repository, tag = '' } = (0,model_references/* parseReference */.F2)(reference);
-        const parts = repository.split('/');
-        return parts.flatMap((_, index) => {
-            const path = parts.slice(index).join('/');
-            return tagged ? [`${path}:${tag}`, `${path}:`] : [path];
-        });
-    };
+
+;// CONCATENATED MODULE: ./src/policy/unmatchedRules.ts
+
+
+
+/** Similar names are looked for so often at most: fleets share rules of which one host has little. */
+const mostHints = 20;
+/** Finds the rules that decide nothing: they match nothing, or earlier rules decide all that they match. */
+function findUnmatchedRules(inventory, items, { policy, rules }) {
+    const deciding = new Set(items.flatMap(({ ruled }) => [...(ruled?.values() ?? [])]));
+    const isOff = ({ keep }) => !keep && policy.scope.kind !== 'engine';
+    const going = new Set(items
+        .filter(({ decision }) => decision.action !== 'keep')
+        .map(({ id }) => id));
+    return policy.rules
+        .filter((rule) => !deciding.has(rule.line) && !isOff(rule))
+        .map((rule, index) => {
+        const pattern = `line ${rule.line} (${(0,model_rules/* patternOf */.Id)(rule)})`;
+        const decidedBy = rules.linesFor(rule, inventory);
+        if (decidedBy.length > 0)
+            return { input: 'rules', pattern, decidedBy };
+        const nearest = index < mostHints ? findNearestName(rule, inventory, going) : undefined;
+        return { input: 'rules', pattern, ...(nearest && { nearest }) };
+    });
 }
-function withoutWildcards(pattern) {
-    return pattern
-        .toLowerCase()
-        .replace(/[*?]+/g, '')
-        .replace(/^\/+|\/+$/g, '');
+function findNearestName({ kind, pattern }, inventory, going) {
+    const names = namesOfKind(kind, pattern, inventory);
+    const name = findNearest(pattern, [...names.keys()], kind === 'image' ? formsOf(pattern) : undefined);
+    return name === undefined
+        ? undefined
+        : { name, goes: going.has(names.get(name) ?? '') };
+}
+/** The IDs of all resources of a kind of rule, by their names. */
+function namesOfKind(kind, pattern, { containers, images, networks, volumes }) {
+    const ofVolumes = volumes.map((one) => ({ ...one, id: one.name }));
+    const named = { container: containers, network: networks, volume: ofVolumes };
+    if (kind === 'image')
+        return new Map(images.flatMap(({ id, references }) => references.map((reference) => [reference, id])));
+    if (kind !== 'label')
+        return new Map(named[kind].map(({ id, name }) => [name, id]));
+    const hasValue = (0,model_references/* splitAt */.gI)(pattern, pattern.indexOf('=')).length > 1;
+    return new Map([...containers, ...images, ...networks, ...ofVolumes].flatMap(({ id, labels }) => Object.entries(labels).map(([key, value]) => [hasValue ? `${key}=${value}` : key, id])));
 }
 
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
@@ -55165,9 +56108,10 @@ function withoutWildcards(pattern) {
  * Decides every resource of the inventory, each exactly once. A pure function; the order of the inventory makes no
  * difference. `measurePlan` adds the bytes.
  */
-function makePlan(inventory, policy) {
+function makePlan(listed, policy) {
+    const inventory = sortInventory(listed);
     const context = createContext(policy, inventory);
-    const items = decideAll(sortInventory(inventory), context);
+    const items = decideAll(inventory, context);
     const going = new Set(items
         .filter(({ decision }) => decision.action !== 'keep')
         .map(({ id }) => id));
@@ -55175,7 +56119,10 @@ function makePlan(inventory, policy) {
         scope: (0,model_policy/* describeScope */.OI)(policy.scope),
         items,
         removalOrder: orderRemovals(items, inventory),
-        unmatched: findUnmatched(inventory, policy, (id) => going.has(id))
+        unmatched: [
+            ...findUnmatched(inventory, policy, (id) => going.has(id)),
+            ...findUnmatchedRules(inventory, items, context)
+        ]
     };
 }
 function sortInventory(inventory) {
@@ -55199,6 +56146,7 @@ function plan_nameOf({ id, references }) {
 /** Containers first: those that stay need images, networks and volumes. */
 function decideAll(inventory, context) {
     const { containers, images, networks, volumes } = inventory;
+    const { rules } = context;
     const builders = findBuilders(inventory);
     const ofContainers = decideContainers(containers, builders, context);
     const needs = needsUnder(inventory, ofContainers);
@@ -55212,24 +56160,42 @@ function decideAll(inventory, context) {
     const others = volumes.filter(({ name }) => !states.has(name));
     const ofVolumes = decideVolumes(others, needs, context);
     const imagesGo = [...ofImages.values()].some(({ decision }) => decision.action === 'remove');
-    const { limits } = context;
     return [
         ...containers
             .filter((one) => !isBuilder(one))
-            .map((one) => makeItem('container', one, ofContainers, limits)),
+            .map((one) => ({
+            ...makeItem('container', one, ofContainers),
+            ...ruledBy(one.id, rules.ofNamed('container', one))
+        })),
         ...builders.map((one) => ({
-            ...makeItem('builder', one, ofBuilders, limits),
-            ...(one.volume && { volume: one.volume.name })
+            ...makeItem('builder', one, ofBuilders),
+            ...(one.volume && { volume: one.volume.name }),
+            ...ruledBy(one.id, (one.container && rules.ofNamed('container', one.container)) ??
+                (one.volume && rules.ofNamed('volume', one.volume)))
         })),
-        ...networks.map((one) => makeItem('network', one, ofNetworks, limits)),
+        ...networks.map((one) => ({
+            ...makeItem('network', one, ofNetworks),
+            ...ruledBy(one.id, rules.ofNamed('network', one))
+        })),
         ...images.map((one) => ({
-            ...makeItem('image', { id: one.id, name: plan_nameOf(one) }, ofImages, limits),
-            references: one.references
+            ...makeItem('image', { id: one.id, name: plan_nameOf(one) }, ofImages),
+            references: one.references,
+            ...ruled(rules.ofImage(one))
         })),
-        ...others.map(({ name }) => makeItem('volume', { id: name, name }, ofVolumes, limits)),
+        ...others.map((one) => ({
+            ...makeItem('volume', { id: one.name, name: one.name }, ofVolumes),
+            ...ruledBy(one.name, rules.ofNamed('volume', one))
+        })),
         ...inventory.unreadable.map(makeUnreadableItem),
         makeCacheItem(decideBuildCache(inventory.buildCache, imagesGo, context))
     ];
+}
+function ruled(rules) {
+    const lines = [...rules].map(([key, { line }]) => [key, line]);
+    return lines.length > 0 ? { ruled: new Map(lines) } : {};
+}
+function ruledBy(id, rule) {
+    return ruled(new Map(rule ? [[id, rule]] : []));
 }
 function needsUnder({ containers, images, services }, decided) {
     const staying = containers.filter(({ id }) => decided.get(id)?.decision.action === 'keep');
@@ -55246,14 +56212,14 @@ function statesLeft(builders) {
         .filter(({ container }) => container === undefined)
         .flatMap(({ volume = [] }) => volume);
 }
-function makeItem(kind, { id, name }, all, limits) {
+function makeItem(kind, { id, name }, all) {
     const decided = all.get(id);
     if (decided === undefined)
         throw new Error(`no decision for ${kind} ${id}`);
-    const { decision, age } = decided;
+    const { decision, idle } = decided;
     return {
         ...{ kind, id, name, decision },
-        idle: idleTime(age, limits),
+        idle,
         bytes: decision.action === 'remove' ? undefined : 0
     };
 }
@@ -55352,6 +56318,7 @@ function addLogs(written, logs) {
 
 
 
+
 async function planAndMeasure({ docker, world }, policy, { inventory: listed, facts, context }) {
     const fresh = await planOnFreshFacts(docker, listed, policy);
     const { sizes, packed } = await measure(docker, fresh.inventory, fresh.plan, {
@@ -55361,7 +56328,10 @@ async function planAndMeasure({ docker, world }, policy, { inventory: listed, fa
     const images = withPacked(fresh.inventory.images, packed);
     const inventory = { ...fresh.inventory, images };
     const plan = measurePlan(fresh.plan, inventory, sizes);
-    for (const line of planLines(plan))
+    for (const line of [
+        ...planLines(plan),
+        ...(0,report_rules/* ruleLines */.SD)(policy.rules, plan.items)
+    ])
         world.log.info(line);
     if (sizes.logs.unread)
         world.log.info(logsNote);
@@ -55378,10 +56348,15 @@ async function planOnFreshFacts(docker, listed, policy) {
         const going = new Set(plannedItems(plan).map(({ id }) => id));
         const { engine, images } = inventory;
         const unsure = images.filter(({ id, remembered }) => remembered && going.has(id));
-        if (unsure.length === 0 || limitsOf(policy, engine.now).until === 0)
+        if (unsure.length === 0 || asksNoAge(policy, engine.now))
             return { plan, inventory };
         inventory = await inspectAgain(docker, inventory, unsure);
     }
+}
+/** Whether the last use of images makes no difference. */
+function asksNoAge(policy, now) {
+    return (limitsOf(policy, now).until === 0 &&
+        policy.rules.every(({ until }) => until === undefined));
 }
 
 ;// CONCATENATED MODULE: ./src/removal/commands.ts
@@ -55400,9 +56375,6 @@ const commands = {
     volume: { args: ['volume', 'rm'], target: commands_byId }
 };
 const largestBatch = 100;
-function isStoppedFirst({ decision }) {
-    return 'stop' in decision;
-}
 /** Reads the IDs that a stop or a removal printed, one on each line. */
 function readReportedIds(stdout) {
     const deleted = 'Deleted: ';
@@ -55415,6 +56387,7 @@ function readReportedIds(stdout) {
 }
 
 ;// CONCATENATED MODULE: ./src/removal/recheck.ts
+
 
 
 
@@ -55433,6 +56406,23 @@ function recheckContainer(planned, { now, needs, containers }, stops = false) {
     if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
         return sinceInventory('used', `now ${current.state}`);
     return inUse(needs.containers.get(planned.id), now);
+}
+/** A container that a rule stops must run as it did, and nothing else that runs may need it. */
+function recheckStop(planned, { needs, containers }, toStop) {
+    const current = containers.get(planned.id);
+    if (current === undefined)
+        return 'gone';
+    if (!isOnItsWay(planned, current))
+        return sinceInventory('used', `now ${current.state}`);
+    if (current.restartPolicy !== planned.restartPolicy)
+        return sinceInventory('restart policy changed');
+    if (isRunning(current) && current.execs?.length !== 0)
+        return sinceInventory('exec session started');
+    const runsOn = (one) => isRunning(one) && !toStop.has(one.id);
+    const project = composeProject(planned);
+    const other = needs.containers.get(planned.id)?.find(runsOn) ??
+        [...containers.values()].find((one) => project && composeProject(one) === project && runsOn(one));
+    return other && { changed: `now needed by container ${other.name}` };
 }
 /** An attempt to remove a container, by this run or another, changes its state and is not a use. */
 function isAsItWas(planned, current) {
@@ -55531,12 +56521,15 @@ function inUse(users, now) {
         ? undefined
         : { changed: `now used by ${describeUsers(users, now)}` };
 }
-function createRecheck({ containers, networks, images, volumes }, { isGone, takenOff }) {
+function createRecheck({ containers, networks, images, volumes }, { isGone, takenOff, toStop }) {
     const children = Map.groupBy(images, ({ parent }) => parent);
     const childrenLeft = (id) => (children.get(id) ?? []).filter((child) => !isGone(child.id));
     const byId = ({ id }) => id;
     return {
-        container: checking(byKey(containers, byId), (one, look, item) => recheckContainer(one, look, isStoppedFirst(item))),
+        container: checking(byKey(containers, byId), (one, look, item) => (isStoppedByRule(item) ? recheckStop(one, look, toStop) : undefined) ??
+            (item.decision.action === 'keep'
+                ? undefined
+                : recheckContainer(one, look, isStopped(item)))),
         network: checking(byKey(networks, byId), recheckNetwork),
         image: checking(byKey(images, byId), (one, look) => recheckImage(one, look, takenOff(one.id), childrenLeft(one.id))),
         volume: checking(byKey(volumes, ({ name }) => name), (one, look) => recheckVolume(one, look))
@@ -56051,7 +57044,8 @@ function asDockerError(error) {
 
 
 const state = Symbol('state');
-function createSession(options) {
+/** `toStop` has the IDs of the containers that the plan stops. */
+function createSession(options, toStop = new Set()) {
     const { inventory, stream, onFallback } = options;
     const own = {
         results: new Map(),
@@ -56072,7 +57066,7 @@ function createSession(options) {
             ...{ docker, inventory, stream, onFallback, isGone, takenOff },
             isStopped: (id) => own.toldToStop.has(id)
         }),
-        recheck: createRecheck(inventory, { isGone, takenOff }),
+        recheck: createRecheck(inventory, { isGone, takenOff, toStop }),
         [state]: own
     };
 }
@@ -56105,7 +57099,7 @@ function record(session, item, outcome) {
 }
 /** Adds to the outcome of an item that stays what this run has done to it. */
 function withTraces(session, item, outcome) {
-    if (isGone(outcome))
+    if (isGone(outcome) || outcome.stopped)
         return outcome;
     const off = takenOff(session, item);
     const detail = outcome.detail ?? 'still there';
@@ -56213,6 +57207,7 @@ function lookAt({ guard }, kind, ids, containers = []) {
 
 
 
+
 /** Seconds in which a container may exit before the engine kills it. */
 const stopTime = '10';
 /** No stop begins in the last milliseconds before the deadline: the grace time is no longer than a stop. */
@@ -56223,7 +57218,7 @@ function hasTimeToStop({ deadline }, start = Date.now()) {
 }
 /** Stops the running containers among the items, and returns the items that can be removed now. */
 async function stopContainers(session, items) {
-    const queue = items.filter(isStoppedFirst);
+    const queue = items.filter(isStopped);
     while (queue.length > 0 && !whyOver(session) && hasTimeToStop(session)) {
         const ids = queue.slice(0, largestBatch).map(({ id }) => id);
         const batch = queue.splice(0, countForOneCall(ids, largestBatch));
@@ -56238,7 +57233,16 @@ async function stopContainers(session, items) {
         }
     }
     return items.filter((item) => !isRecorded(session, item) &&
-        (!isStoppedFirst(item) || wasToldToStop(session, item)));
+        (!isStopped(item) || wasToldToStop(session, item)));
+}
+/** Stops the containers that stay. */
+async function stopOnly(session, items) {
+    for (const item of await stopContainers(session, items))
+        record(session, item, {
+            outcome: 'kept',
+            stopped: true,
+            detail: `stopped; ${item.decision.detail}`
+        });
 }
 /** Stops containers with one call. Returns those that the engine does not report as stopped. */
 async function stop(session, items) {
@@ -56678,6 +57682,7 @@ async function hasPruneFilters(folder) {
 
 
 
+
 /** Milliseconds between the two looks that must both find no client in a running builder. */
 const timeWithoutClient = 10_000;
 /** Removes builders, the running ones last. `listedAt` is when the first look for their clients was complete. */
@@ -56692,8 +57697,8 @@ async function removeBuilders(session, items, listedAt) {
         if (!whyOver(session))
             await removeChecked(session, item, builder);
     };
-    const running = items.filter(isStoppedFirst);
-    const others = items.filter((item) => !isStoppedFirst(item));
+    const running = items.filter(isStopped);
+    const others = items.filter((item) => !isStopped(item));
     await limit.map(others, removeOne);
     const end = listedAt + timeWithoutClient;
     if (running.length === 0 || whyOver(session) || !hasTimeToStop(session, end))
@@ -56785,8 +57790,11 @@ async function readFailure(builder, { look }, output, command) {
  * forces and never throws: every planned item has a result, also after an error of the engine.
  */
 async function removeAll(plan, options) {
-    const session = createSession(options);
     const planned = plannedItems(plan);
+    const toStop = itemsToStop(plan);
+    const stops = [...toStop, ...planned].filter(isStopped);
+    const session = createSession(options, new Set(stops.map(({ id }) => id)));
+    await stopOnly(session, toStop);
     for (const { kind, ids } of plan.removalOrder) {
         const step = new Set(ids);
         const items = planned.filter((item) => item.kind === kind && step.has(item.id));
@@ -56800,7 +57808,7 @@ async function removeAll(plan, options) {
     const cacheAfter = await listCacheAfterImages(session, options.listCache);
     for (const item of planned.filter(({ kind }) => kind === 'build-cache'))
         await removeBuildCache(session, item, options.cache);
-    return { ...finish(session, planned), cacheAfter };
+    return { ...finish(session, [...toStop, ...planned]), cacheAfter };
 }
 
 ;// CONCATENATED MODULE: ./src/run/remove.ts
@@ -56813,7 +57821,7 @@ async function removeAll(plan, options) {
 
 
 async function removePlanned({ docker, options, deadline, world }, policy, plan, { engine, inventory, context, lookedAt, listedAt, stream }) {
-    const items = plannedItems(plan);
+    const items = [...itemsToStop(plan), ...plannedItems(plan)];
     const results = [];
     return withSignsOfLife(removeAll(plan, {
         docker,
@@ -56848,6 +57856,8 @@ async function removePlanned({ docker, options, deadline, world }, policy, plan,
 
 
 
+
+
 /** Plans, removes and reports. `problems` are warnings about the policy. */
 async function cleanUp(step, looked, policy, problems = []) {
     const { options, world } = step;
@@ -56857,12 +57867,25 @@ async function cleanUp(step, looked, policy, problems = []) {
     const early = [...problems, ...warnEarly(plan, inventory, options.dryRun)];
     for (const warning of early)
         world.log.warning(warning);
+    const excess = findExcess(plan.items, policy);
+    const remove = () => excess === undefined
+        ? removePlanned(step, policy, plan, { ...looked, inventory })
+        : Promise.resolve(holdBack(plan));
     const removal = options.dryRun
         ? undefined
-        : await world.log.group('Remove', () => removePlanned(step, policy, plan, { ...looked, inventory }));
+        : await world.log.group('Remove', remove);
     if (options.stateDir !== '')
         await rememberAfter(options.stateDir, looked, planned, removal);
-    return conclude(step, looked, planned, removal, early);
+    return conclude(step, looked, planned, removal, early, excess);
+}
+/** The results of a plan that exceeds `max-removals`. */
+function holdBack(plan) {
+    const results = [...itemsToStop(plan), ...plannedItems(plan)].map((item) => ({
+        item,
+        ...{ outcome: 'kept', reason: 'budget', heldBy: 'max-removals' },
+        detail: `held by max-removals; ${item.decision.detail}`
+    }));
+    return { results, fatal: undefined, cacheAfter: undefined };
 }
 
 // EXTERNAL MODULE: ./src/run/ending.ts

@@ -8,6 +8,8 @@ import type {
 } from '../../src/model/inventory.ts'
 import type { Policy } from '../../src/model/policy.ts'
 import type { Scope } from '../../src/model/policy.ts'
+import { parseRules } from '../../src/inputs/rules.ts'
+import type { Rule } from '../../src/model/rules.ts'
 import { pullRequests } from '../builders.ts'
 
 /** The engine's time in all generated inventories. */
@@ -146,6 +148,8 @@ const containers: fc.Arbitrary<Container[]> = fc
           createdAt: instant,
           startedAt: instant,
           finishedAt: instant,
+          restartPolicy: fc.constantFrom('', 'no', 'no', 'always'),
+          autoRemove: fc.boolean(),
           restarts: fc.nat(2),
           labels,
           image: fc.constantFrom(...imageIds, ''),
@@ -293,7 +297,8 @@ export const inventories: fc.Arbitrary<Inventory> = fc.record({
   ),
   remembers: fc.boolean(),
   unreadable: fc.constant([]),
-  oldestJob: fc.constantFrom(Infinity, undefined, now - 3 * day)
+  oldestJob: fc.constantFrom(Infinity, undefined, now - 3 * day),
+  self: fc.constantFrom(undefined, 'c0')
 })
 
 const globs = [
@@ -339,6 +344,42 @@ function someOf(names: string[]): fc.Arbitrary<ReadonlySet<string>> {
   return fc.subarray(names).map((some) => new Set(some))
 }
 
+const ruleLine = fc
+  .tuple(
+    fc.constantFrom(
+      ...['**', 'acme/**', '**:latest', '**:pr-*', 'app:*', '<none>'],
+      ...['acme/web@sha256:*', '127.0.0.1:5000/**', 'volume data'],
+      ...['volume *', 'container name-of-c*', 'container *', 'network net?'],
+      ...['label keep', 'label team=*', 'label com.example.*']
+    ),
+    fc.option(fc.constantFrom('0s', '1m', '10m', '1d'), { nil: undefined }),
+    fc.option(fc.nat({ max: 3 }), { nil: undefined }),
+    fc.option(fc.constantFrom('1m', '2d'), { nil: undefined })
+  )
+  .map(([pattern, until, keepLast, stopAfter]) => {
+    const settings = [
+      ...(until === undefined ? [] : [`until=${until}`]),
+      ...(keepLast === undefined ||
+      /^(?:<|volume|network|container)/.test(pattern)
+        ? []
+        : [`keep-last=${keepLast}`]),
+      ...(stopAfter === undefined || !/^(?:container|label)/.test(pattern)
+        ? []
+        : [`stop-after=${stopAfter}`])
+    ]
+    return { pattern, settings: settings.join(' ') || 'keep' }
+  })
+
+/** Lifecycle rules as people write them, none of them invalid. */
+export const rules: fc.Arbitrary<Rule[]> = fc
+  .uniqueArray(ruleLine, { maxLength: 5, selector: ({ pattern }) => pattern })
+  .map((lines) => {
+    const text = lines.map(({ pattern, settings }) => `${pattern} ${settings}`)
+    const { rules, problems } = parseRules(text.join('\n'), now)
+    if (problems.length > 0) throw new Error(problems.join('\n'))
+    return rules
+  })
+
 export const policies: fc.Arbitrary<Policy> = fc.record({
   scope: fc.oneof(
     fc.constant<Scope>({ kind: 'engine' }),
@@ -362,8 +403,15 @@ export const policies: fc.Arbitrary<Policy> = fc.record({
   includeVolumes: fc.constantFrom('none', 'anonymous', 'all'),
   includeBuilders: fc.constantFrom('none', 'stopped', 'all', 'all'),
   includeBuildCache: fc.boolean(),
-  buildCacheKeep: fc.nat({ max: 2_000_000 })
+  buildCacheKeep: fc.nat({ max: 2_000_000 }),
+  rules: fc.constant([]),
+  maxRemovals: fc.constant(undefined)
 })
+
+/** Policies with up to five rules. */
+export const ruledPolicies: fc.Arbitrary<Policy> = fc
+  .tuple(policies, rules)
+  .map(([policy, rules]) => ({ ...policy, rules }))
 
 /** A policy and one that is at least as strict in every input. */
 export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
@@ -415,7 +463,9 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
           includeBuilders: builderOrder[builders] ?? 'none',
           includeBuildCache:
             policy.includeBuildCache && other.includeBuildCache,
-          buildCacheKeep: Math.max(policy.buildCacheKeep, other.buildCacheKeep)
+          buildCacheKeep: Math.max(policy.buildCacheKeep, other.buildCacheKeep),
+          rules: policy.rules,
+          maxRemovals: undefined
         }
       }
     })

@@ -348,7 +348,8 @@ test.each([
       ? { protectedImages: [pattern] }
       : { protectedLabels: [{ key, value }] })
   })
-  const near = nearest === undefined ? {} : { nearest }
+  const near =
+    nearest === undefined ? {} : { nearest: { name: nearest, goes: true } }
   expect(makePlan(held, wanted).unmatched).toEqual([
     { input, pattern, ...near }
   ])

@@ -38,6 +38,7 @@ const images = [
 const reportFacts: ReportFacts = {
   host: 'runner-1',
   action: { version: '1.0.0' },
+  rules: [],
   engine: inventory().engine,
   inventory: inventory({ images }),
   plan: { scope: 'engine', items: [] },

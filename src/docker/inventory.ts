@@ -47,6 +47,7 @@ export async function readInventory(
     events,
     ledger: undefined,
     oldestJob: undefined,
+    self: undefined,
     remembers: false,
     unreadable: [
       ...images.unreadable,

@@ -109,6 +109,8 @@ export const containerSchema = z.object({
       PidMode: text,
       UTSMode: text,
       UsernsMode: text,
+      RestartPolicy: z.object({ Name: text }).nullish(),
+      AutoRemove: flag,
       Links: texts,
       VolumesFrom: texts,
       Binds: texts,

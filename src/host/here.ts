@@ -18,13 +18,24 @@ export async function whyNotHere(
   return (await inContainer()) ? 'this runner runs in a container' : undefined
 }
 
-/** The root of a container is an overlay or a folder of another filesystem. A marker file alone may be left over. */
-async function inContainer(): Promise<boolean> {
+/** The ID of the container that this process runs in: Docker and Podman mount its host name from their own folder. */
+export async function findSelf(): Promise<string | undefined> {
+  const mount = await findMount('/etc/hostname')
+  return /[0-9a-f]{64}/.exec(mount?.[3] ?? '')?.[0]
+}
+
+/** The fields of a mount point of this process, see proc(5). The fourth is its folder on the filesystem. */
+async function findMount(path: string): Promise<string[] | undefined> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '')
-  const root = mounts
+  return mounts
     .split('\n')
     .map((line) => line.split(' '))
-    .find((fields) => fields[4] === '/')
+    .find((fields) => fields[4] === path)
+}
+
+/** The root of a container is an overlay or a folder of another filesystem. A marker file alone may be left over. */
+async function inContainer(): Promise<boolean> {
+  const root = await findMount('/')
   const type = root?.[root.indexOf('-') + 1] ?? 'overlay'
   const marked = ['/.dockerenv', '/run/.containerenv'].some(existsSync)
   return /overlay|aufs/.test(type) || (marked && root?.[3] !== '/')

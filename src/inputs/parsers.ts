@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { Until } from '../model/dates.ts'
+import { longestDuration, parseDuration, parseTime } from '../units.ts'
 
 /** An input whose text `parse` turns into a value; undefined where the text is invalid. `expected` is the valid form. */
 export function input<T>(
@@ -68,6 +70,24 @@ export function wholeNumber(least: number, most: number) {
     const value = /^\d+$/.test(text) ? Number(text) : NaN
     return value >= least && value <= most ? value : undefined
   }
+}
+
+export const untilForm =
+  'a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time'
+
+export function parseUntil(text: string): Until | undefined {
+  const duration = parseDuration(text)
+  if (duration !== undefined) return { duration }
+  const time = parseTime(text)
+  return time === undefined ? undefined : { time }
+}
+
+/** The problem of a time that `until` cannot mean at the instant `now`. */
+export function problemOfTime(text: string, now: number): string | undefined {
+  const time = parseTime(text)
+  return time === undefined || (time <= now && now - time < longestDuration)
+    ? undefined
+    : 'expected a time in the past 292 years'
 }
 
 export function asPath(text: string): string | undefined {

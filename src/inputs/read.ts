@@ -7,14 +7,16 @@ import {
 } from '../model/inputs.ts'
 import { messages } from '../model/messages.ts'
 import type { Policy, Scope } from '../model/policy.ts'
-import { longestDuration, parseTime } from '../units.ts'
+import type { Rule } from '../model/rules.ts'
 import type { PullRequestOfEvent } from './event.ts'
+import { problemOfTime } from './parsers.ts'
 import { expandHostName, expandPaths, problemsOfPaths } from './paths.ts'
 import {
   describeProblems,
   type Problem,
   problemsOfVariables
 } from './problems.ts'
+import { parseRules } from './rules.ts'
 import { type Inputs, schema } from './schema.ts'
 import {
   type GitHubAccess,
@@ -59,9 +61,11 @@ export function readInputs(
   const paths = expandPaths(texts, env)
   const { data: inputs, error } = schema.safeParse(texts)
   const issues = error?.issues ?? []
+  const { rules, problems: ofRules } = parseRules(texts.rules, now)
   const problems = [
     ...issues.map(({ path, message }): Problem => [String(path[0]), message]),
     ...problemsOfUntil(texts, now),
+    ...ofRules,
     ...problemsOfScope(texts, env, event),
     ...problemsOfVariables(env),
     ...problemsOfPaths(texts, paths)
@@ -71,7 +75,7 @@ export function readInputs(
       messages.invalidInput(describeProblems(problems, texts))
     )
   return {
-    policy: makePolicy(inputs, texts, makeScope(inputs, env, event)),
+    policy: makePolicy(inputs, texts, makeScope(inputs, env, event), rules),
     options: {
       dryRun: inputs['dry-run'],
       timeout: inputs.timeout,
@@ -98,13 +102,17 @@ function readTexts(getInput: (name: string) => string | undefined): InputTexts {
 }
 
 function problemsOfUntil({ until }: InputTexts, now: number): Problem[] {
-  const time = parseTime(until)
-  return time === undefined || (time <= now && now - time < longestDuration)
-    ? []
-    : [['until', 'expected a time in the past 292 years']]
+  const problem = problemOfTime(until, now)
+  return problem === undefined ? [] : [['until', problem]]
 }
 
-function makePolicy(inputs: Inputs, texts: InputTexts, scope: Scope): Policy {
+function makePolicy(
+  inputs: Inputs,
+  texts: InputTexts,
+  scope: Scope,
+  rules: readonly Rule[]
+): Policy {
+  const maxRemovals = inputs['max-removals']
   const ignored = ignoredInputs(scope, texts)
   return {
     scope,
@@ -112,6 +120,7 @@ function makePolicy(inputs: Inputs, texts: InputTexts, scope: Scope): Policy {
     keepLast: ignored.includes('keep-last') ? 0 : inputs['keep-last'],
     until: ignored.includes('until') ? { duration: 0 } : inputs.until,
     ageFrom: inputs['age-from'],
+    rules,
     protectedLabels: inputs['protected-labels'],
     protectedImages: inputs['protected-images'],
     includeContainers: inputs['include-containers'],
@@ -120,6 +129,7 @@ function makePolicy(inputs: Inputs, texts: InputTexts, scope: Scope): Policy {
     includeVolumes: inputs['include-volumes'],
     includeBuilders: inputs['include-builders'],
     includeBuildCache: inputs['include-build-cache'],
-    buildCacheKeep: inputs['build-cache-keep']
+    buildCacheKeep: inputs['build-cache-keep'],
+    maxRemovals: maxRemovals === 'any' ? undefined : maxRemovals
   }
 }

@@ -5,14 +5,17 @@ import {
   problemOfGlob,
   problemOfPattern
 } from '../model/patterns.ts'
-import { largestNumber, type Policy } from '../model/policy.ts'
-import { parseDuration, parseSize, parseTime } from '../units.ts'
+import { largestNumber, type MaxRemovals } from '../model/policy.ts'
+import { parseDuration, parseSize } from '../units.ts'
+import { rulesForm } from './rules.ts'
 import {
   asPath,
   checkedBy,
   choiceInput,
   input,
   listInput,
+  parseUntil,
+  untilForm,
   wholeNumber,
   yesOrNo
 } from './parsers.ts'
@@ -23,10 +26,7 @@ export const schema = z.object({
     'a whole number, 0 or more',
     wholeNumber(0, Number.MAX_SAFE_INTEGER)
   ),
-  until: input(
-    'a duration such as 36h, 7d, 1w2d or 0s, a date such as 2026-01-31, or an RFC 3339 time',
-    parseUntil
-  ),
+  until: input(untilForm, parseUntil),
   'age-from': choiceInput({ 'last-used': 'last-used', created: 'created' }),
   'protected-labels': listInput('key or key=value', parseLabelPattern),
   'protected-images': listInput(
@@ -65,6 +65,11 @@ export const schema = z.object({
     checkedBy(problemOfPattern)
   ),
   'github-token': z.string(),
+  rules: z.string().describe(rulesForm),
+  'max-removals': input(
+    'a number of removals of each kind such as 50, or a percentage such as 20%',
+    parseMaxRemovals
+  ),
   'job-summary': choiceInput({
     true: 'always',
     failures: 'failures',
@@ -84,11 +89,12 @@ export const schema = z.object({
 
 export type Inputs = z.output<typeof schema>
 
-function parseUntil(text: string): Policy['until'] | undefined {
-  const duration = parseDuration(text)
-  if (duration !== undefined) return { duration }
-  const time = parseTime(text)
-  return time === undefined ? undefined : { time }
+function parseMaxRemovals(text: string): MaxRemovals | 'any' | undefined {
+  if (text === '') return 'any'
+  const percent = wholeNumber(0, 100)(text.replace(/ ?%$/, ''))
+  if (text.endsWith('%')) return percent === undefined ? undefined : { percent }
+  const count = wholeNumber(0, Number.MAX_SAFE_INTEGER)(text)
+  return count === undefined ? undefined : { count }
 }
 
 function parseHostName(text: string): string | undefined {

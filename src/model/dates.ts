@@ -1,3 +1,6 @@
+/** How long, or since when, something must have been idle, in milliseconds. */
+export type Until = { duration: number } | { time: number }
+
 /** Reproducible builds write 1970-01-01 or 1980-01-01, which are no dates. */
 const earliestPlausible = Date.UTC(1980, 0, 3)
 

@@ -8,6 +8,7 @@ export const keepReasons = [
   'named-volume',
   'runner-owned',
   'unreadable',
+  'rule',
   'built-in',
   'not-included',
   'out-of-scope',
@@ -27,7 +28,10 @@ export type KeepReason = (typeof keepReasons)[number]
 export type RemoveReason = (typeof removeReasons)[number]
 
 /** The fate of a resource, its reason, and the reason as a sentence. */
-export type Decision =
+export type Decision = {
+  /** The line of the rule that decided. */
+  rule?: number
+} & (
   | {
       action: 'keep'
       reason: KeepReason
@@ -36,6 +40,8 @@ export type Decision =
       input?: OtherInput
       /** When it can go if it stays unused. */
       eligibleFrom?: number
+      /** It runs, and a rule stops it. */
+      stop?: true
     }
   | {
       action: 'remove'
@@ -50,8 +56,13 @@ export type Decision =
       detail: string
       removedReferences: string[]
     }
+)
 
-type OtherInput = 'age-from' | 'build-cache-keep' | null
+type OtherInput = 'age-from' | 'build-cache-keep' | 'rules' | null
+
+type Kept = Extract<Decision, { action: 'keep' }>
+
+type Removed = Extract<Decision, { action: 'remove' }>
 
 export type Going = Exclude<Decision, { action: 'keep' }>
 
@@ -59,13 +70,14 @@ export type Going = Exclude<Decision, { action: 'keep' }>
 export type Age =
   { idle: number; of: string } | { atLeast: number; of: string } | 'unknown'
 
-export type Decided = { decision: Decision; age: Age }
+/** A decision, and how long the resource has been idle, in milliseconds; undefined if unknown. */
+export type Decided = { decision: Decision; idle: number | undefined }
 
 export function keep(
   reason: KeepReason,
   detail: string,
   input?: OtherInput
-): Decision {
+): Kept {
   const kept = { action: 'keep', reason, detail } as const
   return input === undefined ? kept : { ...kept, input }
 }
@@ -78,13 +90,18 @@ export function keepUnreadable(kind: string, name: string): Decision {
   )
 }
 
-export function remove(reason: RemoveReason, detail: string): Decision {
+export function remove(reason: RemoveReason, detail: string): Removed {
   return { action: 'remove', reason, detail }
 }
 
 /** The decision of a scope, if it is to keep. */
 export function onlyKeep(decision: Decision | undefined): Decision | undefined {
   return decision?.action === 'keep' ? decision : undefined
+}
+
+/** The decision of a scope, if it is not to keep. */
+export function onlyGoing(decision: Decision | undefined): Going | undefined {
+  return decision?.action === 'keep' ? undefined : decision
 }
 
 /** Keeps a resource that a staying one depends on; returns false if it stays anyway or is unknown. */

@@ -18,6 +18,8 @@ export const defaults = {
   'pull-request': '',
   'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
   'github-token': '${{ github.token }}',
+  rules: '',
+  'max-removals': '',
   'job-summary': 'true',
   'host-name': '$RUNNER_NAME',
   'dry-run': 'false',

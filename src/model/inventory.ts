@@ -19,6 +19,8 @@ export type Inventory = {
   unreadable: Unreadable[]
   /** When the oldest running job of GitHub's runner began; Infinity if none runs, undefined if unknown. */
   oldestJob: number | undefined
+  /** The ID of the container that this process runs in. */
+  self: string | undefined
 }
 
 /** A resource that the engine lists and cannot inspect. A volume's ID is its name. */
@@ -60,6 +62,10 @@ export type Container = {
   createdAt: number | undefined
   startedAt: number | undefined
   finishedAt: number | undefined
+  /** The name of its restart policy: empty or `no` for none. */
+  restartPolicy: string
+  /** Started with `--rm`: the engine removes it once it exits, with its anonymous volumes. */
+  autoRemove: boolean
   /** Restarts by the engine itself (`--restart`) since somebody last started it. */
   restarts: number
   labels: Labels

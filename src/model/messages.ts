@@ -151,6 +151,13 @@ export const messages = {
     why: 'The engine stopped, or stopped answering, after removals had begun.',
     fix: 'Look at the engine’s log. The report says what was removed until then.'
   }),
+  tooManyRemovals: define('error', {
+    text: (plans: string, limit: string) =>
+      `Nothing was removed: the plan has ${plans}, and max-removals is ${limit}. The report has the whole plan.`,
+    shape: ['412 of 500 images', '20%'],
+    why: 'The plan is larger than the input `max-removals` allows: a pattern that matches too much, a clock that is wrong, or a first run.',
+    fix: 'Read the plan in the summary. If it is right, raise `max-removals` for one run.'
+  }),
   removalsFailed: define('error', {
     text: (count: string, first: string) =>
       `${count} failed. The first: ${first}`,
@@ -215,6 +222,13 @@ export const messages = {
     ],
     why: 'A pattern that protects nothing may be a typo.',
     fix: 'Correct or remove the pattern. In a dry run or a cancelled run nothing is lost yet.'
+  }),
+  ruleWithoutEffect: define('warning', {
+    text: (rule: string, lines: string) =>
+      `rules: ${rule} decides nothing: everything that it matches is decided by line ${lines}.`,
+    shape: ['line 4 (**:dev-*)', '1, 2'],
+    why: 'The first rule that matches decides, and earlier lines match all that this one does.',
+    fix: 'Move the line up, or remove it.'
   }),
   resourceUnreadable: define('warning', {
     text: (resource: string, detail: string) => `Kept ${resource}: ${detail}`,

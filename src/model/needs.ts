@@ -171,6 +171,10 @@ export function containerFinder(
 
 const compose = 'com.docker.compose'
 
+export function composeProject({ labels }: Container): string | undefined {
+  return labels[`${compose}.project`]
+}
+
 function serviceKey(labels: Labels, service?: string): string | undefined {
   const project = labels[`${compose}.project`]
   return project && service ? `${project} ${service}` : undefined

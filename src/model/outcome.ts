@@ -8,7 +8,9 @@ export type Outcome = {
   reason?: 'changed' | 'budget'
   detail?: string
   /** The input that kept it. */
-  heldBy?: 'timeout'
+  heldBy?: 'timeout' | 'max-removals'
+  /** A container that stays was stopped, as a rule wants it. */
+  stopped?: true
   /** References that an image has lost, while the image is still there. */
   removedReferences?: string[]
   /** Bytes freed, as the engine reported. */

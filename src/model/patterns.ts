@@ -1,5 +1,10 @@
 import type { Labels } from './inventory.ts'
-import { hasRegistry, parseReference, splitAt } from './references.ts'
+import {
+  hasRegistry,
+  parseReference,
+  type Reference,
+  splitAt
+} from './references.ts'
 
 /** A label pattern of the input `protected-labels`: `key` or `key=value`, where `*` is any text. */
 export type LabelPattern = { key: string; value: string | undefined }
@@ -60,54 +65,96 @@ function problemOfDigest(digest = '*'): string | undefined {
  * upper case, which no registry accepts.
  */
 export function referenceMatcher(glob: string): (reference: string) => boolean {
+  const matches = knownReferenceMatcher(glob)
+  return (reference) => matches(readReference(reference))
+}
+
+/** A reference, read once to be matched with many globs. */
+export type KnownReference = Reference & { isOnHub: boolean }
+
+export function readReference(reference: string): KnownReference {
+  const { repository, tag, digest } = parseReference(reference)
+  const lower = repository.toLowerCase()
+  return { repository: lower, tag, digest, isOnHub: !hasRegistry(repository) }
+}
+
+/** As `referenceMatcher`. */
+export function knownReferenceMatcher(
+  glob: string
+): (reference: KnownReference) => boolean {
   const pattern = parseReference(glob)
   // `docker.io/**` means Docker Hub, which the familiar form leaves out.
   const onHub = /^(?:index\.)?docker\.io\//i.test(glob)
-  const repository = pathMatcher(pattern.repository.toLowerCase())
-  const tag = partMatcher(pattern.tag ?? '*')
-  const digest =
+  const matchesRepository = pathMatcher(pattern.repository.toLowerCase())
+  const matchesTag = partMatcher(pattern.tag ?? '*')
+  const matchesDigest =
     pattern.digest === undefined
       ? undefined
       : partMatcher(pattern.digest.toLowerCase())
-  return (reference) => {
-    const parts = parseReference(reference)
-    if (!repository(parts.repository.toLowerCase())) return false
-    if (onHub && hasRegistry(parts.repository)) return false
-    if (digest !== undefined)
-      return parts.digest !== undefined && digest(parts.digest)
-    return parts.tag === undefined ? tag('') : tag(parts.tag)
+  return ({ repository, tag, digest, isOnHub }) => {
+    if (onHub && !isOnHub) return false
+    if (matchesDigest === undefined)
+      return matchesTag(tag ?? '') && matchesRepository(repository)
+    return (
+      digest !== undefined &&
+      matchesDigest(digest) &&
+      matchesRepository(repository)
+    )
   }
+}
+
+/** Matches the ID of an image with the start of one; undefined if the pattern is none. */
+export function idMatcher(
+  pattern: string
+): ((id: string) => boolean) | undefined {
+  const start = idPattern.exec(pattern)?.[1]?.toLowerCase()
+  return start === undefined
+    ? undefined
+    : (id) => id.replace(/^sha256:/, '').startsWith(start)
 }
 
 /** Matches an image by its ID and all its names with a glob or the start of an ID. */
 export function imageMatcher(
   pattern: string
 ): (id: string, names: readonly string[]) => boolean {
-  const matches = referenceMatcher(pattern)
-  const start = idPattern.exec(pattern)?.[1]?.toLowerCase()
-  return (id, names) =>
-    names.some(matches) ||
-    (start !== undefined && id.replace(/^sha256:/, '').startsWith(start))
+  const matchesName = referenceMatcher(pattern)
+  const matchesId = idMatcher(pattern) ?? (() => false)
+  return (id, names) => names.some(matchesName) || matchesId(id)
 }
 
 /** Matches a path part by part. `**` stands for any number of whole parts, at the end for at least one. */
 function pathMatcher(glob: string): (path: string) => boolean {
+  if (glob === '**') return () => true
   const parts = glob.split('/')
   const pattern = parts.at(-1) === '**' ? [...parts, '*'] : parts
-  return (path) =>
+  const matchers = new Map(pattern.map((part) => [part, partMatcher(part)]))
+  return withPlainStart(glob, (path) =>
     matches(pattern, path.split('/'), {
       any: '**',
-      one: (wanted, part) => partMatcher(wanted)(part)
+      one: (wanted, part) => matchers.get(wanted)?.(part) ?? false
     })
+  )
 }
 
-/** Matches a part of a path, or a tag. */
+/** Matches a name, a part of a path, or a tag. */
 export function partMatcher(glob: string): (part: string) => boolean {
-  return (part) =>
+  if (glob === '*') return () => true
+  return withPlainStart(glob, (part) =>
     matches(glob, part, {
       any: '*',
       one: (wanted, character) => wanted === '?' || wanted === character
     })
+  )
+}
+
+/** Decides by the text before the first wildcard where that suffices: most texts match none of many globs. */
+function withPlainStart(
+  glob: string,
+  matchesRest: (text: string) => boolean
+): (text: string) => boolean {
+  const [start = ''] = glob.split(/[*?]/)
+  if (start === glob) return (text) => text === glob
+  return (text) => text.startsWith(start) && matchesRest(text)
 }
 
 /**

@@ -3,10 +3,13 @@ import type { Kind } from './kinds.ts'
 
 /** A pattern of an input that matches nothing on the engine: perhaps a typo. */
 export type Unmatched = {
-  input: 'protected-labels' | 'protected-images' | 'pull-request-patterns'
+  input:
+    'protected-labels' | 'protected-images' | 'pull-request-patterns' | 'rules'
   pattern: string
-  /** The planned removal with the most similar name, if any is similar. */
-  nearest?: string
+  /** The most similar name, if any is similar, and whether it is to be removed. */
+  nearest?: { name: string; goes: boolean }
+  /** The lines of the rules that decide everything that this one matches. */
+  decidedBy?: readonly number[]
 }
 
 /** A resource with its decision. */
@@ -15,6 +18,8 @@ export type PlanItem = {
   id: string
   name: string
   references?: string[]
+  /** The lines of the rules that decide it: of an image by reference, otherwise by its ID. */
+  ruled?: ReadonlyMap<string, number>
   /** A builder's state volume, which goes with it. */
   volume?: string
   decision: Decision
@@ -45,6 +50,22 @@ export const buildCacheId = 'build-cache'
 /** The items to remove or untag. */
 export function plannedItems(plan: Pick<Plan, 'items'>): PlanItem[] {
   return plan.items.filter(({ decision }) => decision.action !== 'keep')
+}
+
+/** Whether it runs, and is stopped. */
+export function isStopped({ decision }: PlanItem): boolean {
+  return 'stop' in decision
+}
+
+export function isStoppedByRule(item: PlanItem): boolean {
+  return isStopped(item) && item.decision.rule !== undefined
+}
+
+/** The containers that a rule only stops. */
+export function itemsToStop(plan: Pick<Plan, 'items'>): PlanItem[] {
+  return plan.items.filter(
+    (item) => item.decision.action === 'keep' && isStopped(item)
+  )
 }
 
 /** Bytes by the container's ID. `unread`: the size of some log cannot be read. */

@@ -1,5 +1,7 @@
+import type { Until } from './dates.ts'
 import type { InputName } from './inputs.ts'
 import type { LabelPattern } from './patterns.ts'
+import type { Rule } from './rules.ts'
 
 /** The inputs that decisions need, as plain data. Sizes in bytes, durations and instants in milliseconds. */
 export type Policy = {
@@ -10,7 +12,9 @@ export type Policy = {
   /** How idle time is measured: from the latest evidence of use, or from Docker's `Created` alone. */
   ageFrom: 'last-used' | 'created'
   /** How long, or since when, a resource must have been idle. */
-  until: { duration: number } | { time: number }
+  until: Until
+  /** For each reference or resource, the first that matches decides. */
+  rules: readonly Rule[]
   protectedLabels: LabelPattern[]
   /** Reference globs, see `referenceMatcher`. */
   protectedImages: string[]
@@ -22,7 +26,12 @@ export type Policy = {
   includeBuildCache: boolean
   /** 0 keeps none. */
   buildCacheKeep: number
+  /** The most removals of each kind; a larger plan is not carried out. */
+  maxRemovals: MaxRemovals | undefined
 }
+
+/** A number of resources of each kind, or a percentage of them. */
+export type MaxRemovals = { count: number } | { percent: number }
 
 export type Scope = { kind: 'engine' } | PullRequests | Job
 

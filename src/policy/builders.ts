@@ -13,10 +13,12 @@ import type { Container, Volume } from '../model/inventory.ts'
 import { isRemovable, type NeedsBoth } from '../model/needs.ts'
 import { ageOf, describeAge, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
+import { idleTime } from './limits.ts'
+import { contextUnder, keepForRule, underRule } from './rules.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
 import { decideVolumes, keepElsewhere, keepUnwatched } from './volumes.ts'
 
-/** Decides a builder that has a container; its state volume shares the decision. */
+/** Decides a builder that has a container, by the rule of that; its state volume shares the decision. */
 export function decideBuilder(
   container: Container,
   volume: Volume | undefined,
@@ -25,6 +27,10 @@ export function decideBuilder(
   const running = container.state === 'running'
   const started = happened(container.startedAt) !== undefined
   const age = ageOfBuilder(container, context)
+  const rule = context.rules.ofNamed('container', container)
+  const ofState = volume && context.rules.ofNamed('volume', volume)
+  const under = contextUnder(rule, context)
+  const recent = keepForAge(age, under, started ? undefined : container)
   const decision =
     onlyKeep(context.scope.builder()) ??
     keepBuilder(container, volume, context) ??
@@ -36,9 +42,14 @@ export function decideBuilder(
     ) ??
     keepByGuard(container, context) ??
     (volume && keepElsewhere(volume)) ??
-    keepForAge(age, context, started ? undefined : container) ??
-    (running ? stopFirst(age) : remove('expired', describeAge(age)))
-  return { decision, age }
+    keepForRule(rule) ??
+    keepForRule(ofState) ??
+    underRule(
+      recent ??
+        (running ? stopFirst(age) : remove('expired', describeAge(age))),
+      rule
+    )
+  return { decision, idle: idleTime(age, under.limits) }
 }
 
 function stopFirst(age: Age): Decision {
@@ -116,11 +127,11 @@ export function decideLeftStates(
     keepUnwatched(volume, context)
   const decided = decideVolumes(volumes, needs, context, guard)
   return new Map(
-    [...decided].map(([id, { decision, age }]) => {
+    [...decided].map(([id, { decision, idle }]) => {
       const { action, detail } = decision
       const why = `container already removed; ${detail}`
-      const goes = action === 'remove' ? remove('expired', why) : decision
-      return [id, { decision: goes, age }]
+      const goes = action === 'remove' ? { ...decision, detail: why } : decision
+      return [id, { decision: goes, idle }]
     })
   )
 }

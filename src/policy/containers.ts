@@ -6,21 +6,25 @@ import {
   keep,
   keepDependency,
   keepUnreadable,
-  onlyKeep,
-  remove
+  onlyKeep
 } from '../model/decision.ts'
 import type { Container } from '../model/inventory.ts'
 import { isRemovable, isRunning, isSwarmTask, needsOf } from '../model/needs.ts'
 import { describeUsers, usersOfVolume } from '../model/users.ts'
-import { ageOf, describeAge, keepForAge } from './age.ts'
+import { ageOf } from './age.ts'
 import { decideBuilder } from './builders.ts'
 import type { Context } from './context.ts'
+import { idleTime } from './limits.ts'
+import { contextUnder, decideByAge } from './rules.ts'
 import { isRunnerContainer, keepForRunner } from './runner.ts'
+import {
+  judgeStop,
+  keepRunning,
+  keepRunningTogether,
+  stopByRule
+} from './stopAfter.ts'
 
-/**
- * Decides every container, also those of builders: each by itself first; then whatever a staying container needs stays,
- * too: containers that it joins, builders whose state it mounts.
- */
+/** Decides every container, also those of builders: each by itself first; then whatever a staying container needs stays. */
 export function decideContainers(
   containers: readonly Container[],
   builders: readonly Builder[],
@@ -40,54 +44,75 @@ export function decideContainers(
     })
   )
   keepOfPods(containers, decided)
+  do keepNeeded(containers, byId, decided, context.now)
+  while (keepRunningTogether(containers, decided))
+  return decided
+}
+
+/** Keeps the containers that staying ones need, and the builders whose state they mount. */
+function keepNeeded(
+  containers: readonly Container[],
+  builders: ReadonlyMap<string, Builder>,
+  decided: Map<string, Decided>,
+  now: number
+): void {
   let staying = containers.filter(
     ({ id }) => decided.get(id)?.decision.action === 'keep'
   )
   while (staying.length > 0) {
     const needs = needsOf(staying, { containers, images: [] })
     staying = containers.filter(({ id }) => {
-      const state = byId.get(id)?.volume
+      const state = builders.get(id)?.volume
       const ofState = state ? usersOfVolume(state, needs) : []
       const users = [...(needs.containers.get(id) ?? []), ...ofState]
-      const detail = `used by ${describeUsers(users, context.now)}`
+      const detail = `used by ${describeUsers(users, now)}`
       return users.length > 0 && keepDependency(decided, id, detail)
     })
   }
-  return decided
 }
 
 function decideContainer(container: Container, context: Context): Decided {
   const { now, scope } = context
-  const stop = isToStop(container, context)
+  const rule = context.rules.ofNamed('container', container)
+  const running = isStoppable(container, context)
+  const ruling =
+    running && rule?.stopAfter !== undefined
+      ? judgeStop(container, rule, context)
+      : undefined
+  const stop = running && context.policy.scope.kind !== 'engine'
+  const stops = stop || ruling?.stops === true
   const evidence = [
     { at: container.finishedAt, of: 'exited' },
-    { at: stop ? now : undefined, of: 'seen running' }
+    { at: stops ? now : undefined, of: 'seen running' }
   ]
   const age =
-    hasNoEnd(container) && !stop && context.limits.ageFrom === 'last-used'
+    hasNoEnd(container) && !stops && context.limits.ageFrom === 'last-used'
       ? 'unknown'
       : ageOf(container.createdAt, evidence, context)
   const started = happened(container.startedAt) !== undefined
-  const recent = keepForAge(
-    age,
-    // The ledger has no containers.
-    { ...context, evidence: { remembers: false } },
-    started ? {} : container
-  )
   const scoped = scope.container(container)
+  const under = contextUnder(rule, context)
+  // The ledger has no containers.
+  const unwatched = { ...under, evidence: { remembers: false } }
   const decision =
     onlyKeep(scoped) ??
-    keepContainer(container, stop, context) ??
+    (rule && ruling?.stops === false
+      ? keepRunning(container, rule, ruling.why, context)
+      : undefined) ??
+    keepContainer(container, stops, context) ??
     keepForRunner(
       isRunnerContainer(container),
       container.createdAt,
       evidence,
       context
     ) ??
-    recent ??
-    scoped ??
-    remove('expired', describeAge(age))
-  return { decision: stop ? stopFirst(decision, container) : decision, age }
+    (rule && ruling?.stops
+      ? stopByRule(container, rule, context)
+      : decideByAge(age, { rule, scoped }, unwatched, started ? {} : container))
+  return {
+    decision: stop ? stopFirst(decision, container) : decision,
+    idle: idleTime(age, under.limits)
+  }
 }
 
 /** Labels of orchestrators for the containers of one pod, some of which only run once. */
@@ -128,10 +153,9 @@ function hasNoEnd({ startedAt, finishedAt }: Container): boolean {
   return started !== undefined && (happened(finishedAt) ?? 0) + 1_000 < started
 }
 
-/** Whether it runs and may go all the same: outside scope `engine`. Podman cannot stop a paused container. */
-function isToStop(container: Container, { policy, engine }: Context): boolean {
+/** Whether it runs and can be stopped. Podman cannot stop a paused container. */
+function isStoppable(container: Container, { engine }: Context): boolean {
   return (
-    policy.scope.kind !== 'engine' &&
     isRunning(container) &&
     !(engine.kind === 'podman' && container.state === 'paused')
   )

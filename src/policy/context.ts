@@ -1,4 +1,11 @@
-import type { Engine, Image, Inventory, Labels } from '../model/inventory.ts'
+import {
+  byKey,
+  type Engine,
+  type Image,
+  type Inventory,
+  type Labels,
+  type Volume
+} from '../model/inventory.ts'
 import {
   describePattern,
   imageMatcher,
@@ -8,6 +15,7 @@ import type { Policy } from '../model/policy.ts'
 import { namesOf } from '../model/references.ts'
 import { type EvidenceIndex, indexEvidence } from './evidence.ts'
 import { type Limits, limitsOf } from './limits.ts'
+import { createRuleFinder, type RuleFinder } from './rules.ts'
 import type { ScopeRules } from './scope/rules.ts'
 import { rulesOf } from './scope/scope.ts'
 
@@ -15,10 +23,13 @@ import { rulesOf } from './scope/scope.ts'
 export type Context = {
   policy: Policy
   limits: Limits
+  rules: RuleFinder
   /** The engine's clock. */
   now: number
   engine: Engine
   oldestJob: Inventory['oldestJob']
+  self: Inventory['self']
+  volumes: ReadonlyMap<string, Volume>
   scope: ScopeRules
   evidence: EvidenceIndex
   /** IDs of images that others were built on. */
@@ -30,7 +41,7 @@ export type Context = {
 }
 
 export function createContext(policy: Policy, inventory: Inventory): Context {
-  const { engine, images, oldestJob } = inventory
+  const { engine, images, oldestJob, self } = inventory
   const { now } = engine
   const labels = policy.protectedLabels.map((pattern) => ({
     text: describePattern(pattern),
@@ -41,8 +52,10 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
     matches: imageMatcher(glob)
   }))
   return {
-    ...{ policy, now, engine, oldestJob },
+    ...{ policy, now, engine, oldestJob, self },
+    volumes: byKey(inventory.volumes, ({ name }) => name),
     limits: limitsOf(policy, now),
+    rules: createRuleFinder(policy),
     scope: rulesOf(policy.scope, inventory),
     evidence: indexEvidence(inventory),
     parents: new Set(images.map(({ parent }) => parent)),

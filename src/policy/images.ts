@@ -2,20 +2,19 @@ import {
   type Age,
   type Decided,
   type Decision,
-  type Going,
   keep,
   keepDependency,
-  remove
+  onlyGoing,
+  onlyKeep
 } from '../model/decision.ts'
 import type { Image } from '../model/inventory.ts'
 import type { Needs } from '../model/needs.ts'
-import { repositoryOf } from '../model/references.ts'
 import { describeUsers } from '../model/users.ts'
-import { list } from '../words.ts'
-import { describeAge, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import { ageOfImage, arrivalOfImage, evidenceOfImage } from './imageAge.ts'
 import { findNewest, type Newest } from './keepLast.ts'
+import { decideReferences } from './imageReferences.ts'
+import { idleTime } from './limits.ts'
 import { isRunnerImage, keepForRunner } from './runner.ts'
 
 /** Decides every image by its references; `staying` has the needs of the staying containers. */
@@ -24,12 +23,12 @@ export function decideImages(
   staying: Needs,
   context: Context
 ): Map<string, Decided> {
-  const newest = findNewest(images, context)
+  const ages = new Map(images.map((one) => [one.id, ageOfImage(one, context)]))
+  const newest = findNewest(images, ages, context)
   const decided = new Map(
     images.map((image) => {
-      const age = ageOfImage(image, context)
-      const decision = decideImage(image, age, { newest, staying }, context)
-      return [image.id, { decision, age }]
+      const age = ages.get(image.id) ?? 'unknown'
+      return [image.id, decideImage(image, age, { newest, staying }, context)]
     })
   )
   keepParents(images, decided)
@@ -42,19 +41,20 @@ function decideImage(
   age: Age,
   { newest, staying }: { newest: Newest; staying: Needs },
   context: Context
-): Decision {
+): Decided {
   const scoped = context.scope.image(image)
-  if (scoped?.action === 'keep') return scoped
-  return (
+  const kept =
+    onlyKeep(scoped) ??
     keepImage(image, staying, context) ??
     keepForRunner(
       isRunnerImage(image),
       arrivalOfImage(image, context),
       evidenceOfImage(image, context),
       context
-    ) ??
-    decideReferences(image, scoped, age, newest, context)
-  )
+    )
+  return kept === undefined
+    ? decideReferences(image, onlyGoing(scoped), age, newest, context)
+    : { decision: kept, idle: idleTime(age, context.limits) }
 }
 
 /** Keeps a whole image, with all its references. */
@@ -78,44 +78,6 @@ function keepImage(
         'not dangling; only removed with include-images: true'
       )
     : undefined
-}
-
-/** Lets each reference go by its age or by the scope, unless the image is among the newest of that repository. */
-function decideReferences(
-  { id, references }: Image,
-  scoped: Going | undefined,
-  age: Age,
-  newest: Newest,
-  context: Context
-): Decision {
-  const inScope =
-    scoped?.action === 'untag' ? scoped.removedReferences : references
-  const kept = inScope.filter((reference) =>
-    newest.get(repositoryOf(reference))?.has(id)
-  )
-  const going = inScope.filter((one) => !kept.includes(one))
-  const recent = keepForAge(age, context, {
-    watchedSince: context.evidence.watchedSince(id)
-  })
-  if (kept.length > 0 && (recent !== undefined || going.length === 0)) {
-    const repositories = list([...new Set(kept.map(repositoryOf))])
-    return keep(
-      'keep-last',
-      `among the newest ${context.limits.keepLast} of ${repositories}`
-    )
-  }
-  if (recent !== undefined) return recent
-  const reason =
-    scoped?.reason ?? (references.length > 0 ? 'expired' : 'dangling')
-  const why = scoped?.detail ?? describeAge(age)
-  if (going.length === references.length) return remove(reason, why)
-  const others = references.filter((one) => !going.includes(one))
-  return {
-    action: 'untag',
-    reason,
-    detail: `${why}; keeps ${list(others)}`,
-    removedReferences: going
-  }
 }
 
 /** Keeps the parents of a staying image, which the classic builder leaves: without them its history breaks. */

@@ -14,7 +14,7 @@ export type Limits = {
 
 /** The limits at the instant `now`. A date in the future still requires 1 ms. */
 export function limitsOf(
-  { keepLast, until, ageFrom }: Policy,
+  { keepLast, until, ageFrom }: Pick<Policy, 'keepLast' | 'until' | 'ageFrom'>,
   now: number
 ): Limits {
   return 'duration' in until

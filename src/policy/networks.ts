@@ -3,14 +3,15 @@ import {
   type Decision,
   keep,
   keepDependency,
-  onlyKeep,
-  remove
+  onlyKeep
 } from '../model/decision.ts'
 import type { Network } from '../model/inventory.ts'
 import { isRunning, type NeedsBoth } from '../model/needs.ts'
 import { describeUsers, usersOfNetwork } from '../model/users.ts'
-import { ageOrWatch, containerExits, describeAge, keepForAge } from './age.ts'
+import { ageOrWatch, containerExits } from './age.ts'
 import type { Context } from './context.ts'
+import { idleTime } from './limits.ts'
+import { contextUnder, decideByAge } from './rules.ts'
 import { isRunnerNetwork, keepForRunner } from './runner.ts'
 
 /** Networks that Docker or Podman makes, also on Windows. */
@@ -60,6 +61,8 @@ function decideNetwork(
   const watchedSince = context.evidence.watchedSince(network.id)
   const age = ageOrWatch(network.createdAt, evidence, watchedSince, context)
   const scoped = context.scope.network(network, users)
+  const rule = context.rules.ofNamed('network', network)
+  const under = contextUnder(rule, context)
   const decision =
     keepBuiltIn(network) ??
     onlyKeep(scoped) ??
@@ -70,10 +73,8 @@ function decideNetwork(
       evidence,
       context
     ) ??
-    keepForAge(age, context, { ...network, watchedSince }) ??
-    scoped ??
-    remove('expired', describeAge(age))
-  return { decision, age }
+    decideByAge(age, { rule, scoped }, under, { ...network, watchedSince })
+  return { decision, idle: idleTime(age, under.limits) }
 }
 
 function keepBuiltIn({ name, ingress }: Network): Decision | undefined {

@@ -5,25 +5,28 @@ import type { Kind } from '../model/kinds.ts'
 import { isSwarmTask, type NeedsBoth, needsOf } from '../model/needs.ts'
 import { buildCacheId, type Plan, type PlanItem } from '../model/plan.ts'
 import { describeScope, type Policy } from '../model/policy.ts'
+import type { Rule } from '../model/rules.ts'
 import { compareText } from '../words.ts'
 import { type CachePlan, decideBuildCache } from './buildCache.ts'
 import { decideLeftStates } from './builders.ts'
 import { decideContainers } from './containers.ts'
 import { type Context, createContext } from './context.ts'
 import { decideImages } from './images.ts'
-import { idleTime, type Limits } from './limits.ts'
 import { decideNetworks } from './networks.ts'
 import { orderRemovals } from './order.ts'
+import type { ImageRules } from './rules.ts'
 import { findUnmatched } from './unmatched.ts'
+import { findUnmatchedRules } from './unmatchedRules.ts'
 import { decideVolumes } from './volumes.ts'
 
 /**
  * Decides every resource of the inventory, each exactly once. A pure function; the order of the inventory makes no
  * difference. `measurePlan` adds the bytes.
  */
-export function makePlan(inventory: Inventory, policy: Policy): Plan {
+export function makePlan(listed: Inventory, policy: Policy): Plan {
+  const inventory = sortInventory(listed)
   const context = createContext(policy, inventory)
-  const items = decideAll(sortInventory(inventory), context)
+  const items = decideAll(inventory, context)
   const going = new Set(
     items
       .filter(({ decision }) => decision.action !== 'keep')
@@ -33,7 +36,10 @@ export function makePlan(inventory: Inventory, policy: Policy): Plan {
     scope: describeScope(policy.scope),
     items,
     removalOrder: orderRemovals(items, inventory),
-    unmatched: findUnmatched(inventory, policy, (id) => going.has(id))
+    unmatched: [
+      ...findUnmatched(inventory, policy, (id) => going.has(id)),
+      ...findUnmatchedRules(inventory, items, context)
+    ]
   }
 }
 
@@ -61,6 +67,7 @@ function nameOf({ id, references }: Image): string {
 /** Containers first: those that stay need images, networks and volumes. */
 function decideAll(inventory: Inventory, context: Context): PlanItem[] {
   const { containers, images, networks, volumes } = inventory
+  const { rules } = context
   const builders = findBuilders(inventory)
   const ofContainers = decideContainers(containers, builders, context)
   const needs = needsUnder(inventory, ofContainers)
@@ -76,26 +83,47 @@ function decideAll(inventory: Inventory, context: Context): PlanItem[] {
   const imagesGo = [...ofImages.values()].some(
     ({ decision }) => decision.action === 'remove'
   )
-  const { limits } = context
   return [
     ...containers
       .filter((one) => !isBuilder(one))
-      .map((one) => makeItem('container', one, ofContainers, limits)),
+      .map((one) => ({
+        ...makeItem('container', one, ofContainers),
+        ...ruledBy(one.id, rules.ofNamed('container', one))
+      })),
     ...builders.map((one) => ({
-      ...makeItem('builder', one, ofBuilders, limits),
-      ...(one.volume && { volume: one.volume.name })
+      ...makeItem('builder', one, ofBuilders),
+      ...(one.volume && { volume: one.volume.name }),
+      ...ruledBy(
+        one.id,
+        (one.container && rules.ofNamed('container', one.container)) ??
+          (one.volume && rules.ofNamed('volume', one.volume))
+      )
     })),
-    ...networks.map((one) => makeItem('network', one, ofNetworks, limits)),
+    ...networks.map((one) => ({
+      ...makeItem('network', one, ofNetworks),
+      ...ruledBy(one.id, rules.ofNamed('network', one))
+    })),
     ...images.map((one) => ({
-      ...makeItem('image', { id: one.id, name: nameOf(one) }, ofImages, limits),
-      references: one.references
+      ...makeItem('image', { id: one.id, name: nameOf(one) }, ofImages),
+      references: one.references,
+      ...ruled(rules.ofImage(one))
     })),
-    ...others.map(({ name }) =>
-      makeItem('volume', { id: name, name }, ofVolumes, limits)
-    ),
+    ...others.map((one) => ({
+      ...makeItem('volume', { id: one.name, name: one.name }, ofVolumes),
+      ...ruledBy(one.name, rules.ofNamed('volume', one))
+    })),
     ...inventory.unreadable.map(makeUnreadableItem),
     makeCacheItem(decideBuildCache(inventory.buildCache, imagesGo, context))
   ]
+}
+
+function ruled(rules: ImageRules): Pick<PlanItem, 'ruled'> {
+  const lines = [...rules].map(([key, { line }]) => [key, line] as const)
+  return lines.length > 0 ? { ruled: new Map(lines) } : {}
+}
+
+function ruledBy(id: string, rule: Rule | undefined) {
+  return ruled(new Map(rule ? [[id, rule]] : []))
 }
 
 function needsUnder(
@@ -123,15 +151,14 @@ function statesLeft(builders: readonly Builder[]) {
 function makeItem(
   kind: Kind,
   { id, name }: { id: string; name: string },
-  all: ReadonlyMap<string, Decided>,
-  limits: Limits
+  all: ReadonlyMap<string, Decided>
 ): PlanItem {
   const decided = all.get(id)
   if (decided === undefined) throw new Error(`no decision for ${kind} ${id}`)
-  const { decision, age } = decided
+  const { decision, idle } = decided
   return {
     ...{ kind, id, name, decision },
-    idle: idleTime(age, limits),
+    idle,
     bytes: decision.action === 'remove' ? undefined : 0
   }
 }

@@ -1,4 +1,3 @@
-import { distance } from 'fastest-levenshtein'
 import type { Inventory } from '../model/inventory.ts'
 import {
   describePattern,
@@ -7,7 +6,8 @@ import {
 } from '../model/patterns.ts'
 import type { Unmatched } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
-import { namesOf, parseReference } from '../model/references.ts'
+import { namesOf } from '../model/references.ts'
+import { findNearest, formsOf } from './nearest.ts'
 import { findNumbers } from './scope/pullRequestNumbers.ts'
 
 /** Finds the patterns that match nothing; `goes` says by its ID whether a resource is to be removed. */
@@ -62,48 +62,12 @@ function unmatchedTags(inventory: Inventory, { scope }: Policy): Unmatched[] {
     .map((pattern) => ({ input: 'pull-request-patterns', pattern }))
 }
 
-/** The share of characters that may differ. */
-const nearEnough = 1 / 3
-
-/** More names than that are not compared. */
-const mostCandidates = 2_000
-
 function describe(
   input: Unmatched['input'],
   pattern: string,
   candidates: readonly string[],
-  forms: (candidate: string) => readonly string[] = (one) => [one]
+  forms?: (candidate: string) => readonly string[]
 ): Unmatched {
-  const text = withoutWildcards(pattern)
-  const [nearest] = [...new Set(candidates)]
-    .slice(0, mostCandidates)
-    .map((name) => {
-      const far = forms(name).map(
-        (form) => distance(text, form) / Math.max(text.length, form.length, 1)
-      )
-      return { name, far: Math.min(...far) }
-    })
-    .filter(({ far }) => far <= nearEnough)
-    .sort((a, b) => a.far - b.far)
-  return { input, pattern, ...(nearest && { nearest: nearest.name }) }
-}
-
-/** The forms of a reference that a pattern may have meant: without its registry or owner, with a tag if the pattern has. */
-function formsOf(glob: string): (reference: string) => string[] {
-  const tagged = parseReference(glob).tag !== undefined
-  return (reference) => {
-    const { repository, tag = '' } = parseReference(reference)
-    const parts = repository.split('/')
-    return parts.flatMap((_, index) => {
-      const path = parts.slice(index).join('/')
-      return tagged ? [`${path}:${tag}`, `${path}:`] : [path]
-    })
-  }
-}
-
-function withoutWildcards(pattern: string): string {
-  return pattern
-    .toLowerCase()
-    .replace(/[*?]+/g, '')
-    .replace(/^\/+|\/+$/g, '')
+  const name = findNearest(pattern, candidates, forms)
+  return { input, pattern, ...(name && { nearest: { name, goes: true } }) }
 }

@@ -3,20 +3,15 @@ import {
   type Decision,
   keep,
   keepDependency,
-  onlyKeep,
-  remove
+  onlyKeep
 } from '../model/decision.ts'
 import type { Volume } from '../model/inventory.ts'
 import type { NeedsBoth } from '../model/needs.ts'
 import { describeUsers, isIn, usersOfVolume } from '../model/users.ts'
-import {
-  ageOrWatch,
-  containerExits,
-  describeAge,
-  keepForAge,
-  keepUntilWatched
-} from './age.ts'
+import { ageOrWatch, containerExits, keepUntilWatched } from './age.ts'
 import type { Context } from './context.ts'
+import { idleTime } from './limits.ts'
+import { contextUnder, decideByAge, keepForRule, underRule } from './rules.ts'
 
 type Guard = (volume: Volume, context: Context) => Decision | undefined
 
@@ -63,14 +58,16 @@ function decideVolume(
   const watchedSince = context.evidence.watchedSince(volume.name)
   const age = ageOrWatch(volume.createdAt, evidence, watchedSince, context)
   const scoped = context.scope.volume(volume, usersOfVolume(volume, all))
+  const rule = context.rules.ofNamed('volume', volume)
+  const under = contextUnder(rule, context)
+  const guarded = guard(volume, under)
+  const unwatched = guarded?.reason === 'unknown-age'
   const decision =
     onlyKeep(scoped) ??
     keepVolume(volume, staying, context) ??
-    guard(volume, context) ??
-    keepForAge(age, context, { ...volume, watchedSince }) ??
-    scoped ??
-    remove('expired', describeAge(age))
-  return { decision, age }
+    (unwatched ? (keepForRule(rule) ?? underRule(guarded, rule)) : guarded) ??
+    decideByAge(age, { rule, scoped }, under, { ...volume, watchedSince })
+  return { decision, idle: idleTime(age, under.limits) }
 }
 
 function keepVolume(
@@ -141,7 +138,7 @@ export function keepUnwatched(
 }
 
 /** Docker labels anonymous volumes from 23 on; before, only the name of 64 hexadecimal digits shows it. */
-function isAnonymous(volume: Volume): boolean {
+export function isAnonymous(volume: Pick<Volume, 'name' | 'labels'>): boolean {
   return (
     'com.docker.volume.anonymous' in volume.labels ||
     /^[0-9a-f]{64}$/.test(volume.name)

@@ -5,8 +5,8 @@ import type { Output } from '../docker/errors.ts'
 import { type Builder, findBuilders } from '../model/builders.ts'
 import { byKey } from '../model/inventory.ts'
 import type { Outcome } from '../model/outcome.ts'
-import type { PlanItem } from '../model/plan.ts'
-import { isStoppedFirst, readReportedIds } from './commands.ts'
+import { isStopped, type PlanItem } from '../model/plan.ts'
+import { readReportedIds } from './commands.ts'
 import { hasTimeToStop, stop } from './containers.ts'
 import { recheckBuilder } from './recheck.ts'
 import { readChange, readRefusal } from './refusal.ts'
@@ -37,8 +37,8 @@ export async function removeBuilders(
     if (builder === undefined) throw new Error(`${item.id} is no builder`)
     if (!whyOver(session)) await removeChecked(session, item, builder)
   }
-  const running = items.filter(isStoppedFirst)
-  const others = items.filter((item) => !isStoppedFirst(item))
+  const running = items.filter(isStopped)
+  const others = items.filter((item) => !isStopped(item))
   await limit.map(others, removeOne)
   const end = listedAt + timeWithoutClient
   if (running.length === 0 || whyOver(session) || !hasTimeToStop(session, end))

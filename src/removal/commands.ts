@@ -29,10 +29,6 @@ export const commands: Record<RemovableKind, Command> = {
 
 export const largestBatch = 100
 
-export function isStoppedFirst({ decision }: PlanItem): boolean {
-  return 'stop' in decision
-}
-
 /** Reads the IDs that a stop or a removal printed, one on each line. */
 export function readReportedIds(stdout: string): Set<string> {
   const deleted = 'Deleted: '

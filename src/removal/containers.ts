@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { countForOneCall } from '../docker/cli.ts'
 import { type Output, wordsOf } from '../docker/errors.ts'
-import type { PlanItem } from '../model/plan.ts'
-import { isStoppedFirst, largestBatch } from './commands.ts'
+import { isStopped, type PlanItem } from '../model/plan.ts'
+import { largestBatch } from './commands.ts'
 import { isBeingRemoved } from './recheck.ts'
 import {
   fail,
@@ -36,7 +36,7 @@ export async function stopContainers(
   session: Session,
   items: readonly PlanItem[]
 ): Promise<PlanItem[]> {
-  const queue = items.filter(isStoppedFirst)
+  const queue = items.filter(isStopped)
   while (queue.length > 0 && !whyOver(session) && hasTimeToStop(session)) {
     const ids = queue.slice(0, largestBatch).map(({ id }) => id)
     const batch = queue.splice(0, countForOneCall(ids, largestBatch))
@@ -51,8 +51,21 @@ export async function stopContainers(
   return items.filter(
     (item) =>
       !isRecorded(session, item) &&
-      (!isStoppedFirst(item) || wasToldToStop(session, item))
+      (!isStopped(item) || wasToldToStop(session, item))
   )
+}
+
+/** Stops the containers that stay. */
+export async function stopOnly(
+  session: Session,
+  items: readonly PlanItem[]
+): Promise<void> {
+  for (const item of await stopContainers(session, items))
+    record(session, item, {
+      outcome: 'kept',
+      stopped: true,
+      detail: `stopped; ${item.decision.detail}`
+    })
 }
 
 /** Stops containers with one call. Returns those that the engine does not report as stopped. */

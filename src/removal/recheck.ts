@@ -8,9 +8,10 @@ import {
   type Network,
   type Volume
 } from '../model/inventory.ts'
-import type { PlanItem } from '../model/plan.ts'
+import { composeProject, isRunning } from '../model/needs.ts'
+import { isStopped, isStoppedByRule, type PlanItem } from '../model/plan.ts'
 import { describeUsers, usersOfNetwork, usersOfVolume } from '../model/users.ts'
-import { isStoppedFirst, type RemovableKind } from './commands.ts'
+import type { RemovableKind } from './commands.ts'
 import type { SecondLook } from './secondLook.ts'
 
 /** Why a planned removal is dropped: the thing is gone, or has changed as the sentence says. */
@@ -33,6 +34,30 @@ export function recheckContainer(
   if (stops ? !isOnItsWay(planned, current) : !isAsItWas(planned, current))
     return sinceInventory('used', `now ${current.state}`)
   return inUse(needs.containers.get(planned.id), now)
+}
+
+/** A container that a rule stops must run as it did, and nothing else that runs may need it. */
+export function recheckStop(
+  planned: Container,
+  { needs, containers }: SecondLook,
+  toStop: ReadonlySet<string>
+): Change | undefined {
+  const current = containers.get(planned.id)
+  if (current === undefined) return 'gone'
+  if (!isOnItsWay(planned, current))
+    return sinceInventory('used', `now ${current.state}`)
+  if (current.restartPolicy !== planned.restartPolicy)
+    return sinceInventory('restart policy changed')
+  if (isRunning(current) && current.execs?.length !== 0)
+    return sinceInventory('exec session started')
+  const runsOn = (one: Container) => isRunning(one) && !toStop.has(one.id)
+  const project = composeProject(planned)
+  const other =
+    needs.containers.get(planned.id)?.find(runsOn) ??
+    [...containers.values()].find(
+      (one) => project && composeProject(one) === project && runsOn(one)
+    )
+  return other && { changed: `now needed by container ${other.name}` }
 }
 
 /** An attempt to remove a container, by this run or another, changes its state and is not a use. */
@@ -181,10 +206,12 @@ export function createRecheck(
   { containers, networks, images, volumes }: Inventory,
   {
     isGone,
-    takenOff
+    takenOff,
+    toStop
   }: {
     isGone: (id: string) => boolean
     takenOff: (id: string) => readonly string[]
+    toStop: ReadonlySet<string>
   }
 ): Recheck {
   const children = Map.groupBy(images, ({ parent }) => parent)
@@ -192,8 +219,13 @@ export function createRecheck(
     (children.get(id) ?? []).filter((child) => !isGone(child.id))
   const byId = ({ id }: { id: string }) => id
   return {
-    container: checking(byKey(containers, byId), (one, look, item) =>
-      recheckContainer(one, look, isStoppedFirst(item))
+    container: checking(
+      byKey(containers, byId),
+      (one, look, item) =>
+        (isStoppedByRule(item) ? recheckStop(one, look, toStop) : undefined) ??
+        (item.decision.action === 'keep'
+          ? undefined
+          : recheckContainer(one, look, isStopped(item)))
     ),
     network: checking(byKey(networks, byId), recheckNetwork),
     image: checking(byKey(images, byId), (one, look) =>

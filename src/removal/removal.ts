@@ -1,7 +1,12 @@
 import type { Docker } from '../docker/cli.ts'
 import type { CacheRecord } from '../model/inventory.ts'
 import type { Removal } from '../model/outcome.ts'
-import { type Plan, plannedItems } from '../model/plan.ts'
+import {
+  isStopped,
+  itemsToStop,
+  type Plan,
+  plannedItems
+} from '../model/plan.ts'
 import { removeInBatches } from './batches.ts'
 import {
   listCacheAfterImages,
@@ -9,7 +14,7 @@ import {
   removeBuildCache
 } from './buildCache.ts'
 import { removeBuilders } from './builders.ts'
-import { stopContainers } from './containers.ts'
+import { stopContainers, stopOnly } from './containers.ts'
 import { createSession, finish, type SessionOptions } from './session.ts'
 
 export type RemovalOptions = SessionOptions & {
@@ -28,8 +33,11 @@ export async function removeAll(
   plan: Plan,
   options: RemovalOptions
 ): Promise<Removal> {
-  const session = createSession(options)
   const planned = plannedItems(plan)
+  const toStop = itemsToStop(plan)
+  const stops = [...toStop, ...planned].filter(isStopped)
+  const session = createSession(options, new Set(stops.map(({ id }) => id)))
+  await stopOnly(session, toStop)
   for (const { kind, ids } of plan.removalOrder) {
     const step = new Set(ids)
     const items = planned.filter(
@@ -44,5 +52,5 @@ export async function removeAll(
   const cacheAfter = await listCacheAfterImages(session, options.listCache)
   for (const item of planned.filter(({ kind }) => kind === 'build-cache'))
     await removeBuildCache(session, item, options.cache)
-  return { ...finish(session, planned), cacheAfter }
+  return { ...finish(session, [...toStop, ...planned]), cacheAfter }
 }

@@ -47,7 +47,11 @@ type State = {
   fatal: DockerError | undefined
 }
 
-export function createSession(options: SessionOptions): Session {
+/** `toStop` has the IDs of the containers that the plan stops. */
+export function createSession(
+  options: SessionOptions,
+  toStop: ReadonlySet<string> = new Set()
+): Session {
   const { inventory, stream, onFallback } = options
   const own: State = {
     results: new Map(),
@@ -69,7 +73,7 @@ export function createSession(options: SessionOptions): Session {
       ...{ docker, inventory, stream, onFallback, isGone, takenOff },
       isStopped: (id) => own.toldToStop.has(id)
     }),
-    recheck: createRecheck(inventory, { isGone, takenOff }),
+    recheck: createRecheck(inventory, { isGone, takenOff, toStop }),
     [state]: own
   }
 }
@@ -117,7 +121,7 @@ function withTraces(
   item: PlanItem,
   outcome: Outcome
 ): Outcome {
-  if (isGone(outcome)) return outcome
+  if (isGone(outcome) || outcome.stopped) return outcome
   const off = takenOff(session, item)
   const detail = outcome.detail ?? 'still there'
   return {

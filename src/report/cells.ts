@@ -27,8 +27,9 @@ export function whyCell({ reason, detail }: Resource, longest = 300): string {
   return code(`${reason}: ${detail}`, longest)
 }
 
-/** An input with its value: `keep-last: 3`. */
+/** An input with its value: `keep-last: 3`. The lines of `rules` are in a table of their own. */
 export function inputCell(name: InputName, inputs: InputTexts): string {
+  if (name === 'rules') return code(name)
   return code(`${name}: ${inputs[name].split(/\s*\n\s*/).join(', ')}`, 80)
 }
 

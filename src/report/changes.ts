@@ -12,6 +12,8 @@ const changes: Partial<Record<InputName, string | readonly string[]>> = {
   'age-from': ['last-used'],
   'protected-labels': 'fewer labels',
   'protected-images': 'fewer patterns',
+  rules: 'shorter times, smaller numbers or fewer keep lines',
+  'max-removals': 'a larger number, if the plan is right',
   'include-containers': ['true'],
   'include-images': ['true'],
   'include-networks': ['true'],
@@ -67,7 +69,7 @@ function isAlsoRecent(
   until: number
 ): boolean {
   return (
-    input !== 'until' &&
+    !['until', 'rules'].includes(input ?? '') &&
     idle < until &&
     resources.every(
       ({ kind, action }) => action === 'keep' && kind !== 'build-cache'

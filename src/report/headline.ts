@@ -52,10 +52,12 @@ function describeGoing({ resources, totals }: Report): string {
   const planned = resources
     .filter(({ outcome }) => outcome === 'planned')
     .map(({ removedReferences = [] }) => removedReferences.length)
+  const stopped = resources.filter(({ stop }) => stop !== undefined).length
   const untagged = totals.untaggedReferences + sum(planned)
   return [
     countKinds(resources.filter(goes)).join(', '),
-    untagged > 0 ? `${count(untagged, 'reference')} untagged` : ''
+    untagged > 0 ? `${count(untagged, 'reference')} untagged` : '',
+    stopped > 0 ? `${count(stopped, 'container')} stopped` : ''
   ]
     .filter(Boolean)
     .join('; ')

@@ -20,5 +20,6 @@ const inputOf: Partial<Record<KeepReason, InputName>> = {
   'protected-label': 'protected-labels',
   'protected-image': 'protected-images',
   'named-volume': 'include-volumes',
-  'out-of-scope': 'scope'
+  'out-of-scope': 'scope',
+  rule: 'rules'
 }

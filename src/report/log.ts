@@ -2,7 +2,12 @@ import type { InputTexts } from '../model/inputs.ts'
 import type { Inventory } from '../model/inventory.ts'
 import { kinds } from '../model/kinds.ts'
 import type { Result } from '../model/outcome.ts'
-import { type Plan, type PlanItem, plannedItems } from '../model/plan.ts'
+import {
+  itemsToStop,
+  type Plan,
+  type PlanItem,
+  plannedItems
+} from '../model/plan.ts'
 import {
   describeScope,
   type EngineContents,
@@ -13,7 +18,7 @@ import { formatDuration, formatSize, sum } from '../units.ts'
 import { count, list } from '../words.ts'
 
 export function scopeLines(
-  { scope, ignored }: Policy,
+  { scope, ignored, rules }: Policy,
   texts: InputTexts
 ): string[] {
   if (scope.kind === 'engine') return []
@@ -22,7 +27,10 @@ export function scopeLines(
     `Scope: ${describeScope(scope)}`,
     ...(off === ''
       ? []
-      : [`Ignored in this scope: ${off} (still at the default)`])
+      : [`Ignored in this scope: ${off} (still at the default)`]),
+    ...(rules.some(({ keep }) => !keep)
+      ? ['Ignored in this scope: rules other than keep']
+      : [])
   ]
 }
 
@@ -79,6 +87,9 @@ export function planLines(plan: Plan): string[] {
       (item) =>
         `${item.decision.action} ${describeItem(item)}${describeBytes(item)}`
     ),
+    ...itemsToStop(plan).map(
+      ({ kind, name, decision }) => `stop ${kind} ${name} (${decision.detail})`
+    ),
     ...(planned.length === 0 ? ['nothing to remove'] : []),
     ...[...groups.values()].map(describeKept)
   ]
@@ -97,9 +108,12 @@ export function resultLine({
   outcome,
   reason,
   detail,
+  stopped,
   freed
 }: Result): string {
-  const { action } = item.decision
+  const action = item.decision.action === 'keep' ? 'stop' : item.decision.action
+  if (stopped)
+    return `stopped ${item.kind} ${item.name}: ${item.decision.detail}`
   const words = {
     ...{ removed: 'removed', untagged: 'untagged', kept: 'kept' },
     gone: 'already gone:',

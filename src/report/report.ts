@@ -1,6 +1,8 @@
 import type { Engine } from '../model/inventory.ts'
 import { plannedItems } from '../model/plan.ts'
+import type { Rule } from '../model/rules.ts'
 import { sum } from '../units.ts'
+import { countByRule, countWithoutRule } from './rules.ts'
 import { makeResources, type ResourceFacts } from './resources.ts'
 import type { Report, Resource } from './schema.ts'
 
@@ -8,13 +10,14 @@ export type ReportFacts = ResourceFacts & {
   host: string
   action: Report['action']
   engine: Engine
+  rules: readonly Rule[]
   disks: Report['disks']
   startedAt: Date
   finishedAt: Date
 }
 
 export function makeReport(facts: ReportFacts): Report {
-  const { plan, removal, disks } = facts
+  const { plan, removal, disks, rules } = facts
   const { name, id, version, store } = facts.engine
   const resources = makeResources(facts)
   return {
@@ -27,13 +30,16 @@ export function makeReport(facts: ReportFacts): Report {
     disks,
     startedAt: facts.startedAt.toISOString(),
     finishedAt: facts.finishedAt.toISOString(),
+    ...(rules.length > 0 && {
+      rules: countByRule(rules, plan.items, resources)
+    }),
     resources,
     totals: makeTotals(facts, resources)
   }
 }
 
 function makeTotals(
-  { plan, disks: [disk] }: ReportFacts,
+  { plan, rules, disks: [disk] }: ReportFacts,
   resources: readonly Resource[]
 ): Report['totals'] {
   const removed = resources.filter(({ outcome }) => outcome === 'removed')
@@ -54,10 +60,12 @@ function makeTotals(
     failed: resources.filter(({ outcome }) => outcome === 'failed').length,
     freeBytesBefore: disk?.before.freeBytes ?? null,
     freeBytesAfter: disk?.after?.freeBytes ?? null,
+    ...(rules.length > 0 && { withoutRule: countWithoutRule(plan.items) }),
     // The builder alone knows whether the build cache has anything to remove.
     skipped: resources.every(
-      ({ kind, action, outcome }) =>
-        action === 'keep' || (kind === 'build-cache' && outcome === 'gone')
+      ({ kind, action, outcome, stop }) =>
+        (action === 'keep' && stop === undefined) ||
+        (kind === 'build-cache' && outcome === 'gone')
     )
   }
 }

@@ -7,7 +7,12 @@ import { isBuilder } from '../model/builders.ts'
 import type { Inventory } from '../model/inventory.ts'
 import { isRunning, needsOf } from '../model/needs.ts'
 import type { Removal, Result } from '../model/outcome.ts'
-import type { Plan, PlanItem, Sizes } from '../model/plan.ts'
+import {
+  isStoppedByRule,
+  type Plan,
+  type PlanItem,
+  type Sizes
+} from '../model/plan.ts'
 import { usersOfNetwork, usersOfVolume } from '../model/users.ts'
 import { inputThatHolds } from './heldBy.ts'
 import { withOwnBytes } from './ownBytes.ts'
@@ -54,6 +59,7 @@ function makePlanned(item: PlanItem): Resource {
   const { decision, bytes, bytesAtMost = 0, estimated } = item
   return {
     ...common(item),
+    ...(isStoppedByRule(item) && { stop: 'planned' }),
     outcome: decision.action === 'keep' ? 'kept' : 'planned',
     bytes: bytes ?? null,
     ...(bytesAtMost > (bytes ?? 0) && { bytesAtMost }),
@@ -74,6 +80,7 @@ function makeDone(
     reason,
     detail,
     heldBy,
+    stopped,
     removedReferences
   } = result ?? {}
   return {
@@ -82,6 +89,8 @@ function makeDone(
     ...(reason && { reason }),
     ...(detail !== undefined && { detail }),
     ...(heldBy && { heldBy }),
+    ...(isStoppedByRule(item) &&
+      (stopped || outcome === 'removed') && { stop: 'stopped' }),
     ...(outcome === 'removed'
       ? freedByItem(item, result, figures)
       : { bytes: 0 }),
@@ -102,6 +111,7 @@ function common(item: PlanItem) {
     action: decision.action,
     reason: decision.reason,
     detail: decision.detail,
+    ...(decision.rule !== undefined && { rule: decision.rule }),
     ...(heldBy !== undefined && { heldBy }),
     ...(eligibleFrom !== undefined && {
       eligibleFrom: new Date(eligibleFrom).toISOString()

@@ -3,6 +3,7 @@ import { keepReasons, removeReasons } from '../model/decision.ts'
 import { diskContents } from '../model/disks.ts'
 import { inputNames } from '../model/inputs.ts'
 import { kindNames } from '../model/kinds.ts'
+import { ruleKinds } from '../model/rules.ts'
 
 const reasons = [...keepReasons, ...removeReasons, 'changed', 'budget'] as const
 
@@ -32,6 +33,16 @@ const resourceSchema = z.object({
   outcome: z.enum(['kept', 'planned', 'removed', 'untagged', 'gone', 'failed']),
   reason: z.enum(reasons),
   detail: z.string().describe('The reason in words.'),
+  rule: z
+    .int()
+    .optional()
+    .describe('The line of the rule that decided, see rules.'),
+  stop: z
+    .enum(['planned', 'stopped'])
+    .optional()
+    .describe(
+      'Containers that a rule stops: planned in a dry run, stopped afterwards.'
+    ),
   bytes: bytes
     .nullable()
     .describe(
@@ -93,6 +104,23 @@ const diskSchema = z.object({
   after: spaceSchema.optional()
 })
 
+const ruleSchema = z.object({
+  line: z.int().describe('The line in the input rules.'),
+  kind: z.enum(ruleKinds),
+  pattern: z.string(),
+  settings: z.string().describe('As written: until=30d keep-last=10.'),
+  matched: z
+    .int()
+    .describe(
+      'Resources that it decides; an image counts for every rule that decides one of its references.'
+    ),
+  removed: z
+    .int()
+    .describe('Those removed or untagged, or that would be in a dry run.'),
+  kept: z.int(),
+  bytes: bytes.describe('Freed by the removals, or to be freed.')
+})
+
 const totalsSchema = z.object({
   plannedBytes: bytes,
   reclaimedBytes: bytes,
@@ -107,6 +135,12 @@ const totalsSchema = z.object({
     .nullable()
     .describe('Free on the disk of DockerRootDir; null if it cannot be read.'),
   freeBytesAfter: bytes.nullable(),
+  withoutRule: z
+    .int()
+    .optional()
+    .describe(
+      'With rules: containers, images, networks and volumes that none decides.'
+    ),
   skipped: z.boolean().describe('There was nothing to do.')
 })
 
@@ -143,6 +177,10 @@ export const reportSchema = z
       ),
     startedAt: z.iso.datetime(),
     finishedAt: z.iso.datetime(),
+    rules: z
+      .array(ruleSchema)
+      .optional()
+      .describe('The input rules, in order, with what each decided.'),
     resources: z.array(resourceSchema),
     totals: totalsSchema
   })

@@ -68,6 +68,15 @@ export function renderRemoved({ resources, dryRun }: Report): string {
   )
 }
 
+/** The containers that a rule stopped, or would stop. */
+export function renderStopped({ resources, dryRun }: Report): string {
+  return renderList(
+    dryRun ? 'Would be stopped' : 'Stopped',
+    ['kind', 'name', 'why'],
+    resources.filter(({ stop }) => stop !== undefined).map(cells)
+  )
+}
+
 export function renderKept({ resources, dryRun }: Report): string {
   return renderList(
     dryRun ? 'Would be kept' : 'Kept',

@@ -6,12 +6,14 @@ import { folded } from './markdown.ts'
 import type { Held } from './ownBytes.ts'
 import { renderPie } from './pictures.ts'
 import { renderRestore } from './restore.ts'
+import { renderRules } from './rules.ts'
 import type { Report } from './schema.ts'
 import {
   renderFailures,
   renderKept,
   renderKinds,
-  renderRemoved
+  renderRemoved,
+  renderStopped
 } from './sections.ts'
 import { code } from './text.ts'
 import { renderWhy } from './why.ts'
@@ -41,7 +43,9 @@ export function renderSummary(facts: SummaryFacts): string {
     renderDisks(report),
     renderKinds(report),
     renderChanges(report, inputs, held),
+    renderRules(report),
     renderPie(report),
+    renderStopped(report),
     renderRemoved(report),
     renderWhy(report, inputs, held),
     renderKept(report),

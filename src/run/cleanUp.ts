@@ -1,5 +1,8 @@
 import type { Message } from '../model/messages.ts'
+import type { Removal, Result } from '../model/outcome.ts'
+import { itemsToStop, type Plan, plannedItems } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
+import { findExcess } from '../policy/brake.ts'
 import { conclude, warnEarly } from './conclude.ts'
 import { rememberAfter } from './memory.ts'
 import { planAndMeasure } from './plan.ts'
@@ -21,12 +24,27 @@ export async function cleanUp(
   // Before the removal, while a reader can still cancel.
   const early = [...problems, ...warnEarly(plan, inventory, options.dryRun)]
   for (const warning of early) world.log.warning(warning)
+  const excess = findExcess(plan.items, policy)
+  const remove = () =>
+    excess === undefined
+      ? removePlanned(step, policy, plan, { ...looked, inventory })
+      : Promise.resolve(holdBack(plan))
   const removal = options.dryRun
     ? undefined
-    : await world.log.group('Remove', () =>
-        removePlanned(step, policy, plan, { ...looked, inventory })
-      )
+    : await world.log.group('Remove', remove)
   if (options.stateDir !== '')
     await rememberAfter(options.stateDir, looked, planned, removal)
-  return conclude(step, looked, planned, removal, early)
+  return conclude(step, looked, planned, removal, early, excess)
+}
+
+/** The results of a plan that exceeds `max-removals`. */
+function holdBack(plan: Plan): Removal {
+  const results = [...itemsToStop(plan), ...plannedItems(plan)].map(
+    (item): Result => ({
+      item,
+      ...{ outcome: 'kept', reason: 'budget', heldBy: 'max-removals' },
+      detail: `held by max-removals; ${item.decision.detail}`
+    })
+  )
+  return { results, fatal: undefined, cacheAfter: undefined }
 }

@@ -6,7 +6,7 @@ import { defaults, type InputTexts } from '../model/inputs.ts'
 import type { Inventory } from '../model/inventory.ts'
 import { type Message, messages } from '../model/messages.ts'
 import type { Removal } from '../model/outcome.ts'
-import type { Plan } from '../model/plan.ts'
+import type { Plan, Unmatched } from '../model/plan.ts'
 import { headline } from '../report/headline.ts'
 import { makeOutputs } from '../report/outputs.ts'
 import { heldBytes } from '../report/ownBytes.ts'
@@ -19,13 +19,17 @@ import { unneededVolumes } from './look.ts'
 import type { Planned } from './plan.ts'
 import type { Ending, Looked, Step } from './world.ts'
 
-/** Measures the disks again, and makes the report, the summary and the outputs. `early` are warnings already given. */
+/**
+ * Measures the disks again, and makes the report, the summary and the outputs. `early` are warnings already given;
+ * `excess` is how the plan exceeds `max-removals`, if it does.
+ */
 export async function conclude(
-  { options, texts, startedAt, world }: Step,
+  { options, texts, policy, startedAt, world }: Step,
   { engine, disks: before }: Looked,
   { plan, sizes, inventory }: Planned,
   removal: Removal | undefined,
-  early: readonly Message[]
+  early: readonly Message[],
+  excess?: string
 ): Promise<Ending> {
   const disks = await Promise.all(before.map(measureAgain))
   const finishedAt = new Date()
@@ -33,9 +37,12 @@ export async function conclude(
     host: options.hostName,
     action: { version: world.version },
     ...{ engine, inventory, plan, sizes, removal },
-    ...{ disks, startedAt, finishedAt }
+    ...{ disks, startedAt, finishedAt, rules: policy.rules }
   })
-  const failure = describeFailure(report, removal, world.signal)
+  const failure =
+    excess === undefined
+      ? describeFailure(report, removal, world.signal)
+      : messages.tooManyRemovals(excess, texts['max-removals']).text
   const late = warnLate(report, texts)
   for (const warning of late) world.log.warning(warning)
   const held = heldBytes(inventory, report.resources)
@@ -94,20 +101,27 @@ export function warnEarly(
       .filter(
         ({ input, pattern }) => !defaults[input].split(', ').includes(pattern)
       )
-      .map(({ input, pattern, nearest }) => {
-        const fate = dryRun ? 'would be removed' : 'is about to be removed'
-        const hint =
-          nearest === undefined
-            ? 'Check for a typo.'
-            : `Did you mean ${nearest}, which ${fate}?`
-        return messages.patternUnmatched(input, pattern, hint)
-      }),
+      .map((one) => warnOfUnmatched(one, dryRun)),
     ...items
       .filter(({ decision }) => decision.reason === 'unreadable')
       .map(({ kind, name, decision }) =>
         messages.resourceUnreadable(`${kind} ${name}`, decision.detail)
       )
   ]
+}
+
+function warnOfUnmatched(
+  { input, pattern, nearest, decidedBy }: Unmatched,
+  dryRun: boolean
+): Message {
+  if (decidedBy !== undefined)
+    return messages.ruleWithoutEffect(pattern, decidedBy.join(', '))
+  const fate = dryRun ? 'would be removed' : 'is about to be removed'
+  const hint =
+    nearest === undefined
+      ? 'Check for a typo.'
+      : `Did you mean ${nearest.name}${nearest.goes ? `, which ${fate}` : ''}?`
+  return messages.patternUnmatched(input, pattern, hint)
 }
 
 function warnLate({ resources }: Report, texts: InputTexts): Message[] {

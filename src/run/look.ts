@@ -3,7 +3,7 @@ import { readContext, readEngine } from '../docker/engine.ts'
 import { readInventory } from '../docker/inventory.ts'
 import { podmanNote } from '../docker/podman.ts'
 import { findDisks } from '../host/disk.ts'
-import { whyNotHere } from '../host/here.ts'
+import { findSelf, whyNotHere } from '../host/here.ts'
 import { findOldestJob } from '../host/workers.ts'
 import type {
   Engine,
@@ -39,7 +39,7 @@ export async function look(step: Step): Promise<Looked> {
   const away = await whyNotHere(engine, context.endpoint)
   const oldestJob = away === undefined ? await findOldestJob() : undefined
   const inventory = await remember(
-    { ...listed, oldestJob },
+    { ...listed, oldestJob, self: await findSelf() },
     key,
     options.stateDir,
     world.log

@@ -9,6 +9,7 @@ import { limitsOf } from '../policy/limits.ts'
 import { measurePlan } from '../policy/measure.ts'
 import { makePlan } from '../policy/plan.ts'
 import { planLines } from '../report/log.ts'
+import { ruleLines } from '../report/rules.ts'
 import { measure } from './measure.ts'
 import type { Looked, Step } from './world.ts'
 
@@ -28,7 +29,11 @@ export async function planAndMeasure(
   const images = withPacked(fresh.inventory.images, packed)
   const inventory = { ...fresh.inventory, images }
   const plan = measurePlan(fresh.plan, inventory, sizes)
-  for (const line of planLines(plan)) world.log.info(line)
+  for (const line of [
+    ...planLines(plan),
+    ...ruleLines(policy.rules, plan.items)
+  ])
+    world.log.info(line)
   if (sizes.logs.unread) world.log.info(logsNote)
   return { plan, sizes, inventory }
 }
@@ -50,8 +55,16 @@ async function planOnFreshFacts(
     const unsure = images.filter(
       ({ id, remembered }) => remembered && going.has(id)
     )
-    if (unsure.length === 0 || limitsOf(policy, engine.now).until === 0)
+    if (unsure.length === 0 || asksNoAge(policy, engine.now))
       return { plan, inventory }
     inventory = await inspectAgain(docker, inventory, unsure)
   }
+}
+
+/** Whether the last use of images makes no difference. */
+function asksNoAge(policy: Policy, now: number): boolean {
+  return (
+    limitsOf(policy, now).until === 0 &&
+    policy.rules.every(({ until }) => until === undefined)
+  )
 }

@@ -2,7 +2,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { listBuildCache } from '../docker/buildCache.ts'
 import type { Removal, Result } from '../model/outcome.ts'
-import { type Plan, plannedItems } from '../model/plan.ts'
+import { itemsToStop, type Plan, plannedItems } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
 import { limitsOf } from '../policy/limits.ts'
 import { removeAll } from '../removal/removal.ts'
@@ -16,7 +16,7 @@ export async function removePlanned(
   plan: Plan,
   { engine, inventory, context, lookedAt, listedAt, stream }: Looked
 ): Promise<Removal> {
-  const items = plannedItems(plan)
+  const items = [...itemsToStop(plan), ...plannedItems(plan)]
   const results: Result[] = []
   return withSignsOfLife(
     removeAll(plan, {
