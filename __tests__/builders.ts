@@ -163,6 +163,8 @@ export function policy(parts: Partial<Policy> = {}): Policy {
     buildCacheKeep: 0,
     rules: [],
     maxRemovals: undefined,
+    whenFreeBelow: undefined,
+    untilFreeAbove: undefined,
     ...parts
   }
 }

@@ -36585,7 +36585,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
 /* harmony import */ var _package_json__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8330);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7222);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6825);
 /* harmony import */ var _run_ending_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4942);
 /* harmony import */ var _run_runner_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7927);
 
@@ -36682,6 +36682,7 @@ const keepReasons = [
     'runner-owned',
     'unreadable',
     'rule',
+    'target-reached',
     'built-in',
     'not-included',
     'out-of-scope',
@@ -36731,11 +36732,27 @@ function keepDependency(decided, id, detail) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   A8: () => (/* binding */ diskContents),
 /* harmony export */   Kf: () => (/* binding */ onImageStore),
-/* harmony export */   PU: () => (/* binding */ onRootDir)
+/* harmony export */   PU: () => (/* binding */ onRootDir),
+/* harmony export */   Vw: () => (/* binding */ isLow),
+/* harmony export */   n6: () => (/* binding */ missingSpace)
 /* harmony export */ });
 const onImageStore = ['images', 'containers', 'build-cache'];
 const onRootDir = ['volumes', 'logs'];
 const diskContents = [...onImageStore, ...onRootDir];
+/** What has to be freed until that much is free; none where enough is. A size says nothing of inodes. */
+function missingSpace({ freeBytes, usedBytes, freeInodes = 0, totalInodes = 0 }, wanted) {
+    if ('bytes' in wanted)
+        return { bytes: Math.max(wanted.bytes - freeBytes, 0), inodes: 0 };
+    const lacks = (free, all) => Math.max(Math.ceil((all * wanted.percent) / 100) - free, 0);
+    return {
+        bytes: lacks(freeBytes, freeBytes + usedBytes),
+        inodes: lacks(freeInodes, totalInodes)
+    };
+}
+function isLow(space, wanted) {
+    const { bytes, inodes } = missingSpace(space, wanted);
+    return bytes > 0 || inodes > 0;
+}
 
 
 /***/ }),
@@ -36768,6 +36785,8 @@ const defaults = {
     'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
     'github-token': '${{ github.token }}',
     rules: '',
+    'when-free-below': '',
+    'until-free-above': '',
     'max-removals': '',
     'job-summary': 'true',
     'host-name': '$RUNNER_NAME',
@@ -36800,6 +36819,7 @@ function variableOf(name) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   $1: () => (/* binding */ kindNames),
 /* harmony export */   EZ: () => (/* binding */ kinds),
+/* harmony export */   KD: () => (/* binding */ contentsOf),
 /* harmony export */   nn: () => (/* binding */ kindsToRead)
 /* harmony export */ });
 /** One row a kind of resource. */
@@ -36850,6 +36870,12 @@ const kinds = {
 const kindNames = Object.keys(kinds).filter((name) => name in kinds);
 /** The kinds in the order for readers. */
 const kindsToRead = kindNames.toSorted((a, b) => kinds[a].place - kinds[b].place);
+/** The contents of disks that the removal of a resource frees: containers have their log elsewhere, builders a volume. */
+function contentsOf(kind) {
+    if (kind === 'container')
+        return ['containers', 'logs'];
+    return kind === 'builder' ? ['containers', 'volumes'] : [kinds[kind].disk];
+}
 
 
 /***/ }),
@@ -36976,6 +37002,12 @@ const messages = {
         why: 'The engine stopped, or stopped answering, after removals had begun.',
         fix: 'Look at the engine’s log. The report says what was removed until then.'
     }),
+    freeSpaceUnreadable: define('error', {
+        text: (why) => `Nothing was removed: cannot read the free space of the engine's disks, which when-free-below and until-free-above require: ${why}.`,
+        shape: ['the engine runs on another host'],
+        why: 'The step has to run on the engine’s host, outside a container, to read its disks.',
+        fix: 'Run the step there, or remove both inputs.'
+    }),
     tooManyRemovals: define('error', {
         text: (plans, limit) => `Nothing was removed: the plan has ${plans}, and max-removals is ${limit}. The report has the whole plan.`,
         shape: ['412 of 500 images', '20%'],
@@ -37057,6 +37089,16 @@ const messages = {
         shape: ['15m', '12 planned removals'],
         why: 'The step stops cleanly when its time is up.',
         fix: 'Raise `timeout`, or run the step more often.'
+    }),
+    targetNotReached: define('warning', {
+        text: (target, free, holders) => `until-free-above: ${target} was not reached: ${free}. ${holders}`,
+        shape: [
+            '30%',
+            '24 % is free',
+            'keep-last: 3 holds 12 GB; until: 24h holds 8 GB.'
+        ],
+        why: 'Everything that the inputs allow to go is gone, and less is free than the target.',
+        fix: 'Change the inputs that it names, or find out what else fills the disk.'
     }),
     cacheKept: define('warning', {
         text: (detail) => `The build cache was not pruned: ${detail}`,
@@ -37325,12 +37367,14 @@ function nameOf({ name, references, removedReferences, outcome }) {
 
 
 /** How full the disks were and are, for the headline. */
-function describeDisks({ disks, dryRun }) {
+function describeDisks({ disks, dryRun, pressure }) {
     if (disks.length === 0)
         return '';
     const described = disks.map(({ before, after = before }) => {
         const use = [before, ...(dryRun ? [] : [after])].map(usePercentage);
-        return `${[...new Set(use)].join(' → ')} used`;
+        const { freeBytes } = dryRun ? before : after;
+        const free = pressure ? `, ${(0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSize */ .Xq)(freeBytes)} free` : '';
+        return `${[...new Set(use)].join(' → ')} used${free}`;
     });
     return ` Disk ${described.join(', image store disk ')}.`;
 }
@@ -37422,18 +37466,30 @@ function percentage(part, whole) {
 
 /** The result in a few words, for the log and the first line of the summary. */
 function headline(report) {
-    const { totals, dryRun, resources, scope } = report;
+    const { totals, dryRun, resources, scope, pressure } = report;
     const limit = (word) => scope === 'engine' ? '' : ` ${word} ${scope}`;
     const time = describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt));
     const rest = `${describeUnreadable(report)}${(0,_disks_js__WEBPACK_IMPORTED_MODULE_2__/* .describeDisks */ .i)(report)}`;
+    const closed = describeClosed(report);
+    if (pressure?.open === false && !dryRun)
+        return `Nothing to do: ${closed}.${rest}`;
     if (totals.skipped)
         return `Nothing to do${limit('for')}: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(resources.length, 'resource')} inspected in ${time}.${rest}`;
     const bytes = `${describeReclaimed(report)}${limit('from')}`;
     const what = describeGoing(report) || 'nothing was removed';
     const failed = totals.failed > 0 ? ` ${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(totals.failed, 'removal')} failed.` : '';
     return dryRun
-        ? `Would reclaim ${bytes}: ${what}. Planned in ${time}.${rest}`
+        ? `Would reclaim ${bytes}: ${what}. Planned in ${time}.${closed && ` A real run would do nothing now: ${closed}.`}${rest}`
         : `Reclaimed ${bytes} in ${time}: ${what}.${failed}${rest}`;
+}
+/** Why nothing is removed at this free space; empty if something is. */
+function describeClosed({ pressure }) {
+    if (pressure?.open !== false)
+        return '';
+    const { whenFreeBelow, untilFreeAbove } = pressure;
+    return whenFreeBelow === undefined
+        ? `enough space is free (until-free-above: ${untilFreeAbove ?? ''})`
+        : `enough space is free (when-free-below: ${whenFreeBelow})`;
 }
 function describeReclaimed(report) {
     const { totals, dryRun, resources } = report;
@@ -37736,6 +37792,14 @@ const diskSchema = schemas/* object */.Ikc({
     before: spaceSchema,
     after: spaceSchema.optional()
 });
+const pressureSchema = schemas/* object */.Ikc({
+    whenFreeBelow: schemas/* string */.YjP().optional(),
+    untilFreeAbove: schemas/* string */.YjP().optional(),
+    open: schemas/* boolean */.zMY().describe('A disk was below when-free-below.'),
+    targetReached: schemas/* boolean */.zMY()
+        .optional()
+        .describe('With until-free-above: every disk has that much free.')
+});
 const ruleSchema = schemas/* object */.Ikc({
     line: schemas/* int */.Whr().describe('The line in the input rules.'),
     kind: schemas/* enum */.k5n(rules/* ruleKinds */.GV),
@@ -37789,6 +37853,9 @@ const reportSchema = schemas/* object */.Ikc({
         .describe('The disks with the engine’s data, that of DockerRootDir first; empty if they cannot be read.'),
     startedAt: datetime(),
     finishedAt: datetime(),
+    pressure: pressureSchema
+        .optional()
+        .describe('With when-free-below or until-free-above.'),
     rules: schemas/* array */.YOg(ruleSchema)
         .optional()
         .describe('The input rules, in order, with what each decided.'),
@@ -38318,7 +38385,7 @@ function code(text, longest = 200) {
 
 /***/ }),
 
-/***/ 7222:
+/***/ 6825:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -50124,6 +50191,7 @@ function problemsOfUse({ kind, pattern, keepLast, stopAfter }) {
 
 
 
+const freeSpaceForm = 'free space: a percentage such as 10%, or a size such as 20GB';
 /** Every input, under its public name: type and check. */
 const schema = schemas/* object */.Ikc({
     'keep-last': input('a whole number, 0 or more', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
@@ -50157,6 +50225,8 @@ const schema = schemas/* object */.Ikc({
     'pull-request-patterns': listInput('tag globs with {number}, *, ** and ?, such as pr-{number} or pr-{number}-*', checkedBy(problemOfPattern)),
     'github-token': schemas/* string */.YjP(),
     rules: schemas/* string */.YjP().describe(rulesForm),
+    'when-free-below': input(freeSpaceForm, parseFreeSpace),
+    'until-free-above': input(freeSpaceForm, parseFreeSpace),
     'max-removals': input('a number of removals of each kind such as 50, or a percentage such as 20%', parseMaxRemovals),
     'job-summary': choiceInput({
         true: 'always',
@@ -50171,6 +50241,16 @@ const schema = schemas/* object */.Ikc({
     'state-dir': input('a folder path, or nothing', asPath),
     'report-file': input('a file path', asPath)
 });
+function parseFreeSpace(text) {
+    if (text === '')
+        return 'any';
+    const [, number] = /^(\d+(?:\.\d+)?) ?%$/.exec(text) ?? [];
+    const percent = Number(number);
+    if (number !== undefined)
+        return percent > 0 && percent < 100 ? { percent } : undefined;
+    const bytes = (0,units/* parseSize */.DB)(text);
+    return bytes ? { bytes } : undefined;
+}
 function parseMaxRemovals(text) {
     if (text === '')
         return 'any';
@@ -50189,6 +50269,32 @@ function parseTimeout(text) {
     return duration && duration >= 1 && duration <= longestTimeout
         ? duration
         : undefined;
+}
+
+;// CONCATENATED MODULE: ./src/inputs/pressure.ts
+
+/** Finds a gate and a target that contradict each other, or the scope. */
+function problemsOfPressure(texts) {
+    const names = ['when-free-below', 'until-free-above'];
+    const given = names.filter((name) => texts[name] !== '');
+    if (texts.scope.toLowerCase() !== 'engine')
+        return given.map((name) => [name, 'only allowed with scope: engine']);
+    const [gate, target] = names.map((name) => schema.shape[name].safeParse(texts[name]).data);
+    if (!isSpace(gate) || !isSpace(target))
+        return [];
+    const problem = problemOfTarget(gate, target);
+    return problem === undefined ? [] : [[names[1], problem]];
+}
+function problemOfTarget(gate, target) {
+    const below = 'must not be below when-free-below';
+    if ('percent' in gate && 'percent' in target)
+        return target.percent < gate.percent ? below : undefined;
+    if ('bytes' in gate && 'bytes' in target)
+        return target.bytes < gate.bytes ? below : undefined;
+    return 'requires the unit of when-free-below: both a percentage, or both a size';
+}
+function isSpace(value) {
+    return typeof value === 'object';
 }
 
 ;// CONCATENATED MODULE: ./src/inputs/scope.ts
@@ -50263,6 +50369,7 @@ function githubOptions(inputs, env) {
 
 
 
+
 /**
  * Reads and checks all inputs. Throws an InputError that names each invalid one, its text and the valid form. `now`
  * (milliseconds since 1970) is the latest time for `until`.
@@ -50277,6 +50384,7 @@ function readInputs(getInput, { now, env, event = { problem: 'this run has no ev
         ...issues.map(({ path, message }) => [String(path[0]), message]),
         ...problemsOfUntil(texts, now),
         ...ofRules,
+        ...problemsOfPressure(texts),
         ...problemsOfScope(texts, env, event),
         ...problemsOfVariables(env),
         ...problemsOfPaths(texts, paths)
@@ -50314,7 +50422,7 @@ function problemsOfUntil({ until }, now) {
     return problem === undefined ? [] : [['until', problem]];
 }
 function makePolicy(inputs, texts, scope, rules) {
-    const maxRemovals = inputs['max-removals'];
+    const given = (value) => (value === 'any' ? undefined : value);
     const ignored = ignoredInputs(scope, texts);
     return {
         scope,
@@ -50332,7 +50440,9 @@ function makePolicy(inputs, texts, scope, rules) {
         includeBuilders: inputs['include-builders'],
         includeBuildCache: inputs['include-build-cache'],
         buildCacheKeep: inputs['build-cache-keep'],
-        maxRemovals: maxRemovals === 'any' ? undefined : maxRemovals
+        whenFreeBelow: given(inputs['when-free-below']),
+        untilFreeAbove: given(inputs['until-free-above']),
+        maxRemovals: given(inputs['max-removals'])
     };
 }
 
@@ -50487,6 +50597,46 @@ function findExcess(items, { maxRemovals }) {
     return excess.length > 0 ? excess.join(', ') : undefined;
 }
 
+;// CONCATENATED MODULE: ./src/docker/json.ts
+
+
+
+
+/** Prints each item as JSON on a line of its own. */
+const asJson = ['--format', '{{json .}}'];
+/** Prints these fields of each item as a JSON array on a line of its own. */
+function asRows(...fields) {
+    const row = fields.map((field) => `{{json .${field}}}`).join(',');
+    return ['--format', `[${row}]`];
+}
+/** Reads one JSON value. Throws a DockerError that names the command. */
+function readJson(json, schema, command) {
+    let value;
+    try {
+        value = JSON.parse(json);
+    }
+    catch {
+        throw unreadable(command, `no JSON: ${json.slice(0, 200)}`);
+    }
+    const result = schema.safeParse(value);
+    if (!result.success)
+        throw unreadable(command, core_errors/* prettifyError */.S1(result.error).slice(0, 1_000));
+    return result.data;
+}
+function readJsonLines(lines, schema, command) {
+    return lines
+        .split('\n')
+        .filter((line) => line.trim() !== '')
+        .map((line) => readJson(line, schema, command));
+}
+/** A size as Docker prints it for people; undefined for anything else (`N/A`). */
+function readSize(text) {
+    return (0,units/* parseSize */.DB)(text.trim());
+}
+function unreadable(command, why) {
+    return new docker_errors/* DockerError */.Bi('failed', messages/* messages */.D.outputUnreadable(command, why));
+}
+
 ;// CONCATENATED MODULE: ./src/docker/podman.ts
 
 
@@ -50565,8 +50715,301 @@ function saysAllAbsent(lines) {
     return lines.length > 0 && lines.every((line) => line.trim() === nameless);
 }
 
+;// CONCATENATED MODULE: ./src/docker/schemas.ts
+
+
+
+// Docker versions leave out keys or set them to null, so every key is optional. A value of another type is an error: it
+// could be a reason to keep something.
+function orElse(schema, fallback) {
+    return schema.nullish().transform((value) => value ?? fallback);
+}
+const schemas_text = orElse(schemas/* string */.YjP(), '');
+const texts = orElse(schemas/* array */.YOg(schemas/* string */.YjP()), []);
+const flag = orElse(schemas/* boolean */.zMY(), false);
+const size = orElse(schemas/* number */.aig().nonnegative(), 0);
+const time = schemas/* string */.YjP()
+    .nullish()
+    .transform((value, context) => {
+    const instant = value ? (0,units/* parseTime */.pe)(value) : undefined;
+    if (value && instant === undefined)
+        context.addIssue({ code: 'custom', message: 'this is no time' });
+    return instant;
+});
+/** Written by any build tool, in any form. */
+const buildTime = schemas/* string */.YjP()
+    .nullish()
+    .transform((value) => (0,units/* parseTime */.pe)(value ?? ''));
+/** The entries of an object. z.record drops the key `__proto__`, which Docker accepts. */
+function entries(schema) {
+    return schemas/* unknown */.L5J()
+        .optional()
+        .transform((value, context) => {
+        if (value === undefined || value === null)
+            return [];
+        const complain = (message) => {
+            context.addIssue({ code: 'custom', message });
+        };
+        if (typeof value !== 'object' || Array.isArray(value)) {
+            complain('this is no object');
+            return [];
+        }
+        return Object.entries(value).flatMap(([key, entry]) => {
+            const result = schema.safeParse(entry);
+            if (result.success)
+                return [[key, result.data]];
+            complain(`${key}: ${core_errors/* prettifyError */.S1(result.error)}`);
+            return [];
+        });
+    });
+}
+const map = entries(schemas_text).transform((all) => Object.fromEntries(all));
+/** Cuts long values, and copies what is left: a slice would keep the whole answer in memory. */
+const labels = entries(schemas_text).transform((all) => Object.fromEntries(all.map(([key, value]) => [
+    key,
+    value.length <= longestLabel
+        ? value
+        : Buffer.from(value.slice(0, longestLabel + 1)).toString()
+])));
+const keys = entries(schemas/* unknown */.L5J()).transform((all) => all.map(([key]) => key));
+const infoSchema = schemas/* object */.Ikc({
+    ID: schemas_text,
+    Name: schemas_text,
+    ServerVersion: schemas_text,
+    Driver: schemas_text,
+    DriverStatus: orElse(schemas/* array */.YOg(schemas/* array */.YOg(schemas/* string */.YjP())), []),
+    DockerRootDir: schemas_text,
+    SystemTime: time,
+    KernelVersion: schemas_text,
+    Swarm: schemas/* object */.Ikc({ LocalNodeState: schemas_text, ControlAvailable: flag }).nullish(),
+    Containerd: schemas/* object */.Ikc({ Address: schemas_text }).nullish(),
+    ClientInfo: schemas/* object */.Ikc({ Context: schemas_text }).nullish(),
+    ServerErrors: texts
+});
+const versionSchema = schemas/* object */.Ikc({
+    Server: schemas/* object */.Ikc({ Components: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text })), []) })
+        .nullish()
+});
+const mountSchema = schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
+const containerSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    Name: schemas_text,
+    Created: time,
+    Image: schemas_text,
+    State: schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
+        .nullish(),
+    Config: schemas/* object */.Ikc({ Image: schemas_text, Labels: labels }).nullish(),
+    HostConfig: schemas/* object */.Ikc({
+        NetworkMode: schemas_text,
+        IpcMode: schemas_text,
+        PidMode: schemas_text,
+        UTSMode: schemas_text,
+        UsernsMode: schemas_text,
+        RestartPolicy: schemas/* object */.Ikc({ Name: schemas_text }).nullish(),
+        AutoRemove: flag,
+        Links: texts,
+        VolumesFrom: texts,
+        Binds: texts,
+        Mounts: orElse(schemas/* array */.YOg(mountSchema), [])
+    })
+        .nullish(),
+    Mounts: orElse(schemas/* array */.YOg(mountSchema), []),
+    RestartCount: orElse(schemas/* number */.aig(), 0),
+    /** Null for none. */
+    ExecIDs: schemas/* array */.YOg(schemas/* string */.YjP()).nullish(),
+    NetworkSettings: schemas/* object */.Ikc({
+        /** A container that never started has names without IDs (F12). */
+        Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text, Links: texts }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
+            name,
+            id: endpoint?.NetworkID ?? '',
+            links: endpoint?.Links ?? []
+        })))
+    })
+        .nullish()
+});
+const containerSizeSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    /** Set by the driver `json-file` once the container has started. */
+    LogPath: schemas_text,
+    HostConfig: schemas/* object */.Ikc({ LogConfig: schemas/* object */.Ikc({ Type: schemas_text }).nullish() })
+        .nullish(),
+    /** Negative if unknown. */
+    SizeRw: orElse(schemas/* number */.aig(), -1)
+});
+const targetsSchema = orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Target: schemas_text })), []);
+const serviceSpecSchema = schemas/* object */.Ikc({
+    Name: schemas_text,
+    Networks: targetsSchema,
+    TaskTemplate: schemas/* object */.Ikc({
+        Networks: targetsSchema,
+        ContainerSpec: schemas/* object */.Ikc({
+            Image: schemas_text,
+            Mounts: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Type: schemas_text, Source: schemas_text })), [])
+        })
+            .nullish()
+    })
+        .nullish()
+});
+const serviceSchema = schemas/* object */.Ikc({
+    ID: schemas/* string */.YjP().min(1),
+    Spec: serviceSpecSchema,
+    PreviousSpec: serviceSpecSchema.nullish(),
+    Endpoint: schemas/* object */.Ikc({
+        VirtualIPs: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ NetworkID: schemas_text })), [])
+    })
+        .nullish()
+});
+/** Names, state, image, networks and mounts in `container ls`. */
+const listedContainerSchema = schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
+const imageSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    RepoTags: texts,
+    RepoDigests: texts,
+    Parent: schemas_text,
+    Comment: schemas_text,
+    Created: buildTime,
+    Size: size,
+    Metadata: schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
+    RootFS: schemas/* object */.Ikc({ Type: schemas_text, Layers: texts }).nullish(),
+    Config: schemas/* object */.Ikc({ Labels: labels }).nullish()
+});
+const networkSchema = schemas/* object */.Ikc({
+    Id: schemas/* string */.YjP().min(1),
+    Name: schemas/* string */.YjP().min(1),
+    Scope: schemas_text,
+    Created: time,
+    Labels: labels,
+    Ingress: flag,
+    ConfigFrom: schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
+    Containers: keys
+});
+const volumeSchema = schemas/* object */.Ikc({
+    Name: schemas/* string */.YjP().min(1),
+    Driver: schemas_text,
+    CreatedAt: time,
+    Labels: labels,
+    Options: map,
+    Mountpoint: schemas_text
+});
+const eventSchema = schemas/* object */.Ikc({
+    Type: schemas/* string */.YjP(),
+    Action: schemas/* string */.YjP(),
+    Actor: schemas/* object */.Ikc({ ID: schemas/* string */.YjP(), Attributes: map }),
+    /** Nanoseconds since 1970; a number is exact to a microsecond. */
+    timeNano: schemas/* number */.aig().nonnegative()
+});
+/** A line of `image ls`: one per tag of an image. */
+const listedImageSchema = schemas/* object */.Ikc({
+    ID: schemas/* string */.YjP().min(1),
+    Repository: schemas_text,
+    Tag: schemas_text,
+    Digest: schemas_text,
+    Size: schemas_text
+});
+const historySchema = schemas/* object */.Ikc({
+    CreatedBy: schemas_text,
+    Size: schemas/* string */.YjP().regex(/^\d+$/).transform(Number)
+});
+/** From `system df -v`; sizes are rounded text. */
+const diskUsageSchema = schemas/* object */.Ikc({
+    Volumes: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
+    BuildCache: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({
+        ID: schemas_text,
+        Parent: schemas_text,
+        CacheType: schemas_text,
+        Description: schemas_text,
+        InUse: schemas_text,
+        Shared: schemas_text,
+        Size: schemas_text,
+        CreatedAt: schemas_text,
+        LastUsedAt: schemas_text
+    })), [])
+});
+const contextSchema = schemas/* array */.YOg(schemas/* object */.Ikc({
+    Name: schemas_text,
+    Endpoints: schemas/* object */.Ikc({ docker: schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
+        .nullish()
+}));
+
+;// CONCATENATED MODULE: ./src/docker/engine.ts
+
+
+
+
+
+/** What the engine says of itself. Throws a DockerError with advice if no engine answers. */
+async function readInfo(docker, env) {
+    const info = readJson(await ask(docker, 'info'), infoSchema, 'info');
+    // Old CLIs exit with 0 if no engine answers.
+    const errors = info.ServerErrors.join('\n');
+    if (errors !== '')
+        throw ((0,docker_errors/* connectionError */.$t)(errors, env) ??
+            new docker_errors/* DockerError */.Bi('no-engine', messages/* messages */.D.engineError(errors)));
+    return info;
+}
+/** Throws a DockerError with advice if no engine answers. */
+async function readEngine(docker, env, known) {
+    const [info, parts] = await Promise.all([
+        known ?? readInfo(docker, env),
+        ask(docker, 'version')
+    ]);
+    const { Server: server } = readJson(parts, versionSchema, 'version');
+    return makeEngine(info, isPodman(server?.Components ?? []));
+}
+async function ask(docker, command) {
+    const output = await docker([command, ...asJson], { limit: 60_000 });
+    return (0,docker_errors/* succeed */.Py)(output, command).stdout;
+}
+function makeEngine(info, podman) {
+    const version = info.ServerVersion;
+    return {
+        kind: podman ? 'podman' : 'docker',
+        name: info.Name,
+        id: info.ID,
+        version,
+        store: usesContainerd(info) ? 'containerd' : info.Driver,
+        now: info.SystemTime ?? Date.now(),
+        rootDir: info.DockerRootDir,
+        kernel: info.KernelVersion,
+        ...(info.Containerd?.Address && {
+            containerdAddress: info.Containerd.Address
+        }),
+        takesParents: podman && takesParents(version),
+        swarm: readSwarm(info),
+        logsBuilds: !podman && Number.parseInt(version, 10) >= 23
+    };
+}
+/** The endpoint where the environment or the engine's own answer says it; else it has to be asked for. */
+function knownContext({ ClientInfo }, { DOCKER_HOST: host }) {
+    const name = 'default';
+    if (host)
+        return { name, endpoint: host };
+    return ClientInfo?.Context === name && process.platform === 'linux'
+        ? { name, endpoint: 'unix:///var/run/docker.sock' }
+        : undefined;
+}
+async function readContext(docker) {
+    const output = await docker(['context', 'inspect']);
+    const [context] = output.exitCode === 0
+        ? readJson(output.stdout, contextSchema, 'context inspect')
+        : [];
+    return {
+        name: context?.Name || 'default',
+        endpoint: context?.Endpoints?.docker?.Host ?? ''
+    };
+}
+function usesContainerd({ DriverStatus }) {
+    return DriverStatus.some(([key, value]) => key === 'driver-type' && value === 'io.containerd.snapshotter.v1');
+}
+function readSwarm({ Swarm }) {
+    const { LocalNodeState: state = '', ControlAvailable: manages } = Swarm ?? {};
+    if (['', 'inactive'].includes(state))
+        return 'none';
+    return manages ? 'manager' : 'worker';
+}
+
 // EXTERNAL MODULE: ./src/model/disks.ts
-var disks = __nccwpck_require__(7219);
+var model_disks = __nccwpck_require__(7219);
 ;// CONCATENATED MODULE: ./src/host/here.ts
 
 
@@ -50669,11 +51112,11 @@ async function partition(rootDir, images) {
     if (own === undefined)
         return [];
     if (own === other)
-        return [{ path: rootDir, holds: [...disks/* diskContents */.A8] }];
-    const disk = { path: rootDir, holds: [...disks/* onRootDir */.PU] };
+        return [{ path: rootDir, holds: [...model_disks/* diskContents */.A8] }];
+    const disk = { path: rootDir, holds: [...model_disks/* onRootDir */.PU] };
     return other === undefined
         ? [disk]
-        : [disk, { path: images, holds: [...disks/* onImageStore */.Kf] }];
+        : [disk, { path: images, holds: [...model_disks/* onImageStore */.Kf] }];
 }
 async function readDevice(path) {
     const found = await (0,promises_.stat)(path).catch(() => undefined);
@@ -50732,12 +51175,26 @@ function isLog(name) {
     return /\.log(\.\d+)?(\.gz)?$/.test(name);
 }
 
+;// CONCATENATED MODULE: ./src/model/inventory.ts
+/** An engine of which nothing is listed. */
+function emptyInventory(engine) {
+    return {
+        ...{ engine, containers: [], services: [], images: [], networks: [] },
+        ...{ volumes: [], buildCache: { records: [] }, events: [], unreadable: [] },
+        ...{ ledger: undefined, remembers: false, oldestJob: undefined },
+        self: undefined
+    };
+}
+function byKey(things, key) {
+    return new Map(things.map((thing) => [key(thing), thing]));
+}
+
 // EXTERNAL MODULE: ./src/report/headline.ts
 var headline = __nccwpck_require__(4512);
 ;// CONCATENATED MODULE: ./src/report/outputs.ts
 
 /** The outputs of the step, under their public names. An unknown one is empty. */
-function makeOutputs({ totals }, reportFile) {
+function makeOutputs({ totals, pressure }, reportFile) {
     return {
         'reclaimed-bytes': String(totals.reclaimedBytes),
         reclaimed: (0,units/* formatSize */.Xq)(totals.reclaimedBytes),
@@ -50752,7 +51209,8 @@ function makeOutputs({ totals }, reportFile) {
         'free-bytes-before': String(totals.freeBytesBefore ?? ''),
         'free-bytes-after': String(totals.freeBytesAfter ?? ''),
         'report-file': reportFile,
-        skipped: String(totals.skipped)
+        skipped: String(totals.skipped),
+        'target-reached': String(pressure?.targetReached ?? '')
     };
 }
 
@@ -51384,7 +51842,8 @@ const inputOf = {
     'protected-image': 'protected-images',
     'named-volume': 'include-volumes',
     'out-of-scope': 'scope',
-    rule: 'rules'
+    rule: 'rules',
+    'target-reached': 'until-free-above'
 };
 
 ;// CONCATENATED MODULE: ./src/report/resources.ts
@@ -51494,7 +51953,7 @@ function usedNow({ containers, images, networks, volumes }) {
 
 
 function makeReport(facts) {
-    const { plan, removal, disks, rules } = facts;
+    const { plan, removal, disks, rules, pressure } = facts;
     const { name, id, version, store } = facts.engine;
     const resources = makeResources(facts);
     return {
@@ -51507,6 +51966,7 @@ function makeReport(facts) {
         disks,
         startedAt: facts.startedAt.toISOString(),
         finishedAt: facts.finishedAt.toISOString(),
+        ...(pressure && { pressure }),
         ...(rules.length > 0 && {
             rules: (0,report_rules/* countByRule */.$i)(rules, plan.items, resources)
         }),
@@ -51541,318 +52001,6 @@ function makeTotals({ plan, rules, disks: [disk] }, resources) {
 
 // EXTERNAL MODULE: ./src/report/summary.ts + 5 modules
 var summary = __nccwpck_require__(3836);
-;// CONCATENATED MODULE: ./src/docker/json.ts
-
-
-
-
-/** Prints each item as JSON on a line of its own. */
-const asJson = ['--format', '{{json .}}'];
-/** Prints these fields of each item as a JSON array on a line of its own. */
-function asRows(...fields) {
-    const row = fields.map((field) => `{{json .${field}}}`).join(',');
-    return ['--format', `[${row}]`];
-}
-/** Reads one JSON value. Throws a DockerError that names the command. */
-function readJson(json, schema, command) {
-    let value;
-    try {
-        value = JSON.parse(json);
-    }
-    catch {
-        throw unreadable(command, `no JSON: ${json.slice(0, 200)}`);
-    }
-    const result = schema.safeParse(value);
-    if (!result.success)
-        throw unreadable(command, core_errors/* prettifyError */.S1(result.error).slice(0, 1_000));
-    return result.data;
-}
-function readJsonLines(lines, schema, command) {
-    return lines
-        .split('\n')
-        .filter((line) => line.trim() !== '')
-        .map((line) => readJson(line, schema, command));
-}
-/** A size as Docker prints it for people; undefined for anything else (`N/A`). */
-function readSize(text) {
-    return (0,units/* parseSize */.DB)(text.trim());
-}
-function unreadable(command, why) {
-    return new docker_errors/* DockerError */.Bi('failed', messages/* messages */.D.outputUnreadable(command, why));
-}
-
-;// CONCATENATED MODULE: ./src/docker/schemas.ts
-
-
-
-// Docker versions leave out keys or set them to null, so every key is optional. A value of another type is an error: it
-// could be a reason to keep something.
-function orElse(schema, fallback) {
-    return schema.nullish().transform((value) => value ?? fallback);
-}
-const schemas_text = orElse(schemas/* string */.YjP(), '');
-const texts = orElse(schemas/* array */.YOg(schemas/* string */.YjP()), []);
-const flag = orElse(schemas/* boolean */.zMY(), false);
-const size = orElse(schemas/* number */.aig().nonnegative(), 0);
-const time = schemas/* string */.YjP()
-    .nullish()
-    .transform((value, context) => {
-    const instant = value ? (0,units/* parseTime */.pe)(value) : undefined;
-    if (value && instant === undefined)
-        context.addIssue({ code: 'custom', message: 'this is no time' });
-    return instant;
-});
-/** Written by any build tool, in any form. */
-const buildTime = schemas/* string */.YjP()
-    .nullish()
-    .transform((value) => (0,units/* parseTime */.pe)(value ?? ''));
-/** The entries of an object. z.record drops the key `__proto__`, which Docker accepts. */
-function entries(schema) {
-    return schemas/* unknown */.L5J()
-        .optional()
-        .transform((value, context) => {
-        if (value === undefined || value === null)
-            return [];
-        const complain = (message) => {
-            context.addIssue({ code: 'custom', message });
-        };
-        if (typeof value !== 'object' || Array.isArray(value)) {
-            complain('this is no object');
-            return [];
-        }
-        return Object.entries(value).flatMap(([key, entry]) => {
-            const result = schema.safeParse(entry);
-            if (result.success)
-                return [[key, result.data]];
-            complain(`${key}: ${core_errors/* prettifyError */.S1(result.error)}`);
-            return [];
-        });
-    });
-}
-const map = entries(schemas_text).transform((all) => Object.fromEntries(all));
-/** Cuts long values, and copies what is left: a slice would keep the whole answer in memory. */
-const labels = entries(schemas_text).transform((all) => Object.fromEntries(all.map(([key, value]) => [
-    key,
-    value.length <= longestLabel
-        ? value
-        : Buffer.from(value.slice(0, longestLabel + 1)).toString()
-])));
-const keys = entries(schemas/* unknown */.L5J()).transform((all) => all.map(([key]) => key));
-const infoSchema = schemas/* object */.Ikc({
-    ID: schemas_text,
-    Name: schemas_text,
-    ServerVersion: schemas_text,
-    Driver: schemas_text,
-    DriverStatus: orElse(schemas/* array */.YOg(schemas/* array */.YOg(schemas/* string */.YjP())), []),
-    DockerRootDir: schemas_text,
-    SystemTime: time,
-    KernelVersion: schemas_text,
-    Swarm: schemas/* object */.Ikc({ LocalNodeState: schemas_text, ControlAvailable: flag }).nullish(),
-    Containerd: schemas/* object */.Ikc({ Address: schemas_text }).nullish(),
-    ServerErrors: texts
-});
-const versionSchema = schemas/* object */.Ikc({
-    Server: schemas/* object */.Ikc({ Components: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text })), []) })
-        .nullish()
-});
-const mountSchema = schemas/* object */.Ikc({ Type: schemas_text, Name: schemas_text, Source: schemas_text });
-const containerSchema = schemas/* object */.Ikc({
-    Id: schemas/* string */.YjP().min(1),
-    Name: schemas_text,
-    Created: time,
-    Image: schemas_text,
-    State: schemas/* object */.Ikc({ Status: schemas_text, StartedAt: time, FinishedAt: time })
-        .nullish(),
-    Config: schemas/* object */.Ikc({ Image: schemas_text, Labels: labels }).nullish(),
-    HostConfig: schemas/* object */.Ikc({
-        NetworkMode: schemas_text,
-        IpcMode: schemas_text,
-        PidMode: schemas_text,
-        UTSMode: schemas_text,
-        UsernsMode: schemas_text,
-        RestartPolicy: schemas/* object */.Ikc({ Name: schemas_text }).nullish(),
-        AutoRemove: flag,
-        Links: texts,
-        VolumesFrom: texts,
-        Binds: texts,
-        Mounts: orElse(schemas/* array */.YOg(mountSchema), [])
-    })
-        .nullish(),
-    Mounts: orElse(schemas/* array */.YOg(mountSchema), []),
-    RestartCount: orElse(schemas/* number */.aig(), 0),
-    /** Null for none. */
-    ExecIDs: schemas/* array */.YOg(schemas/* string */.YjP()).nullish(),
-    NetworkSettings: schemas/* object */.Ikc({
-        /** A container that never started has names without IDs (F12). */
-        Networks: entries(schemas/* object */.Ikc({ NetworkID: schemas_text, Links: texts }).nullish()).transform((all) => all.map(([name, endpoint]) => ({
-            name,
-            id: endpoint?.NetworkID ?? '',
-            links: endpoint?.Links ?? []
-        })))
-    })
-        .nullish()
-});
-const containerSizeSchema = schemas/* object */.Ikc({
-    Id: schemas/* string */.YjP().min(1),
-    /** Set by the driver `json-file` once the container has started. */
-    LogPath: schemas_text,
-    HostConfig: schemas/* object */.Ikc({ LogConfig: schemas/* object */.Ikc({ Type: schemas_text }).nullish() })
-        .nullish(),
-    /** Negative if unknown. */
-    SizeRw: orElse(schemas/* number */.aig(), -1)
-});
-const targetsSchema = orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Target: schemas_text })), []);
-const serviceSpecSchema = schemas/* object */.Ikc({
-    Name: schemas_text,
-    Networks: targetsSchema,
-    TaskTemplate: schemas/* object */.Ikc({
-        Networks: targetsSchema,
-        ContainerSpec: schemas/* object */.Ikc({
-            Image: schemas_text,
-            Mounts: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Type: schemas_text, Source: schemas_text })), [])
-        })
-            .nullish()
-    })
-        .nullish()
-});
-const serviceSchema = schemas/* object */.Ikc({
-    ID: schemas/* string */.YjP().min(1),
-    Spec: serviceSpecSchema,
-    PreviousSpec: serviceSpecSchema.nullish(),
-    Endpoint: schemas/* object */.Ikc({
-        VirtualIPs: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ NetworkID: schemas_text })), [])
-    })
-        .nullish()
-});
-/** Names, state, image, networks and mounts in `container ls`. */
-const listedContainerSchema = schemas/* tuple */.PVZ([schemas_text, schemas_text, schemas_text, schemas_text, schemas_text]);
-const imageSchema = schemas/* object */.Ikc({
-    Id: schemas/* string */.YjP().min(1),
-    RepoTags: texts,
-    RepoDigests: texts,
-    Parent: schemas_text,
-    Comment: schemas_text,
-    Created: buildTime,
-    Size: size,
-    Metadata: schemas/* object */.Ikc({ LastTagTime: time }).nullish(),
-    RootFS: schemas/* object */.Ikc({ Type: schemas_text, Layers: texts }).nullish(),
-    Config: schemas/* object */.Ikc({ Labels: labels }).nullish()
-});
-const networkSchema = schemas/* object */.Ikc({
-    Id: schemas/* string */.YjP().min(1),
-    Name: schemas/* string */.YjP().min(1),
-    Scope: schemas_text,
-    Created: time,
-    Labels: labels,
-    Ingress: flag,
-    ConfigFrom: schemas/* object */.Ikc({ Network: schemas_text }).nullish(),
-    Containers: keys
-});
-const volumeSchema = schemas/* object */.Ikc({
-    Name: schemas/* string */.YjP().min(1),
-    Driver: schemas_text,
-    CreatedAt: time,
-    Labels: labels,
-    Options: map,
-    Mountpoint: schemas_text
-});
-const eventSchema = schemas/* object */.Ikc({
-    Type: schemas/* string */.YjP(),
-    Action: schemas/* string */.YjP(),
-    Actor: schemas/* object */.Ikc({ ID: schemas/* string */.YjP(), Attributes: map }),
-    /** Nanoseconds since 1970; a number is exact to a microsecond. */
-    timeNano: schemas/* number */.aig().nonnegative()
-});
-/** A line of `image ls`: one per tag of an image. */
-const listedImageSchema = schemas/* object */.Ikc({
-    ID: schemas/* string */.YjP().min(1),
-    Repository: schemas_text,
-    Tag: schemas_text,
-    Digest: schemas_text,
-    Size: schemas_text
-});
-const historySchema = schemas/* object */.Ikc({
-    CreatedBy: schemas_text,
-    Size: schemas/* string */.YjP().regex(/^\d+$/).transform(Number)
-});
-/** From `system df -v`; sizes are rounded text. */
-const diskUsageSchema = schemas/* object */.Ikc({
-    Volumes: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({ Name: schemas_text, Size: schemas_text })), []),
-    BuildCache: orElse(schemas/* array */.YOg(schemas/* object */.Ikc({
-        ID: schemas_text,
-        Parent: schemas_text,
-        CacheType: schemas_text,
-        Description: schemas_text,
-        InUse: schemas_text,
-        Shared: schemas_text,
-        Size: schemas_text,
-        CreatedAt: schemas_text,
-        LastUsedAt: schemas_text
-    })), [])
-});
-const contextSchema = schemas/* array */.YOg(schemas/* object */.Ikc({
-    Name: schemas_text,
-    Endpoints: schemas/* object */.Ikc({ docker: schemas/* object */.Ikc({ Host: schemas_text }).nullish() })
-        .nullish()
-}));
-
-;// CONCATENATED MODULE: ./src/docker/engine.ts
-
-
-
-
-
-/** Throws a DockerError with advice if no engine answers. */
-async function readEngine(docker, env) {
-    const ask = async (command) => (0,docker_errors/* succeed */.Py)(await docker([command, ...asJson], { limit: 60_000 }), command)
-        .stdout;
-    const [facts, parts] = await Promise.all([ask('info'), ask('version')]);
-    const info = readJson(facts, infoSchema, 'info');
-    // Old CLIs exit with 0 if no engine answers.
-    const errors = info.ServerErrors.join('\n');
-    if (errors !== '')
-        throw ((0,docker_errors/* connectionError */.$t)(errors, env) ??
-            new docker_errors/* DockerError */.Bi('no-engine', messages/* messages */.D.engineError(errors)));
-    const { Server: server } = readJson(parts, versionSchema, 'version');
-    const version = info.ServerVersion;
-    const podman = isPodman(server?.Components ?? []);
-    return {
-        kind: podman ? 'podman' : 'docker',
-        name: info.Name,
-        id: info.ID,
-        version,
-        store: usesContainerd(info) ? 'containerd' : info.Driver,
-        now: info.SystemTime ?? Date.now(),
-        rootDir: info.DockerRootDir,
-        kernel: info.KernelVersion,
-        ...(info.Containerd?.Address && {
-            containerdAddress: info.Containerd.Address
-        }),
-        takesParents: podman && takesParents(version),
-        swarm: readSwarm(info),
-        logsBuilds: !podman && Number.parseInt(version, 10) >= 23
-    };
-}
-async function readContext(docker) {
-    const output = await docker(['context', 'inspect']);
-    const [context] = output.exitCode === 0
-        ? readJson(output.stdout, contextSchema, 'context inspect')
-        : [];
-    return {
-        name: context?.Name || 'default',
-        endpoint: context?.Endpoints?.docker?.Host ?? ''
-    };
-}
-function usesContainerd({ DriverStatus }) {
-    return DriverStatus.some(([key, value]) => key === 'driver-type' && value === 'io.containerd.snapshotter.v1');
-}
-function readSwarm({ Swarm }) {
-    const { LocalNodeState: state = '', ControlAvailable: manages } = Swarm ?? {};
-    if (['', 'inactive'].includes(state))
-        return 'none';
-    return manages ? 'manager' : 'worker';
-}
-
 ;// CONCATENATED MODULE: ./src/docker/cacheRecords.ts
 
 
@@ -53958,6 +54106,8 @@ function isImage(id) {
 
 const ledgerFile_instant = schemas/* number */.aig().nonnegative();
 const ledgerSchema = stateSchema({
+    /** The latest look, by the engine's clock. */
+    lookedAt: ledgerFile_instant.optional(),
     entries: schemas/* array */.YOg(schemas/* object */.Ikc({
         id: schemas/* string */.YjP().min(1),
         since: ledgerFile_instant,
@@ -53981,6 +54131,12 @@ async function readLedger(folder, key, now) {
         problem: `${file} is the ledger of another engine`
     };
 }
+/** When a run last looked, by the engine's clock; undefined if none has, or that is not known. */
+async function readLastLook(folder, key) {
+    const file = ledgerFile(folder, key);
+    const { content } = await readStateFile(file, ledgerSchema);
+    return content?.lookedAt;
+}
 /** Merges the entries with what another run has written meanwhile. Returns the problem if they cannot be written. */
 async function writeLedger(folder, key, entries, now) {
     const { entries: others } = await readLedger(folder, key, now);
@@ -53994,7 +54150,10 @@ async function writeLedger(folder, key, entries, now) {
             ...(usedAt > 0 && { usedAt })
         };
     });
-    return writeStateFile(ledgerFile(folder, key), key, { entries: merged });
+    return writeStateFile(ledgerFile(folder, key), key, {
+        lookedAt: now,
+        entries: merged
+    });
 }
 /** The earlier first look, unless one of them saw the resource arrive: it may have been created again. */
 function firstSeen(a, b) {
@@ -54097,11 +54256,11 @@ async function withSignsOfLife(work, report) {
 
 
 /** Lists everything on the engine, and adds what earlier runs and this host know. Changes nothing. */
-async function look(step) {
+async function look(step, gate) {
     const { docker, options, world } = step;
     const lookedAt = Date.now();
-    const [engine, context] = await readEngineAndContext(docker, world.env);
-    const stream = listenTo(step, engine);
+    const [engine, context] = await readEngineAndContext(docker, world.env, gate);
+    const stream = listenTo(step, engine, gate?.closed);
     world.show(options.docker, ['--version']);
     const { rootDir, store } = engine;
     const key = { endpoint: context.endpoint, rootDir, store };
@@ -54116,17 +54275,20 @@ async function look(step) {
     world.log.info(describeEngine(inventory));
     if (engine.kind === 'podman')
         world.log.info(podmanNote(engine));
-    const disks = await findDisks(engine, context.endpoint);
+    const disks = gate?.disks ?? (await findDisks(engine, context.endpoint));
     return {
         ...{ engine, key, facts, inventory, context, disks },
-        ...{ lookedAt, listedAt, stream }
+        ...{ lookedAt, listedAt, stream, closed: gate?.closed ?? false }
     };
 }
-function readEngineAndContext(docker, env) {
-    return Promise.all([readEngine(docker, env), readContext(docker)]);
+function readEngineAndContext(docker, env, gate) {
+    return Promise.all([
+        readEngine(docker, env, gate?.info),
+        gate?.context ?? readContext(docker)
+    ]);
 }
-function listenTo({ options, world, leave }, engine) {
-    if (options.dryRun)
+function listenTo({ options, world, leave }, engine, closed = false) {
+    if (options.dryRun || closed)
         return noStream;
     const { docker: command } = options;
     return streamEvents(engine, { command, env: world.env, signal: leave });
@@ -54163,26 +54325,30 @@ function describeWait(running) {
 
 
 
+
+
+
 /**
  * Measures the disks again, and makes the report, the summary and the outputs. `early` are warnings already given;
  * `excess` is how the plan exceeds `max-removals`, if it does.
  */
-async function conclude({ options, texts, policy, startedAt, world }, { engine, disks: before }, { plan, sizes, inventory }, removal, early, excess) {
+async function conclude({ options, texts, policy, startedAt, world }, { engine, disks: before, closed }, { plan, sizes, inventory }, removal, early, excess) {
     const disks = await Promise.all(before.map(measureAgain));
     const finishedAt = new Date();
     const report = makeReport({
         host: options.hostName,
         action: { version: world.version },
         ...{ engine, inventory, plan, sizes, removal },
-        ...{ disks, startedAt, finishedAt, rules: policy.rules }
+        ...{ disks, startedAt, finishedAt, rules: policy.rules },
+        pressure: describePressure(policy, texts, disks, closed)
     });
     const failure = excess === undefined
         ? describeFailure(report, removal, world.signal)
         : messages/* messages */.D.tooManyRemovals(excess, texts['max-removals']).text;
-    const late = warnLate(report, texts);
+    const held = heldBytes(inventory, report.resources);
+    const late = warnLate(report, texts, held);
     for (const warning of late)
         world.log.warning(warning);
-    const held = heldBytes(inventory, report.resources);
     return {
         report,
         reportFile: options.reportFile,
@@ -54197,6 +54363,47 @@ async function conclude({ options, texts, policy, startedAt, world }, { engine, 
         answer: (0,headline/* headline */.P)(report),
         failure
     };
+}
+/** Ends a run at a closed gate. */
+function concludeClosed(step, gate) {
+    const engine = makeEngine(gate.info, false);
+    const nothing = {
+        plan: { scope: 'engine', items: [], removalOrder: [], unmatched: [] },
+        sizes: {
+            ...{ containers: new Map(), volumes: new Map(), builders: new Map() },
+            ...{ layers: new Map(), logs: { bytes: new Map(), unread: false } }
+        },
+        inventory: emptyInventory(engine)
+    };
+    const removal = { results: [], fatal: undefined, cacheAfter: undefined };
+    return conclude(step, { ...gate, engine }, nothing, removal, []);
+}
+function describePressure({ whenFreeBelow, untilFreeAbove }, texts, disks, closed) {
+    if (!whenFreeBelow && !untilFreeAbove)
+        return undefined;
+    return {
+        ...(whenFreeBelow && { whenFreeBelow: texts['when-free-below'] }),
+        open: !closed,
+        ...(untilFreeAbove && {
+            untilFreeAbove: texts['until-free-above'],
+            targetReached: !disks.some(({ before, after = before }) => (0,model_disks/* isLow */.Vw)(after, untilFreeAbove))
+        })
+    };
+}
+/** A warning about a target that was not reached, with the inputs that hold most. */
+function warnOfTarget({ pressure, dryRun, disks }, texts, held) {
+    if (dryRun || pressure?.targetReached !== false || !pressure.open)
+        return [];
+    const holders = held
+        .filter(({ input, bytes }) => input !== undefined && bytes > 0)
+        .slice(0, 3)
+        .map(({ input = 'until', bytes }) => `${input}: ${texts[input]} holds ${(0,units/* formatSize */.Xq)(bytes)}`);
+    const free = disks.map(({ path, after }) => `${(0,units/* formatSize */.Xq)(after?.freeBytes ?? 0)} free on ${path}`);
+    return [
+        messages/* messages */.D.targetNotReached(texts['until-free-above'], free.join(', '), holders.length > 0
+            ? `${holders.join('; ')}.`
+            : 'Nothing that the engine holds could still go.')
+    ];
 }
 async function measureAgain(disk) {
     const after = await readSpace(disk.path);
@@ -54236,10 +54443,12 @@ function warnOfUnmatched({ input, pattern, nearest, decidedBy }, dryRun) {
         : `Did you mean ${nearest.name}${nearest.goes ? `, which ${fate}` : ''}?`;
     return messages/* messages */.D.patternUnmatched(input, pattern, hint);
 }
-function warnLate({ resources }, texts) {
+function warnLate(report, texts, held) {
+    const { resources } = report;
     const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length;
     const cache = resources.find(({ kind }) => kind === 'build-cache');
     return [
+        ...warnOfTarget(report, texts, held),
         ...(late > 0
             ? [messages/* messages */.D.timeoutReached(texts.timeout, (0,src_words/* count */.U9)(late, 'planned removal'))]
             : []),
@@ -55118,11 +55327,6 @@ function keepContainer(container, stop, { policy, protectedBy, engine }) {
         : (0,model_decision/* keep */.aC)('not-included', 'include-containers is false');
 }
 
-;// CONCATENATED MODULE: ./src/model/inventory.ts
-function byKey(things, key) {
-    return new Map(things.map((thing) => [key(thing), thing]));
-}
-
 ;// CONCATENATED MODULE: ./src/policy/evidence.ts
 
 
@@ -55935,17 +56139,21 @@ function orderRemovals(items, inventory) {
     });
 }
 /**
- * Sorts items into levels that can go at once: containers before those that they need, images before their parents,
- * networks before those that they are configured from.
+ * What each container, image and network needs, by ID: containers those that they name, images their parents, networks
+ * those that they are configured from.
  */
-function inLevels(items, { containers, images, networks }) {
+function needsAmong({ containers, images, networks }) {
     const find = containerFinder(containers);
     const configs = new Map(networks.map(({ id, name }) => [name, id]));
-    const needs = new Map([
+    return new Map([
         ...containers.map((one) => [one.id, find(one)]),
         ...images.map(({ id, parent }) => [id, parent ? [parent] : []]),
         ...networks.map(({ id, configFrom = '' }) => [id, [configs.get(configFrom) ?? '']])
     ]);
+}
+/** Sorts items into levels that can go at once: what needs something before what it needs. */
+function inLevels(items, inventory) {
+    const needs = needsAmong(inventory);
     const levels = [];
     for (let left = [...items]; left.length > 0;) {
         const needed = new Set(left.flatMap(({ id }) => needs.get(id) ?? []));
@@ -56244,6 +56452,111 @@ function makeCacheItem({ decision, least, most, estimated }) {
     };
 }
 
+;// CONCATENATED MODULE: ./src/policy/pressure.ts
+
+
+
+
+
+
+
+/** Keeps what frees no disk on which less than that is free. */
+function keepOnFreeDisks(plan, inventory, disks, wanted) {
+    const low = new Set(disks
+        .filter(({ before }) => (0,model_disks/* isLow */.Vw)(before, wanted))
+        .flatMap(({ holds }) => holds));
+    const items = plan.items.map((item) => item.decision.action === 'keep' ||
+        isStopped(item) ||
+        (0,kinds/* contentsOf */.KD)(item.kind).some((content) => low.has(content))
+        ? item
+        : {
+            ...item,
+            bytes: 0,
+            decision: (0,model_decision/* keep */.aC)('target-reached', 'enough space is free on this disk')
+        });
+    return { ...plan, items, removalOrder: orderRemovals(items, inventory) };
+}
+/**
+ * Orders the removals of a plan by what can be spared most easily, as a removal ends once enough space is free. What
+ * needs something still goes before what it needs.
+ */
+function orderUnderPressure(plan, inventory) {
+    const own = ownBytes(inventory.images);
+    const keyOf = (item) => ({
+        item,
+        place: pressure_placeOf(item),
+        hours: hoursIdle(item),
+        bytes: own.get(item.id) ?? 0
+    });
+    const sorted = plannedItems(plan)
+        .map(keyOf)
+        .sort((a, b) => a.place - b.place ||
+        b.hours - a.hours ||
+        b.bytes - a.bytes ||
+        (0,src_words/* compareText */.n6)(a.item.id, b.item.id))
+        .map(({ item }) => item);
+    return { ...plan, removalOrder: inSteps(sorted, needsAmong(inventory)) };
+}
+const places = {
+    container: 0,
+    network: 1,
+    'build-cache': 3,
+    builder: 4,
+    image: 5,
+    volume: 7
+};
+/** Untagging frees nothing. */
+function pressure_placeOf({ kind, decision }) {
+    if (kind !== 'image')
+        return places[kind];
+    if (decision.action === 'untag')
+        return 6;
+    return decision.reason === 'dangling' ? 2 : 5;
+}
+/** Images that were used within the same hour count as equal. An unknown last use may be a late one. */
+function hoursIdle({ kind, idle = -1 }) {
+    return kind === 'image' ? Math.floor(idle / 3_600_000) : 0;
+}
+/** Puts what is needed after all that need it, as early as that allows, and groups neighbours of one kind. */
+function inSteps(sorted, needs) {
+    const byId = new Map(sorted.map((item) => [item.id, item]));
+    const users = new Map();
+    for (const { id } of sorted)
+        for (const need of needs.get(id) ?? [])
+            users.set(need, [...(users.get(need) ?? []), id]);
+    const done = new Set();
+    const deferred = new Set();
+    const steps = [];
+    const usersOf = (id) => (users.get(id) ?? []).filter((one) => one !== id && byId.has(one));
+    const add = ({ id, kind }) => {
+        const step = steps.at(-1);
+        const follows = step?.ids.some((one) => usersOf(id).includes(one));
+        if (step?.kind === kind && !follows)
+            step.ids.push(id);
+        else
+            steps.push({ kind, ids: [id] });
+        done.add(id);
+        for (const need of needs.get(id) ?? []) {
+            const item = byId.get(need);
+            if (item && deferred.delete(need))
+                visit(item);
+        }
+    };
+    const visit = (item) => {
+        if (usersOf(item.id).every((one) => done.has(one)))
+            add(item);
+        else
+            deferred.add(item.id);
+    };
+    for (const item of sorted)
+        visit(item);
+    // Cycles should not occur; if one does, the engine refuses.
+    for (const item of sorted)
+        if (deferred.has(item.id))
+            add(item);
+    return steps;
+}
+
 ;// CONCATENATED MODULE: ./src/run/measure.ts
 
 
@@ -56319,8 +56632,10 @@ function addLogs(written, logs) {
 
 
 
-async function planAndMeasure({ docker, world }, policy, { inventory: listed, facts, context }) {
-    const fresh = await planOnFreshFacts(docker, listed, policy);
+
+async function planAndMeasure({ docker, world }, policy, { inventory: listed, facts, context, disks, closed }) {
+    const whole = await planOnFreshFacts(docker, listed, policy);
+    const fresh = closed ? whole : fitToDisks(whole, policy, disks);
     const { sizes, packed } = await measure(docker, fresh.inventory, fresh.plan, {
         facts,
         endpoint: context.endpoint
@@ -56336,6 +56651,19 @@ async function planAndMeasure({ docker, world }, policy, { inventory: listed, fa
     if (sizes.logs.unread)
         world.log.info(logsNote);
     return { plan, sizes, inventory };
+}
+/** Keeps what frees no low disk, and orders the rest for a removal that ends once enough is free. */
+function fitToDisks({ plan, inventory }, { whenFreeBelow, untilFreeAbove }, disks) {
+    const wanted = untilFreeAbove ?? whenFreeBelow;
+    if (wanted === undefined)
+        return { plan, inventory };
+    const fitted = keepOnFreeDisks(plan, inventory, disks, wanted);
+    return {
+        plan: untilFreeAbove === undefined
+            ? fitted
+            : orderUnderPressure(fitted, inventory),
+        inventory
+    };
 }
 /**
  * Plans, and inspects the images that would go by what an earlier run remembers: they may have been tagged since. Kept
@@ -57778,7 +58106,218 @@ async function readFailure(builder, { look }, output, command) {
     return change ? readChange(change) : readRefusal(output, command);
 }
 
+;// CONCATENATED MODULE: ./src/removal/enough.ts
+
+
+
+function createEnough(target) {
+    return {
+        target,
+        watched: target.disks.map((disk) => ({
+            ...{ disk, space: disk.before, seen: disk.before.freeBytes, freed: 0 }
+        }))
+    };
+}
+/** What is missing on the disks that the removal of an item frees; undefined if none of them lacks anything. */
+function missingFor({ target, watched }, { kind }) {
+    const contents = new Set((0,kinds/* contentsOf */.KD)(kind));
+    const missing = watched
+        .filter(({ disk }) => disk.holds.some((one) => contents.has(one)))
+        .map(({ space }) => (0,model_disks/* missingSpace */.n6)(space, target.wanted));
+    const bytes = Math.max(...missing.map((one) => one.bytes), 0);
+    const inodes = Math.max(...missing.map((one) => one.inodes), 0);
+    return bytes > 0 || inodes > 0 ? { bytes, inodes } : undefined;
+}
+/** Reads the disks. One that can no longer be read counts as full enough: nobody could tell when to end. */
+async function enough_measure({ target, watched }) {
+    for (const one of watched) {
+        const space = await target.readSpace(one.disk.path);
+        one.space = space ?? { freeBytes: Number.MAX_SAFE_INTEGER, usedBytes: 0 };
+    }
+}
+/** Milliseconds in which freed space shows on filesystems that are late. */
+const patience = 3_000;
+/** The same where it would be enough: btrfs commits every 30 s. */
+const longPatience = 30_000;
+const enough_pause = 50;
+/** Waits until what was certainly freed shows, and for no longer than a filesystem takes: others may be writing. */
+async function waitForFreed(enough, items) {
+    for (const one of enough.watched)
+        one.freed += items
+            .filter((item) => isOnlyOn(one.disk, item))
+            .reduce((all, item) => all + enough_certainOf(item), 0);
+    for (let waited = 0;; waited += enough_pause) {
+        await enough_measure(enough);
+        const late = enough.watched.filter((one) => isLate(one, enough, waited));
+        if (late.length === 0)
+            break;
+        await (0,promises_namespaceObject.setTimeout)(enough_pause);
+    }
+    for (const one of enough.watched)
+        Object.assign(one, { seen: one.space.freeBytes, freed: 0 });
+}
+function isLate({ space, seen, freed }, { target }, waited) {
+    const freeBytes = seen + freed;
+    const all = space.freeBytes + space.usedBytes;
+    const isMissing = (one) => (0,model_disks/* missingSpace */.n6)(one, target.wanted).bytes > 0;
+    if (freed === 0 || space.freeBytes >= freeBytes || !isMissing(space))
+        return false;
+    const shown = { freeBytes, usedBytes: all - freeBytes };
+    return waited < (isMissing(shown) ? patience : longPatience);
+}
+function enough_certainOf({ bytes = 0, estimated }) {
+    return estimated ? 0 : bytes;
+}
+/** Whether all that the item frees is on the disk. */
+function isOnlyOn({ holds }, { kind }) {
+    return (0,kinds/* contentsOf */.KD)(kind).every((one) => holds.includes(one));
+}
+
+;// CONCATENATED MODULE: ./src/removal/pressure.ts
+
+
+
+
+
+
+
+
+/**
+ * Removes items in the order of the plan until enough is free: in small batches one after the other, with a look at the
+ * disks before each. What is not needed stays.
+ */
+async function removeUntilEnough(session, steps, { target, listedAt, cache }) {
+    const enough = createEnough(target);
+    const item = steps.flatMap((one) => one.items).find(isCache);
+    const removal = {
+        ...{ session, enough, listedAt },
+        cache: item && { ...cache, item, outcomes: [] }
+    };
+    try {
+        for (const { items } of steps)
+            await removeStep(removal, items);
+    }
+    catch (error) {
+        fail(session, error);
+    }
+    recordCache(removal);
+}
+function isCache({ kind }) {
+    return kind === 'build-cache';
+}
+async function removeStep(removal, items) {
+    const { session, enough } = removal;
+    const queue = [...items];
+    for (let [first] = queue; first && !whyOver(session); [first] = queue) {
+        await enough_measure(enough);
+        const missing = missingFor(enough, first);
+        if (missing === undefined) {
+            for (const item of queue)
+                leave(session, item);
+            return;
+        }
+        const batch = queue.splice(0, pressure_countForBatch(queue, missing.bytes));
+        await removeSome(removal, batch, missing.bytes);
+    }
+}
+function leave(session, item) {
+    record(session, item, {
+        ...{ outcome: 'kept', reason: 'target-reached' },
+        detail: `enough space is free; ${item.decision.detail}`,
+        heldBy: 'until-free-above'
+    });
+}
+async function removeSome(removal, batch, missing) {
+    const { session, enough, listedAt } = removal;
+    const [{ kind } = { kind: undefined }] = batch;
+    if (kind === undefined)
+        return;
+    if (kind === 'build-cache')
+        await pruneMissing(removal, missing);
+    else if (kind === 'builder')
+        await removeBuilders(session, batch, listedAt);
+    else if (kind === 'container') {
+        const ready = await stopContainers(session, batch);
+        await removeBatch(session, kind, ready);
+    }
+    else
+        await removeBatch(session, kind, batch);
+    const gone = recordedResults(session)
+        .filter(({ item, outcome }) => batch.includes(item) && outcome === 'removed')
+        .map(({ item }) => item);
+    await waitForFreed(enough, gone);
+    // The build cache keeps what it shares with images: only its own prune frees that.
+    const kept = gone.some((item) => kind === 'image' && (item.bytesAtMost ?? 0) > (item.bytes ?? 0));
+    const left = missingFor(enough, { kind: 'build-cache' });
+    if (kept && left)
+        await pruneMissing(removal, left.bytes);
+}
+/** Small enough to end near the target: the disk decides, and the plan's figures only say how far to go at once. */
+const pressure_largestBatch = 50;
+/** Where inodes are missing, or the bytes are not known. */
+const smallBatch = 4;
+/** How many of the first items free no more than half of what is missing; at least one. */
+function pressure_countForBatch(items, missing) {
+    if (missing === 0)
+        return smallBatch;
+    let freed = 0;
+    for (const [index, item] of items.slice(0, pressure_largestBatch).entries()) {
+        freed += item.bytesAtMost ?? item.bytes ?? missing;
+        if (freed > missing / 2)
+            return Math.max(index, 1);
+    }
+    return pressure_largestBatch;
+}
+/** Prunes as much of the build cache as is missing: a prune cannot be stopped half-way, so it gets a floor. */
+async function pruneMissing({ session, enough, cache }, missing) {
+    if (cache === undefined || whyOver(session))
+        return;
+    const { docker } = session;
+    try {
+        const records = await cache.list(docker);
+        const own = (records ?? []).filter(({ shared }) => !shared);
+        const size = (0,units/* sum */.cz)(own.map(({ bytes }) => bytes));
+        const floor = missing > 0 ? Math.max(size - missing, 0) : 0;
+        const keep = Math.max(cache.prune.keep, floor);
+        const outcome = await pruneBuildCache({ docker, ...cache.prune, keep });
+        cache.outcomes.push(outcome);
+        const { item } = cache;
+        await waitForFreed(enough, [{ ...item, bytes: outcome.freed ?? 0 }]);
+    }
+    catch (error) {
+        fail(session, error);
+        const detail = asDockerError(error).message;
+        cache.outcomes.push({ outcome: 'failed', detail });
+    }
+}
+/** Records all prunes as one outcome. */
+function recordCache({ session, cache }) {
+    if (cache === undefined || whyOver(session) === 'cancelled')
+        return;
+    const { item, outcomes } = cache;
+    const removed = outcomes.filter(({ outcome }) => outcome === 'removed');
+    const last = outcomes.findLast(({ outcome }) => outcome !== 'gone');
+    if (removed.length === 0 && last === undefined) {
+        if (outcomes.length > 0)
+            record(session, item, outcomes[0] ?? { outcome: 'gone' });
+        return;
+    }
+    const [first = last] = removed;
+    if (first === undefined)
+        return;
+    record(session, item, {
+        ...first,
+        ...(removed.every(({ freed }) => freed !== undefined) &&
+            removed.length > 0 && {
+            freed: (0,units/* sum */.cz)(removed.map(({ freed = 0 }) => freed))
+        }),
+        removedRecords: removed.flatMap(({ removedRecords = [] }) => removedRecords)
+    });
+}
+
 ;// CONCATENATED MODULE: ./src/removal/removal.ts
+
+
 
 
 
@@ -57792,19 +58331,30 @@ async function readFailure(builder, { look }, output, command) {
 async function removeAll(plan, options) {
     const planned = plannedItems(plan);
     const toStop = itemsToStop(plan);
+    const byStep = byKey(planned, ({ kind, id }) => `${kind} ${id}`);
     const stops = [...toStop, ...planned].filter(isStopped);
     const session = createSession(options, new Set(stops.map(({ id }) => id)));
     await stopOnly(session, toStop);
-    for (const { kind, ids } of plan.removalOrder) {
-        const step = new Set(ids);
-        const items = planned.filter((item) => item.kind === kind && step.has(item.id));
+    const steps = plan.removalOrder.map((step) => ({
+        ...step,
+        items: step.ids.flatMap((id) => byStep.get(`${step.kind} ${id}`) ?? [])
+    }));
+    const { target, listedAt } = options;
+    if (target !== undefined) {
+        const cache = { prune: options.cache, list: options.listCache };
+        await removeUntilEnough(session, steps, { target, listedAt, cache });
+        return {
+            ...finish(session, [...toStop, ...planned]),
+            cacheAfter: undefined
+        };
+    }
+    for (const { kind, items } of steps)
         if (kind === 'builder')
-            await removeBuilders(session, items, options.listedAt);
+            await removeBuilders(session, items, listedAt);
         else if (kind === 'container')
             await removeInBatches(session, kind, await stopContainers(session, items));
         else if (kind !== 'build-cache')
             await removeInBatches(session, kind, items);
-    }
     const cacheAfter = await listCacheAfterImages(session, options.listCache);
     for (const item of planned.filter(({ kind }) => kind === 'build-cache'))
         await removeBuildCache(session, item, options.cache);
@@ -57820,13 +58370,19 @@ async function removeAll(plan, options) {
 
 
 
-async function removePlanned({ docker, options, deadline, world }, policy, plan, { engine, inventory, context, lookedAt, listedAt, stream }) {
+
+async function removePlanned({ docker, options, deadline, world }, policy, plan, { engine, inventory, context, disks, lookedAt, listedAt, stream }) {
     const items = [...itemsToStop(plan), ...plannedItems(plan)];
     const results = [];
     return withSignsOfLife(removeAll(plan, {
         docker,
         inventory,
         stream,
+        target: policy.untilFreeAbove && {
+            disks,
+            wanted: policy.untilFreeAbove,
+            readSpace: readSpace
+        },
         cache: {
             builder: context.name,
             lookedAt,
@@ -58059,6 +58615,55 @@ function leaveAll({ world }, problem) {
     return { ...run_world/* nothingDone */.m, summary: (0,summary/* renderNothing */.KJ)(warning.text) };
 }
 
+;// CONCATENATED MODULE: ./src/run/gate.ts
+
+
+
+
+
+
+
+/**
+ * Reads the free space that `when-free-below` or `until-free-above` ask for; undefined without either. Throws an
+ * InputError if it cannot be read: a guard that nobody can read is no yes.
+ */
+async function readGate({ docker, policy, world: { env } }) {
+    const least = policy.whenFreeBelow ?? policy.untilFreeAbove;
+    if (least === undefined)
+        return undefined;
+    const info = await readInfo(docker, env);
+    const context = knownContext(info, env) ?? (await readContext(docker));
+    const engine = makeEngine(info, false);
+    const disks = await findDisks(engine, context.endpoint);
+    const seen = new Set(disks.flatMap(({ holds }) => holds));
+    if (!model_disks/* diskContents */.A8.every((one) => seen.has(one))) {
+        const away = await whyNotHere(engine, context.endpoint);
+        throw new model_inputs/* InputError */.dz(messages/* messages */.D.freeSpaceUnreadable(away ??
+            `the disk of ${engine.rootDir} or of the image store is not visible`));
+    }
+    const closed = !disks.some(({ before }) => (0,model_disks/* isLow */.Vw)(before, least));
+    return { info, context, disks, closed };
+}
+/** Between looks behind a closed gate, in milliseconds, at most. */
+const longestPause = 6 * 3_600_000;
+/** Whether a look is due although nothing is removed: without it, the memory would not know what came and was used. */
+async function isLookDue({ options, policy }, { info, context }) {
+    if (options.stateDir === '')
+        return false;
+    const { rootDir, store, now } = makeEngine(info, false);
+    const key = { endpoint: context.endpoint, rootDir, store };
+    const last = await readLastLook(options.stateDir, key);
+    const age = last === undefined ? Infinity : Math.abs(now - last);
+    return age >= Math.min(longestPause, shortestUntil(policy) / 4);
+}
+/** A date does not say how long; `until: 0s` needs no memory. */
+function shortestUntil({ until, rules }) {
+    const durations = [until, ...rules.flatMap((rule) => rule.until ?? [])]
+        .map((one) => ('duration' in one ? one.duration : Infinity))
+        .filter((duration) => duration > 0);
+    return Math.min(...durations, Infinity);
+}
+
 ;// CONCATENATED MODULE: ./src/run/pullRequests.ts
 
 
@@ -58096,6 +58701,8 @@ async function fetchPullRequestStates({ policy, options, deadline, world }, inve
 }
 
 ;// CONCATENATED MODULE: ./src/run.ts
+
+
 
 
 
@@ -58153,7 +58760,13 @@ async function runScope(step) {
     // The runner evaluates the inputs of the post step anew.
     if (snapshotFile !== undefined)
         return leaveAll(step, 'its step had another scope by then');
-    const looked = await world.log.group('Look', () => look(step));
+    const gate = await readGate(step);
+    const quiet = gate?.closed && !step.options.dryRun;
+    if (quiet && !(await isLookDue(step, gate)))
+        return concludeClosed(step, gate);
+    const looked = await world.log.group('Look', () => look(step, gate));
+    if (quiet)
+        return concludeClosed(step, gate);
     const complete = await fetchPullRequestStates(step, looked.inventory);
     return cleanUp(step, looked, complete.policy, complete.problems);
 }

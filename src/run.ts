@@ -5,6 +5,8 @@ import { scopeLines } from './report/log.ts'
 import { cleanUp } from './run/cleanUp.ts'
 import { endingOf, withWantedSummary } from './run/ending.ts'
 import { beginJob, endJob, leaveAll } from './run/job.ts'
+import { concludeClosed } from './run/conclude.ts'
+import { isLookDue, readGate } from './run/gate.ts'
 import { look } from './run/look.ts'
 import { fetchPullRequestStates } from './run/pullRequests.ts'
 import type { Ending, Step, World } from './run/world.ts'
@@ -56,7 +58,11 @@ async function runScope(step: Step): Promise<Ending> {
   // The runner evaluates the inputs of the post step anew.
   if (snapshotFile !== undefined)
     return leaveAll(step, 'its step had another scope by then')
-  const looked = await world.log.group('Look', () => look(step))
+  const gate = await readGate(step)
+  const quiet = gate?.closed && !step.options.dryRun
+  if (quiet && !(await isLookDue(step, gate))) return concludeClosed(step, gate)
+  const looked = await world.log.group('Look', () => look(step, gate))
+  if (quiet) return concludeClosed(step, gate)
   const complete = await fetchPullRequestStates(step, looked.inventory)
   return cleanUp(step, looked, complete.policy, complete.problems)
 }

@@ -405,7 +405,9 @@ export const policies: fc.Arbitrary<Policy> = fc.record({
   includeBuildCache: fc.boolean(),
   buildCacheKeep: fc.nat({ max: 2_000_000 }),
   rules: fc.constant([]),
-  maxRemovals: fc.constant(undefined)
+  maxRemovals: fc.constant(undefined),
+  whenFreeBelow: fc.constant(undefined),
+  untilFreeAbove: fc.constant(undefined)
 })
 
 /** Policies with up to five rules. */
@@ -465,7 +467,9 @@ export const stricterPairs: fc.Arbitrary<{ policy: Policy; stricter: Policy }> =
             policy.includeBuildCache && other.includeBuildCache,
           buildCacheKeep: Math.max(policy.buildCacheKeep, other.buildCacheKeep),
           rules: policy.rules,
-          maxRemovals: undefined
+          maxRemovals: undefined,
+          whenFreeBelow: undefined,
+          untilFreeAbove: undefined
         }
       }
     })

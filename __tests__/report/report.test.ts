@@ -39,6 +39,7 @@ const reportFacts: ReportFacts = {
   host: 'runner-1',
   action: { version: '1.0.0' },
   rules: [],
+  pressure: undefined,
   engine: inventory().engine,
   inventory: inventory({ images }),
   plan: { scope: 'engine', items: [] },

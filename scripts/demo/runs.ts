@@ -124,6 +124,7 @@ function makeLooked(inventory: Inventory): Looked {
     inventory,
     context: { name: 'default', endpoint: '' },
     disks: [],
+    closed: false,
     ...{ lookedAt: now, listedAt: now },
     stream: noStream
   }

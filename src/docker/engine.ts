@@ -7,18 +7,14 @@ import { asJson, readJson } from './json.ts'
 import { isPodman, takesParents } from './podman.ts'
 import { contextSchema, infoSchema, versionSchema } from './schemas.ts'
 
-type Info = z.output<typeof infoSchema>
+export type Info = z.output<typeof infoSchema>
 
-/** Throws a DockerError with advice if no engine answers. */
-export async function readEngine(
+/** What the engine says of itself. Throws a DockerError with advice if no engine answers. */
+export async function readInfo(
   docker: Docker,
   env: Record<string, string | undefined>
-): Promise<Engine> {
-  const ask = async (command: string) =>
-    succeed(await docker([command, ...asJson], { limit: 60_000 }), command)
-      .stdout
-  const [facts, parts] = await Promise.all([ask('info'), ask('version')])
-  const info = readJson(facts, infoSchema, 'info')
+): Promise<Info> {
+  const info = readJson(await ask(docker, 'info'), infoSchema, 'info')
   // Old CLIs exit with 0 if no engine answers.
   const errors = info.ServerErrors.join('\n')
   if (errors !== '')
@@ -26,9 +22,30 @@ export async function readEngine(
       connectionError(errors, env) ??
       new DockerError('no-engine', messages.engineError(errors))
     )
+  return info
+}
+
+/** Throws a DockerError with advice if no engine answers. */
+export async function readEngine(
+  docker: Docker,
+  env: Record<string, string | undefined>,
+  known?: Info
+): Promise<Engine> {
+  const [info, parts] = await Promise.all([
+    known ?? readInfo(docker, env),
+    ask(docker, 'version')
+  ])
   const { Server: server } = readJson(parts, versionSchema, 'version')
+  return makeEngine(info, isPodman(server?.Components ?? []))
+}
+
+async function ask(docker: Docker, command: string): Promise<string> {
+  const output = await docker([command, ...asJson], { limit: 60_000 })
+  return succeed(output, command).stdout
+}
+
+export function makeEngine(info: Info, podman: boolean): Engine {
   const version = info.ServerVersion
-  const podman = isPodman(server?.Components ?? [])
   return {
     kind: podman ? 'podman' : 'docker',
     name: info.Name,
@@ -45,6 +62,18 @@ export async function readEngine(
     swarm: readSwarm(info),
     logsBuilds: !podman && Number.parseInt(version, 10) >= 23
   }
+}
+
+/** The endpoint where the environment or the engine's own answer says it; else it has to be asked for. */
+export function knownContext(
+  { ClientInfo }: Info,
+  { DOCKER_HOST: host }: Record<string, string | undefined>
+): EngineContext | undefined {
+  const name = 'default'
+  if (host) return { name, endpoint: host }
+  return ClientInfo?.Context === name && process.platform === 'linux'
+    ? { name, endpoint: 'unix:///var/run/docker.sock' }
+    : undefined
 }
 
 export async function readContext(docker: Docker): Promise<EngineContext> {

@@ -82,6 +82,7 @@ export const infoSchema = z.object({
   KernelVersion: text,
   Swarm: z.object({ LocalNodeState: text, ControlAvailable: flag }).nullish(),
   Containerd: z.object({ Address: text }).nullish(),
+  ClientInfo: z.object({ Context: text }).nullish(),
   ServerErrors: texts
 })
 

@@ -16,6 +16,7 @@ import {
   type Problem,
   problemsOfVariables
 } from './problems.ts'
+import { problemsOfPressure } from './pressure.ts'
 import { parseRules } from './rules.ts'
 import { type Inputs, schema } from './schema.ts'
 import {
@@ -66,6 +67,7 @@ export function readInputs(
     ...issues.map(({ path, message }): Problem => [String(path[0]), message]),
     ...problemsOfUntil(texts, now),
     ...ofRules,
+    ...problemsOfPressure(texts),
     ...problemsOfScope(texts, env, event),
     ...problemsOfVariables(env),
     ...problemsOfPaths(texts, paths)
@@ -112,7 +114,7 @@ function makePolicy(
   scope: Scope,
   rules: readonly Rule[]
 ): Policy {
-  const maxRemovals = inputs['max-removals']
+  const given = <T>(value: T | 'any') => (value === 'any' ? undefined : value)
   const ignored = ignoredInputs(scope, texts)
   return {
     scope,
@@ -130,6 +132,8 @@ function makePolicy(
     includeBuilders: inputs['include-builders'],
     includeBuildCache: inputs['include-build-cache'],
     buildCacheKeep: inputs['build-cache-keep'],
-    maxRemovals: maxRemovals === 'any' ? undefined : maxRemovals
+    whenFreeBelow: given(inputs['when-free-below']),
+    untilFreeAbove: given(inputs['until-free-above']),
+    maxRemovals: given(inputs['max-removals'])
   }
 }

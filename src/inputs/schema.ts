@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { FreeSpace } from '../model/disks.ts'
 import type { InputName } from '../model/inputs.ts'
 import {
   parseLabelPattern,
@@ -19,6 +20,9 @@ import {
   wholeNumber,
   yesOrNo
 } from './parsers.ts'
+
+const freeSpaceForm =
+  'free space: a percentage such as 10%, or a size such as 20GB'
 
 /** Every input, under its public name: type and check. */
 export const schema = z.object({
@@ -66,6 +70,8 @@ export const schema = z.object({
   ),
   'github-token': z.string(),
   rules: z.string().describe(rulesForm),
+  'when-free-below': input(freeSpaceForm, parseFreeSpace),
+  'until-free-above': input(freeSpaceForm, parseFreeSpace),
   'max-removals': input(
     'a number of removals of each kind such as 50, or a percentage such as 20%',
     parseMaxRemovals
@@ -88,6 +94,16 @@ export const schema = z.object({
 } satisfies Record<InputName, unknown>)
 
 export type Inputs = z.output<typeof schema>
+
+function parseFreeSpace(text: string): FreeSpace | 'any' | undefined {
+  if (text === '') return 'any'
+  const [, number] = /^(\d+(?:\.\d+)?) ?%$/.exec(text) ?? []
+  const percent = Number(number)
+  if (number !== undefined)
+    return percent > 0 && percent < 100 ? { percent } : undefined
+  const bytes = parseSize(text)
+  return bytes ? { bytes } : undefined
+}
 
 function parseMaxRemovals(text: string): MaxRemovals | 'any' | undefined {
   if (text === '') return 'any'

@@ -9,6 +9,7 @@ export const keepReasons = [
   'runner-owned',
   'unreadable',
   'rule',
+  'target-reached',
   'built-in',
   'not-included',
   'out-of-scope',

@@ -2,8 +2,8 @@
 export type Space = {
   freeBytes: number
   usedBytes: number
-  freeInodes?: number
-  totalInodes?: number
+  freeInodes?: number | undefined
+  totalInodes?: number | undefined
 }
 
 export const onImageStore = ['images', 'containers', 'build-cache'] as const
@@ -17,4 +17,27 @@ export type Disk = {
   path: string
   holds: (typeof diskContents)[number][]
   before: Space
+}
+
+/** Free space: a percentage, 100 less what `df` calls Use%, or bytes. */
+export type FreeSpace = { percent: number } | { bytes: number }
+
+/** What has to be freed until that much is free; none where enough is. A size says nothing of inodes. */
+export function missingSpace(
+  { freeBytes, usedBytes, freeInodes = 0, totalInodes = 0 }: Space,
+  wanted: FreeSpace
+): { bytes: number; inodes: number } {
+  if ('bytes' in wanted)
+    return { bytes: Math.max(wanted.bytes - freeBytes, 0), inodes: 0 }
+  const lacks = (free: number, all: number) =>
+    Math.max(Math.ceil((all * wanted.percent) / 100) - free, 0)
+  return {
+    bytes: lacks(freeBytes, freeBytes + usedBytes),
+    inodes: lacks(freeInodes, totalInodes)
+  }
+}
+
+export function isLow(space: Space, wanted: FreeSpace): boolean {
+  const { bytes, inodes } = missingSpace(space, wanted)
+  return bytes > 0 || inodes > 0
 }

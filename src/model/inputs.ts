@@ -19,6 +19,8 @@ export const defaults = {
   'pull-request-patterns': 'pr-{number}, pr-{number}-*, *-pr-{number}',
   'github-token': '${{ github.token }}',
   rules: '',
+  'when-free-below': '',
+  'until-free-above': '',
   'max-removals': '',
   'job-summary': 'true',
   'host-name': '$RUNNER_NAME',

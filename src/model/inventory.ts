@@ -200,6 +200,16 @@ export type ImageFacts = {
   layerSizes?: readonly number[] | undefined
 }
 
+/** An engine of which nothing is listed. */
+export function emptyInventory(engine: Engine): Inventory {
+  return {
+    ...{ engine, containers: [], services: [], images: [], networks: [] },
+    ...{ volumes: [], buildCache: { records: [] }, events: [], unreadable: [] },
+    ...{ ledger: undefined, remembers: false, oldestJob: undefined },
+    self: undefined
+  }
+}
+
 export function byKey<T>(
   things: readonly T[],
   key: (thing: T) => string

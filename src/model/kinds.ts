@@ -69,3 +69,9 @@ export const kindNames = Object.keys(kinds).filter(
 export const kindsToRead = kindNames.toSorted(
   (a, b) => kinds[a].place - kinds[b].place
 )
+
+/** The contents of disks that the removal of a resource frees: containers have their log elsewhere, builders a volume. */
+export function contentsOf(kind: Kind): Disk['holds'][number][] {
+  if (kind === 'container') return ['containers', 'logs']
+  return kind === 'builder' ? ['containers', 'volumes'] : [kinds[kind].disk]
+}

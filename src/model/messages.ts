@@ -151,6 +151,13 @@ export const messages = {
     why: 'The engine stopped, or stopped answering, after removals had begun.',
     fix: 'Look at the engine’s log. The report says what was removed until then.'
   }),
+  freeSpaceUnreadable: define('error', {
+    text: (why: string) =>
+      `Nothing was removed: cannot read the free space of the engine's disks, which when-free-below and until-free-above require: ${why}.`,
+    shape: ['the engine runs on another host'],
+    why: 'The step has to run on the engine’s host, outside a container, to read its disks.',
+    fix: 'Run the step there, or remove both inputs.'
+  }),
   tooManyRemovals: define('error', {
     text: (plans: string, limit: string) =>
       `Nothing was removed: the plan has ${plans}, and max-removals is ${limit}. The report has the whole plan.`,
@@ -242,6 +249,17 @@ export const messages = {
     shape: ['15m', '12 planned removals'],
     why: 'The step stops cleanly when its time is up.',
     fix: 'Raise `timeout`, or run the step more often.'
+  }),
+  targetNotReached: define('warning', {
+    text: (target: string, free: string, holders: string) =>
+      `until-free-above: ${target} was not reached: ${free}. ${holders}`,
+    shape: [
+      '30%',
+      '24 % is free',
+      'keep-last: 3 holds 12 GB; until: 24h holds 8 GB.'
+    ],
+    why: 'Everything that the inputs allow to go is gone, and less is free than the target.',
+    fix: 'Change the inputs that it names, or find out what else fills the disk.'
   }),
   cacheKept: define('warning', {
     text: (detail: string) => `The build cache was not pruned: ${detail}`,

@@ -5,10 +5,10 @@ import type { PlanItem } from './plan.ts'
 export type Outcome = {
   outcome: 'kept' | 'removed' | 'untagged' | 'gone' | 'failed'
   /** Why the run did not remove it. */
-  reason?: 'changed' | 'budget'
+  reason?: 'changed' | 'budget' | 'target-reached'
   detail?: string
   /** The input that kept it. */
-  heldBy?: 'timeout' | 'max-removals'
+  heldBy?: 'timeout' | 'max-removals' | 'until-free-above'
   /** A container that stays was stopped, as a rule wants it. */
   stopped?: true
   /** References that an image has lost, while the image is still there. */

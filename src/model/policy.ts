@@ -1,4 +1,5 @@
 import type { Until } from './dates.ts'
+import type { FreeSpace } from './disks.ts'
 import type { InputName } from './inputs.ts'
 import type { LabelPattern } from './patterns.ts'
 import type { Rule } from './rules.ts'
@@ -26,6 +27,10 @@ export type Policy = {
   includeBuildCache: boolean
   /** 0 keeps none. */
   buildCacheKeep: number
+  /** The gate: nothing is removed while more is free. */
+  whenFreeBelow: FreeSpace | undefined
+  /** The target: the removal ends once that much is free. */
+  untilFreeAbove: FreeSpace | undefined
   /** The most removals of each kind; a larger plan is not carried out. */
   maxRemovals: MaxRemovals | undefined
 }

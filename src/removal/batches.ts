@@ -81,7 +81,7 @@ function countForBatch(items: readonly PlanItem[], size: number): number {
 }
 
 /** Removes a batch. Returns the items removed per millisecond; 0 if all were gone already or have changed. */
-async function removeBatch(
+export async function removeBatch(
   session: Session,
   kind: RemovableKind,
   batch: readonly PlanItem[]

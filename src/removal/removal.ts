@@ -1,5 +1,5 @@
 import type { Docker } from '../docker/cli.ts'
-import type { CacheRecord } from '../model/inventory.ts'
+import { byKey, type CacheRecord } from '../model/inventory.ts'
 import type { Removal } from '../model/outcome.ts'
 import {
   isStopped,
@@ -15,9 +15,13 @@ import {
 } from './buildCache.ts'
 import { removeBuilders } from './builders.ts'
 import { stopContainers, stopOnly } from './containers.ts'
+import { removeUntilEnough } from './pressure.ts'
+import type { Target } from './enough.ts'
 import { createSession, finish, type SessionOptions } from './session.ts'
 
 export type RemovalOptions = SessionOptions & {
+  /** The removal ends once that much is free. */
+  target: Target | undefined
   cache: Omit<PruneOptions, 'docker'>
   /** Lists the build cache; undefined where the builder does not. */
   listCache: (docker: Docker) => Promise<CacheRecord[] | undefined>
@@ -35,20 +39,28 @@ export async function removeAll(
 ): Promise<Removal> {
   const planned = plannedItems(plan)
   const toStop = itemsToStop(plan)
+  const byStep = byKey(planned, ({ kind, id }) => `${kind} ${id}`)
   const stops = [...toStop, ...planned].filter(isStopped)
   const session = createSession(options, new Set(stops.map(({ id }) => id)))
   await stopOnly(session, toStop)
-  for (const { kind, ids } of plan.removalOrder) {
-    const step = new Set(ids)
-    const items = planned.filter(
-      (item) => item.kind === kind && step.has(item.id)
-    )
-    if (kind === 'builder')
-      await removeBuilders(session, items, options.listedAt)
+  const steps = plan.removalOrder.map((step) => ({
+    ...step,
+    items: step.ids.flatMap((id) => byStep.get(`${step.kind} ${id}`) ?? [])
+  }))
+  const { target, listedAt } = options
+  if (target !== undefined) {
+    const cache = { prune: options.cache, list: options.listCache }
+    await removeUntilEnough(session, steps, { target, listedAt, cache })
+    return {
+      ...finish(session, [...toStop, ...planned]),
+      cacheAfter: undefined
+    }
+  }
+  for (const { kind, items } of steps)
+    if (kind === 'builder') await removeBuilders(session, items, listedAt)
     else if (kind === 'container')
       await removeInBatches(session, kind, await stopContainers(session, items))
     else if (kind !== 'build-cache') await removeInBatches(session, kind, items)
-  }
   const cacheAfter = await listCacheAfterImages(session, options.listCache)
   for (const item of planned.filter(({ kind }) => kind === 'build-cache'))
     await removeBuildCache(session, item, options.cache)

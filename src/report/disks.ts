@@ -8,11 +8,13 @@ type Disk = Report['disks'][number]
 type Space = Disk['before']
 
 /** How full the disks were and are, for the headline. */
-export function describeDisks({ disks, dryRun }: Report): string {
+export function describeDisks({ disks, dryRun, pressure }: Report): string {
   if (disks.length === 0) return ''
   const described = disks.map(({ before, after = before }) => {
     const use = [before, ...(dryRun ? [] : [after])].map(usePercentage)
-    return `${[...new Set(use)].join(' → ')} used`
+    const { freeBytes } = dryRun ? before : after
+    const free = pressure ? `, ${formatSize(freeBytes)} free` : ''
+    return `${[...new Set(use)].join(' → ')} used${free}`
   })
   return ` Disk ${described.join(', image store disk ')}.`
 }

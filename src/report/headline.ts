@@ -7,13 +7,16 @@ import { goes, type Report } from './schema.ts'
 
 /** The result in a few words, for the log and the first line of the summary. */
 export function headline(report: Report): string {
-  const { totals, dryRun, resources, scope } = report
+  const { totals, dryRun, resources, scope, pressure } = report
   const limit = (word: string) =>
     scope === 'engine' ? '' : ` ${word} ${scope}`
   const time = describeTime(
     Date.parse(report.finishedAt) - Date.parse(report.startedAt)
   )
   const rest = `${describeUnreadable(report)}${describeDisks(report)}`
+  const closed = describeClosed(report)
+  if (pressure?.open === false && !dryRun)
+    return `Nothing to do: ${closed}.${rest}`
   if (totals.skipped)
     return `Nothing to do${limit('for')}: ${count(resources.length, 'resource')} inspected in ${time}.${rest}`
   const bytes = `${describeReclaimed(report)}${limit('from')}`
@@ -21,8 +24,17 @@ export function headline(report: Report): string {
   const failed =
     totals.failed > 0 ? ` ${count(totals.failed, 'removal')} failed.` : ''
   return dryRun
-    ? `Would reclaim ${bytes}: ${what}. Planned in ${time}.${rest}`
+    ? `Would reclaim ${bytes}: ${what}. Planned in ${time}.${closed && ` A real run would do nothing now: ${closed}.`}${rest}`
     : `Reclaimed ${bytes} in ${time}: ${what}.${failed}${rest}`
+}
+
+/** Why nothing is removed at this free space; empty if something is. */
+function describeClosed({ pressure }: Report): string {
+  if (pressure?.open !== false) return ''
+  const { whenFreeBelow, untilFreeAbove } = pressure
+  return whenFreeBelow === undefined
+    ? `enough space is free (until-free-above: ${untilFreeAbove ?? ''})`
+    : `enough space is free (when-free-below: ${whenFreeBelow})`
 }
 
 function describeReclaimed(report: Report): string {

@@ -21,5 +21,6 @@ const inputOf: Partial<Record<KeepReason, InputName>> = {
   'protected-image': 'protected-images',
   'named-volume': 'include-volumes',
   'out-of-scope': 'scope',
-  rule: 'rules'
+  rule: 'rules',
+  'target-reached': 'until-free-above'
 }

@@ -3,7 +3,7 @@ import type { Report } from './schema.ts'
 
 /** The outputs of the step, under their public names. An unknown one is empty. */
 export function makeOutputs(
-  { totals }: Report,
+  { totals, pressure }: Report,
   reportFile: string
 ): Record<string, string> {
   return {
@@ -20,6 +20,7 @@ export function makeOutputs(
     'free-bytes-before': String(totals.freeBytesBefore ?? ''),
     'free-bytes-after': String(totals.freeBytesAfter ?? ''),
     'report-file': reportFile,
-    skipped: String(totals.skipped)
+    skipped: String(totals.skipped),
+    'target-reached': String(pressure?.targetReached ?? '')
   }
 }

@@ -11,13 +11,14 @@ export type ReportFacts = ResourceFacts & {
   action: Report['action']
   engine: Engine
   rules: readonly Rule[]
+  pressure: Report['pressure']
   disks: Report['disks']
   startedAt: Date
   finishedAt: Date
 }
 
 export function makeReport(facts: ReportFacts): Report {
-  const { plan, removal, disks, rules } = facts
+  const { plan, removal, disks, rules, pressure } = facts
   const { name, id, version, store } = facts.engine
   const resources = makeResources(facts)
   return {
@@ -30,6 +31,7 @@ export function makeReport(facts: ReportFacts): Report {
     disks,
     startedAt: facts.startedAt.toISOString(),
     finishedAt: facts.finishedAt.toISOString(),
+    ...(pressure && { pressure }),
     ...(rules.length > 0 && {
       rules: countByRule(rules, plan.items, resources)
     }),

@@ -104,6 +104,16 @@ const diskSchema = z.object({
   after: spaceSchema.optional()
 })
 
+const pressureSchema = z.object({
+  whenFreeBelow: z.string().optional(),
+  untilFreeAbove: z.string().optional(),
+  open: z.boolean().describe('A disk was below when-free-below.'),
+  targetReached: z
+    .boolean()
+    .optional()
+    .describe('With until-free-above: every disk has that much free.')
+})
+
 const ruleSchema = z.object({
   line: z.int().describe('The line in the input rules.'),
   kind: z.enum(ruleKinds),
@@ -177,6 +187,9 @@ export const reportSchema = z
       ),
     startedAt: z.iso.datetime(),
     finishedAt: z.iso.datetime(),
+    pressure: pressureSchema
+      .optional()
+      .describe('With when-free-below or until-free-above.'),
     rules: z
       .array(ruleSchema)
       .optional()

@@ -22,7 +22,11 @@ export async function cleanUp(
   )
   const { plan, inventory } = planned
   // Before the removal, while a reader can still cancel.
-  const early = [...problems, ...warnEarly(plan, inventory, options.dryRun)]
+  const early = [
+    ...problems,
+    ...warnEarly(plan, inventory, options.dryRun),
+    ...warnOfDisks(plan, looked, policy)
+  ]
   for (const warning of early) world.log.warning(warning)
   const excess = findExcess(plan.items, policy)
   const remove = () =>

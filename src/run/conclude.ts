@@ -1,22 +1,26 @@
+import { makeEngine } from '../docker/engine.ts'
 import { podmanNote } from '../docker/podman.ts'
 import { readSpace } from '../host/disk.ts'
 import { logsNote } from '../host/logs.ts'
 import type { Disk } from '../model/disks.ts'
 import { defaults, type InputTexts } from '../model/inputs.ts'
-import type { Inventory } from '../model/inventory.ts'
+import { emptyInventory, type Inventory } from '../model/inventory.ts'
 import { type Message, messages } from '../model/messages.ts'
 import type { Removal } from '../model/outcome.ts'
 import type { Plan, Unmatched } from '../model/plan.ts'
+import type { Policy } from '../model/policy.ts'
 import { headline } from '../report/headline.ts'
 import { makeOutputs } from '../report/outputs.ts'
-import { heldBytes } from '../report/ownBytes.ts'
+import { type Held, heldBytes } from '../report/ownBytes.ts'
 import { makeReport } from '../report/report.ts'
 import type { Report } from '../report/schema.ts'
 import { renderSummary } from '../report/summary.ts'
 import { formatDuration } from '../units.ts'
 import { count } from '../words.ts'
 import { unneededVolumes } from './look.ts'
+import type { Gate } from './gate.ts'
 import type { Planned } from './plan.ts'
+import { describePressure, warnOfTarget } from './pressure.ts'
 import type { Ending, Looked, Step } from './world.ts'
 
 /**
@@ -25,7 +29,11 @@ import type { Ending, Looked, Step } from './world.ts'
  */
 export async function conclude(
   { options, texts, policy, startedAt, world }: Step,
-  { engine, disks: before }: Looked,
+  {
+    engine,
+    disks: before,
+    closed
+  }: Pick<Looked, 'engine' | 'disks' | 'closed'>,
   { plan, sizes, inventory }: Planned,
   removal: Removal | undefined,
   early: readonly Message[],
@@ -37,15 +45,16 @@ export async function conclude(
     host: options.hostName,
     action: { version: world.version },
     ...{ engine, inventory, plan, sizes, removal },
-    ...{ disks, startedAt, finishedAt, rules: policy.rules }
+    ...{ disks, startedAt, finishedAt, rules: policy.rules },
+    pressure: describePressure(policy, texts, disks, closed)
   })
   const failure =
     excess === undefined
       ? describeFailure(report, removal, world.signal)
       : messages.tooManyRemovals(excess, texts['max-removals']).text
-  const late = warnLate(report, texts)
-  for (const warning of late) world.log.warning(warning)
   const held = heldBytes(inventory, report.resources)
+  const late = warnLate(report, policy, texts, held)
+  for (const warning of late) world.log.warning(warning)
   return {
     report,
     reportFile: options.reportFile,
@@ -60,6 +69,21 @@ export async function conclude(
     answer: headline(report),
     failure
   }
+}
+
+/** Ends a run at a closed gate. */
+export function concludeClosed(step: Step, gate: Gate): Promise<Ending> {
+  const engine = makeEngine(gate.info, false)
+  const nothing = {
+    plan: { scope: 'engine', items: [], removalOrder: [], unmatched: [] },
+    sizes: {
+      ...{ containers: new Map(), volumes: new Map(), builders: new Map() },
+      ...{ layers: new Map(), logs: { bytes: new Map(), unread: false } }
+    },
+    inventory: emptyInventory(engine)
+  }
+  const removal = { results: [], fatal: undefined, cacheAfter: undefined }
+  return conclude(step, { ...gate, engine }, nothing, removal, [])
 }
 
 async function measureAgain(disk: Disk) {
@@ -124,10 +148,17 @@ function warnOfUnmatched(
   return messages.patternUnmatched(input, pattern, hint)
 }
 
-function warnLate({ resources }: Report, texts: InputTexts): Message[] {
+function warnLate(
+  report: Report,
+  policy: Policy,
+  texts: InputTexts,
+  held: readonly Held[]
+): Message[] {
+  const { resources } = report
   const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length
   const cache = resources.find(({ kind }) => kind === 'build-cache')
   return [
+    ...warnOfTarget(report, policy, texts, held),
     ...(late > 0
       ? [messages.timeoutReached(texts.timeout, count(late, 'planned removal'))]
       : []),

@@ -17,16 +17,17 @@ import { describeEngine } from '../report/log.ts'
 import { readFacts } from '../state/imageFacts.ts'
 import { formatDuration } from '../units.ts'
 import { list } from '../words.ts'
+import type { Gate } from './gate.ts'
 import { remember } from './memory.ts'
 import { withSignsOfLife } from './progress.ts'
 import type { Looked, Step, World } from './world.ts'
 
 /** Lists everything on the engine, and adds what earlier runs and this host know. Changes nothing. */
-export async function look(step: Step): Promise<Looked> {
+export async function look(step: Step, gate?: Gate): Promise<Looked> {
   const { docker, options, world } = step
   const lookedAt = Date.now()
-  const [engine, context] = await readEngineAndContext(docker, world.env)
-  const stream = listenTo(step, engine)
+  const [engine, context] = await readEngineAndContext(docker, world.env, gate)
+  const stream = listenTo(step, engine, gate?.closed)
   world.show(options.docker, ['--version'])
   const { rootDir, store } = engine
   const key = { endpoint: context.endpoint, rootDir, store }
@@ -46,25 +47,30 @@ export async function look(step: Step): Promise<Looked> {
   )
   world.log.info(describeEngine(inventory))
   if (engine.kind === 'podman') world.log.info(podmanNote(engine))
-  const disks = await findDisks(engine, context.endpoint)
+  const disks = gate?.disks ?? (await findDisks(engine, context.endpoint))
   return {
     ...{ engine, key, facts, inventory, context, disks },
-    ...{ lookedAt, listedAt, stream }
+    ...{ lookedAt, listedAt, stream, closed: gate?.closed ?? false }
   }
 }
 
 export function readEngineAndContext(
   docker: Docker,
-  env: World['env']
+  env: World['env'],
+  gate?: Gate
 ): Promise<[Engine, EngineContext]> {
-  return Promise.all([readEngine(docker, env), readContext(docker)])
+  return Promise.all([
+    readEngine(docker, env, gate?.info),
+    gate?.context ?? readContext(docker)
+  ])
 }
 
 function listenTo(
   { options, world, leave }: Step,
-  engine: Engine
+  engine: Engine,
+  closed = false
 ): EventStream {
-  if (options.dryRun) return noStream
+  if (options.dryRun || closed) return noStream
   const { docker: command } = options
   return streamEvents(engine, { command, env: world.env, signal: leave })
 }

@@ -2,12 +2,14 @@ import { withPacked } from '../accounting/cache.ts'
 import type { Docker } from '../docker/cli.ts'
 import { inspectAgain } from '../docker/images.ts'
 import { logsNote } from '../host/logs.ts'
+import type { Disk } from '../model/disks.ts'
 import type { Inventory } from '../model/inventory.ts'
 import { type Plan, plannedItems, type Sizes } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
 import { limitsOf } from '../policy/limits.ts'
 import { measurePlan } from '../policy/measure.ts'
 import { makePlan } from '../policy/plan.ts'
+import { keepOnFreeDisks, orderUnderPressure } from '../policy/pressure.ts'
 import { planLines } from '../report/log.ts'
 import { ruleLines } from '../report/rules.ts'
 import { measure } from './measure.ts'
@@ -19,9 +21,10 @@ export type Planned = { plan: Plan; sizes: Sizes; inventory: Inventory }
 export async function planAndMeasure(
   { docker, world }: Step,
   policy: Policy,
-  { inventory: listed, facts, context }: Looked
+  { inventory: listed, facts, context, disks, closed }: Looked
 ): Promise<Planned> {
-  const fresh = await planOnFreshFacts(docker, listed, policy)
+  const whole = await planOnFreshFacts(docker, listed, policy)
+  const fresh = closed ? whole : fitToDisks(whole, policy, disks)
   const { sizes, packed } = await measure(docker, fresh.inventory, fresh.plan, {
     facts,
     endpoint: context.endpoint
@@ -36,6 +39,24 @@ export async function planAndMeasure(
     world.log.info(line)
   if (sizes.logs.unread) world.log.info(logsNote)
   return { plan, sizes, inventory }
+}
+
+/** Keeps what frees no low disk, and orders the rest for a removal that ends once enough is free. */
+function fitToDisks(
+  { plan, inventory }: Omit<Planned, 'sizes'>,
+  { whenFreeBelow, untilFreeAbove }: Policy,
+  disks: readonly Disk[]
+): Omit<Planned, 'sizes'> {
+  const wanted = untilFreeAbove ?? whenFreeBelow
+  if (wanted === undefined) return { plan, inventory }
+  const fitted = keepOnFreeDisks(plan, inventory, disks, wanted)
+  return {
+    plan:
+      untilFreeAbove === undefined
+        ? fitted
+        : orderUnderPressure(fitted, inventory),
+    inventory
+  }
 }
 
 /**

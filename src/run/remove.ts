@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { listBuildCache } from '../docker/buildCache.ts'
+import { readSpace } from '../host/disk.ts'
 import type { Removal, Result } from '../model/outcome.ts'
 import { itemsToStop, type Plan, plannedItems } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
@@ -14,7 +15,7 @@ export async function removePlanned(
   { docker, options, deadline, world }: Step,
   policy: Policy,
   plan: Plan,
-  { engine, inventory, context, lookedAt, listedAt, stream }: Looked
+  { engine, inventory, context, disks, lookedAt, listedAt, stream }: Looked
 ): Promise<Removal> {
   const items = [...itemsToStop(plan), ...plannedItems(plan)]
   const results: Result[] = []
@@ -23,6 +24,11 @@ export async function removePlanned(
       docker,
       inventory,
       stream,
+      target: policy.untilFreeAbove && {
+        disks,
+        wanted: policy.untilFreeAbove,
+        readSpace
+      },
       cache: {
         builder: context.name,
         lookedAt,
@@ -42,7 +48,8 @@ export async function removePlanned(
       },
       onResult: (result) => {
         results.push(result)
-        world.log.info(resultLine(result))
+        if (result.reason !== 'target-reached')
+          world.log.info(resultLine(result))
       }
     }),
     (elapsed) => {

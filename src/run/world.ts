@@ -73,6 +73,8 @@ export type Looked = {
   inventory: Inventory
   context: EngineContext
   disks: Disk[]
+  /** Enough space is free: a real run removes nothing. */
+  closed: boolean
   /** When the listing began and ended, as Date.now() counts. */
   lookedAt: number
   listedAt: number

@@ -11,6 +11,8 @@ import {
 
 const instant = z.number().nonnegative()
 const ledgerSchema = stateSchema({
+  /** The latest look, by the engine's clock. */
+  lookedAt: instant.optional(),
   entries: z.array(
     z.object({
       id: z.string().min(1),
@@ -42,6 +44,16 @@ export async function readLedger(
   }
 }
 
+/** When a run last looked, by the engine's clock; undefined if none has, or that is not known. */
+export async function readLastLook(
+  folder: string,
+  key: EngineKey
+): Promise<number | undefined> {
+  const file = ledgerFile(folder, key)
+  const { content } = await readStateFile(file, ledgerSchema)
+  return content?.lookedAt
+}
+
 /** Merges the entries with what another run has written meanwhile. Returns the problem if they cannot be written. */
 export async function writeLedger(
   folder: string,
@@ -60,7 +72,10 @@ export async function writeLedger(
       ...(usedAt > 0 && { usedAt })
     }
   })
-  return writeStateFile(ledgerFile(folder, key), key, { entries: merged })
+  return writeStateFile(ledgerFile(folder, key), key, {
+    lookedAt: now,
+    entries: merged
+  })
 }
 
 /** The earlier first look, unless one of them saw the resource arrive: it may have been created again. */

@@ -1,0 +1,187 @@
+import type { Docker } from '../docker/cli.ts'
+import type { CacheRecord } from '../model/inventory.ts'
+import type { Outcome } from '../model/outcome.ts'
+import type { PlanItem, RemovalStep } from '../model/plan.ts'
+import { sum } from '../units.ts'
+import { removeBatch } from './batches.ts'
+import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
+import { removeBuilders } from './builders.ts'
+import { stopContainers } from './containers.ts'
+import {
+  createEnough,
+  type Enough,
+  measure,
+  missingFor,
+  type Target,
+  waitForFreed
+} from './enough.ts'
+import { asDockerError } from './refusal.ts'
+import {
+  fail,
+  record,
+  recordedResults,
+  type Session,
+  whyOver
+} from './session.ts'
+
+type CacheOptions = {
+  prune: Omit<PruneOptions, 'docker'>
+  list: (docker: Docker) => Promise<CacheRecord[] | undefined>
+}
+
+type Removal = {
+  session: Session
+  enough: Enough
+  listedAt: number
+  /** The build cache, if it is planned, with what became of it so far. */
+  cache: (CacheOptions & { item: PlanItem; outcomes: Outcome[] }) | undefined
+}
+
+/**
+ * Removes items in the order of the plan until enough is free: in small batches one after the other, with a look at the
+ * disks before each. What is not needed stays.
+ */
+export async function removeUntilEnough(
+  session: Session,
+  steps: readonly (RemovalStep & { items: readonly PlanItem[] })[],
+  {
+    target,
+    listedAt,
+    cache
+  }: { target: Target; listedAt: number; cache: CacheOptions }
+): Promise<void> {
+  const enough = createEnough(target)
+  const item = steps.flatMap((one) => one.items).find(isCache)
+  const removal: Removal = {
+    ...{ session, enough, listedAt },
+    cache: item && { ...cache, item, outcomes: [] }
+  }
+  try {
+    for (const { items } of steps) await removeStep(removal, items)
+  } catch (error) {
+    fail(session, error)
+  }
+  recordCache(removal)
+}
+
+function isCache({ kind }: PlanItem): boolean {
+  return kind === 'build-cache'
+}
+
+async function removeStep(
+  removal: Removal,
+  items: readonly PlanItem[]
+): Promise<void> {
+  const { session, enough } = removal
+  const queue = [...items]
+  for (let [first] = queue; first && !whyOver(session); [first] = queue) {
+    await measure(enough)
+    const missing = missingFor(enough, first)
+    if (missing === undefined) {
+      for (const item of queue) leave(session, item)
+      return
+    }
+    const batch = queue.splice(0, countForBatch(queue, missing.bytes))
+    await removeSome(removal, batch, missing.bytes)
+  }
+}
+
+function leave(session: Session, item: PlanItem): void {
+  record(session, item, {
+    ...{ outcome: 'kept', reason: 'target-reached' },
+    detail: `enough space is free; ${item.decision.detail}`,
+    heldBy: 'until-free-above'
+  })
+}
+
+async function removeSome(
+  removal: Removal,
+  batch: readonly PlanItem[],
+  missing: number
+): Promise<void> {
+  const { session, enough, listedAt } = removal
+  const [{ kind } = { kind: undefined }] = batch
+  if (kind === undefined) return
+  if (kind === 'build-cache') await pruneMissing(removal, missing)
+  else if (kind === 'builder') await removeBuilders(session, batch, listedAt)
+  else if (kind === 'container') {
+    const ready = await stopContainers(session, batch)
+    await removeBatch(session, kind, ready)
+  } else await removeBatch(session, kind, batch)
+  const gone = recordedResults(session)
+    .filter(
+      ({ item, outcome }) => batch.includes(item) && outcome === 'removed'
+    )
+    .map(({ item }) => item)
+  await waitForFreed(enough, gone)
+  // The build cache keeps what it shares with images: only its own prune frees that.
+  const kept = gone.some(
+    (item) => kind === 'image' && (item.bytesAtMost ?? 0) > (item.bytes ?? 0)
+  )
+  const left = missingFor(enough, { kind: 'build-cache' })
+  if (kept && left) await pruneMissing(removal, left.bytes)
+}
+
+/** Small enough to end near the target: the disk decides, and the plan's figures only say how far to go at once. */
+const largestBatch = 50
+
+/** Where inodes are missing, or the bytes are not known. */
+const smallBatch = 4
+
+/** How many of the first items free no more than half of what is missing; at least one. */
+function countForBatch(items: readonly PlanItem[], missing: number): number {
+  if (missing === 0) return smallBatch
+  let freed = 0
+  for (const [index, item] of items.slice(0, largestBatch).entries()) {
+    freed += item.bytesAtMost ?? item.bytes ?? missing
+    if (freed > missing / 2) return Math.max(index, 1)
+  }
+  return largestBatch
+}
+
+/** Prunes as much of the build cache as is missing: a prune cannot be stopped half-way, so it gets a floor. */
+async function pruneMissing(
+  { session, enough, cache }: Removal,
+  missing: number
+): Promise<void> {
+  if (cache === undefined || whyOver(session)) return
+  const { docker } = session
+  try {
+    const records = await cache.list(docker)
+    const own = (records ?? []).filter(({ shared }) => !shared)
+    const size = sum(own.map(({ bytes }) => bytes))
+    const floor = missing > 0 ? Math.max(size - missing, 0) : 0
+    const keep = Math.max(cache.prune.keep, floor)
+    const outcome = await pruneBuildCache({ docker, ...cache.prune, keep })
+    cache.outcomes.push(outcome)
+    const { item } = cache
+    await waitForFreed(enough, [{ ...item, bytes: outcome.freed ?? 0 }])
+  } catch (error) {
+    fail(session, error)
+    const detail = asDockerError(error).message
+    cache.outcomes.push({ outcome: 'failed', detail })
+  }
+}
+
+/** Records all prunes as one outcome. */
+function recordCache({ session, cache }: Removal): void {
+  if (cache === undefined || whyOver(session) === 'cancelled') return
+  const { item, outcomes } = cache
+  const removed = outcomes.filter(({ outcome }) => outcome === 'removed')
+  const last = outcomes.findLast(({ outcome }) => outcome !== 'gone')
+  if (removed.length === 0 && last === undefined) {
+    if (outcomes.length > 0)
+      record(session, item, outcomes[0] ?? { outcome: 'gone' })
+    return
+  }
+  const [first = last] = removed
+  if (first === undefined) return
+  record(session, item, {
+    ...first,
+    ...(removed.every(({ freed }) => freed !== undefined) &&
+      removed.length > 0 && {
+        freed: sum(removed.map(({ freed = 0 }) => freed))
+      }),
+    removedRecords: removed.flatMap(({ removedRecords = [] }) => removedRecords)
+  })
+}
