@@ -36585,7 +36585,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
 /* harmony import */ var _package_json__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8330);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6825);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3211);
 /* harmony import */ var _run_ending_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4942);
 /* harmony import */ var _run_runner_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7927);
 
@@ -37090,6 +37090,12 @@ const messages = {
         why: 'The step stops cleanly when its time is up.',
         fix: 'Raise `timeout`, or run the step more often.'
     }),
+    nothingOnDisk: define('warning', {
+        text: (path, free) => `The disk of ${path} is low (${free}), and nothing that may be removed is on it.`,
+        shape: ['/var/lib/containerd', '4 % free, 1.2 GB'],
+        why: 'The images or the other data of the engine lie on a disk of their own, and no input lets any of it go.',
+        fix: 'Change the inputs that hold most (see the summary), or find out what else fills the disk.'
+    }),
     targetNotReached: define('warning', {
         text: (target, free, holders) => `until-free-above: ${target} was not reached: ${free}. ${holders}`,
         shape: [
@@ -37355,8 +37361,9 @@ function nameOf({ name, references, removedReferences, outcome }) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B: () => (/* binding */ renderDisks),
-/* harmony export */   i: () => (/* binding */ describeDisks)
+/* harmony export */   Bc: () => (/* binding */ renderDisks),
+/* harmony export */   gc: () => (/* binding */ describeFree),
+/* harmony export */   i1: () => (/* binding */ describeDisks)
 /* harmony export */ });
 /* harmony import */ var _model_kinds_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(522);
 /* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1065);
@@ -37377,6 +37384,16 @@ function describeDisks({ disks, dryRun, pressure }) {
         return `${[...new Set(use)].join(' → ')} used${free}`;
     });
     return ` Disk ${described.join(', image store disk ')}.`;
+}
+/** Free bytes and, where they are few, inodes: `24 % free, 31 GB`. */
+function describeFree(space) {
+    const { freeBytes, usedBytes, freeInodes = 0, totalInodes } = space;
+    const share = (free, all) => `${Math.floor((free * 100) / Math.max(all, 1))} %`;
+    const bytes = `${share(freeBytes, freeBytes + usedBytes)} free, ${(0,_units_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSize */ .Xq)(freeBytes)}`;
+    const few = totalInodes !== undefined && freeInodes * 4 < totalInodes;
+    return few
+        ? `${bytes}, ${share(freeInodes, totalInodes)} of the inodes`
+        : bytes;
 }
 function renderDisks(report) {
     const { disks, totals } = report;
@@ -37469,7 +37486,7 @@ function headline(report) {
     const { totals, dryRun, resources, scope, pressure } = report;
     const limit = (word) => scope === 'engine' ? '' : ` ${word} ${scope}`;
     const time = describeTime(Date.parse(report.finishedAt) - Date.parse(report.startedAt));
-    const rest = `${describeUnreadable(report)}${(0,_disks_js__WEBPACK_IMPORTED_MODULE_2__/* .describeDisks */ .i)(report)}`;
+    const rest = `${describeUnreadable(report)}${(0,_disks_js__WEBPACK_IMPORTED_MODULE_2__/* .describeDisks */ .i1)(report)}`;
     const closed = describeClosed(report);
     if (pressure?.open === false && !dryRun)
         return `Nothing to do: ${closed}.${rest}`;
@@ -38274,7 +38291,7 @@ function renderSummary(facts) {
         error === undefined ? '' : renderError(error),
         renderFailures(report),
         renderWarnings(warnings),
-        (0,disks/* renderDisks */.B)(report),
+        (0,disks/* renderDisks */.Bc)(report),
         renderKinds(report),
         renderChanges(report, inputs, held),
         (0,rules/* renderRules */.am)(report),
@@ -38385,7 +38402,7 @@ function code(text, longest = 200) {
 
 /***/ }),
 
-/***/ 6825:
+/***/ 3211:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -54311,6 +54328,60 @@ function describeWait(running) {
     return `still waiting for ${(0,src_words/* list */.p_)(waits)}`;
 }
 
+// EXTERNAL MODULE: ./src/report/disks.ts
+var report_disks = __nccwpck_require__(1372);
+;// CONCATENATED MODULE: ./src/run/pressure.ts
+
+
+
+
+
+
+/** The gate and the target of a run, for the report. */
+function describePressure({ whenFreeBelow, untilFreeAbove }, texts, disks, closed) {
+    if (!whenFreeBelow && !untilFreeAbove)
+        return undefined;
+    return {
+        ...(whenFreeBelow && { whenFreeBelow: texts['when-free-below'] }),
+        open: !closed,
+        ...(untilFreeAbove && {
+            untilFreeAbove: texts['until-free-above'],
+            targetReached: !disks.some(({ before, after = before }) => (0,model_disks/* isLow */.Vw)(after, untilFreeAbove))
+        })
+    };
+}
+/** A warning for each low disk on which nothing planned frees space. */
+function warnOfDisks(plan, disks, { whenFreeBelow, untilFreeAbove }) {
+    const wanted = untilFreeAbove ?? whenFreeBelow;
+    if (wanted === undefined)
+        return [];
+    const freed = new Set(plannedItems(plan).flatMap(({ kind }) => (0,kinds/* contentsOf */.KD)(kind)));
+    return disks
+        .filter(({ before }) => (0,model_disks/* isLow */.Vw)(before, wanted))
+        .filter(({ holds }) => !holds.some((content) => freed.has(content)))
+        .map(({ path, before }) => messages/* messages */.D.nothingOnDisk(path, (0,report_disks/* describeFree */.gc)(before)));
+}
+/** A warning about a target that was not reached, with the inputs that hold most on the disks concerned. */
+function warnOfTarget({ pressure, dryRun, disks }, { untilFreeAbove }, texts, held) {
+    if (dryRun || !untilFreeAbove || pressure?.targetReached !== false)
+        return [];
+    if (!pressure.open)
+        return [];
+    const low = disks.filter(({ before, after = before }) => (0,model_disks/* isLow */.Vw)(after, untilFreeAbove));
+    const contents = new Set(low.flatMap(({ holds }) => holds));
+    const holders = held.flatMap(({ input, bytes, resources }) => input !== undefined &&
+        bytes > 0 &&
+        resources.some(({ kind }) => (0,kinds/* contentsOf */.KD)(kind).some((one) => contents.has(one)))
+        ? [`${input}: ${texts[input]} holds ${(0,units/* formatSize */.Xq)(bytes)}`]
+        : []);
+    const free = low.map(({ path, before, after = before }) => `${(0,report_disks/* describeFree */.gc)(after)} on ${path}`);
+    return [
+        messages/* messages */.D.targetNotReached(texts['until-free-above'], free.join(', '), holders.length > 0
+            ? `${holders.slice(0, 3).join('; ')}.`
+            : 'No input holds anything more on it.')
+    ];
+}
+
 ;// CONCATENATED MODULE: ./src/run/conclude.ts
 
 
@@ -54346,7 +54417,7 @@ async function conclude({ options, texts, policy, startedAt, world }, { engine, 
         ? describeFailure(report, removal, world.signal)
         : messages/* messages */.D.tooManyRemovals(excess, texts['max-removals']).text;
     const held = heldBytes(inventory, report.resources);
-    const late = warnLate(report, texts, held);
+    const late = warnLate(report, policy, texts, held);
     for (const warning of late)
         world.log.warning(warning);
     return {
@@ -54377,33 +54448,6 @@ function concludeClosed(step, gate) {
     };
     const removal = { results: [], fatal: undefined, cacheAfter: undefined };
     return conclude(step, { ...gate, engine }, nothing, removal, []);
-}
-function describePressure({ whenFreeBelow, untilFreeAbove }, texts, disks, closed) {
-    if (!whenFreeBelow && !untilFreeAbove)
-        return undefined;
-    return {
-        ...(whenFreeBelow && { whenFreeBelow: texts['when-free-below'] }),
-        open: !closed,
-        ...(untilFreeAbove && {
-            untilFreeAbove: texts['until-free-above'],
-            targetReached: !disks.some(({ before, after = before }) => (0,model_disks/* isLow */.Vw)(after, untilFreeAbove))
-        })
-    };
-}
-/** A warning about a target that was not reached, with the inputs that hold most. */
-function warnOfTarget({ pressure, dryRun, disks }, texts, held) {
-    if (dryRun || pressure?.targetReached !== false || !pressure.open)
-        return [];
-    const holders = held
-        .filter(({ input, bytes }) => input !== undefined && bytes > 0)
-        .slice(0, 3)
-        .map(({ input = 'until', bytes }) => `${input}: ${texts[input]} holds ${(0,units/* formatSize */.Xq)(bytes)}`);
-    const free = disks.map(({ path, after }) => `${(0,units/* formatSize */.Xq)(after?.freeBytes ?? 0)} free on ${path}`);
-    return [
-        messages/* messages */.D.targetNotReached(texts['until-free-above'], free.join(', '), holders.length > 0
-            ? `${holders.join('; ')}.`
-            : 'Nothing that the engine holds could still go.')
-    ];
 }
 async function measureAgain(disk) {
     const after = await readSpace(disk.path);
@@ -54443,12 +54487,12 @@ function warnOfUnmatched({ input, pattern, nearest, decidedBy }, dryRun) {
         : `Did you mean ${nearest.name}${nearest.goes ? `, which ${fate}` : ''}?`;
     return messages/* messages */.D.patternUnmatched(input, pattern, hint);
 }
-function warnLate(report, texts, held) {
+function warnLate(report, policy, texts, held) {
     const { resources } = report;
     const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length;
     const cache = resources.find(({ kind }) => kind === 'build-cache');
     return [
-        ...warnOfTarget(report, texts, held),
+        ...warnOfTarget(report, policy, texts, held),
         ...(late > 0
             ? [messages/* messages */.D.timeoutReached(texts.timeout, (0,src_words/* count */.U9)(late, 'planned removal'))]
             : []),
@@ -56493,6 +56537,7 @@ function orderUnderPressure(plan, inventory) {
         .sort((a, b) => a.place - b.place ||
         b.hours - a.hours ||
         b.bytes - a.bytes ||
+        (b.item.idle ?? -1) - (a.item.idle ?? -1) ||
         (0,src_words/* compareText */.n6)(a.item.id, b.item.id))
         .map(({ item }) => item);
     return { ...plan, removalOrder: inSteps(sorted, needsAmong(inventory)) };
@@ -56633,7 +56678,7 @@ function addLogs(written, logs) {
 
 
 
-async function planAndMeasure({ docker, world }, policy, { inventory: listed, facts, context, disks, closed }) {
+async function planAndMeasure({ docker, texts, world }, policy, { inventory: listed, facts, context, disks, closed }) {
     const whole = await planOnFreshFacts(docker, listed, policy);
     const fresh = closed ? whole : fitToDisks(whole, policy, disks);
     const { sizes, packed } = await measure(docker, fresh.inventory, fresh.plan, {
@@ -56648,10 +56693,13 @@ async function planAndMeasure({ docker, world }, policy, { inventory: listed, fa
         ...(0,report_rules/* ruleLines */.SD)(policy.rules, plan.items)
     ])
         world.log.info(line);
+    if (policy.untilFreeAbove && !closed)
+        world.log.info(`The removal ends once until-free-above: ${texts['until-free-above']} is reached. Order: ${orderInWords}.`);
     if (sizes.logs.unread)
         world.log.info(logsNote);
     return { plan, sizes, inventory };
 }
+const orderInWords = 'containers and networks, untagged images, build cache, builders, images (longest idle first), volumes';
 /** Keeps what frees no low disk, and orders the rest for a removal that ends once enough is free. */
 function fitToDisks({ plan, inventory }, { whenFreeBelow, untilFreeAbove }, disks) {
     const wanted = untilFreeAbove ?? whenFreeBelow;
@@ -58400,7 +58448,8 @@ async function removePlanned({ docker, options, deadline, world }, policy, plan,
         },
         onResult: (result) => {
             results.push(result);
-            world.log.info(resultLine(result));
+            if (result.reason !== 'target-reached')
+                world.log.info(resultLine(result));
         }
     }), (elapsed) => {
         world.log.info(progressLine(results, items.length, elapsed));
@@ -58414,13 +58463,18 @@ async function removePlanned({ docker, options, deadline, world }, policy, plan,
 
 
 
+
 /** Plans, removes and reports. `problems` are warnings about the policy. */
 async function cleanUp(step, looked, policy, problems = []) {
     const { options, world } = step;
     const planned = await world.log.group('Plan', () => planAndMeasure(step, policy, looked));
     const { plan, inventory } = planned;
     // Before the removal, while a reader can still cancel.
-    const early = [...problems, ...warnEarly(plan, inventory, options.dryRun)];
+    const early = [
+        ...problems,
+        ...warnEarly(plan, inventory, options.dryRun),
+        ...(looked.closed ? [] : warnOfDisks(plan, looked.disks, policy))
+    ];
     for (const warning of early)
         world.log.warning(warning);
     const excess = findExcess(plan.items, policy);

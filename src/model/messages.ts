@@ -250,6 +250,13 @@ export const messages = {
     why: 'The step stops cleanly when its time is up.',
     fix: 'Raise `timeout`, or run the step more often.'
   }),
+  nothingOnDisk: define('warning', {
+    text: (path: string, free: string) =>
+      `The disk of ${path} is low (${free}), and nothing that may be removed is on it.`,
+    shape: ['/var/lib/containerd', '4 % free, 1.2 GB'],
+    why: 'The images or the other data of the engine lie on a disk of their own, and no input lets any of it go.',
+    fix: 'Change the inputs that hold most (see the summary), or find out what else fills the disk.'
+  }),
   targetNotReached: define('warning', {
     text: (target: string, free: string, holders: string) =>
       `until-free-above: ${target} was not reached: ${free}. ${holders}`,

@@ -19,6 +19,18 @@ export function describeDisks({ disks, dryRun, pressure }: Report): string {
   return ` Disk ${described.join(', image store disk ')}.`
 }
 
+/** Free bytes and, where they are few, inodes: `24 % free, 31 GB`. */
+export function describeFree(space: Space): string {
+  const { freeBytes, usedBytes, freeInodes = 0, totalInodes } = space
+  const share = (free: number, all: number) =>
+    `${Math.floor((free * 100) / Math.max(all, 1))} %`
+  const bytes = `${share(freeBytes, freeBytes + usedBytes)} free, ${formatSize(freeBytes)}`
+  const few = totalInodes !== undefined && freeInodes * 4 < totalInodes
+  return few
+    ? `${bytes}, ${share(freeInodes, totalInodes)} of the inodes`
+    : bytes
+}
+
 export function renderDisks(report: Report): string {
   const { disks, totals } = report
   if (disks.length === 0 || totals.skipped) return ''

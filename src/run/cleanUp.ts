@@ -6,6 +6,7 @@ import { findExcess } from '../policy/brake.ts'
 import { conclude, warnEarly } from './conclude.ts'
 import { rememberAfter } from './memory.ts'
 import { planAndMeasure } from './plan.ts'
+import { warnOfDisks } from './pressure.ts'
 import { removePlanned } from './remove.ts'
 import type { Ending, Looked, Step } from './world.ts'
 
@@ -25,7 +26,7 @@ export async function cleanUp(
   const early = [
     ...problems,
     ...warnEarly(plan, inventory, options.dryRun),
-    ...warnOfDisks(plan, looked, policy)
+    ...(looked.closed ? [] : warnOfDisks(plan, looked.disks, policy))
   ]
   for (const warning of early) world.log.warning(warning)
   const excess = findExcess(plan.items, policy)

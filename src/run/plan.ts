@@ -19,7 +19,7 @@ import type { Looked, Step } from './world.ts'
 export type Planned = { plan: Plan; sizes: Sizes; inventory: Inventory }
 
 export async function planAndMeasure(
-  { docker, world }: Step,
+  { docker, texts, world }: Step,
   policy: Policy,
   { inventory: listed, facts, context, disks, closed }: Looked
 ): Promise<Planned> {
@@ -37,9 +37,16 @@ export async function planAndMeasure(
     ...ruleLines(policy.rules, plan.items)
   ])
     world.log.info(line)
+  if (policy.untilFreeAbove && !closed)
+    world.log.info(
+      `The removal ends once until-free-above: ${texts['until-free-above']} is reached. Order: ${orderInWords}.`
+    )
   if (sizes.logs.unread) world.log.info(logsNote)
   return { plan, sizes, inventory }
 }
+
+const orderInWords =
+  'containers and networks, untagged images, build cache, builders, images (longest idle first), volumes'
 
 /** Keeps what frees no low disk, and orders the rest for a removal that ends once enough is free. */
 function fitToDisks(
