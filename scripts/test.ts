@@ -7,22 +7,21 @@ const onEngine = ['rules/', 'scopes/', 'contract/product'].map(
   (path) => `__tests__/engine/${path}`
 )
 
-/** Runs one at a time, as the engine's tests run in parallel. */
-async function runOthers() {
+async function checkSources() {
   return [
     await runCommand('types, lint, format', ['npm', 'run', 'check']),
-    await runCommand('dist', ['scripts/check-dist.sh']),
-    await runTests('unit, bundle', [
-      ...['npm', 'run', '--silent', 'jest', '--', '--maxWorkers=1'],
-      '--testPathIgnorePatterns=__tests__/(engine|pages)/'
-    ])
+    await runCommand('dist', ['scripts/check-dist.sh'])
   ]
 }
 
-const [others, engine] = await Promise.all([
-  runOthers(),
+const outcomes = await Promise.all([
   runTests('own engine', [
     ...[execPath, 'scripts/engines/row.ts', 'own', '2', ...onEngine]
-  ])
+  ]),
+  runTests('unit, bundle', [
+    ...['npm', 'run', '--silent', 'jest', '--', '--maxWorkers=1'],
+    '--testPathIgnorePatterns=__tests__/(engine|pages)/'
+  ]),
+  checkSources()
 ])
-conclude([...others, engine])
+conclude(outcomes.flat())

@@ -1,8 +1,8 @@
 /**
- * Runs a suite on every engine of its matrix, several in parallel. Requires Debian and root, and downloads packages on
+ * Runs suites on every engine of their matrix, several in parallel. Requires Debian and root, and downloads packages on
  * first use.
  *
- *   node scripts/engines/index.ts contract|world [--engine NAME] [--shard 2/6] [jest's arguments]
+ *   node scripts/engines/index.ts contract|world|world,contract [--engine NAME] [--shard 2/6] [jest's arguments]
  */
 import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
@@ -22,27 +22,48 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true
 })
-const [suite, ...patterns] = positionals
-if (suite !== 'contract' && suite !== 'world')
-  throw new Error('Choose a suite: contract or world')
+const [suites = '', ...patterns] = positionals
 
-/** Selects this shard's test files for each engine. */
-async function findWork(
-  suite: keyof typeof rowsOf
-): Promise<Map<Row, string[]>> {
+/** Files about containers, networks, volumes and builders, which do not depend on the image store. */
+const ofAnyStore = [
+  ...['builders', 'needs', 'networksAndVolumes', 'plugins', 'pullRequest'],
+  'swarm'
+].map((name) => `${name}.test.ts`)
+
+/** The other store of the same engine runs what the containerd store leaves out. */
+const runsOn = ({ kind, store }: Row, file: string) =>
+  file === 'podman.test.ts'
+    ? kind === 'podman'
+    : store !== 'containerd' || !ofAnyStore.includes(file)
+
+/** A test file and the engine to run it on. */
+type Work = { title: string; row: Row; file: string }
+
+async function listWork(suite: string): Promise<Work[]> {
+  if (suite !== 'contract' && suite !== 'world')
+    throw new Error('Choose a suite: contract or world')
   const rows = rowsOf[suite].filter(
     ({ name }) => values.engine?.includes(name) ?? true
   )
-  const files = (await readdir(join('__tests__/engine', suite))).filter(
+  const folder = join('__tests__/engine', suite)
+  const files = (await readdir(folder)).filter(
     (file) =>
       file.endsWith('.test.ts') &&
       (patterns.length === 0 || patterns.some((one) => file.includes(one)))
   )
-  const all = rows.flatMap((row) =>
+  return rows.flatMap((row) =>
     files
-      .filter((file) => row.kind === 'podman' || file !== 'podman.test.ts')
-      .map((file) => ({ row, file }))
+      .filter((file) => runsOn(row, file))
+      .map((file) => ({
+        ...{ title: `${suite} ${row.name}`, row },
+        file: join(folder, file)
+      }))
   )
+}
+
+/** Selects this shard's test files. */
+async function findWork(): Promise<Work[]> {
+  const all = (await Promise.all(suites.split(',').map(listWork))).flat()
   const [part, parts] = readShard(values.shard)
   const mine = all.slice(
     Math.round((all.length * (part - 1)) / parts),
@@ -50,14 +71,9 @@ async function findWork(
   )
   if (mine.length === 0)
     throw new Error(
-      `No tests match. Engines: ${matrix.map(({ name }) => name).join(', ')}; files: ${files.join(', ')}`
+      `No tests match. Engines: ${matrix.map(({ name }) => name).join(', ')}`
     )
-  return new Map(
-    [...Map.groupBy(mine, ({ row }) => row)].map(([row, work]) => [
-      row,
-      work.map(({ file }) => join('__tests__/engine', suite, file))
-    ])
-  )
+  return mine
 }
 
 function readShard(text: string): [number, number] {
@@ -67,16 +83,20 @@ function readShard(text: string): [number, number] {
   return [part, parts]
 }
 
-const runRow = ({ name }: Row, files: string[]): Promise<Outcome> =>
-  runTests(name, [
-    ...[process.execPath, 'scripts/engines/row.ts', name, '1', ...files],
+async function runRow(title: string, work: readonly Work[]): Promise<Outcome> {
+  const [name = ''] = work.map(({ row }) => row.name)
+  return runTests(title, [
+    ...[process.execPath, 'scripts/engines/row.ts', name, '1'],
+    ...work.map(({ file }) => file),
     ...(values.testNamePattern ? ['-t', values.testNamePattern] : [])
   ])
+}
 
 process.chdir(join(import.meta.dirname, '../..'))
-const work = await findWork(suite)
+const work = await findWork()
 // Rows of the same release share apt's lists, so they are prepared one by one.
-const releases = Map.groupBy(work.keys(), ({ suite, kind }) => suite ?? kind)
+const rows = new Set(work.map(({ row }) => row))
+const releases = Map.groupBy(rows, ({ suite, kind }) => suite ?? kind)
 await Promise.all(
   [...releases.values()].map(async (rows) => {
     for (const row of rows) await prepare(row)
@@ -86,6 +106,8 @@ await Promise.all(
 const atOnce = pLimit(availableParallelism() + 1)
 conclude(
   await Promise.all(
-    [...work].map(([row, files]) => atOnce(() => runRow(row, files)))
+    [...Map.groupBy(work, ({ title }) => title)].map(([title, work]) =>
+      atOnce(() => runRow(title, work))
+    )
   )
 )

@@ -83,6 +83,7 @@ export async function runStep(
         HOME: folder,
         RUNNER_TEMP: folder,
         RUNNER_TRACKING_ID: folder,
+        NODE_COMPILE_CACHE: join(project, 'node_modules/.cache/node'),
         ...files,
         ...inputVariables({ ...(await defaults()), ...inputs }),
         ...stateVariables(state),

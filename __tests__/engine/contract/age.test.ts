@@ -26,24 +26,6 @@ type Container = {
 
 const never = '0001-01-01T00:00:00Z'
 
-test('an image dated in the future does not count for keep-last and is not kept otherwise', async () => {
-  const dates = { ahead: '2099-01-01', new: '2026-05-01', old: '2024-05-01' }
-  await load(
-    Object.entries(dates).map(([tag, date]) => ({
-      ...oldImage(tag),
-      references: [`app:${tag}`],
-      created: `${date}T12:00:00Z`
-    }))
-  )
-
-  const one = await step({ ...everything, 'keep-last': '1' })
-  expect(resource(one, 'app:new').reason).toBe('keep-last')
-  expect(resource(one, 'app:old').outcome).toBe('removed')
-  const none = await step({ ...everything, 'keep-last': '0' })
-  expect(none.exitCode).toBe(0)
-  expect((await contents()).references).toEqual(['busybox:1'])
-})
-
 /** Hooks that set the engine's clock back by an hour. */
 const anHourEarlier = `
 case "$1" in

@@ -13,7 +13,7 @@ import {
 import { listImages } from '../../../src/docker/images.ts'
 import { listNetworks } from '../../../src/docker/networks.ts'
 import { eventReader } from '../../../src/model/events.ts'
-import type { EngineEvent } from '../../../src/model/inventory.ts'
+import type { Engine, EngineEvent } from '../../../src/model/inventory.ts'
 import { pathOf } from '../../../src/model/references.ts'
 import { commands } from '../../../src/removal/commands.ts'
 import { streamEvents } from '../../../src/removal/stream.ts'
@@ -66,12 +66,13 @@ function table(
 
 async function runAll(rows: readonly Row[]): Promise<Map<string, Found>> {
   const done = new Map<string, Found>()
-  let before = await list()
-  const major = Number.parseInt(before.engine.version, 10)
+  const engine = await readEngine(ask, {})
+  let before = await list(engine)
+  const major = Number.parseInt(engine.version, 10)
   for (const [name, action, expected = {}] of rows) {
     const since = Date.now()
     await action()
-    const after = await list()
+    const after = await list(engine)
     const found = await untilFound(since, [before, after], {
       ...{ used: [], subjects: [], needy: [] },
       ...(typeof expected === 'function' ? expected(major) : expected)
@@ -119,17 +120,17 @@ const gone = 'gone'
 
 type Listing = Awaited<ReturnType<typeof list>>
 
-async function list() {
-  const docker: Docker = async (args) => ({
-    ...{ exitCode: 0, stderr: '' },
-    stdout: await real(...args)
-  })
-  const engine = await readEngine(docker, {})
+const ask: Docker = async (args) => ({
+  ...{ exitCode: 0, stderr: '' },
+  stdout: await real(...args)
+})
+
+async function list(engine: Engine) {
   const [{ found: images }, containers, { found: networks }] =
     await Promise.all([
-      listImages(docker, engine, new Map()),
-      listContainers(docker, engine),
-      listNetworks(docker, engine)
+      listImages(ask, engine, new Map()),
+      listContainers(ask, engine),
+      listNetworks(ask, engine)
     ])
   const names = new Map([
     ...images.map(

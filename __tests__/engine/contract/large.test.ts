@@ -11,7 +11,7 @@ const { api, load, step, contents } = useEngine()
 const document = 'x'.repeat(200_000)
 
 test('calls with too much output are split in halves, and labels still protect', async () => {
-  const names = Array.from({ length: 50 }, (_, index) => `app-${index}`)
+  const names = Array.from({ length: 16 }, (_, index) => `app-${index}`)
   await load(
     names.map((name, index) => ({
       ...oldImage(name),
@@ -33,17 +33,16 @@ test('calls with too much output are split in halves, and labels still protect',
 onlyOnDocker('event log limit')(
   'an event log full of events with a large label is read',
   async () => {
-    await api().post('/containers/create?name=web', {
-      ...{ Image: 'busybox:1', Cmd: ['sleep', '600'] },
+    await api().post('/containers/create?name=name-0', {
+      ...{ Image: 'busybox:1', Cmd: ['true'] },
       Labels: { metadata: 'x'.repeat(480_000) },
       HostConfig: { NetworkMode: 'none' }
     })
-    await api().post('/containers/web/start')
-    for (let count = 0; count < 90; count += 1) {
-      const exec = await api().post('/containers/web/exec', { Cmd: ['true'] })
-      const { Id } = JSON.parse(exec) as { Id: string }
-      await api().post(`/exec/${Id}/start`, { Detach: true })
-    }
+    // Each event repeats the label.
+    for (let count = 0; count < 250; count += 1)
+      await api().post(
+        `/containers/name-${count}/rename?name=name-${count + 1}`
+      )
     await load([oldImage('app')])
 
     const done = await step({ ...everything, until: '1h' })

@@ -50,45 +50,6 @@ test('a container is kept while a kept container refers to it', async () => {
   expect(resource(done, 'lonely').outcome).toBe('removed')
 })
 
-test('a container is kept while another of its Compose project depends on it, or another of its pod runs', async () => {
-  const compose = (service: string, dependsOn = '') => [
-    ...['--label', 'com.docker.compose.project=shop'],
-    ...['--label', `com.docker.compose.service=${service}`],
-    ...['--label', `com.docker.compose.depends_on=${dependsOn}`]
-  ]
-  const pod = (uid: string) => ['--label', `io.kubernetes.pod.uid=${uid}`]
-  const ran = (name: string, ...args: string[]) =>
-    docker(
-      'run',
-      '--network',
-      'none',
-      '--name',
-      name,
-      ...args,
-      'busybox:1',
-      'true'
-    )
-  await ran('migrate', ...compose('migrate'))
-  await ran('other', ...compose('other'))
-  await ran('init', ...pod('1'))
-  await ran('finished', ...pod('2'))
-  const needs = 'migrate:service_completed_successfully:false'
-  const sleeping = ['busybox:1', 'sleep', '600']
-  await engine.run('web', ...compose('web', needs), ...sleeping)
-  await engine.run('app', ...pod('1'), ...sleeping)
-
-  const done = await step(everything)
-
-  for (const name of ['migrate', 'init'])
-    expect(resource(done, name)).toMatchObject(inUse)
-  expect((await contents()).containers).toEqual([
-    'app',
-    'init',
-    'migrate',
-    'web'
-  ])
-})
-
 test('a volume is kept while another volume is inside it, or a container binds it by a non-canonical path', async () => {
   const withVolumes = { ...everything, 'include-volumes': 'all' }
   for (const name of ['base', 'linked', 'lonely'])

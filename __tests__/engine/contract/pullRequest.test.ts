@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { without } from '../harness/contents.ts'
 import { useEngine } from '../harness/engine.ts'
-import { createPullRequests, project } from '../harness/pullRequests.ts'
+import { createPullRequests } from '../harness/pullRequests.ts'
 import { resource } from '../harness/report.ts'
 import { podman } from '../harness/target.ts'
 
@@ -31,14 +31,4 @@ test('containers of a closed pull request are stopped and removed, with their im
   })
   for (const one of [image, resource(done, `${own}-app`)])
     expect(one).toMatchObject({ outcome: 'removed', reason: 'pull-request' })
-})
-
-test('a project belongs by the name that Compose derives from the repository folder', async () => {
-  for (const name of ['siteio-pr-1', 'site-io-pr-1', 'site-pr-1'])
-    await tests.create(name, ...project(name), 'busybox:1', 'true')
-
-  const done = await close('acme/Site.io', 1)
-
-  expect(done.exitCode).toBe(0)
-  expect((await contents()).containers).toEqual(['site-pr-1'])
 })

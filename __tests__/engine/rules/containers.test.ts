@@ -105,3 +105,42 @@ test('resources that are not included are kept; a protected label applies to eve
     Array(4).fill('protected-label')
   )
 })
+
+test('a container is kept while another of its Compose project depends on it, or another of its pod runs', async () => {
+  const compose = (service: string, dependsOn = '') => [
+    ...['--label', 'com.docker.compose.project=shop'],
+    ...['--label', `com.docker.compose.service=${service}`],
+    ...['--label', `com.docker.compose.depends_on=${dependsOn}`]
+  ]
+  const pod = (uid: string) => ['--label', `io.kubernetes.pod.uid=${uid}`]
+  const ran = (name: string, ...args: string[]) =>
+    docker(
+      'run',
+      '--network',
+      'none',
+      '--name',
+      name,
+      ...args,
+      'busybox:1',
+      'true'
+    )
+  await ran('migrate', ...compose('migrate'))
+  await ran('other', ...compose('other'))
+  await ran('init', ...pod('1'))
+  await ran('finished', ...pod('2'))
+  const needs = 'migrate:service_completed_successfully:false'
+  const sleeping = ['busybox:1', 'sleep', '600']
+  await run('web', ...compose('web', needs), ...sleeping)
+  await run('app', ...pod('1'), ...sleeping)
+
+  const done = await step(everything)
+
+  for (const name of ['migrate', 'init'])
+    expect(resource(done, name)).toMatchObject(inUse)
+  expect((await contents()).containers).toEqual([
+    'app',
+    'init',
+    'migrate',
+    'web'
+  ])
+})

@@ -1,7 +1,12 @@
 import { expect, test } from '@jest/globals'
 import { useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
-import { everything, momentBetween, parentOf } from '../harness/things.ts'
+import {
+  everything,
+  momentBetween,
+  oldImage,
+  parentOf
+} from '../harness/things.ts'
 
 const { docker, load, build, create, step, contents } = useEngine()
 
@@ -155,4 +160,22 @@ test('a dangling image is removed once it is older than until', async () => {
     reason: expect.stringMatching(/^(?:recent|unknown-age)$/)
   })
   expect((await contents()).references).toEqual(['app:1', 'busybox:1'])
+})
+
+test('an image dated in the future does not count for keep-last and is not kept otherwise', async () => {
+  const dates = { ahead: '2099-01-01', new: '2026-05-01', old: '2024-05-01' }
+  await load(
+    Object.entries(dates).map(([tag, date]) => ({
+      ...oldImage(tag),
+      references: [`app:${tag}`],
+      created: `${date}T12:00:00Z`
+    }))
+  )
+
+  const one = await step({ ...everything, 'keep-last': '1' })
+  expect(resource(one, 'app:new').reason).toBe('keep-last')
+  expect(resource(one, 'app:old').outcome).toBe('removed')
+  const none = await step({ ...everything, 'keep-last': '0' })
+  expect(none.exitCode).toBe(0)
+  expect((await contents()).references).toEqual(['busybox:1'])
 })

@@ -7,7 +7,7 @@ import { resource } from '../harness/report.ts'
 import { oldImage, polite } from '../harness/things.ts'
 
 const tests = useEngine()
-const { docker, load, build, run, contents, states } = tests
+const { docker, load, build, create, run, contents, states } = tests
 const { close, buildImage, preview } = createPullRequests(tests)
 /** Ignores SIGTERM as the first process of a container, so it is killed after 10 s. */
 const deaf = ['sleep', '600']
@@ -180,4 +180,14 @@ LABEL org.opencontainers.image.version=pr-${number}
     'Nothing to do for pull request 1 of acme/web'
   )
   expect(await snapshot()).toEqual(left)
+})
+
+test('a project belongs by the name that Compose derives from the repository folder', async () => {
+  for (const name of ['siteio-pr-1', 'site-io-pr-1', 'site-pr-1'])
+    await create(name, ...project(name), 'busybox:1', 'true')
+
+  const done = await close('acme/Site.io', 1)
+
+  expect(done.exitCode).toBe(0)
+  expect((await contents()).containers).toEqual(['site-pr-1'])
 })

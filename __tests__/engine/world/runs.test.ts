@@ -7,9 +7,9 @@ const { load, step, contents } = useEngine()
 test('three parallel runs do no harm, and none fails', async () => {
   // Images with two tags are untagged one by one, each after a check; images with one tag are removed in batches.
   await load(
-    oldImages(48).map((image, index) => ({
+    oldImages(24).map((image, index) => ({
       ...image,
-      references: [`many:${index}`, ...(index < 16 ? [`more:${index}`] : [])]
+      references: [`many:${index}`, ...(index < 8 ? [`more:${index}`] : [])]
     }))
   )
 

@@ -113,7 +113,7 @@ function createRenewals(
 it('nothing renewed while many images go is lost, unless the engine had that image in hand', async () => {
   const published = (
     await publish(
-      Array.from({ length: 30 }, (_, index) => oldImage(`pulled-${index}`))
+      Array.from({ length: 12 }, (_, index) => oldImage(`pulled-${index}`))
     )
   ).map(({ tag }) => tag)
   await load(oldImages(containerd ? 50 : 170))

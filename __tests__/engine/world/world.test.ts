@@ -19,9 +19,9 @@ const ids = async (...references: string[]) =>
     await docker('image', 'inspect', '--format', '{{.Id}}', ...references)
   ).split('\n')
 
-test('nothing that another process renews during the removal of 60 images is lost, and no step fails', async () => {
-  const names = oldImages(60).flatMap(({ references }) => references)
-  await load(oldImages(60))
+test('nothing that another process renews during the removal of 40 images is lost, and no step fails', async () => {
+  const names = oldImages(40).flatMap(({ references }) => references)
+  await load(oldImages(40))
   const before = await ids(...names)
   const busybox = await idOf(docker, 'busybox:1')
   const command = await dockerThat(slowly)
@@ -55,7 +55,7 @@ test('nothing that another process renews during the removal of 60 images is los
       moved.set(name, busybox)
     }
   ]
-  for (let index = 59; index >= 0 && done === undefined; index -= 1)
+  for (let index = 39; index >= 0 && done === undefined; index -= 1)
     // The image may be removed already; then there is nothing to renew.
     await renewals[index % 3]?.(names[index] ?? '', before[index] ?? '').catch(
       () => undefined
