@@ -23,16 +23,23 @@ export function findUnmatchedRules(
       .filter(({ decision }) => decision.action !== 'keep')
       .map(({ id }) => id)
   )
-  return policy.rules
-    .filter((rule) => !deciding.has(rule.line) && !isOff(rule))
-    .map((rule, index) => {
-      const pattern = `line ${rule.line} (${patternOf(rule)})`
-      const decidedBy = rules.linesFor(rule, inventory)
-      if (decidedBy.length > 0) return { input: 'rules', pattern, decidedBy }
-      const nearest =
-        index < mostHints ? findNearestName(rule, inventory, going) : undefined
-      return { input: 'rules', pattern, ...(nearest && { nearest }) }
-    })
+  const idle = policy.rules.filter(
+    (rule) => !deciding.has(rule.line) && !isOff(rule)
+  )
+  if (idle.length === 0) return []
+  const firstLines = rules.firstLines(inventory)
+  return idle.map((rule, index) => {
+    const pattern = `line ${rule.line} (${patternOf(rule)})`
+    const lines = firstLines.get(rule)
+    if (lines !== undefined)
+      return {
+        ...{ input: 'rules', pattern },
+        decidedBy: [...lines].sort((a, b) => a - b)
+      }
+    const nearest =
+      index < mostHints ? findNearestName(rule, inventory, going) : undefined
+    return { input: 'rules', pattern, ...(nearest && { nearest }) }
+  })
 }
 
 function findNearestName(
