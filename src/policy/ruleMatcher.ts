@@ -1,3 +1,4 @@
+import { memoised } from '../memoised.ts'
 import type { Image, Labels } from '../model/inventory.ts'
 import {
   type GlobHalves,
@@ -92,7 +93,7 @@ function createReferenceMatcher(
   const globs = ofKind(rules, 'image')
     .filter(({ pattern }) => pattern !== dangling && pattern !== '**')
     .map((rule) => ({ rule, ...halvesOf(rule.pattern) }))
-  const inRepository = memoised((repository) =>
+  const inRepository = memoised((repository: string) =>
     globs
       .filter((one) => one.repository(repository))
       .map<Matcher<Parameters<GlobHalves['version']>[0]>>(
@@ -114,24 +115,13 @@ function createLabelMatcher(
     return { rule, ...labelHalves(parsed.value) }
   })
   if (patterns.length === 0) return () => []
-  const withKey = memoised((key) =>
+  const withKey = memoised((key: string) =>
     patterns
       .filter((one) => one.key(key))
       .map<Matcher<string>>(({ rule, value }) => ({ rule, matches: value }))
   )
   return (labels) =>
     Object.entries(labels).flatMap(([key, value]) => pick(withKey(key), value))
-}
-
-function memoised<T>(find: (key: string) => T): (key: string) => T {
-  const known = new Map<string, T>()
-  return (key) => {
-    const before = known.get(key)
-    if (before !== undefined) return before
-    const found = find(key)
-    known.set(key, found)
-    return found
-  }
 }
 
 /** On Podman, `localhost/app:1` is also found as `app:1`. */
