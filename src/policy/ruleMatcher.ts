@@ -1,4 +1,3 @@
-import { memoised } from '../memoised.ts'
 import type { Image, Labels } from '../model/inventory.ts'
 import {
   type GlobHalves,
@@ -10,6 +9,7 @@ import {
 } from '../model/patterns.ts'
 import { parseReference } from '../model/references.ts'
 import { dangling, type Rule, type RuleKind } from '../model/rules.ts'
+import { memoised } from './memoised.ts'
 
 /** Something with a name and labels. */
 export type Named = { name: string; labels: Labels }

@@ -1,8 +1,8 @@
-import { memoised } from '../memoised.ts'
 import type { Inventory, Labels } from '../model/inventory.ts'
 import type { PlanItem, Unmatched } from '../model/plan.ts'
 import { patternOf, type Rule } from '../model/rules.ts'
 import type { Context } from './context.ts'
+import { memoised } from './memoised.ts'
 import { findNearest, formsOf, mostCandidates } from './nearest.ts'
 
 /** Similar names are looked for so often at most: fleets share rules of which one host has little. */

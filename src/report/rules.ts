@@ -64,10 +64,11 @@ export function ruleLines(
   for (const { ruled } of items)
     for (const line of new Set(ruled?.values()))
       matched.set(line, (matched.get(line) ?? 0) + 1)
-  return rules.map(
-    (rule) =>
-      `${describeRule(rule)}; decides ${count(matched.get(rule.line) ?? 0, 'resource')}`
-  )
+  return rules.map((rule) => {
+    const number = matched.get(rule.line)
+    const what = number === undefined ? 'nothing' : count(number, 'resource')
+    return `${describeRule(rule)}; decides ${what}`
+  })
 }
 
 /** Every rule with what it decided. */
@@ -75,10 +76,14 @@ export function renderRules({ rules = [], totals, dryRun }: Report): string {
   if (rules.length === 0) return ''
   const rows = rules.map(({ line, matched, removed, kept, bytes, ...rule }) => [
     line,
-    code(`${patternOf(rule)}  ${rule.settings}`),
+    code(`${patternOf(rule)} ${rule.settings}`),
     ...[matched, removed, kept, figure(formatSize(bytes))]
   ])
-  const others = ['', 'no rule: by the inputs', totals.withoutRule ?? 0]
+  const others = [
+    '',
+    'no rule: the other inputs decide',
+    totals.withoutRule ?? 0
+  ]
   const list = table(
     [
       ...['line:', 'rule', 'decides:'],
