@@ -2,7 +2,7 @@ import type { PlanItem } from '../model/plan.ts'
 import { describeRule, patternOf, type Rule } from '../model/rules.ts'
 import { formatSize } from '../units.ts'
 import { count } from '../words.ts'
-import { figure, folded, table } from './markdown.ts'
+import { figure, folded, tableThatFits } from './markdown.ts'
 import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
 
@@ -71,6 +71,8 @@ export function ruleLines(
   })
 }
 
+const mostListBytes = 100_000
+
 /** Every rule with what it decided. */
 export function renderRules({ rules = [], totals, dryRun }: Report): string {
   if (rules.length === 0) return ''
@@ -84,14 +86,15 @@ export function renderRules({ rules = [], totals, dryRun }: Report): string {
     'no rule: the other inputs decide',
     totals.withoutRule ?? 0
   ]
-  const list = table(
+  const list = tableThatFits(
     [
       ...['line:', 'rule', 'decides:'],
       ...(dryRun
         ? ['would go:', 'would stay:', 'would free:']
         : ['went:', 'stayed:', 'freed:'])
     ],
-    [...rows, [...others, '', '', '']]
+    [...rows, [...others, '', '', '']],
+    mostListBytes
   )
   return dryRun
     ? `### Rules\n\n${list}`
