@@ -102,7 +102,7 @@ export function stopByRule(
   return underRule(
     autoRemove || limitsUnder(rule, context).until === 0
       ? { ...remove('expired', `${detail}; stopped first${last}`), stop: true }
-      : { ...keep('recent', `${detail}; to be stopped`), stop: true },
+      : { ...keep('recent', detail), stop: true },
     rule
   )
 }

@@ -64,7 +64,7 @@ export async function stopOnly(
     record(session, item, {
       outcome: 'kept',
       stopped: true,
-      detail: `stopped; ${item.decision.detail}`
+      detail: `stopped; was ${item.decision.detail}`
     })
 }
 

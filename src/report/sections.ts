@@ -73,7 +73,13 @@ export function renderStopped({ resources, dryRun }: Report): string {
   return renderList(
     dryRun ? 'Would be stopped' : 'Stopped',
     ['kind', 'name', 'why'],
-    resources.filter(({ stop }) => stop !== undefined).map(cells)
+    resources
+      .filter(({ stop }) => stop !== undefined)
+      .map((one) => [
+        kinds[one.kind].noun,
+        nameCell(one),
+        code(one.detail, 300)
+      ])
   )
 }
 
