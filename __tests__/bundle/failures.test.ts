@@ -175,7 +175,7 @@ function startsOfComplaints(name: string, value: string): string[] {
   const gotten = (text: string) =>
     `got ${JSON.stringify(text.slice(0, 200)).slice(0, -1)}`
   if (name !== 'rules') return [`${name}: ${gotten(value)}`]
-  const lines = value.split(/\r?\n/)
+  const lines = value.split(/\r\n?|\n/)
   const { problems } = parseRules(value, Date.now())
   return problems.map(([place]) => {
     const line = Number(/^rules: line (\d+)$/.exec(place)?.[1])
