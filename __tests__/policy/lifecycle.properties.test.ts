@@ -303,6 +303,8 @@ test('the plan is the same on both image stores, tag by tag', () => {
         const withTags = repositories(staying, false)
         for (const one of repositories(staying, true))
           expect(withTags).toContain(one)
+        for (const one of repositories(decision.removedReferences, true))
+          expect(withTags).not.toContain(one)
       }
     }),
     runs
