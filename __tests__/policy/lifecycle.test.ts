@@ -873,6 +873,7 @@ test('each rule is counted with what it decides', () => {
     images: [
       built('dev', 9 * day, 'app:dev-1'),
       built('both', 9 * day, 'app:dev-2', 'app:prod-2'),
+      built('pair', 9 * day, 'app:dev-4', 'x:4'),
       built('prod', 9 * day, 'app:prod-3'),
       built('other', 9 * day, 'web:1'),
       built('loose', 9 * day)
@@ -883,7 +884,8 @@ test('each rule is counted with what it decides', () => {
     '**:dev-* until=7d keep-last=0',
     '**:prod-* keep',
     'redis keep',
-    ...stopping
+    ...stopping,
+    'x until=7d'
   )
   const plan = makePlan(inventoryNow, policy({ rules }))
   const layers = new Map(
@@ -898,13 +900,15 @@ test('each rule is counted with what it decides', () => {
       logs: { bytes: none, unread: false }
     },
     removal: undefined
-  }).map((one) => (one.id === 'dev' ? { ...one, bytes: 70 } : one))
+  }).map((one) =>
+    ['dev', 'pair'].includes(one.id) ? { ...one, bytes: 70 } : one
+  )
   const counted = countByRule(rules, plan.items, resources)
   expect(counted).toEqual([
     {
       ...{ line: 1, kind: 'image', pattern: '**:dev-*' },
       settings: 'until=7d keep-last=0',
-      ...{ matched: 2, removed: 2, kept: 0, bytes: 70 }
+      ...{ matched: 3, removed: 3, kept: 0, bytes: 140 }
     },
     {
       ...{ line: 2, kind: 'image', pattern: '**:prod-*', settings: 'keep' },
@@ -918,6 +922,11 @@ test('each rule is counted with what it decides', () => {
       ...{ line: 4, kind: 'container', pattern: 'name-of-*' },
       settings: 'stop-after=6h',
       ...{ matched: 2, removed: 1, kept: 1, bytes: 0 }
+    },
+    // The bytes of an image that two rules let go count once.
+    {
+      ...{ line: 5, kind: 'image', pattern: 'x', settings: 'until=7d' },
+      ...{ matched: 1, removed: 1, kept: 0, bytes: 0 }
     }
   ])
   expect(countWithoutRule(plan.items)).toBe(2)
