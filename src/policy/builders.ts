@@ -120,11 +120,11 @@ export function decideLeftStates(
   needs: NeedsBoth,
   context: Context
 ): Map<string, Decided> {
-  const guard = (volume: Volume) =>
+  const guard = (volume: Volume, under: Context) =>
     onlyKeep(context.scope.builder()) ??
     keepAsNotIncluded(context) ??
     keepElsewhere(volume) ??
-    keepUnwatched(volume, context)
+    keepUnwatched(volume, under)
   const decided = decideVolumes(volumes, needs, context, guard)
   return new Map(
     [...decided].map(([id, { decision, idle }]) => {
