@@ -56,7 +56,7 @@ export function parseRules(
       more > 0
         ? [
             ...problems.slice(0, mostShownLines),
-            ['rules', count(more, 'more bad line')]
+            ['rules: …', count(more, 'more bad line')]
           ]
         : problems
   }
