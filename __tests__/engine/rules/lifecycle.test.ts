@@ -79,6 +79,9 @@ test('the first matching rule decides each tag: production tags stay when develo
     [4, 0, 0, 0, 0]
   ])
   expect(done.stdout).toContain(`\n${rule}; decides 4 resources\n`)
+  expect(done.stdout).toContain(
+    'line 4 (app:*-1) decides nothing: everything that it matches is decided by lines 1, 3.'
+  )
   expect(done.summary).toContain('<summary>Rules: 3</summary>')
   expect(summaryOf(done)).toContain(
     '| 3 | `app:dev-*  keep-last=2` | 4 | 2 | 2 | 1 kB |'
