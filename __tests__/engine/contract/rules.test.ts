@@ -90,6 +90,9 @@ test('rules decide tag by tag on every image store, with digests next to the tag
     // It stays by its digest.
     'other:dev-1': 'planned by 5: other:dev-1'
   })
+  expect(plan.report?.rules?.map(({ matched }) => matched)).toEqual([
+    ...[1, 1, 1, 1, 5, 1, 3]
+  ])
 
   const done = await step(inputs)
 
