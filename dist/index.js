@@ -37041,8 +37041,8 @@ const messages = {
         fix: 'Correct or remove the pattern. In a dry run or a cancelled run nothing is lost yet.'
     }),
     ruleWithoutEffect: define('warning', {
-        text: (rule, lines) => `rules: ${rule} decides nothing: everything that it matches is decided by line ${lines}.`,
-        shape: ['line 4 (**:dev-*)', '1, 2'],
+        text: (rule, lines) => `rules: ${rule} decides nothing: everything that it matches is decided by ${lines}.`,
+        shape: ['line 4 (**:dev-*)', 'lines 1, 2'],
         why: 'The first rule that matches decides, and earlier lines match all that this one does.',
         fix: 'Move the line up, or remove it.'
     }),
@@ -54228,8 +54228,11 @@ function warnEarly({ items, unmatched }, { withoutVolumes }, dryRun) {
     ];
 }
 function warnOfUnmatched({ input, pattern, nearest, decidedBy }, dryRun) {
-    if (decidedBy !== undefined)
-        return messages/* messages */.D.ruleWithoutEffect(pattern, decidedBy.join(', '));
+    if (decidedBy !== undefined) {
+        const lines = (0,src_words/* list */.p_)(decidedBy.map(String));
+        const noun = decidedBy.length === 1 ? 'line' : 'lines';
+        return messages/* messages */.D.ruleWithoutEffect(pattern, `${noun} ${lines}`);
+    }
     const fate = dryRun ? 'would be removed' : 'is about to be removed';
     const hint = nearest === undefined
         ? 'Check for a typo.'
