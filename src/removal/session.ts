@@ -7,7 +7,7 @@ import type { PlanItem } from '../model/plan.ts'
 import { list } from '../words.ts'
 import { commands, readReportedIds, type RemovableKind } from './commands.ts'
 import { createGuard, type Guard, look, lookAtEngine } from './guard.ts'
-import { createRecheck, type Recheck } from './recheck.ts'
+import { createRecheck, neighboursOf, type Recheck } from './recheck.ts'
 import { asDockerError, readChange } from './refusal.ts'
 import type { SecondLook } from './secondLook.ts'
 import type { EventStream } from './stream.ts'
@@ -228,7 +228,9 @@ export async function stillPlanned(
 ): Promise<PlanItem[]> {
   if (items.length === 0) return []
   const ids = items.map(({ id }) => id)
-  return dropChanged(session, kind, items, await look(session.guard, kind, ids))
+  const asked = new Set([...ids, ...neighboursOf(items, session.inventory)])
+  const seen = await look(session.guard, kind, [...asked])
+  return dropChanged(session, kind, items, seen)
 }
 
 /** The items that a look shows as planned. Records the others. */
