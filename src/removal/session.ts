@@ -41,6 +41,8 @@ type State = {
   gone: Set<string>
   /** The references taken off each image, by its ID. They stay off even if the image stays. */
   takenOff: Map<string, readonly string[]>
+  /** The containers that the plan stops, without those that are dropped. */
+  toStop: Set<string>
   toldToStop: Set<string>
   /** IDs that the engine reported as stopped or removed, including those it removed along with others. */
   reportedIds: Set<string>
@@ -57,6 +59,7 @@ export function createSession(
     results: new Map(),
     gone: new Set(),
     takenOff: new Map(),
+    toStop: new Set(toStop),
     toldToStop: new Set(),
     reportedIds: new Set(),
     fatal: undefined
@@ -73,7 +76,9 @@ export function createSession(
       ...{ docker, inventory, stream, onFallback, isGone, takenOff },
       isStopped: (id) => own.toldToStop.has(id)
     }),
-    recheck: createRecheck(inventory, { isGone, takenOff, toStop }),
+    recheck: createRecheck(inventory, {
+      ...{ isGone, takenOff, toStop: own.toStop }
+    }),
     [state]: own
   }
 }
@@ -106,12 +111,13 @@ export function record(
   item: PlanItem,
   outcome: Outcome
 ): void {
-  const { results, gone } = session[state]
+  const { results, gone, toStop } = session[state]
   if (isRecorded(session, item)) return
   const result = { item, ...withTraces(session, item, outcome) }
   results.set(item, result)
   if (['container', 'image', 'builder'].includes(item.kind) && isGone(outcome))
     gone.add(item.id)
+  else if (!outcome.stopped) toStop.delete(item.id)
   session.onResult(result)
 }
 
