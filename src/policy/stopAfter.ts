@@ -39,7 +39,7 @@ const managers =
 
 /** The engine's socket, or a folder that it is in: such a container may manage others. */
 const socket =
-  /(?:docker|podman|containerd)\.sock$|^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?\/?|var\/?)?$/
+  /(?:docker|podman|containerd)\.sock$|^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?(?:\/(?:docker|podman|containerd))*\/?|var\/?)?$/
 
 /** Containers that no rule stops, and why. */
 const obstacles: readonly (readonly [
