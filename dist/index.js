@@ -50571,6 +50571,7 @@ var disks = __nccwpck_require__(7219);
 
 
 
+
 /** Why this process cannot see the engine's host; undefined if it can. */
 async function whyNotHere({ name, kernel }, endpoint, platform = process.platform) {
     // On macOS and Windows the engine runs in a virtual machine.
@@ -50583,13 +50584,15 @@ async function whyNotHere({ name, kernel }, endpoint, platform = process.platfor
     return (await inContainer()) ? 'this runner runs in a container' : undefined;
 }
 /** The ID of the container that this process runs in: Docker and Podman mount its host name from their own folder. */
-async function findSelf() {
-    const mount = await findMount('/etc/hostname');
-    return /[0-9a-f]{64}/.exec(mount?.[3] ?? '')?.[0];
+async function findSelf(proc = '/proc') {
+    const mount = await findMount('/etc/hostname', proc);
+    // The folder of an engine in a container may be on a volume with a name of the same form.
+    return /.*([0-9a-f]{64})/.exec(mount?.[3] ?? '')?.[1];
 }
 /** The fields of a mount point of this process, see proc(5). The fourth is its folder on the filesystem. */
-async function findMount(path) {
-    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
+async function findMount(path, proc = '/proc') {
+    const file = (0,external_node_path_.join)(proc, 'self/mountinfo');
+    const mounts = await (0,promises_.readFile)(file, 'utf8').catch(() => '');
     return mounts
         .split('\n')
         .map((line) => line.split(' '))
@@ -54897,7 +54900,7 @@ function runningFor({ startedAt }, { now }) {
 /** Labels of tools that look after their own containers. */
 const managers = /^(?:io\.kubernetes|com\.amazonaws\.ecs|com\.hashicorp\.nomad|com\.gitlab\.gitlab-runner|com\.docker\.swarm)\./;
 /** The engine's socket, or a folder that it is in: such a container may manage others. */
-const socket = /(?:docker|podman|containerd)\.sock$|^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?\/?|var\/?)?$/;
+const socket = /(?:docker|podman|containerd)\.sock$|^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?(?:\/(?:docker|podman|containerd))*\/?|var\/?)?$/;
 /** Containers that no rule stops, and why. */
 const obstacles = [
     [
@@ -56427,6 +56430,19 @@ function recheckStop(planned, { needs, containers }, toStop) {
         [...containers.values()].find((one) => project && composeProject(one) === project && runsOn(one));
     return other && { changed: `now needed by container ${other.name}` };
 }
+/** The IDs of other containers whose start keeps some of these from being stopped. */
+function neighboursOf(items, { containers }) {
+    const ids = new Set(items.filter(isStoppedByRule).map(({ id }) => id));
+    if (ids.size === 0)
+        return [];
+    const stopped = containers.filter(({ id }) => ids.has(id));
+    const projects = new Set(stopped.map(composeProject));
+    projects.delete(undefined);
+    const needs = needsOf(containers, { containers, images: [] }).containers;
+    const users = stopped.flatMap(({ id }) => needs.get(id) ?? []);
+    const members = containers.filter((one) => projects.has(composeProject(one)));
+    return [...users, ...members].map(({ id }) => id);
+}
 /** An attempt to remove a container, by this run or another, changes its state and is not a use. */
 function isAsItWas(planned, current) {
     const sameTimes = current.startedAt === planned.startedAt &&
@@ -57054,6 +57070,7 @@ function createSession(options, toStop = new Set()) {
         results: new Map(),
         gone: new Set(),
         takenOff: new Map(),
+        toStop: new Set(toStop),
         toldToStop: new Set(),
         reportedIds: new Set(),
         fatal: undefined
@@ -57069,7 +57086,9 @@ function createSession(options, toStop = new Set()) {
             ...{ docker, inventory, stream, onFallback, isGone, takenOff },
             isStopped: (id) => own.toldToStop.has(id)
         }),
-        recheck: createRecheck(inventory, { isGone, takenOff, toStop }),
+        recheck: createRecheck(inventory, {
+            ...{ isGone, takenOff, toStop: own.toStop }
+        }),
         [state]: own
     };
 }
@@ -57091,13 +57110,15 @@ function fail(session, error) {
 }
 /** Records the outcome of an item. The first one counts. */
 function record(session, item, outcome) {
-    const { results, gone } = session[state];
+    const { results, gone, toStop } = session[state];
     if (isRecorded(session, item))
         return;
     const result = { item, ...withTraces(session, item, outcome) };
     results.set(item, result);
     if (['container', 'image', 'builder'].includes(item.kind) && isGone(outcome))
         gone.add(item.id);
+    else if (!outcome.stopped)
+        toStop.delete(item.id);
     session.onResult(result);
 }
 /** Adds to the outcome of an item that stays what this run has done to it. */
@@ -57184,7 +57205,9 @@ async function stillPlanned(session, kind, items) {
     if (items.length === 0)
         return [];
     const ids = items.map(({ id }) => id);
-    return dropChanged(session, kind, items, await guard_look(session.guard, kind, ids));
+    const asked = new Set([...ids, ...neighboursOf(items, session.inventory)]);
+    const seen = await guard_look(session.guard, kind, [...asked]);
+    return dropChanged(session, kind, items, seen);
 }
 /** The items that a look shows as planned. Records the others. */
 function dropChanged(session, kind, items, seen) {
@@ -57226,7 +57249,7 @@ async function stopContainers(session, items) {
         const ids = queue.slice(0, largestBatch).map(({ id }) => id);
         const batch = queue.splice(0, countForOneCall(ids, largestBatch));
         try {
-            const planned = await stillPlanned(session, 'container', batch);
+            const planned = await planStops(session, batch);
             const { running } = await stop(session, planned);
             for (const item of running)
                 await stopAlone(session, item);
@@ -57237,6 +57260,11 @@ async function stopContainers(session, items) {
     }
     return items.filter((item) => !isRecorded(session, item) &&
         (!isStopped(item) || wasToldToStop(session, item)));
+}
+/** The items that can still be stopped. One that is dropped may keep others of its compose project running. */
+async function planStops(session, items) {
+    const left = await stillPlanned(session, 'container', items);
+    return left.length < items.length ? planStops(session, left) : left;
 }
 /** Stops the containers that stay. */
 async function stopOnly(session, items) {

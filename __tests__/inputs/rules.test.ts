@@ -226,7 +226,7 @@ test('only the first bad lines are shown, each only from its beginning', () => {
   const problems = problemsOf(bad.join('\n'))
   expect(problems).toHaveLength(51)
   expect(problems[49]).toMatch(/^line 50: got "a49"; /)
-  expect(problems[50]).toBe('10 more bad lines')
+  expect(problems[50]).toBe('…: 10 more bad lines')
   for (const long of ['x'.repeat(100_000), `a ${'x '.repeat(50_000)}`])
     expect(problemsOf(long).join('').length).toBeLessThan(1_000)
   expect(problemsOf('a b c d e f g h')).toEqual([

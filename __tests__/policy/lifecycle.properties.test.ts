@@ -134,7 +134,11 @@ function rulesFor(
   }
   const of = (kind: 'container' | 'network' | 'volume') =>
     named[kind] && firstFor(rules, kind, named[kind])
-  if (kind === 'builder') return [[id, of('container') ?? of('volume')]]
+  if (kind === 'builder') {
+    const [own, ofState] = [of('container'), of('volume')]
+    if (own?.keep) return [[id, own]]
+    return [[id, ofState?.keep || !named.container ? ofState : own]]
+  }
   return kind === 'build-cache' ? [] : [[id, of(kind)]]
 }
 

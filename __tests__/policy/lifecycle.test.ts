@@ -611,7 +611,7 @@ test('a container that has run for long enough is stopped, and goes once idle fo
   expect(decide('c', contents, stopping)).toEqual({
     ...{ action: 'keep', reason: 'recent', stop: true, rule: 1 },
     detail:
-      'running for 7 h, image app:1; to be stopped; rule 1 `container name-of-*`: stop-after 6h'
+      'running for 7 h, image app:1; rule 1 `container name-of-*`: stop-after 6h'
   })
   const atOnce = {
     ...{ action: 'remove', reason: 'expired', stop: true, rule: 1 },
