@@ -36585,7 +36585,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
 /* harmony import */ var _package_json__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8330);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7222);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8041);
 /* harmony import */ var _run_ending_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4942);
 /* harmony import */ var _run_runner_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7927);
 
@@ -37261,7 +37261,9 @@ function nameCell(resource, longest = 120) {
     return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(name.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1'), longest);
 }
 function whyCell({ reason, detail }, longest = 300) {
-    return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(`${reason}: ${detail}`, longest);
+    // A rule names itself.
+    const why = reason === 'rule' ? detail : `${reason}: ${detail}`;
+    return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(why, longest);
 }
 /** An input with its value: `keep-last: 3`. The lines of `rules` are in a table of their own. */
 function inputCell(name, inputs) {
@@ -37437,7 +37439,7 @@ function headline(report) {
 }
 function describeReclaimed(report) {
     const { totals, dryRun, resources } = report;
-    const going = resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n);
+    const going = resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n2);
     const bytes = dryRun ? totals.plannedBytes : totals.reclaimedBytes;
     const unknown = going.some((one) => one.bytes === null && one.bytesAtMost === undefined);
     if (bytes === 0 && unknown)
@@ -37457,10 +37459,10 @@ function describeGoing({ resources, totals }) {
     const planned = resources
         .filter(({ outcome }) => outcome === 'planned')
         .map(({ removedReferences = [] }) => removedReferences.length);
-    const stopped = resources.filter(({ stop }) => stop !== undefined).length;
+    const stopped = resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .isOnlyStopped */ .O_).length;
     const untagged = totals.untaggedReferences + (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .sum */ .cz)(planned);
     return [
-        (0,_cells_js__WEBPACK_IMPORTED_MODULE_1__/* .countKinds */ .xb)(resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n)).join(', '),
+        (0,_cells_js__WEBPACK_IMPORTED_MODULE_1__/* .countKinds */ .xb)(resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n2)).join(', '),
         untagged > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(untagged, 'reference')} untagged` : '',
         stopped > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(stopped, 'container')} stopped` : ''
     ]
@@ -37542,9 +37544,9 @@ function estimate(text, estimated) {
 /* harmony export */   am: () => (/* binding */ renderRules),
 /* harmony export */   ax: () => (/* binding */ countWithoutRule)
 /* harmony export */ });
-/* harmony import */ var _model_rules_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2622);
+/* harmony import */ var _model_rules_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2622);
 /* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5846);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5846);
 /* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4285);
 /* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5655);
 
@@ -37594,24 +37596,33 @@ function ruleLines(rules, items) {
     for (const { ruled } of items)
         for (const line of new Set(ruled?.values()))
             matched.set(line, (matched.get(line) ?? 0) + 1);
-    return rules.map((rule) => `${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_1__/* .describeRule */ .IO)(rule)}; decides ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(matched.get(rule.line) ?? 0, 'resource')}`);
+    return rules.map((rule) => {
+        const number = matched.get(rule.line);
+        const what = number === undefined ? 'nothing' : (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(number, 'resource');
+        return `${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_2__/* .describeRule */ .IO)(rule)}; decides ${what}`;
+    });
 }
+const mostListBytes = 100_000;
 /** Every rule with what it decided. */
 function renderRules({ rules = [], totals, dryRun }) {
     if (rules.length === 0)
         return '';
     const rows = rules.map(({ line, matched, removed, kept, bytes, ...rule }) => [
         line,
-        (0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .code */ .aY)(`${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_1__/* .patternOf */ .Id)(rule)}  ${rule.settings}`),
+        (0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .code */ .aY)(`${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_2__/* .patternOf */ .Id)(rule)} ${rule.settings}`),
         ...[matched, removed, kept, (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .figure */ .vP)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes))]
     ]);
-    const others = ['', 'no rule: by the inputs', totals.withoutRule ?? 0];
-    const list = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .table */ .tp)([
+    const others = [
+        '',
+        'no rule: the other inputs decide',
+        totals.withoutRule ?? 0
+    ];
+    const list = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .tableThatFits */ .cg)([
         ...['line:', 'rule', 'decides:'],
         ...(dryRun
             ? ['would go:', 'would stay:', 'would free:']
             : ['went:', 'stayed:', 'freed:'])
-    ], [...rows, [...others, '', '', '']]);
+    ], [...rows, [...others, '', '', '']], mostListBytes);
     return dryRun
         ? `### Rules\n\n${list}`
         : (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .folded */ .TM)(`Rules: ${rules.length}`, list);
@@ -37626,7 +37637,8 @@ function renderRules({ rules = [], totals, dryRun }) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  n: () => (/* binding */ goes)
+  n2: () => (/* binding */ goes),
+  O_: () => (/* binding */ isOnlyStopped)
 });
 
 // UNUSED EXPORTS: reportSchema
@@ -37803,6 +37815,10 @@ const reportSchema = schemas/* object */.Ikc({
 function goes({ action, outcome }) {
     return outcome === 'removed' || (outcome === 'planned' && action === 'remove');
 }
+/** A container that a rule stops, or would, and that is still there. */
+function isOnlyStopped({ action, stop }) {
+    return action === 'keep' && stop !== undefined;
+}
 
 
 /***/ }),
@@ -37952,7 +37968,7 @@ function mermaidLabel(text) {
         : safe;
 }
 function groupBytes(resources) {
-    const freed = resources.filter((one) => (0,schema/* goes */.n)(one) && (one.bytes ?? 0) > 0);
+    const freed = resources.filter((one) => (0,schema/* goes */.n2)(one) && (one.bytes ?? 0) > 0);
     return [...Map.groupBy(freed, (one) => mermaidLabel(groupOf(one)))]
         .map(([name, members]) => ({
         name,
@@ -38000,7 +38016,7 @@ const longestScript = 60_000;
  * it was pushed or not.
  */
 function renderRestore({ resources, dryRun }, digestsAreMadeUp) {
-    const images = resources.filter((one) => one.kind === 'image' && (0,schema/* goes */.n)(one));
+    const images = resources.filter((one) => one.kind === 'image' && (0,schema/* goes */.n2)(one));
     const lines = images.flatMap(pullLine);
     const others = images.length - lines.length;
     if (lines.length === 0)
@@ -38037,6 +38053,7 @@ var kinds = __nccwpck_require__(522);
 // EXTERNAL MODULE: ./src/report/text.ts
 var report_text = __nccwpck_require__(5655);
 ;// CONCATENATED MODULE: ./src/report/sections.ts
+
 
 
 
@@ -38092,10 +38109,18 @@ function renderRemoved({ resources, dryRun }) {
 }
 /** The containers that a rule stopped, or would stop. */
 function renderStopped({ resources, dryRun }) {
-    return renderList(dryRun ? 'Would be stopped' : 'Stopped', ['kind', 'name', 'why'], resources.filter(({ stop }) => stop !== undefined).map(sections_cells));
+    return renderList(dryRun ? 'Would be stopped' : 'Stopped', ['kind', 'name', 'why'], resources
+        .filter(({ stop }) => stop !== undefined)
+        .map((one) => [
+        kinds/* kinds */.EZ[one.kind].noun,
+        (0,cells/* nameCell */.UQ)(one),
+        (0,report_text/* code */.aY)(one.detail, 300)
+    ]));
 }
 function renderKept({ resources, dryRun }) {
-    return renderList(dryRun ? 'Would be kept' : 'Kept', ['kind', 'name', 'why'], resources.filter(({ outcome }) => outcome === 'kept').map(sections_cells));
+    return renderList(dryRun ? 'Would be kept' : 'Kept', ['kind', 'name', 'why'], resources
+        .filter((one) => one.outcome === 'kept' && !(0,schema/* isOnlyStopped */.O_)(one))
+        .map(sections_cells));
 }
 const doneColumns = {
     removed: 'removed',
@@ -38318,7 +38343,7 @@ function code(text, longest = 200) {
 
 /***/ }),
 
-/***/ 7222:
+/***/ 8041:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -49791,32 +49816,25 @@ function problemOfDigest(digest = '*') {
  * upper case, which no registry accepts.
  */
 function referenceMatcher(glob) {
-    const matches = knownReferenceMatcher(glob);
-    return (reference) => matches(readReference(reference));
-}
-function readReference(reference) {
-    const { repository, tag, digest } = (0,model_references/* parseReference */.F2)(reference);
-    const lower = repository.toLowerCase();
-    return { repository: lower, tag, digest, isOnHub: !(0,model_references/* hasRegistry */.qY)(repository) };
+    const matches = halvesOf(glob);
+    return (reference) => {
+        const { repository, ...version } = (0,model_references/* parseReference */.F2)(reference);
+        return matches.version(version) && matches.repository(repository);
+    };
 }
 /** As `referenceMatcher`. */
-function knownReferenceMatcher(glob) {
-    const pattern = (0,model_references/* parseReference */.F2)(glob);
+function halvesOf(glob) {
+    const { repository, tag, digest } = (0,model_references/* parseReference */.F2)(glob);
     // `docker.io/**` means Docker Hub, which the familiar form leaves out.
     const onHub = /^(?:index\.)?docker\.io\//i.test(glob);
-    const matchesRepository = pathMatcher(pattern.repository.toLowerCase());
-    const matchesTag = partMatcher(pattern.tag ?? '*');
-    const matchesDigest = pattern.digest === undefined
-        ? undefined
-        : partMatcher(pattern.digest.toLowerCase());
-    return ({ repository, tag, digest, isOnHub }) => {
-        if (onHub && !isOnHub)
-            return false;
-        if (matchesDigest === undefined)
-            return matchesTag(tag ?? '') && matchesRepository(repository);
-        return (digest !== undefined &&
-            matchesDigest(digest) &&
-            matchesRepository(repository));
+    const matchesPath = pathMatcher(repository.toLowerCase());
+    const matchesTag = partMatcher(tag ?? '*');
+    const matchesDigest = partMatcher(digest?.toLowerCase() ?? '*');
+    return {
+        repository: (name) => (!onHub || !(0,model_references/* hasRegistry */.qY)(name)) && matchesPath(name.toLowerCase()),
+        version: digest === undefined
+            ? ({ tag = '' }) => matchesTag(tag)
+            : ({ digest }) => digest !== undefined && matchesDigest(digest)
     };
 }
 /** Matches the ID of an image with the start of one; undefined if the pattern is none. */
@@ -49824,7 +49842,7 @@ function idMatcher(pattern) {
     const start = idPattern.exec(pattern)?.[1]?.toLowerCase();
     return start === undefined
         ? undefined
-        : (id) => id.replace(/^sha256:/, '').startsWith(start);
+        : (id) => id.startsWith(start, id.startsWith('sha256:') ? 7 : 0);
 }
 /** Matches an image by its ID and all its names with a glob or the start of an ID. */
 function imageMatcher(pattern) {
@@ -49846,8 +49864,8 @@ function pathMatcher(glob) {
 }
 /** Matches a name, a part of a path, or a tag. */
 function partMatcher(glob) {
-    if (glob === '*')
-        return () => true;
+    if (!glob.includes('?'))
+        return textMatcher(glob);
     return withPlainStart(glob, (part) => matches(glob, part, {
         any: '*',
         one: (wanted, character) => wanted === '?' || wanted === character
@@ -49903,17 +49921,43 @@ function parseLabelPattern(text) {
 }
 /** Characters of a label's value that are read: tools write whole documents into labels. */
 const longestLabel = 4_096;
-/** Matches labels with a pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
-function labelMatcher({ key: wantedKey, value: wanted = '*' }) {
-    const key = textMatcher(wantedKey);
+/** Matches labels with a pattern. */
+function labelMatcher(pattern) {
+    const { key, value } = labelHalves(pattern);
+    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && value(text));
+}
+/** The two halves of a label pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
+function labelHalves({ key, value: wanted = '*' }) {
     const value = textMatcher(wanted);
     const [start = ''] = wanted.split('*');
     const mayMatch = (text) => (wanted !== start || wanted.length > longestLabel) &&
         text.startsWith(start.slice(0, longestLabel));
-    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && (text.length > longestLabel ? mayMatch(text) : value(text)));
+    return {
+        key: textMatcher(key),
+        value: (text) => (text.length > longestLabel ? mayMatch(text) : value(text))
+    };
 }
+/** Matches a text with a pattern in which `*` is any text. */
 function textMatcher(pattern) {
-    return (text) => matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got });
+    if (pattern === '*')
+        return () => true;
+    const [start = '', ...pieces] = pattern.split('*');
+    const end = pieces.pop();
+    if (end === undefined)
+        return (text) => text === pattern;
+    return (text) => {
+        const last = text.length - end.length;
+        if (last < start.length || !text.startsWith(start) || !text.endsWith(end))
+            return false;
+        let at = start.length;
+        for (const piece of pieces) {
+            const found = text.indexOf(piece, at);
+            if (found < 0)
+                return false;
+            at = found + piece.length;
+        }
+        return at <= last;
+    };
 }
 function describePattern({ key, value }) {
     return value === undefined ? key : `${key}=${value}`;
@@ -49937,20 +49981,26 @@ function problemOfPattern(pattern) {
 
 // EXTERNAL MODULE: ./src/model/rules.ts
 var model_rules = __nccwpck_require__(2622);
+// EXTERNAL MODULE: ./src/words.ts
+var src_words = __nccwpck_require__(5846);
 ;// CONCATENATED MODULE: ./src/inputs/rules.ts
 
 
 
 
+
 const rulesForm = 'one rule per line: [image, container, network, volume or label] pattern, then keep, or until=, keep-last=, stop-after=';
-/** More bad lines than that are only counted. */
+/** More bad lines than that are only counted, and more problems of a line. */
 const mostShownLines = 50;
+const mostShownProblems = 5;
+/** Also a lone CR: what follows it must not be lost in a comment. */
+const lineEnd = /\r\n?|\n/;
 /** Reads the input `rules`, with a problem for each bad line. `now` is the latest time for `until=`. */
 function parseRules(text, now) {
     const rules = [];
     const problems = [];
     const linesOf = new Map();
-    for (const [index, source] of text.split(/\r?\n/).entries()) {
+    for (const [index, source] of text.split(lineEnd).entries()) {
         const line = index + 1;
         const { rule, wrong } = parseLine(source, line, now);
         const key = rule && (0,model_rules/* patternOf */.Id)(rule);
@@ -49962,7 +50012,7 @@ function parseRules(text, now) {
         if (wrong.length > 0)
             problems.push([
                 `rules: line ${line}`,
-                `got ${quote(source.trim())}; ${wrong.join('; ')}`
+                `got ${quote(source.trim())}; ${listProblems(wrong)}`
             ]);
         else if (rule !== undefined)
             rules.push(rule);
@@ -49973,10 +50023,15 @@ function parseRules(text, now) {
         problems: more > 0
             ? [
                 ...problems.slice(0, mostShownLines),
-                ['rules', `${more} more lines are invalid`]
+                ['rules: …', (0,src_words/* count */.U9)(more, 'more bad line')]
             ]
             : problems
     };
+}
+function listProblems(wrong) {
+    const more = wrong.length - mostShownProblems;
+    const shown = wrong.slice(0, mostShownProblems);
+    return [...shown, ...(more > 0 ? [(0,src_words/* count */.U9)(more, 'more problem')] : [])].join('; ');
 }
 /** A rule, or undefined for a line without one; `wrong` is everything wrong with the line. */
 function parseLine(source, line, now) {
@@ -50017,7 +50072,7 @@ function parseLine(source, line, now) {
 /** The words of a line without its comment, or its problem. Only a pattern needs quotes. */
 function splitWords(source) {
     const words = [];
-    const next = /\s*(?:#.*$|"([^"]*)"(?=\s|$)|([^\s"]\S*)|(\S))/y;
+    const next = /\s*(?:#.*$|"([^"]*)"(?=\s|$)|([^\s"]\S*)|(\S))/sy;
     for (;;) {
         const found = next.exec(source);
         if (found === null)
@@ -50357,8 +50412,6 @@ function itemsToStop(plan) {
     return plan.items.filter((item) => item.decision.action === 'keep' && isStopped(item));
 }
 
-// EXTERNAL MODULE: ./src/words.ts
-var src_words = __nccwpck_require__(5846);
 ;// CONCATENATED MODULE: ./src/report/log.ts
 
 
@@ -50430,7 +50483,7 @@ function describeKept(items) {
 function resultLine({ item, outcome, reason, detail, stopped, freed }) {
     const action = item.decision.action === 'keep' ? 'stop' : item.decision.action;
     if (stopped)
-        return `stopped ${item.kind} ${item.name}: ${item.decision.detail}`;
+        return `stopped ${item.kind} ${item.name} (${item.decision.detail})`;
     const words = {
         ...{ removed: 'removed', untagged: 'untagged', kept: 'kept' },
         gone: 'already gone:',
@@ -51024,7 +51077,7 @@ function withOwnBytes({ inventory, sizes }, resources) {
  */
 function heldBytes(inventory, resources) {
     const left = remainingImages(inventory, resources);
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
+    const kept = resources.filter((one) => one.outcome === 'kept' && !(0,report_schema/* isOnlyStopped */.O_)(one));
     return [
         ...Map.groupBy(kept, ({ reason, heldBy = '' }) => `${reason} ${heldBy}`).values()
     ]
@@ -51053,7 +51106,7 @@ function makeHeld(group, left) {
     ];
 }
 function remainingImages({ images }, resources) {
-    const gone = resources.filter((one) => one.kind === 'image' && ((0,report_schema/* goes */.n)(one) || one.outcome === 'gone'));
+    const gone = resources.filter((one) => one.kind === 'image' && ((0,report_schema/* goes */.n2)(one) || one.outcome === 'gone'));
     const ids = new Set(gone.map(({ id }) => id));
     return images.filter(({ id }) => !ids.has(id));
 }
@@ -52334,7 +52387,8 @@ const ways = [
         'Mounts',
         'F20',
         'binds',
-        (raw) => mounted(raw, 'bind').map(({ Source }) => Source)
+        // A pipe is what a socket is elsewhere.
+        (raw) => ['bind', 'npipe'].flatMap((type) => mounted(raw, type).map(({ Source }) => Source))
     ]
 ];
 function readNeeds(raw) {
@@ -54401,6 +54455,7 @@ function describe(until) {
 
 
 
+
 /**
  * The age of a resource by the latest evidence of its use, or by its creation alone with `age-from: created`, as
  * Docker's own prune does. Unknown if a date lies ahead: the engine's clock was set back.
@@ -54436,10 +54491,10 @@ function ageOrWatch(createdAt, evidence, watchedSince, context) {
     const atLeast = now - Math.max(watchedSince ?? now, ...past);
     return atLeast > 0 ? { atLeast, of: 'unused since first seen' } : age;
 }
-/** Evidence for networks and volumes: when the containers that used them ended. */
-function containerExits(containers) {
-    return containers.map(({ finishedAt }) => ({
-        at: finishedAt,
+/** Evidence for networks and volumes: when the containers that used them ended. Those that run use them now. */
+function containerExits(containers, now) {
+    return containers.map((one) => ({
+        at: isRunning(one) ? now : one.finishedAt,
         of: 'used by a container'
     }));
 }
@@ -54486,6 +54541,108 @@ function keepUntilWatched(why, since, { limits, now, evidence }) {
     return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom };
 }
 
+;// CONCATENATED MODULE: ./src/policy/memoised.ts
+/** A function that computes the value for each key once. */
+function memoised(find) {
+    const known = new Map();
+    return (key) => {
+        const before = known.get(key);
+        if (before !== undefined)
+            return before.value;
+        const value = find(key);
+        known.set(key, { value });
+        return value;
+    };
+}
+
+;// CONCATENATED MODULE: ./src/policy/ruleMatcher.ts
+
+
+
+
+const namedKinds = ['container', 'network', 'volume'];
+/** Repositories and the keys of labels recur, so they are compared with all rules only once. */
+function createRuleMatcher(rules) {
+    const ofLabels = createLabelMatcher(rules);
+    const ofReference = createReferenceMatcher(rules);
+    const whole = ofKind(rules, 'image').flatMap(matchWhole);
+    const named = {
+        container: ofKind(rules, 'container').map(matchName),
+        network: ofKind(rules, 'network').map(matchName),
+        volume: ofKind(rules, 'volume').map(matchName)
+    };
+    return {
+        ofImage: (image, references) => {
+            const ofAll = [...ofLabels(image.labels), ...pick(whole, image)];
+            const keys = references.length > 0 ? references : [''];
+            return new Map(keys.map((key) => {
+                const names = key === '' ? [] : [key, ...aliasesOf(image, key)];
+                return [key, inOrder([...ofAll, ...names.flatMap(ofReference)])];
+            }));
+        },
+        ofNamed: (kind, { name, labels }) => inOrder([...ofLabels(labels), ...pick(named[kind], name)])
+    };
+}
+function ofKind(rules, wanted) {
+    return rules.filter(({ kind }) => kind === wanted);
+}
+function pick(matchers, one) {
+    const found = [];
+    for (const { rule, matches } of matchers)
+        if (matches(one))
+            found.push(rule);
+    return found;
+}
+function inOrder(rules) {
+    return rules.length < 2
+        ? rules
+        : [...new Set(rules)].sort((a, b) => a.line - b.line);
+}
+/** A pattern that matches an image with all its references. */
+function matchWhole(rule) {
+    const { pattern } = rule;
+    if (pattern === model_rules/* dangling */.PH)
+        return [{ rule, matches: ({ references }) => references.length === 0 }];
+    // "** keep" as the last line makes the others an include list.
+    if (pattern === '**')
+        return [{ rule, matches: () => true }];
+    const isId = idMatcher(pattern);
+    return isId ? [{ rule, matches: ({ id }) => isId(id) }] : [];
+}
+function matchName(rule) {
+    return { rule, matches: partMatcher(rule.pattern) };
+}
+function createReferenceMatcher(rules) {
+    const globs = ofKind(rules, 'image')
+        .filter(({ pattern }) => pattern !== model_rules/* dangling */.PH && pattern !== '**')
+        .map((rule) => ({ rule, ...halvesOf(rule.pattern) }));
+    const inRepository = memoised((repository) => globs
+        .filter((one) => one.repository(repository))
+        .map(({ rule, version }) => ({ rule, matches: version })));
+    return (reference) => {
+        const { repository, ...version } = (0,model_references/* parseReference */.F2)(reference);
+        return pick(inRepository(repository), version);
+    };
+}
+function createLabelMatcher(rules) {
+    const patterns = ofKind(rules, 'label').map((rule) => {
+        const parsed = parseLabelPattern(rule.pattern);
+        if ('problem' in parsed)
+            throw new Error(parsed.problem);
+        return { rule, ...labelHalves(parsed.value) };
+    });
+    if (patterns.length === 0)
+        return () => [];
+    const withKey = memoised((key) => patterns
+        .filter((one) => one.key(key))
+        .map(({ rule, value }) => ({ rule, matches: value })));
+    return (labels) => Object.entries(labels).flatMap(([key, value]) => pick(withKey(key), value));
+}
+/** On Podman, `localhost/app:1` is also found as `app:1`. */
+function aliasesOf({ aliases }, reference) {
+    return aliases.filter((alias) => reference === `localhost/${alias}`);
+}
+
 ;// CONCATENATED MODULE: ./src/policy/rules.ts
 
 
@@ -54494,99 +54651,53 @@ function keepUntilWatched(why, since, { limits, now, evidence }) {
 
 
 function createRuleFinder({ rules, scope }) {
-    const matchers = rules.map(createMatcher);
-    const known = new WeakMap();
+    const matcher = createRuleMatcher(rules);
+    const matching = (image) => matcher.ofImage(image, decidingReferences(image));
     const hasSay = ({ keep }) => keep || scope.kind === 'engine';
+    const known = new WeakMap();
     const readImage = (image) => {
-        const before = known.get(image);
-        if (before !== undefined)
-            return before;
-        const names = readNames(image);
-        const all = findForImage(image, names, matchers);
-        const found = new Map([...all].filter(([, rule]) => hasSay(rule)));
-        const read = { names, rules: found };
-        known.set(image, read);
-        return read;
-    };
-    const ofNamed = (kind, resource) => {
-        const first = matchers.find(({ named }) => named?.(kind, resource))?.rule;
-        return first && hasSay(first) ? first : undefined;
+        const found = new Map();
+        for (const [reference, [first]] of matching(image))
+            if (first && hasSay(first))
+                found.set(reference, first);
+        known.set(image, found);
+        return found;
     };
     const none = new Map();
     return {
-        ofImage: (image) => (matchers.length === 0 ? none : readImage(image).rules),
-        ofNamed,
-        linesFor: (rule, { images, containers, networks, volumes }) => {
-            const matcher = createMatcher(rule);
-            const ofKind = (kind, all) => all.flatMap((one) => matcher.named?.(kind, one) ? (ofNamed(kind, one) ?? rule) : []);
-            const found = [
-                ...ofKind('container', containers),
-                ...ofKind('network', networks),
-                ...ofKind('volume', volumes),
-                ...images.flatMap((image) => {
-                    const { names, rules } = readImage(image);
-                    const matched = findForImage(image, names, [matcher]).keys();
-                    return [...matched].map((reference) => rules.get(reference) ?? rule);
-                })
-            ];
-            return [...new Set(found.map(({ line }) => line))].sort((a, b) => a - b);
+        ofImage: (image) => rules.length === 0 ? none : (known.get(image) ?? readImage(image)),
+        ofNamed: (kind, resource) => {
+            const [first] = matcher.ofNamed(kind, resource);
+            return first && hasSay(first) ? first : undefined;
+        },
+        firstLines: ({ images, containers, networks, volumes }) => {
+            const lines = new Map();
+            for (const image of images)
+                for (const found of matching(image).values())
+                    addFirst(found, lines);
+            const named = {
+                container: containers,
+                network: networks,
+                volume: volumes
+            };
+            for (const kind of namedKinds)
+                for (const one of named[kind])
+                    addFirst(matcher.ofNamed(kind, one), lines);
+            return lines;
         }
     };
 }
-function createMatcher(rule) {
-    const { kind, pattern } = rule;
-    if (kind === 'label') {
-        const parsed = parseLabelPattern(pattern);
-        if ('problem' in parsed)
-            throw new Error(parsed.problem);
-        const matches = labelMatcher(parsed.value);
-        return {
-            rule,
-            image: ({ labels }) => matches(labels),
-            named: (_, { labels }) => matches(labels)
-        };
+function addFirst(matching, lines) {
+    const [first] = matching;
+    if (first === undefined)
+        return;
+    for (const rule of matching) {
+        const before = lines.get(rule);
+        if (before === undefined)
+            lines.set(rule, new Set([first.line]));
+        else
+            before.add(first.line);
     }
-    if (kind !== 'image') {
-        const matches = partMatcher(pattern);
-        return { rule, named: (of, { name }) => of === kind && matches(name) };
-    }
-    if (pattern === model_rules/* dangling */.PH)
-        return { rule, image: ({ references }) => references.length === 0 };
-    // "** keep" as the last line makes the others an include list.
-    if (pattern === '**')
-        return { rule, image: () => true };
-    const isId = idMatcher(pattern);
-    return {
-        rule,
-        reference: knownReferenceMatcher(pattern),
-        ...(isId && { image: ({ id }) => isId(id) })
-    };
-}
-function readNames(image) {
-    return decidingReferences(image).map((reference) => ({
-        reference,
-        names: [reference, ...aliasesOf(image, reference)].map(readReference)
-    }));
-}
-function findForImage(image, allNames, matchers) {
-    // The rules up to the first that matches the whole image.
-    const last = matchers.findIndex((one) => one.image?.(image));
-    const whole = matchers[last]?.rule;
-    const before = last < 0 ? matchers : matchers.slice(0, last);
-    const found = new Map();
-    for (const { reference, names } of allNames) {
-        const rule = before.find((one) => one.reference && names.some(one.reference))?.rule ??
-            whole;
-        if (rule !== undefined)
-            found.set(reference, rule);
-    }
-    if (whole && image.references.length === 0)
-        found.set('', whole);
-    return found;
-}
-/** On Podman, `localhost/app:1` is also found as `app:1`. */
-function aliasesOf({ aliases }, reference) {
-    return aliases.filter((alias) => reference === `localhost/${alias}`);
 }
 /**
  * The references that are decided one by one. A digest beside a tag of the same repository is not: the engine removes it
@@ -54714,7 +54825,7 @@ function foldersOf(options) {
 }
 function decideVolume(volume, { staying, all }, context, guard) {
     const evidence = [
-        ...containerExits(usersOfVolume(volume, all)),
+        ...containerExits(usersOfVolume(volume, all), context.now),
         ...context.evidence.of(volume.name, volume.createdAt)
     ];
     const watchedSince = context.evidence.watchedSince(volume.name);
@@ -54795,8 +54906,7 @@ function decideBuilder(container, volume, context) {
     const running = container.state === 'running';
     const started = happened(container.startedAt) !== undefined;
     const age = ageOfBuilder(container, context);
-    const rule = context.rules.ofNamed('container', container);
-    const ofState = volume && context.rules.ofNamed('volume', volume);
+    const rule = ruleOfBuilder({ container, volume }, context);
     const under = contextUnder(rule, context);
     const recent = keepForAge(age, under, started ? undefined : container);
     const decision = (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
@@ -54805,10 +54915,17 @@ function decideBuilder(container, volume, context) {
         builders_keepByGuard(container, context) ??
         (volume && keepElsewhere(volume)) ??
         keepForRule(rule) ??
-        keepForRule(ofState) ??
         underRule(recent ??
             (running ? stopFirst(age) : (0,model_decision/* remove */.TF)('expired', describeAge(age))), rule);
     return { decision, idle: idleTime(age, under.limits) };
+}
+/** The rule of its container, unless one with `keep` matches its volume; without a container, that of the volume. */
+function ruleOfBuilder({ container, volume }, { rules }) {
+    const own = container && rules.ofNamed('container', container);
+    const ofState = volume && rules.ofNamed('volume', volume);
+    if (own?.keep)
+        return own;
+    return ofState?.keep || container === undefined ? ofState : own;
 }
 function stopFirst(age) {
     const detail = `${describeAge(age)}; running without a client, stopped first`;
@@ -54861,10 +54978,10 @@ function keepAsNotIncluded({ policy, engine }) {
 }
 /** Decides builders whose containers are gone: their state volumes. */
 function decideLeftStates(volumes, needs, context) {
-    const guard = (volume) => (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
+    const guard = (volume, under) => (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
         keepAsNotIncluded(context) ??
         keepElsewhere(volume) ??
-        keepUnwatched(volume, context);
+        keepUnwatched(volume, under);
     const decided = decideVolumes(volumes, needs, context, guard);
     return new Map([...decided].map(([id, { decision, idle }]) => {
         const { action, detail } = decision;
@@ -54899,8 +55016,10 @@ function runningFor({ startedAt }, { now }) {
 }
 /** Labels of tools that look after their own containers. */
 const managers = /^(?:io\.kubernetes|com\.amazonaws\.ecs|com\.hashicorp\.nomad|com\.gitlab\.gitlab-runner|com\.docker\.swarm)\./;
-/** The engine's socket, or a folder that it is in: such a container may manage others. */
-const socket = /(?:docker|podman|containerd)\.sock$|^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?(?:\/(?:docker|podman|containerd))*\/?|var\/?)?$/;
+/** The engine's socket: a container that has it may manage others. */
+const socket = /(?:docker|podman|containerd)\.sock$|[\\/]pipe[\\/]docker/;
+/** A folder that the socket is in. */
+const socketFolder = /^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?(?:\/(?:docker|podman|containerd))*\/?|var\/?)?$/;
 /** Containers that no rule stops, and why. */
 const obstacles = [
     [
@@ -54914,7 +55033,7 @@ const obstacles = [
     [isRunnerContainer, 'created by the runner for a job'],
     [({ execs }) => execs?.length !== 0, 'has an exec session'],
     [
-        ({ binds }) => binds.some((one) => socket.test(one)),
+        ({ binds }) => binds.some((one) => socket.test(one) || socketFolder.test(one)),
         'has the Docker socket'
     ],
     [({ id }, { self }) => id === self, 'this step runs inside'],
@@ -54948,7 +55067,7 @@ function stopByRule(container, rule, context) {
     const last = autoRemove ? '; Docker removes --rm containers once stopped' : '';
     return underRule(autoRemove || limitsUnder(rule, context).until === 0
         ? { ...(0,model_decision/* remove */.TF)('expired', `${detail}; stopped first${last}`), stop: true }
-        : { ...(0,model_decision/* keep */.aC)('recent', `${detail}; to be stopped`), stop: true }, rule);
+        : { ...(0,model_decision/* keep */.aC)('recent', detail), stop: true }, rule);
 }
 /** Keeps a running container that a rule does not stop. */
 function keepRunning(container, rule, why, context) {
@@ -55537,8 +55656,9 @@ function rulesOf(scope, inventory) {
 
 
 
+
 function createContext(policy, inventory) {
-    const { engine, images, oldestJob, self } = inventory;
+    const { engine, containers, images, oldestJob, self } = inventory;
     const { now } = engine;
     const labels = policy.protectedLabels.map((pattern) => ({
         text: describePattern(pattern),
@@ -55555,6 +55675,10 @@ function createContext(policy, inventory) {
         rules: createRuleFinder(policy),
         scope: rulesOf(policy.scope, inventory),
         evidence: indexEvidence(inventory),
+        running: new Set(needsOf(containers.filter(isRunning), {
+            containers,
+            images
+        }).images.keys()),
         parents: new Set(images.map(({ parent }) => parent)),
         protectedBy: (present) => {
             const found = labels.find(({ matches }) => matches(present));
@@ -55615,12 +55739,13 @@ function arrivalOfImage(image, { now, parents }) {
     const here = !pulled && (happened(taggedAt) !== undefined || intermediate);
     return here ? plausible(createdAt, now) : undefined;
 }
-function evidenceOfImage({ id, references, taggedAt, pulled }, { evidence, now }) {
+function evidenceOfImage({ id, references, taggedAt, pulled }, { evidence, running, now }) {
     const dateless = references.length > 0 && happened(taggedAt) === undefined;
     const arrived = dateless && !pulled && evidence.isNew(id);
     return [
         { at: taggedAt, of: 'tagged' },
         { at: arrived ? now : undefined, of: 'first seen' },
+        { at: running.has(id) ? now : undefined, of: 'used by a container' },
         ...evidence.of(id, taggedAt)
     ];
 }
@@ -55885,7 +56010,7 @@ function decideNetworks(networks, needs, context) {
 function decideNetwork(network, needs, context) {
     const users = usersOfNetwork(network, needs.all);
     const evidence = [
-        ...containerExits(users),
+        ...containerExits(users, context.now),
         ...context.evidence.of(network.id, network.createdAt)
     ];
     const watchedSince = context.evidence.watchedSince(network.id);
@@ -55979,12 +56104,18 @@ function findNearest(pattern, candidates, forms = (one) => [one]) {
     const [nearest] = [...new Set(candidates)]
         .slice(0, mostCandidates)
         .map((name) => {
-        const far = forms(name).map((form) => (0,mod/* distance */.Io)(text, form) / Math.max(text.length, form.length, 1));
+        const far = forms(name).map((form) => difference(text, form));
         return { name, far: Math.min(...far) };
     })
         .filter(({ far }) => far <= nearEnough)
         .sort((a, b) => a.far - b.far);
     return nearest?.name;
+}
+/** The share of characters that differ; Infinity where the lengths alone differ too much. */
+function difference(a, b) {
+    const longest = Math.max(a.length, b.length, 1);
+    const least = Math.abs(a.length - b.length);
+    return least / longest > nearEnough ? Infinity : (0,mod/* distance */.Io)(a, b) / longest;
 }
 /** The forms of a reference that a pattern may have meant: without its registry or owner, with a tag if the pattern has. */
 function formsOf(glob) {
@@ -56063,34 +56194,63 @@ function findUnmatchedRules(inventory, items, { policy, rules }) {
     const going = new Set(items
         .filter(({ decision }) => decision.action !== 'keep')
         .map(({ id }) => id));
-    return policy.rules
-        .filter((rule) => !deciding.has(rule.line) && !isOff(rule))
-        .map((rule, index) => {
+    const idle = policy.rules.filter((rule) => !deciding.has(rule.line) && !isOff(rule));
+    if (idle.length === 0)
+        return [];
+    const firstLines = rules.firstLines(inventory);
+    const namesOf = memoised((form) => namesOfForm(form, inventory));
+    return idle.map((rule, index) => {
         const pattern = `line ${rule.line} (${(0,model_rules/* patternOf */.Id)(rule)})`;
-        const decidedBy = rules.linesFor(rule, inventory);
-        if (decidedBy.length > 0)
-            return { input: 'rules', pattern, decidedBy };
-        const nearest = index < mostHints ? findNearestName(rule, inventory, going) : undefined;
+        const lines = firstLines.get(rule);
+        if (lines !== undefined)
+            return {
+                ...{ input: 'rules', pattern },
+                decidedBy: [...lines].sort((a, b) => a - b)
+            };
+        const nearest = index < mostHints
+            ? findNearestName(rule, namesOf(formOf(rule)), going)
+            : undefined;
         return { input: 'rules', pattern, ...(nearest && { nearest }) };
     });
 }
-function findNearestName({ kind, pattern }, inventory, going) {
-    const names = namesOfKind(kind, pattern, inventory);
+function formOf({ kind, pattern }) {
+    return kind === 'label' && pattern.includes('=') ? 'label=' : kind;
+}
+function findNearestName({ kind, pattern }, names, going) {
     const name = findNearest(pattern, [...names.keys()], kind === 'image' ? formsOf(pattern) : undefined);
     return name === undefined
         ? undefined
         : { name, goes: going.has(names.get(name) ?? '') };
 }
-/** The IDs of all resources of a kind of rule, by their names. */
-function namesOfKind(kind, pattern, { containers, images, networks, volumes }) {
+/** The names that can be compared with a pattern, each with the ID of its resource; no more than are compared. */
+function namesOfForm(form, inventory) {
+    const found = new Map();
+    for (const [id, names] of allNames(form, inventory)) {
+        for (const name of names)
+            found.set(name, id);
+        if (found.size >= mostCandidates)
+            break;
+    }
+    return found;
+}
+function* allNames(form, { containers, images, networks, volumes }) {
     const ofVolumes = volumes.map((one) => ({ ...one, id: one.name }));
     const named = { container: containers, network: networks, volume: ofVolumes };
-    if (kind === 'image')
-        return new Map(images.flatMap(({ id, references }) => references.map((reference) => [reference, id])));
-    if (kind !== 'label')
-        return new Map(named[kind].map(({ id, name }) => [name, id]));
-    const hasValue = (0,model_references/* splitAt */.gI)(pattern, pattern.indexOf('=')).length > 1;
-    return new Map([...containers, ...images, ...networks, ...ofVolumes].flatMap(({ id, labels }) => Object.entries(labels).map(([key, value]) => [hasValue ? `${key}=${value}` : key, id])));
+    if (form === 'image')
+        for (const { id, references } of images)
+            yield [id, references];
+    else if (form === 'label' || form === 'label=')
+        for (const all of [containers, images, networks, ofVolumes])
+            for (const { id, labels } of all)
+                yield [id, labelNames(labels, form)];
+    else
+        for (const { id, name } of named[form])
+            yield [id, [name]];
+}
+function labelNames(labels, form) {
+    return form === 'label'
+        ? Object.keys(labels)
+        : Object.entries(labels).map(([key, value]) => `${key}=${value}`);
 }
 
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
@@ -56176,8 +56336,7 @@ function decideAll(inventory, context) {
         ...builders.map((one) => ({
             ...makeItem('builder', one, ofBuilders),
             ...(one.volume && { volume: one.volume.name }),
-            ...ruledBy(one.id, (one.container && rules.ofNamed('container', one.container)) ??
-                (one.volume && rules.ofNamed('volume', one.volume)))
+            ...ruledBy(one.id, ruleOfBuilder(one, context))
         })),
         ...networks.map((one) => ({
             ...makeItem('network', one, ofNetworks),
@@ -57272,7 +57431,7 @@ async function stopOnly(session, items) {
         record(session, item, {
             outcome: 'kept',
             stopped: true,
-            detail: `stopped; ${item.decision.detail}`
+            detail: `stopped; was ${item.decision.detail}`
         });
 }
 /** Stops containers with one call. Returns those that the engine does not report as stopped. */
@@ -58263,7 +58422,9 @@ function describe(error) {
 
 /** An input as the runner passes it on. */
 function getInput(name) {
-    return process.env[(0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .variableOf */ .Qn)(name)]?.trim();
+    const text = process.env[(0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .variableOf */ .Qn)(name)];
+    // Blank lines count in the line numbers of rules.
+    return name === 'rules' ? text?.trimEnd() : text?.trim();
 }
 /** The environment for the Docker CLI and its plugins, which need no token of GitHub's. */
 const environment = Object.fromEntries(Object.entries(process.env).flatMap(([name, value = '']) => name === (0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .variableOf */ .Qn)('github-token') ? [] : [[name, value]]));
