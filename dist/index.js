@@ -51169,46 +51169,6 @@ function freedByItem({ kind, id, bytes }, result, { images, withBases, basesWent
         };
 }
 
-;// CONCATENATED MODULE: ./src/model/builders.ts
-/** buildx's name for the container of a node: in lower case, beginning with a letter. */
-const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/;
-const stateSuffix = '_state';
-function isBuilder({ name }) {
-    return builderName.test(name);
-}
-/** Finds builders by the names of their containers, and of state volumes whose container is gone. */
-function findBuilders({ containers, volumes }) {
-    const states = new Map(volumes
-        .filter(({ name }) => name.endsWith(stateSuffix) &&
-        isBuilder({ name: name.slice(0, -stateSuffix.length) }))
-        .map((volume) => [volume.name, volume]));
-    const whole = containers.filter(isBuilder).map((container) => {
-        const { id, name } = container;
-        return { id, name, container, volume: states.get(name + stateSuffix) };
-    });
-    for (const { volume } of whole)
-        states.delete(volume?.name ?? '');
-    const left = [...states.values()].map((volume) => {
-        const { name } = volume;
-        return { id: name, name, container: undefined, volume };
-    });
-    return [...whole, ...left];
-}
-/** Every client of a builder, such as a build, is a `docker exec` process in it. */
-function hasNoClient({ execs }) {
-    return execs?.length === 0;
-}
-/** The bytes of builders by ID: written by the container, and the state. */
-function sizesOfBuilders(builders, sizes) {
-    return new Map(builders.flatMap(({ id, container, volume }) => {
-        const written = container ? sizes.containers.get(id) : 0;
-        const state = volume ? sizes.volumes.get(volume.name) : 0;
-        return written === undefined || state === undefined
-            ? []
-            : [[id, written + state]];
-    }));
-}
-
 ;// CONCATENATED MODULE: ./src/model/needs.ts
 
 const running = new Set([
@@ -51340,6 +51300,51 @@ function composeProject({ labels }) {
 function serviceKey(labels, service) {
     const project = labels[`${compose}.project`];
     return project && service ? `${project} ${service}` : undefined;
+}
+
+;// CONCATENATED MODULE: ./src/model/builders.ts
+
+/** buildx's name for the container of a node: in lower case, beginning with a letter. */
+const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/;
+const stateSuffix = '_state';
+function isBuilder({ name }) {
+    return builderName.test(name);
+}
+/** Finds builders by the names of their containers, and of state volumes whose container is gone. */
+function findBuilders({ containers, volumes }) {
+    const states = new Map(volumes
+        .filter(({ name }) => name.endsWith(stateSuffix) &&
+        isBuilder({ name: name.slice(0, -stateSuffix.length) }))
+        .map((volume) => [volume.name, volume]));
+    const whole = containers.filter(isBuilder).map((container) => {
+        const { id, name } = container;
+        return { id, name, container, volume: states.get(name + stateSuffix) };
+    });
+    for (const { volume } of whole)
+        states.delete(volume?.name ?? '');
+    const left = [...states.values()].map((volume) => {
+        const { name } = volume;
+        return { id: name, name, container: undefined, volume };
+    });
+    return [...whole, ...left];
+}
+/** Whether it uses what it needs at this moment. A builder is idle while it runs without a client. */
+function isBusy(container) {
+    return isRunning(container) && !isBuilder(container);
+}
+/** Every client of a builder, such as a build, is a `docker exec` process in it. */
+function hasNoClient({ execs }) {
+    return execs?.length === 0;
+}
+/** The bytes of builders by ID: written by the container, and the state. */
+function sizesOfBuilders(builders, sizes) {
+    return new Map(builders.flatMap(({ id, container, volume }) => {
+        const written = container ? sizes.containers.get(id) : 0;
+        const state = volume ? sizes.volumes.get(volume.name) : 0;
+        return written === undefined || state === undefined
+            ? []
+            : [[id, written + state]];
+    }));
 }
 
 ;// CONCATENATED MODULE: ./src/model/dates.ts
@@ -51527,8 +51532,7 @@ function resources_common(item) {
 }
 /** The running containers and all that they need, by ID or, for volumes, by name: none is idle, whatever its dates. */
 function usedNow({ containers, images, networks, volumes }) {
-    // A builder is idle while it runs without a client.
-    const running = containers.filter((one) => isRunning(one) && !isBuilder(one));
+    const running = containers.filter(isBusy);
     const needs = needsOf(running, { containers, images });
     const used = [
         ...networks.filter((one) => usersOfNetwork(one, needs).length > 0),
@@ -54494,7 +54498,7 @@ function ageOrWatch(createdAt, evidence, watchedSince, context) {
 /** Evidence for networks and volumes: when the containers that used them ended. Those that run use them now. */
 function containerExits(containers, now) {
     return containers.map((one) => ({
-        at: isRunning(one) ? now : one.finishedAt,
+        at: isBusy(one) ? now : one.finishedAt,
         of: 'used by a container'
     }));
 }
@@ -55657,6 +55661,7 @@ function rulesOf(scope, inventory) {
 
 
 
+
 function createContext(policy, inventory) {
     const { engine, containers, images, oldestJob, self } = inventory;
     const { now } = engine;
@@ -55675,7 +55680,7 @@ function createContext(policy, inventory) {
         rules: createRuleFinder(policy),
         scope: rulesOf(policy.scope, inventory),
         evidence: indexEvidence(inventory),
-        running: new Set(needsOf(containers.filter(isRunning), {
+        running: new Set(needsOf(containers.filter(isBusy), {
             containers,
             images
         }).images.keys()),

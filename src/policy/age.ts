@@ -1,8 +1,8 @@
+import { isBusy } from '../model/builders.ts'
 import { happened, isAhead, plausible } from '../model/dates.ts'
 import { type Age, type Decision, keep } from '../model/decision.ts'
 import type { Evidence } from '../model/evidence.ts'
 import type { Container } from '../model/inventory.ts'
-import { isRunning } from '../model/needs.ts'
 import type { Policy } from '../model/policy.ts'
 import { formatDuration, formatMinute } from '../units.ts'
 import { idleTime, type Limits } from './limits.ts'
@@ -60,7 +60,7 @@ export function containerExits(
   now: number
 ): Evidence[] {
   return containers.map((one) => ({
-    at: isRunning(one) ? now : one.finishedAt,
+    at: isBusy(one) ? now : one.finishedAt,
     of: 'used by a container'
   }))
 }

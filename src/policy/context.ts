@@ -1,3 +1,4 @@
+import { isBusy } from '../model/builders.ts'
 import {
   byKey,
   type Engine,
@@ -6,7 +7,7 @@ import {
   type Labels,
   type Volume
 } from '../model/inventory.ts'
-import { isRunning, needsOf } from '../model/needs.ts'
+import { needsOf } from '../model/needs.ts'
 import {
   describePattern,
   imageMatcher,
@@ -62,7 +63,7 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
     scope: rulesOf(policy.scope, inventory),
     evidence: indexEvidence(inventory),
     running: new Set(
-      needsOf(containers.filter(isRunning), {
+      needsOf(containers.filter(isBusy), {
         containers,
         images
       }).images.keys()
