@@ -13,6 +13,7 @@ import {
 } from '../../scripts/engines/step.ts'
 import { defaults } from '../../src/model/inputs.ts'
 import { readInputs } from '../../src/inputs/read.ts'
+import { parseRules } from '../../src/inputs/rules.ts'
 import { neutralise } from '../../src/report/text.ts'
 import {
   foreignCommands,
@@ -169,6 +170,19 @@ function findInvalid(inputs: Record<string, string>): [string, string][] {
   })
 }
 
+/** Returns what the message says first about an input; of the rules, about each bad line. */
+function startsOfComplaints(name: string, value: string): string[] {
+  const gotten = (text: string) =>
+    `got ${JSON.stringify(text.slice(0, 200)).slice(0, -1)}`
+  if (name !== 'rules') return [`${name}: ${gotten(value)}`]
+  const lines = value.split(/\r\n?|\n/)
+  const { problems } = parseRules(value, Date.now())
+  return problems.map(([place]) => {
+    const line = Number(/^rules: line (\d+)$/.exec(place)?.[1])
+    return `${place}: ${gotten(lines[line - 1]?.trim() ?? '')}`
+  })
+}
+
 test('for any invalid inputs, one message lists them all and docker is never called', async () => {
   const docker = await recordingDocker()
   // Environment variables cannot hold NUL or lone surrogates.
@@ -203,10 +217,9 @@ test('for any invalid inputs, one message lists them all and docker is never cal
       expect(done.exitCode).toBe(1)
       const [message = '', ...more] = errors(done)
       expect(more).toEqual([])
-      for (const [name, value] of findInvalid(inputs)) {
-        const quoted = JSON.stringify(value.trim().slice(0, 200)).slice(0, -1)
-        expect(message).toContain(neutralise(`${name}: got ${quoted}`))
-      }
+      for (const [name, value] of findInvalid(inputs))
+        for (const start of startsOfComplaints(name, value.trim()))
+          expect(message).toContain(neutralise(start))
       // The version and the error.
       expect(done.stdout.split('\n')).toHaveLength(2)
       expect(done.stdout).not.toMatch(/ at .*\.[jt]s:/)

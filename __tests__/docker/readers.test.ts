@@ -193,6 +193,8 @@ function readStrictly(printed: (command: string) => string, changed: string) {
       createdAt: time(raw, 'Created'),
       startedAt: time(raw, 'State', 'StartedAt'),
       finishedAt: time(raw, 'State', 'FinishedAt'),
+      restartPolicy: text(raw, 'HostConfig', 'RestartPolicy', 'Name'),
+      autoRemove: flag(raw, 'HostConfig', 'AutoRemove'),
       restarts,
       labels: map(raw, 'Config', 'Labels'),
       image: text(raw, 'Image'),
@@ -342,7 +344,7 @@ const oddValues = [
 /** Keys that the product reads; mutations prefer these. */
 const readKeys = new Set(
   `ID Id Name Image State Status StartedAt FinishedAt Config Labels HostConfig
-  NetworkMode IpcMode PidMode UTSMode UsernsMode VolumesFrom Binds Swarm LocalNodeState ControlAvailable Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount SizeRw LogPath LogConfig RepoTags RepoDigests
+  NetworkMode IpcMode PidMode UTSMode UsernsMode VolumesFrom Binds Swarm LocalNodeState ControlAvailable Links Mounts ExecIDs Type Source NetworkSettings Networks NetworkID RestartCount RestartPolicy AutoRemove SizeRw LogPath LogConfig RepoTags RepoDigests
   Config RootFS Parent Comment Created Size Metadata LastTagTime RootFS Layers Scope Ingress ConfigFrom Network Containers Driver
   CreatedAt Options Mountpoint Action Actor Attributes image name container timeNano DriverStatus DockerRootDir SystemTime ServerErrors
   ServerVersion KernelVersion Containerd Address Endpoints docker Host CreatedBy BuildCache Volumes LastUsedAt InUse Shared`.split(
@@ -427,7 +429,7 @@ function* pathsOf(value: unknown, path: string[] = []): Generator<string[]> {
 }
 
 const mayBeUnknown = new Set(
-  'parent createdAt startedAt finishedAt taggedAt configFrom execs ledger records written histories services oldestJob'.split(
+  'parent createdAt startedAt finishedAt taggedAt configFrom execs ledger records written histories services oldestJob self'.split(
     ' '
   )
 )

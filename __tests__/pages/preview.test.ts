@@ -151,6 +151,7 @@ test('exactly the expected pages have a pie chart', () => {
   expect(withPie.map(([name]) => name)).toEqual([
     'big-run',
     'dry-run',
+    'rules',
     'failures',
     '5000-resources',
     'hostile'

@@ -115,6 +115,40 @@ function refuse({ kind }: PlanItem, words: string) {
   return readRefusal({ exitCode: 1, stdout: '', stderr }, `${kind} rm`)
 }
 
+/** An engine with a container that hangs, and rules for all of it. */
+const ruled: Run = {
+  ...runner,
+  inventory: {
+    ...runner.inventory,
+    oldestJob: now,
+    containers: [
+      ...runner.inventory.containers,
+      container('c3', {
+        name: 'ci-41',
+        image: 'sha256:03',
+        imageReference: 'web:3',
+        state: 'running',
+        createdAt: now - 31 * hour,
+        startedAt: now - 31 * hour,
+        restartPolicy: 'no',
+        execs: []
+      })
+    ]
+  },
+  inputs: {
+    'include-volumes': 'all',
+    rules: [
+      'ghcr.io/acme/**  keep',
+      'web:*            until=3d keep-last=1',
+      '<none>           until=1h',
+      'container ci-*   stop-after=1d',
+      'volume databse   keep',
+      'web:1            keep',
+      'label stage=dev  until=0s'
+    ].join('\n')
+  }
+}
+
 test('a small engine’s day', () => expectWords(runner))
 
 test('a dry run', () =>
@@ -162,6 +196,18 @@ test('a cancel', () =>
     outcomeOf: (_, index) => (index < 2 ? undefined : 'not reached'),
     seconds: 4
   }))
+
+test('rules', () => expectWords(ruled))
+
+test('a dry run with rules', () =>
+  expectWords({
+    ...ruled,
+    inputs: { ...ruled.inputs, 'dry-run': 'true' },
+    seconds: 1.4
+  }))
+
+test('a plan beyond max-removals', () =>
+  expectWords({ ...ruled, inputs: { ...ruled.inputs, 'max-removals': '1' } }))
 
 test('bad input', () => {
   const inputs = new Map([

@@ -1,27 +1,25 @@
-/** Plans for generated images and prints the cost as JSON. Argument: the number of images. */
-import { createHash } from 'node:crypto'
-import { day, image, inventory, now, policy } from '../../__tests__/builders.ts'
+/** Plans for generated images and prints the cost as JSON. Argument: the load as JSON. */
+import { z } from 'zod'
+import { inventory, policy } from '../../__tests__/builders.ts'
 import { plannedItems } from '../../src/model/plan.ts'
 import { measurePlan } from '../../src/policy/measure.ts'
 import { makePlan } from '../../src/policy/plan.ts'
+import { makeImages, makeRules, shapes } from './planLoads.ts'
 
-const perRepository = 20
-const number = Number(process.argv[2])
-
-const images = Array.from({ length: number }, (_, index) => {
-  const repository = Math.floor(index / perRepository)
-  const hash = createHash('sha256').update(String(index)).digest('hex')
-  return image(`sha256:${hash}`, {
-    references: [
-      `registry.example.com/team-${repository % 40}/app-${repository}:build-${index}`
-    ],
-    createdAt: now - 30 * day + index,
-    bytes: 1_100,
-    layers: [`base ${repository}`, `build ${index}`]
+const load = z
+  .object({
+    images: z.number(),
+    references: z.number(),
+    rules: z.number(),
+    shape: z.enum(shapes)
   })
-})
+  .parse(JSON.parse(process.argv[2] ?? ''))
+const images = makeImages(load)
 const contents = inventory({ images })
-const rules = policy({ keepLast: 2, until: { duration: 0 } })
+const wanted = policy({
+  ...{ keepLast: 2, until: { duration: 0 } },
+  rules: makeRules(load)
+})
 const layers = new Map(images.map(({ id }) => [id, [1_000, 100]]))
 const sizes = {
   containers: new Map(),
@@ -32,12 +30,13 @@ const sizes = {
 }
 
 const start = performance.now()
-const plan = measurePlan(makePlan(contents, rules), contents, sizes)
+const plan = measurePlan(makePlan(contents, wanted), contents, sizes)
 const milliseconds = performance.now() - start
 console.log(
   JSON.stringify({
     milliseconds,
     removed: plannedItems(plan).filter(({ kind }) => kind === 'image').length,
+    unmatched: plan.unmatched.length,
     heap: process.memoryUsage().heapUsed,
     peak: process.resourceUsage().maxRSS * 1_024
   })

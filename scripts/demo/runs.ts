@@ -6,7 +6,13 @@ import { diskContents, onImageStore, onRootDir } from '../../src/model/disks.ts'
 import type { InputName } from '../../src/model/inputs.ts'
 import type { Inventory } from '../../src/model/inventory.ts'
 import type { Outcome, Removal } from '../../src/model/outcome.ts'
-import { type Plan, type PlanItem, plannedItems } from '../../src/model/plan.ts'
+import {
+  itemsToStop,
+  type Plan,
+  type PlanItem,
+  plannedItems
+} from '../../src/model/plan.ts'
+import { findExcess } from '../../src/policy/brake.ts'
 import { measurePlan } from '../../src/policy/measure.ts'
 import { makePlan } from '../../src/policy/plan.ts'
 import { createSession, finish, record } from '../../src/removal/session.ts'
@@ -20,8 +26,10 @@ import {
   scopeLines
 } from '../../src/report/log.ts'
 import { heldBytes } from '../../src/report/ownBytes.ts'
+import { ruleLines } from '../../src/report/rules.ts'
 import type { Report } from '../../src/report/schema.ts'
 import type { SummaryFacts } from '../../src/report/summary.ts'
+import { holdBack } from '../../src/run/cleanUp.ts'
 import { conclude, warnEarly } from '../../src/run/conclude.ts'
 import type { Looked, Step } from '../../src/run/world.ts'
 import type { Engine } from './inventories.ts'
@@ -56,16 +64,22 @@ export async function makeRun(
   log.push(
     ...scopeLines(policy, texts),
     ...['Look', `  ${describeEngine(inventory)}`],
-    ...['Plan', ...planLines(plan).map((line) => `  ${line}`)]
+    'Plan',
+    ...[...planLines(plan), ...ruleLines(policy.rules, plan.items)].map(
+      (line) => `  ${line}`
+    )
   )
   const early = warnEarly(plan, inventory, options.dryRun)
   for (const warning of early) step.world.log.warning(warning)
-  const removal = options.dryRun ? undefined : makeRemoval(run, plan, step)
-  if (removal !== undefined)
+  const excess = findExcess(plan.items, policy)
+  const remove = () =>
+    excess === undefined ? makeRemoval(run, plan, step) : holdBack(plan)
+  const removal = options.dryRun ? undefined : remove()
+  if (removal !== undefined && excess === undefined)
     log.push('Remove', ...linesOf(removal).map((line) => `  ${line}`))
   const planned = { plan, sizes, inventory }
   const looked = makeLooked(inventory)
-  const ending = await conclude(step, looked, planned, removal, early)
+  const ending = await conclude(step, looked, planned, removal, early, excess)
   if (ending.report === undefined) throw new Error('there is no report')
   const report = withDisks(ending.report, disk)
   report.finishedAt = new Date(now + seconds * 1_000).toISOString()
@@ -142,7 +156,7 @@ function makeRemoval(
     onResult: () => undefined,
     onFallback: () => undefined
   })
-  const items = plannedItems(plan)
+  const items = [...itemsToStop(plan), ...plannedItems(plan)]
   for (const [index, item] of items.entries()) {
     const outcome = outcomeOf(item, index) ?? success(item)
     if (outcome !== 'not reached') record(session, item, outcome)
@@ -152,6 +166,11 @@ function makeRemoval(
 }
 
 function success({ decision, kind, bytes = 0 }: PlanItem): Outcome {
+  if (decision.action === 'keep')
+    return {
+      ...{ outcome: 'kept', stopped: true },
+      detail: `stopped; was ${decision.detail}`
+    }
   if (decision.action === 'untag')
     return {
       outcome: 'untagged',

@@ -5,10 +5,11 @@ import type { Outcome } from '../../src/model/outcome.ts'
 import type { PlanItem } from '../../src/model/plan.ts'
 import { readRefusal } from '../../src/removal/refusal.ts'
 import { renderFailure, renderSummary } from '../../src/report/summary.ts'
-import { now } from '../../__tests__/builders.ts'
+import { container, hour, now } from '../../__tests__/builders.ts'
 import {
   busyRunner,
   crowdedRunner,
+  type Engine,
   hostileEngine,
   quietRunner
 } from './inventories.ts'
@@ -34,6 +35,10 @@ export async function makeSummaries(): Promise<Record<string, string>> {
       disk: { ...disk, split: true },
       seconds: 3.4
     }),
+    rules: await summarise({
+      ...{ ...withHangingContainer(busy), disk, seconds: 3.4 },
+      inputs: { ...inputs, 'include-volumes': 'all', 'dry-run': 'true', rules }
+    }),
     'nothing-to-do': await summarise({
       ...{ ...quietRunner(), disk },
       seconds: 0.8
@@ -50,6 +55,30 @@ export async function makeSummaries(): Promise<Record<string, string>> {
     'no-engine': renderFailure(noEngine()),
     'bad-input': renderFailure(badInput()),
     hostile: await summariseHostile()
+  }
+}
+
+const rules = `
+  ghcr.io/acme/cache-server  keep
+  ghcr.io/acme/**:build-*    until=7d keep-last=10
+  ghcr.io/acme/web           keep
+  acme/*                     until=2w keep-last=2
+  <none>                     until=1h
+  container ci-*             stop-after=6h until=0s
+  volume databse             keep
+  label org.testcontainers=true stop-after=6h`
+
+function withHangingContainer({ inventory, sizes }: Engine): Engine {
+  const hanging = container('hanging', {
+    ...{ name: 'ci-4099-tests', state: 'running', execs: [] },
+    ...{ createdAt: now - 31 * hour, startedAt: now - 31 * hour }
+  })
+  return {
+    sizes,
+    inventory: {
+      ...{ ...inventory, oldestJob: now },
+      containers: [...inventory.containers, hanging]
+    }
   }
 }
 

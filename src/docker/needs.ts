@@ -75,7 +75,11 @@ export const ways: readonly (readonly [
     'Mounts',
     'F20',
     'binds',
-    (raw) => mounted(raw, 'bind').map(({ Source }) => Source)
+    // A pipe is what a socket is elsewhere.
+    (raw) =>
+      ['bind', 'npipe'].flatMap((type) =>
+        mounted(raw, type).map(({ Source }) => Source)
+      )
   ]
 ]
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { hostname, release } from 'node:os'
+import { join } from 'node:path'
 import type { Engine } from '../model/inventory.ts'
 
 /** Why this process cannot see the engine's host; undefined if it can. */
@@ -19,14 +20,19 @@ export async function whyNotHere(
 }
 
 /** The ID of the container that this process runs in: Docker and Podman mount its host name from their own folder. */
-export async function findSelf(): Promise<string | undefined> {
-  const mount = await findMount('/etc/hostname')
-  return /[0-9a-f]{64}/.exec(mount?.[3] ?? '')?.[0]
+export async function findSelf(proc = '/proc'): Promise<string | undefined> {
+  const mount = await findMount('/etc/hostname', proc)
+  // The folder of an engine in a container may be on a volume with a name of the same form.
+  return /.*([0-9a-f]{64})/.exec(mount?.[3] ?? '')?.[1]
 }
 
 /** The fields of a mount point of this process, see proc(5). The fourth is its folder on the filesystem. */
-async function findMount(path: string): Promise<string[] | undefined> {
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '')
+async function findMount(
+  path: string,
+  proc = '/proc'
+): Promise<string[] | undefined> {
+  const file = join(proc, 'self/mountinfo')
+  const mounts = await readFile(file, 'utf8').catch(() => '')
   return mounts
     .split('\n')
     .map((line) => line.split(' '))

@@ -7,6 +7,7 @@ import {
   ruleKinds
 } from '../model/rules.ts'
 import { parseDuration } from '../units.ts'
+import { count } from '../words.ts'
 import {
   parseUntil,
   problemOfTime,
@@ -19,8 +20,12 @@ import type { Problem } from './problems.ts'
 export const rulesForm =
   'one rule per line: [image, container, network, volume or label] pattern, then keep, or until=, keep-last=, stop-after='
 
-/** More bad lines than that are only counted. */
+/** More bad lines than that are only counted, and more problems of a line. */
 const mostShownLines = 50
+const mostShownProblems = 5
+
+/** Also a lone CR: what follows it must not be lost in a comment. */
+const lineEnd = /\r\n?|\n/
 
 /** Reads the input `rules`, with a problem for each bad line. `now` is the latest time for `until=`. */
 export function parseRules(
@@ -30,7 +35,7 @@ export function parseRules(
   const rules: Rule[] = []
   const problems: Problem[] = []
   const linesOf = new Map<string, number>()
-  for (const [index, source] of text.split(/\r?\n/).entries()) {
+  for (const [index, source] of text.split(lineEnd).entries()) {
     const line = index + 1
     const { rule, wrong } = parseLine(source, line, now)
     const key = rule && patternOf(rule)
@@ -40,7 +45,7 @@ export function parseRules(
     if (wrong.length > 0)
       problems.push([
         `rules: line ${line}`,
-        `got ${quote(source.trim())}; ${wrong.join('; ')}`
+        `got ${quote(source.trim())}; ${listProblems(wrong)}`
       ])
     else if (rule !== undefined) rules.push(rule)
   }
@@ -51,10 +56,18 @@ export function parseRules(
       more > 0
         ? [
             ...problems.slice(0, mostShownLines),
-            ['rules', `${more} more lines are invalid`]
+            ['rules: …', count(more, 'more bad line')]
           ]
         : problems
   }
+}
+
+function listProblems(wrong: readonly string[]): string {
+  const more = wrong.length - mostShownProblems
+  const shown = wrong.slice(0, mostShownProblems)
+  return [...shown, ...(more > 0 ? [count(more, 'more problem')] : [])].join(
+    '; '
+  )
 }
 
 /** A rule, or undefined for a line without one; `wrong` is everything wrong with the line. */
@@ -104,7 +117,7 @@ type Word = { text: string; quoted: boolean }
 /** The words of a line without its comment, or its problem. Only a pattern needs quotes. */
 function splitWords(source: string): Word[] | string {
   const words: Word[] = []
-  const next = /\s*(?:#.*$|"([^"]*)"(?=\s|$)|([^\s"]\S*)|(\S))/y
+  const next = /\s*(?:#.*$|"([^"]*)"(?=\s|$)|([^\s"]\S*)|(\S))/sy
   for (;;) {
     const found = next.exec(source)
     if (found === null) return words

@@ -1,4 +1,5 @@
 import type { Container, Inventory, Volume } from './inventory.ts'
+import { isRunning } from './needs.ts'
 
 /** A builder of buildx: its container and the volume with its state. One of them may be gone. */
 export type Builder = {
@@ -42,6 +43,11 @@ export function findBuilders({
     return { id: name, name, container: undefined, volume }
   })
   return [...whole, ...left]
+}
+
+/** Whether it uses what it needs at this moment. A builder is idle while it runs without a client. */
+export function isBusy(container: Container): boolean {
+  return isRunning(container) && !isBuilder(container)
 }
 
 /** Every client of a builder, such as a build, is a `docker exec` process in it. */

@@ -232,8 +232,8 @@ export const messages = {
   }),
   ruleWithoutEffect: define('warning', {
     text: (rule: string, lines: string) =>
-      `rules: ${rule} decides nothing: everything that it matches is decided by line ${lines}.`,
-    shape: ['line 4 (**:dev-*)', '1, 2'],
+      `rules: ${rule} decides nothing: everything that it matches is decided by ${lines}.`,
+    shape: ['line 4 (**:dev-*)', 'lines 1, 2'],
     why: 'The first rule that matches decides, and earlier lines match all that this one does.',
     fix: 'Move the line up, or remove it.'
   }),

@@ -59,47 +59,40 @@ function problemOfDigest(digest = '*'): string | undefined {
     : 'a digest must look like sha256:4bc4…'
 }
 
+/** The two halves of a reference glob: far fewer repositories have to be compared than references. */
+export type GlobHalves = {
+  repository: (repository: string) => boolean
+  version: (version: Pick<Reference, 'tag' | 'digest'>) => boolean
+}
+
 /**
  * Matches references with a glob. A glob without a tag, or with the tag `*`, means every tag and digest: `node:*` also
  * protects an image pinned by its digest. Case does not matter in the repository: `${{ github.repository }}` may have
  * upper case, which no registry accepts.
  */
 export function referenceMatcher(glob: string): (reference: string) => boolean {
-  const matches = knownReferenceMatcher(glob)
-  return (reference) => matches(readReference(reference))
-}
-
-/** A reference, read once to be matched with many globs. */
-export type KnownReference = Reference & { isOnHub: boolean }
-
-export function readReference(reference: string): KnownReference {
-  const { repository, tag, digest } = parseReference(reference)
-  const lower = repository.toLowerCase()
-  return { repository: lower, tag, digest, isOnHub: !hasRegistry(repository) }
+  const matches = halvesOf(glob)
+  return (reference) => {
+    const { repository, ...version } = parseReference(reference)
+    return matches.version(version) && matches.repository(repository)
+  }
 }
 
 /** As `referenceMatcher`. */
-export function knownReferenceMatcher(
-  glob: string
-): (reference: KnownReference) => boolean {
-  const pattern = parseReference(glob)
+export function halvesOf(glob: string): GlobHalves {
+  const { repository, tag, digest } = parseReference(glob)
   // `docker.io/**` means Docker Hub, which the familiar form leaves out.
   const onHub = /^(?:index\.)?docker\.io\//i.test(glob)
-  const matchesRepository = pathMatcher(pattern.repository.toLowerCase())
-  const matchesTag = partMatcher(pattern.tag ?? '*')
-  const matchesDigest =
-    pattern.digest === undefined
-      ? undefined
-      : partMatcher(pattern.digest.toLowerCase())
-  return ({ repository, tag, digest, isOnHub }) => {
-    if (onHub && !isOnHub) return false
-    if (matchesDigest === undefined)
-      return matchesTag(tag ?? '') && matchesRepository(repository)
-    return (
-      digest !== undefined &&
-      matchesDigest(digest) &&
-      matchesRepository(repository)
-    )
+  const matchesPath = pathMatcher(repository.toLowerCase())
+  const matchesTag = partMatcher(tag ?? '*')
+  const matchesDigest = partMatcher(digest?.toLowerCase() ?? '*')
+  return {
+    repository: (name) =>
+      (!onHub || !hasRegistry(name)) && matchesPath(name.toLowerCase()),
+    version:
+      digest === undefined
+        ? ({ tag = '' }) => matchesTag(tag)
+        : ({ digest }) => digest !== undefined && matchesDigest(digest)
   }
 }
 
@@ -110,7 +103,7 @@ export function idMatcher(
   const start = idPattern.exec(pattern)?.[1]?.toLowerCase()
   return start === undefined
     ? undefined
-    : (id) => id.replace(/^sha256:/, '').startsWith(start)
+    : (id) => id.startsWith(start, id.startsWith('sha256:') ? 7 : 0)
 }
 
 /** Matches an image by its ID and all its names with a glob or the start of an ID. */
@@ -138,7 +131,7 @@ function pathMatcher(glob: string): (path: string) => boolean {
 
 /** Matches a name, a part of a path, or a tag. */
 export function partMatcher(glob: string): (part: string) => boolean {
-  if (glob === '*') return () => true
+  if (!glob.includes('?')) return textMatcher(glob)
   return withPlainStart(glob, (part) =>
     matches(glob, part, {
       any: '*',
@@ -204,27 +197,49 @@ export function parseLabelPattern(
 /** Characters of a label's value that are read: tools write whole documents into labels. */
 export const longestLabel = 4_096
 
-/** Matches labels with a pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
-export function labelMatcher({
-  key: wantedKey,
-  value: wanted = '*'
-}: LabelPattern): (labels: Labels) => boolean {
-  const key = textMatcher(wantedKey)
+/** Matches labels with a pattern. */
+export function labelMatcher(
+  pattern: LabelPattern
+): (labels: Labels) => boolean {
+  const { key, value } = labelHalves(pattern)
+  return (labels) =>
+    Object.entries(labels).some(([name, text]) => key(name) && value(text))
+}
+
+/** The two halves of a label pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
+export function labelHalves({ key, value: wanted = '*' }: LabelPattern): {
+  key: (key: string) => boolean
+  value: (value: string) => boolean
+} {
   const value = textMatcher(wanted)
   const [start = ''] = wanted.split('*')
   const mayMatch = (text: string) =>
     (wanted !== start || wanted.length > longestLabel) &&
     text.startsWith(start.slice(0, longestLabel))
-  return (labels) =>
-    Object.entries(labels).some(
-      ([name, text]) =>
-        key(name) && (text.length > longestLabel ? mayMatch(text) : value(text))
-    )
+  return {
+    key: textMatcher(key),
+    value: (text) => (text.length > longestLabel ? mayMatch(text) : value(text))
+  }
 }
 
+/** Matches a text with a pattern in which `*` is any text. */
 function textMatcher(pattern: string): (text: string) => boolean {
-  return (text) =>
-    matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got })
+  if (pattern === '*') return () => true
+  const [start = '', ...pieces] = pattern.split('*')
+  const end = pieces.pop()
+  if (end === undefined) return (text) => text === pattern
+  return (text) => {
+    const last = text.length - end.length
+    if (last < start.length || !text.startsWith(start) || !text.endsWith(end))
+      return false
+    let at = start.length
+    for (const piece of pieces) {
+      const found = text.indexOf(piece, at)
+      if (found < 0) return false
+      at = found + piece.length
+    }
+    return at <= last
+  }
 }
 
 export function describePattern({ key, value }: LabelPattern): string {

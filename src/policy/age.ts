@@ -1,6 +1,8 @@
+import { isBusy } from '../model/builders.ts'
 import { happened, isAhead, plausible } from '../model/dates.ts'
 import { type Age, type Decision, keep } from '../model/decision.ts'
 import type { Evidence } from '../model/evidence.ts'
+import type { Container } from '../model/inventory.ts'
 import type { Policy } from '../model/policy.ts'
 import { formatDuration, formatMinute } from '../units.ts'
 import { idleTime, type Limits } from './limits.ts'
@@ -52,12 +54,13 @@ export function ageOrWatch(
   return atLeast > 0 ? { atLeast, of: 'unused since first seen' } : age
 }
 
-/** Evidence for networks and volumes: when the containers that used them ended. */
+/** Evidence for networks and volumes: when the containers that used them ended. Those that run use them now. */
 export function containerExits(
-  containers: readonly { finishedAt: number | undefined }[]
+  containers: readonly Container[],
+  now: number
 ): Evidence[] {
-  return containers.map(({ finishedAt }) => ({
-    at: finishedAt,
+  return containers.map((one) => ({
+    at: isBusy(one) ? now : one.finishedAt,
     of: 'used by a container'
   }))
 }

@@ -1,4 +1,4 @@
-import { hasNoClient } from '../model/builders.ts'
+import { type Builder, hasNoClient } from '../model/builders.ts'
 import { happened } from '../model/dates.ts'
 import {
   type Age,
@@ -11,6 +11,7 @@ import {
 } from '../model/decision.ts'
 import type { Container, Volume } from '../model/inventory.ts'
 import { isRemovable, type NeedsBoth } from '../model/needs.ts'
+import type { Rule } from '../model/rules.ts'
 import { ageOf, describeAge, keepForAge } from './age.ts'
 import type { Context } from './context.ts'
 import { idleTime } from './limits.ts'
@@ -27,8 +28,7 @@ export function decideBuilder(
   const running = container.state === 'running'
   const started = happened(container.startedAt) !== undefined
   const age = ageOfBuilder(container, context)
-  const rule = context.rules.ofNamed('container', container)
-  const ofState = volume && context.rules.ofNamed('volume', volume)
+  const rule = ruleOfBuilder({ container, volume }, context)
   const under = contextUnder(rule, context)
   const recent = keepForAge(age, under, started ? undefined : container)
   const decision =
@@ -43,13 +43,23 @@ export function decideBuilder(
     keepByGuard(container, context) ??
     (volume && keepElsewhere(volume)) ??
     keepForRule(rule) ??
-    keepForRule(ofState) ??
     underRule(
       recent ??
         (running ? stopFirst(age) : remove('expired', describeAge(age))),
       rule
     )
   return { decision, idle: idleTime(age, under.limits) }
+}
+
+/** The rule of its container, unless one with `keep` matches its volume; without a container, that of the volume. */
+export function ruleOfBuilder(
+  { container, volume }: Pick<Builder, 'container' | 'volume'>,
+  { rules }: Pick<Context, 'rules'>
+): Rule | undefined {
+  const own = container && rules.ofNamed('container', container)
+  const ofState = volume && rules.ofNamed('volume', volume)
+  if (own?.keep) return own
+  return ofState?.keep || container === undefined ? ofState : own
 }
 
 function stopFirst(age: Age): Decision {
@@ -120,11 +130,11 @@ export function decideLeftStates(
   needs: NeedsBoth,
   context: Context
 ): Map<string, Decided> {
-  const guard = (volume: Volume) =>
+  const guard = (volume: Volume, under: Context) =>
     onlyKeep(context.scope.builder()) ??
     keepAsNotIncluded(context) ??
     keepElsewhere(volume) ??
-    keepUnwatched(volume, context)
+    keepUnwatched(volume, under)
   const decided = decideVolumes(volumes, needs, context, guard)
   return new Map(
     [...decided].map(([id, { decision, idle }]) => {

@@ -1,3 +1,4 @@
+import { isBusy } from '../model/builders.ts'
 import {
   byKey,
   type Engine,
@@ -6,6 +7,7 @@ import {
   type Labels,
   type Volume
 } from '../model/inventory.ts'
+import { needsOf } from '../model/needs.ts'
 import {
   describePattern,
   imageMatcher,
@@ -32,6 +34,8 @@ export type Context = {
   volumes: ReadonlyMap<string, Volume>
   scope: ScopeRules
   evidence: EvidenceIndex
+  /** IDs of images that running containers use. */
+  running: ReadonlySet<string>
   /** IDs of images that others were built on. */
   parents: ReadonlySet<string | undefined>
   /** Names the protected label among these, in words. */
@@ -41,7 +45,7 @@ export type Context = {
 }
 
 export function createContext(policy: Policy, inventory: Inventory): Context {
-  const { engine, images, oldestJob, self } = inventory
+  const { engine, containers, images, oldestJob, self } = inventory
   const { now } = engine
   const labels = policy.protectedLabels.map((pattern) => ({
     text: describePattern(pattern),
@@ -58,6 +62,12 @@ export function createContext(policy: Policy, inventory: Inventory): Context {
     rules: createRuleFinder(policy),
     scope: rulesOf(policy.scope, inventory),
     evidence: indexEvidence(inventory),
+    running: new Set(
+      needsOf(containers.filter(isBusy), {
+        containers,
+        images
+      }).images.keys()
+    ),
     parents: new Set(images.map(({ parent }) => parent)),
     protectedBy: (present) => {
       const found = labels.find(({ matches }) => matches(present))

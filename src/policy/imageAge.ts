@@ -60,13 +60,14 @@ export function arrivalOfImage(
 
 export function evidenceOfImage(
   { id, references, taggedAt, pulled }: Image,
-  { evidence, now }: Context
+  { evidence, running, now }: Context
 ): Evidence[] {
   const dateless = references.length > 0 && happened(taggedAt) === undefined
   const arrived = dateless && !pulled && evidence.isNew(id)
   return [
     { at: taggedAt, of: 'tagged' },
     { at: arrived ? now : undefined, of: 'first seen' },
+    { at: running.has(id) ? now : undefined, of: 'used by a container' },
     ...evidence.of(id, taggedAt)
   ]
 }

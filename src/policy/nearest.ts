@@ -5,7 +5,7 @@ import { parseReference } from '../model/references.ts'
 const nearEnough = 1 / 3
 
 /** More names than that are not compared. */
-const mostCandidates = 2_000
+export const mostCandidates = 2_000
 
 /** The most similar of the candidates, if any is similar to a pattern; each counts by the most similar of its forms. */
 export function findNearest(
@@ -17,14 +17,19 @@ export function findNearest(
   const [nearest] = [...new Set(candidates)]
     .slice(0, mostCandidates)
     .map((name) => {
-      const far = forms(name).map(
-        (form) => distance(text, form) / Math.max(text.length, form.length, 1)
-      )
+      const far = forms(name).map((form) => difference(text, form))
       return { name, far: Math.min(...far) }
     })
     .filter(({ far }) => far <= nearEnough)
     .sort((a, b) => a.far - b.far)
   return nearest?.name
+}
+
+/** The share of characters that differ; Infinity where the lengths alone differ too much. */
+function difference(a: string, b: string): number {
+  const longest = Math.max(a.length, b.length, 1)
+  const least = Math.abs(a.length - b.length)
+  return least / longest > nearEnough ? Infinity : distance(a, b) / longest
 }
 
 /** The forms of a reference that a pattern may have meant: without its registry or owner, with a tag if the pattern has. */

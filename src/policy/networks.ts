@@ -55,7 +55,7 @@ function decideNetwork(
 ): Decided {
   const users = usersOfNetwork(network, needs.all)
   const evidence = [
-    ...containerExits(users),
+    ...containerExits(users, context.now),
     ...context.evidence.of(network.id, network.createdAt)
   ]
   const watchedSince = context.evidence.watchedSince(network.id)

@@ -8,7 +8,7 @@ import { describeScope, type Policy } from '../model/policy.ts'
 import type { Rule } from '../model/rules.ts'
 import { compareText } from '../words.ts'
 import { type CachePlan, decideBuildCache } from './buildCache.ts'
-import { decideLeftStates } from './builders.ts'
+import { decideLeftStates, ruleOfBuilder } from './builders.ts'
 import { decideContainers } from './containers.ts'
 import { type Context, createContext } from './context.ts'
 import { decideImages } from './images.ts'
@@ -93,11 +93,7 @@ function decideAll(inventory: Inventory, context: Context): PlanItem[] {
     ...builders.map((one) => ({
       ...makeItem('builder', one, ofBuilders),
       ...(one.volume && { volume: one.volume.name }),
-      ...ruledBy(
-        one.id,
-        (one.container && rules.ofNamed('container', one.container)) ??
-          (one.volume && rules.ofNamed('volume', one.volume))
-      )
+      ...ruledBy(one.id, ruleOfBuilder(one, context))
     })),
     ...networks.map((one) => ({
       ...makeItem('network', one, ofNetworks),

@@ -5,29 +5,21 @@ import {
   type KeepReason,
   remove
 } from '../model/decision.ts'
-import type { Image, Inventory, Labels } from '../model/inventory.ts'
-import {
-  idMatcher,
-  type KnownReference,
-  knownReferenceMatcher,
-  labelMatcher,
-  parseLabelPattern,
-  partMatcher,
-  readReference
-} from '../model/patterns.ts'
+import type { Image, Inventory } from '../model/inventory.ts'
 import type { Policy } from '../model/policy.ts'
 import { isTag, repositoryOf } from '../model/references.ts'
-import { dangling, describeRule, type Rule } from '../model/rules.ts'
+import { describeRule, type Rule } from '../model/rules.ts'
 import { describeAge, keepForAge } from './age.ts'
 import { type Limits, limitsOf } from './limits.ts'
+import {
+  createRuleMatcher,
+  type Named,
+  type NamedKind,
+  namedKinds
+} from './ruleMatcher.ts'
 
 /** The first rule that matches each reference of an image, by the reference; by '' for an image without any. */
 export type ImageRules = ReadonlyMap<string, Rule>
-
-/** Something with a name and labels. */
-export type Named = { name: string; labels: Labels }
-
-export type NamedKind = 'container' | 'network' | 'volume'
 
 /**
  * Finds the rule that decides: for each reference or resource, the first that matches. In other scopes than `engine`
@@ -36,122 +28,59 @@ export type NamedKind = 'container' | 'network' | 'volume'
 export type RuleFinder = {
   ofImage: (image: Image) => ImageRules
   ofNamed: (kind: NamedKind, resource: Named) => Rule | undefined
-  /** The lines of the rules that decide what a rule matches; none if it matches nothing. */
-  linesFor: (rule: Rule, inventory: Inventory) => number[]
+  /** The lines of the rules that come first where a rule matches, for each rule that matches anything. */
+  firstLines: (inventory: Inventory) => ReadonlyMap<Rule, ReadonlySet<number>>
 }
 
 export function createRuleFinder({ rules, scope }: Policy): RuleFinder {
-  const matchers = rules.map(createMatcher)
-  const known = new WeakMap<Image, { names: ImageName[]; rules: ImageRules }>()
+  const matcher = createRuleMatcher(rules)
+  const matching = (image: Image) =>
+    matcher.ofImage(image, decidingReferences(image))
   const hasSay = ({ keep }: Rule) => keep || scope.kind === 'engine'
+  const known = new WeakMap<Image, ImageRules>()
   const readImage = (image: Image) => {
-    const before = known.get(image)
-    if (before !== undefined) return before
-    const names = readNames(image)
-    const all = findForImage(image, names, matchers)
-    const found = new Map([...all].filter(([, rule]) => hasSay(rule)))
-    const read = { names, rules: found }
-    known.set(image, read)
-    return read
-  }
-  const ofNamed = (kind: NamedKind, resource: Named) => {
-    const first = matchers.find(({ named }) => named?.(kind, resource))?.rule
-    return first && hasSay(first) ? first : undefined
+    const found = new Map<string, Rule>()
+    for (const [reference, [first]] of matching(image))
+      if (first && hasSay(first)) found.set(reference, first)
+    known.set(image, found)
+    return found
   }
   const none: ImageRules = new Map()
   return {
-    ofImage: (image) => (matchers.length === 0 ? none : readImage(image).rules),
-    ofNamed,
-    linesFor: (rule, { images, containers, networks, volumes }) => {
-      const matcher = createMatcher(rule)
-      const ofKind = (kind: NamedKind, all: readonly Named[]) =>
-        all.flatMap((one) =>
-          matcher.named?.(kind, one) ? (ofNamed(kind, one) ?? rule) : []
-        )
-      const found = [
-        ...ofKind('container', containers),
-        ...ofKind('network', networks),
-        ...ofKind('volume', volumes),
-        ...images.flatMap((image) => {
-          const { names, rules } = readImage(image)
-          const matched = findForImage(image, names, [matcher]).keys()
-          return [...matched].map((reference) => rules.get(reference) ?? rule)
-        })
-      ]
-      return [...new Set(found.map(({ line }) => line))].sort((a, b) => a - b)
+    ofImage: (image) =>
+      rules.length === 0 ? none : (known.get(image) ?? readImage(image)),
+    ofNamed: (kind, resource) => {
+      const [first] = matcher.ofNamed(kind, resource)
+      return first && hasSay(first) ? first : undefined
+    },
+    firstLines: ({ images, containers, networks, volumes }) => {
+      const lines = new Map<Rule, Set<number>>()
+      for (const image of images)
+        for (const found of matching(image).values()) addFirst(found, lines)
+      const named = {
+        container: containers,
+        network: networks,
+        volume: volumes
+      }
+      for (const kind of namedKinds)
+        for (const one of named[kind])
+          addFirst(matcher.ofNamed(kind, one), lines)
+      return lines
     }
   }
 }
 
-type Matcher = {
-  rule: Rule
-  /** Matches an image with all its references. */
-  image?: (image: Image) => boolean
-  reference?: (reference: KnownReference) => boolean
-  named?: (kind: NamedKind, resource: Named) => boolean
-}
-
-function createMatcher(rule: Rule): Matcher {
-  const { kind, pattern } = rule
-  if (kind === 'label') {
-    const parsed = parseLabelPattern(pattern)
-    if ('problem' in parsed) throw new Error(parsed.problem)
-    const matches = labelMatcher(parsed.value)
-    return {
-      rule,
-      image: ({ labels }) => matches(labels),
-      named: (_, { labels }) => matches(labels)
-    }
+function addFirst(
+  matching: readonly Rule[],
+  lines: Map<Rule, Set<number>>
+): void {
+  const [first] = matching
+  if (first === undefined) return
+  for (const rule of matching) {
+    const before = lines.get(rule)
+    if (before === undefined) lines.set(rule, new Set([first.line]))
+    else before.add(first.line)
   }
-  if (kind !== 'image') {
-    const matches = partMatcher(pattern)
-    return { rule, named: (of, { name }) => of === kind && matches(name) }
-  }
-  if (pattern === dangling)
-    return { rule, image: ({ references }) => references.length === 0 }
-  // "** keep" as the last line makes the others an include list.
-  if (pattern === '**') return { rule, image: () => true }
-  const isId = idMatcher(pattern)
-  return {
-    rule,
-    reference: knownReferenceMatcher(pattern),
-    ...(isId && { image: ({ id }) => isId(id) })
-  }
-}
-
-/** A reference with all its names, read once for all rules. */
-type ImageName = { reference: string; names: readonly KnownReference[] }
-
-function readNames(image: Image): ImageName[] {
-  return decidingReferences(image).map((reference) => ({
-    reference,
-    names: [reference, ...aliasesOf(image, reference)].map(readReference)
-  }))
-}
-
-function findForImage(
-  image: Image,
-  allNames: readonly ImageName[],
-  matchers: readonly Matcher[]
-): ImageRules {
-  // The rules up to the first that matches the whole image.
-  const last = matchers.findIndex((one) => one.image?.(image))
-  const whole = matchers[last]?.rule
-  const before = last < 0 ? matchers : matchers.slice(0, last)
-  const found = new Map<string, Rule>()
-  for (const { reference, names } of allNames) {
-    const rule =
-      before.find((one) => one.reference && names.some(one.reference))?.rule ??
-      whole
-    if (rule !== undefined) found.set(reference, rule)
-  }
-  if (whole && image.references.length === 0) found.set('', whole)
-  return found
-}
-
-/** On Podman, `localhost/app:1` is also found as `app:1`. */
-function aliasesOf({ aliases }: Image, reference: string): string[] {
-  return aliases.filter((alias) => reference === `localhost/${alias}`)
 }
 
 /**

@@ -37,9 +37,12 @@ function runningFor(
 const managers =
   /^(?:io\.kubernetes|com\.amazonaws\.ecs|com\.hashicorp\.nomad|com\.gitlab\.gitlab-runner|com\.docker\.swarm)\./
 
-/** The engine's socket, or a folder that it is in: such a container may manage others. */
-const socket =
-  /(?:docker|podman|containerd)\.sock$|^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?\/?|var\/?)?$/
+/** The engine's socket: a container that has it may manage others. */
+const socket = /(?:docker|podman|containerd)\.sock$|[\\/]pipe[\\/]docker/
+
+/** A folder that the socket is in. */
+const socketFolder =
+  /^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?(?:\/(?:docker|podman|containerd))*\/?|var\/?)?$/
 
 /** Containers that no rule stops, and why. */
 const obstacles: readonly (readonly [
@@ -57,7 +60,8 @@ const obstacles: readonly (readonly [
   [isRunnerContainer, 'created by the runner for a job'],
   [({ execs }) => execs?.length !== 0, 'has an exec session'],
   [
-    ({ binds }) => binds.some((one) => socket.test(one)),
+    ({ binds }) =>
+      binds.some((one) => socket.test(one) || socketFolder.test(one)),
     'has the Docker socket'
   ],
   [({ id }, { self }) => id === self, 'this step runs inside'],
@@ -102,7 +106,7 @@ export function stopByRule(
   return underRule(
     autoRemove || limitsUnder(rule, context).until === 0
       ? { ...remove('expired', `${detail}; stopped first${last}`), stop: true }
-      : { ...keep('recent', `${detail}; to be stopped`), stop: true },
+      : { ...keep('recent', detail), stop: true },
     rule
   )
 }

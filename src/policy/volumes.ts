@@ -52,7 +52,7 @@ function decideVolume(
   guard: Guard
 ): Decided {
   const evidence = [
-    ...containerExits(usersOfVolume(volume, all)),
+    ...containerExits(usersOfVolume(volume, all), context.now),
     ...context.evidence.of(volume.name, volume.createdAt)
   ]
   const watchedSince = context.evidence.watchedSince(volume.name)

@@ -41,7 +41,7 @@ export async function stopContainers(
     const ids = queue.slice(0, largestBatch).map(({ id }) => id)
     const batch = queue.splice(0, countForOneCall(ids, largestBatch))
     try {
-      const planned = await stillPlanned(session, 'container', batch)
+      const planned = await planStops(session, batch)
       const { running } = await stop(session, planned)
       for (const item of running) await stopAlone(session, item)
     } catch (error) {
@@ -55,6 +55,15 @@ export async function stopContainers(
   )
 }
 
+/** The items that can still be stopped. One that is dropped may keep others of its compose project running. */
+async function planStops(
+  session: Session,
+  items: readonly PlanItem[]
+): Promise<PlanItem[]> {
+  const left = await stillPlanned(session, 'container', items)
+  return left.length < items.length ? planStops(session, left) : left
+}
+
 /** Stops the containers that stay. */
 export async function stopOnly(
   session: Session,
@@ -64,7 +73,7 @@ export async function stopOnly(
     record(session, item, {
       outcome: 'kept',
       stopped: true,
-      detail: `stopped; ${item.decision.detail}`
+      detail: `stopped; was ${item.decision.detail}`
     })
 }
 

@@ -8,7 +8,7 @@ import {
   type Network,
   type Volume
 } from '../model/inventory.ts'
-import { composeProject, isRunning } from '../model/needs.ts'
+import { composeProject, isRunning, needsOf } from '../model/needs.ts'
 import { isStopped, isStoppedByRule, type PlanItem } from '../model/plan.ts'
 import { describeUsers, usersOfNetwork, usersOfVolume } from '../model/users.ts'
 import type { RemovableKind } from './commands.ts'
@@ -58,6 +58,22 @@ export function recheckStop(
       (one) => project && composeProject(one) === project && runsOn(one)
     )
   return other && { changed: `now needed by container ${other.name}` }
+}
+
+/** The IDs of other containers whose start keeps some of these from being stopped. */
+export function neighboursOf(
+  items: readonly PlanItem[],
+  { containers }: Inventory
+): string[] {
+  const ids = new Set(items.filter(isStoppedByRule).map(({ id }) => id))
+  if (ids.size === 0) return []
+  const stopped = containers.filter(({ id }) => ids.has(id))
+  const projects = new Set(stopped.map(composeProject))
+  projects.delete(undefined)
+  const needs = needsOf(containers, { containers, images: [] }).containers
+  const users = stopped.flatMap(({ id }) => needs.get(id) ?? [])
+  const members = containers.filter((one) => projects.has(composeProject(one)))
+  return [...users, ...members].map(({ id }) => id)
 }
 
 /** An attempt to remove a container, by this run or another, changes its state and is not a use. */

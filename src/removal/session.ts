@@ -7,7 +7,7 @@ import type { PlanItem } from '../model/plan.ts'
 import { list } from '../words.ts'
 import { commands, readReportedIds, type RemovableKind } from './commands.ts'
 import { createGuard, type Guard, look, lookAtEngine } from './guard.ts'
-import { createRecheck, type Recheck } from './recheck.ts'
+import { createRecheck, neighboursOf, type Recheck } from './recheck.ts'
 import { asDockerError, readChange } from './refusal.ts'
 import type { SecondLook } from './secondLook.ts'
 import type { EventStream } from './stream.ts'
@@ -41,6 +41,8 @@ type State = {
   gone: Set<string>
   /** The references taken off each image, by its ID. They stay off even if the image stays. */
   takenOff: Map<string, readonly string[]>
+  /** The containers that the plan stops, without those that are dropped. */
+  toStop: Set<string>
   toldToStop: Set<string>
   /** IDs that the engine reported as stopped or removed, including those it removed along with others. */
   reportedIds: Set<string>
@@ -57,6 +59,7 @@ export function createSession(
     results: new Map(),
     gone: new Set(),
     takenOff: new Map(),
+    toStop: new Set(toStop),
     toldToStop: new Set(),
     reportedIds: new Set(),
     fatal: undefined
@@ -73,7 +76,9 @@ export function createSession(
       ...{ docker, inventory, stream, onFallback, isGone, takenOff },
       isStopped: (id) => own.toldToStop.has(id)
     }),
-    recheck: createRecheck(inventory, { isGone, takenOff, toStop }),
+    recheck: createRecheck(inventory, {
+      ...{ isGone, takenOff, toStop: own.toStop }
+    }),
     [state]: own
   }
 }
@@ -106,12 +111,13 @@ export function record(
   item: PlanItem,
   outcome: Outcome
 ): void {
-  const { results, gone } = session[state]
+  const { results, gone, toStop } = session[state]
   if (isRecorded(session, item)) return
   const result = { item, ...withTraces(session, item, outcome) }
   results.set(item, result)
   if (['container', 'image', 'builder'].includes(item.kind) && isGone(outcome))
     gone.add(item.id)
+  else if (!outcome.stopped) toStop.delete(item.id)
   session.onResult(result)
 }
 
@@ -228,7 +234,9 @@ export async function stillPlanned(
 ): Promise<PlanItem[]> {
   if (items.length === 0) return []
   const ids = items.map(({ id }) => id)
-  return dropChanged(session, kind, items, await look(session.guard, kind, ids))
+  const asked = new Set([...ids, ...neighboursOf(items, session.inventory)])
+  const seen = await look(session.guard, kind, [...asked])
+  return dropChanged(session, kind, items, seen)
 }
 
 /** The items that a look shows as planned. Records the others. */

@@ -24,7 +24,9 @@ export function nameCell(resource: Resource, longest = 120): string {
 }
 
 export function whyCell({ reason, detail }: Resource, longest = 300): string {
-  return code(`${reason}: ${detail}`, longest)
+  // A rule names itself.
+  const why = reason === 'rule' ? detail : `${reason}: ${detail}`
+  return code(why, longest)
 }
 
 /** An input with its value: `keep-last: 3`. The lines of `rules` are in a table of their own. */

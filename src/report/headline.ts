@@ -3,7 +3,7 @@ import { count } from '../words.ts'
 import { countKinds } from './cells.ts'
 import { describeDisks } from './disks.ts'
 import { estimate } from './markdown.ts'
-import { goes, type Report } from './schema.ts'
+import { goes, isOnlyStopped, type Report } from './schema.ts'
 
 /** The result in a few words, for the log and the first line of the summary. */
 export function headline(report: Report): string {
@@ -64,7 +64,7 @@ function describeGoing({ resources, totals }: Report): string {
   const planned = resources
     .filter(({ outcome }) => outcome === 'planned')
     .map(({ removedReferences = [] }) => removedReferences.length)
-  const stopped = resources.filter(({ stop }) => stop !== undefined).length
+  const stopped = resources.filter(isOnlyStopped).length
   const untagged = totals.untaggedReferences + sum(planned)
   return [
     countKinds(resources.filter(goes)).join(', '),

@@ -113,7 +113,7 @@ export function resultLine({
 }: Result): string {
   const action = item.decision.action === 'keep' ? 'stop' : item.decision.action
   if (stopped)
-    return `stopped ${item.kind} ${item.name}: ${item.decision.detail}`
+    return `stopped ${item.kind} ${item.name} (${item.decision.detail})`
   const words = {
     ...{ removed: 'removed', untagged: 'untagged', kept: 'kept' },
     gone: 'already gone:',

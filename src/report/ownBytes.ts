@@ -5,7 +5,7 @@ import type { Image, Inventory } from '../model/inventory.ts'
 import type { Kind } from '../model/kinds.ts'
 import type { Sizes } from '../model/plan.ts'
 import { sum } from '../units.ts'
-import { goes, type Reason, type Resource } from './schema.ts'
+import { goes, isOnlyStopped, type Reason, type Resource } from './schema.ts'
 
 /** Adds to each kept resource the bytes that it holds alone, where they are known. */
 export function withOwnBytes(
@@ -51,7 +51,9 @@ export function heldBytes(
   resources: readonly Resource[]
 ): Held[] {
   const left = remainingImages(inventory, resources)
-  const kept = resources.filter(({ outcome }) => outcome === 'kept')
+  const kept = resources.filter(
+    (one) => one.outcome === 'kept' && !isOnlyStopped(one)
+  )
   return [
     ...Map.groupBy(
       kept,

@@ -3,9 +3,9 @@ import {
   measureRemoval,
   type RemovalFigures
 } from '../accounting/freed.ts'
-import { isBuilder } from '../model/builders.ts'
+import { isBusy } from '../model/builders.ts'
 import type { Inventory } from '../model/inventory.ts'
-import { isRunning, needsOf } from '../model/needs.ts'
+import { needsOf } from '../model/needs.ts'
 import type { Removal, Result } from '../model/outcome.ts'
 import {
   isStoppedByRule,
@@ -127,8 +127,7 @@ function usedNow({
   networks,
   volumes
 }: Inventory): Set<string> {
-  // A builder is idle while it runs without a client.
-  const running = containers.filter((one) => isRunning(one) && !isBuilder(one))
+  const running = containers.filter(isBusy)
   const needs = needsOf(running, { containers, images })
   const used = [
     ...networks.filter((one) => usersOfNetwork(one, needs).length > 0),

@@ -2,7 +2,7 @@ import type { PlanItem } from '../model/plan.ts'
 import { describeRule, patternOf, type Rule } from '../model/rules.ts'
 import { formatSize } from '../units.ts'
 import { count } from '../words.ts'
-import { figure, folded, table } from './markdown.ts'
+import { figure, folded, tableThatFits } from './markdown.ts'
 import type { Report, Resource } from './schema.ts'
 import { code } from './text.ts'
 
@@ -64,29 +64,37 @@ export function ruleLines(
   for (const { ruled } of items)
     for (const line of new Set(ruled?.values()))
       matched.set(line, (matched.get(line) ?? 0) + 1)
-  return rules.map(
-    (rule) =>
-      `${describeRule(rule)}; decides ${count(matched.get(rule.line) ?? 0, 'resource')}`
-  )
+  return rules.map((rule) => {
+    const number = matched.get(rule.line)
+    const what = number === undefined ? 'nothing' : count(number, 'resource')
+    return `${describeRule(rule)}; decides ${what}`
+  })
 }
+
+const mostListBytes = 100_000
 
 /** Every rule with what it decided. */
 export function renderRules({ rules = [], totals, dryRun }: Report): string {
   if (rules.length === 0) return ''
   const rows = rules.map(({ line, matched, removed, kept, bytes, ...rule }) => [
     line,
-    code(`${patternOf(rule)}  ${rule.settings}`),
+    code(`${patternOf(rule)} ${rule.settings}`),
     ...[matched, removed, kept, figure(formatSize(bytes))]
   ])
-  const others = ['', 'no rule: by the inputs', totals.withoutRule ?? 0]
-  const list = table(
+  const others = [
+    '',
+    'no rule: the other inputs decide',
+    totals.withoutRule ?? 0
+  ]
+  const list = tableThatFits(
     [
       ...['line:', 'rule', 'decides:'],
       ...(dryRun
         ? ['would go:', 'would stay:', 'would free:']
         : ['went:', 'stayed:', 'freed:'])
     ],
-    [...rows, [...others, '', '', '']]
+    [...rows, [...others, '', '', '']],
+    mostListBytes
   )
   return dryRun
     ? `### Rules\n\n${list}`

@@ -211,3 +211,8 @@ export type Resource = z.infer<typeof resourceSchema>
 export function goes({ action, outcome }: Resource): boolean {
   return outcome === 'removed' || (outcome === 'planned' && action === 'remove')
 }
+
+/** A container that a rule stops, or would, and that is still there. */
+export function isOnlyStopped({ action, stop }: Resource): boolean {
+  return action === 'keep' && stop !== undefined
+}

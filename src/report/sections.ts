@@ -2,7 +2,7 @@ import { kinds, kindsToRead } from '../model/kinds.ts'
 import { sum } from '../units.ts'
 import { bytesCell, nameCell, shownRows, sumCell, whyCell } from './cells.ts'
 import { bar, folded, table, tableThatFits } from './markdown.ts'
-import type { Report, Resource } from './schema.ts'
+import { isOnlyStopped, type Report, type Resource } from './schema.ts'
 import { code } from './text.ts'
 
 export function renderKinds({ resources, dryRun }: Report): string {
@@ -73,7 +73,13 @@ export function renderStopped({ resources, dryRun }: Report): string {
   return renderList(
     dryRun ? 'Would be stopped' : 'Stopped',
     ['kind', 'name', 'why'],
-    resources.filter(({ stop }) => stop !== undefined).map(cells)
+    resources
+      .filter(({ stop }) => stop !== undefined)
+      .map((one) => [
+        kinds[one.kind].noun,
+        nameCell(one),
+        code(one.detail, 300)
+      ])
   )
 }
 
@@ -81,7 +87,9 @@ export function renderKept({ resources, dryRun }: Report): string {
   return renderList(
     dryRun ? 'Would be kept' : 'Kept',
     ['kind', 'name', 'why'],
-    resources.filter(({ outcome }) => outcome === 'kept').map(cells)
+    resources
+      .filter((one) => one.outcome === 'kept' && !isOnlyStopped(one))
+      .map(cells)
   )
 }
 

@@ -43,7 +43,7 @@ export async function cleanUp(
 }
 
 /** The results of a plan that exceeds `max-removals`. */
-function holdBack(plan: Plan): Removal {
+export function holdBack(plan: Plan): Removal {
   const results = [...itemsToStop(plan), ...plannedItems(plan)].map(
     (item): Result => ({
       item,

@@ -16,7 +16,7 @@ import { makeReport } from '../report/report.ts'
 import type { Report } from '../report/schema.ts'
 import { renderSummary } from '../report/summary.ts'
 import { formatDuration } from '../units.ts'
-import { count } from '../words.ts'
+import { count, list } from '../words.ts'
 import { unneededVolumes } from './look.ts'
 import type { Gate } from './gate.ts'
 import type { Planned } from './plan.ts'
@@ -138,8 +138,11 @@ function warnOfUnmatched(
   { input, pattern, nearest, decidedBy }: Unmatched,
   dryRun: boolean
 ): Message {
-  if (decidedBy !== undefined)
-    return messages.ruleWithoutEffect(pattern, decidedBy.join(', '))
+  if (decidedBy !== undefined) {
+    const lines = list(decidedBy.map(String))
+    const noun = decidedBy.length === 1 ? 'line' : 'lines'
+    return messages.ruleWithoutEffect(pattern, `${noun} ${lines}`)
+  }
   const fate = dryRun ? 'would be removed' : 'is about to be removed'
   const hint =
     nearest === undefined

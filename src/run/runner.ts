@@ -11,7 +11,9 @@ import type { Ending, Log } from './world.ts'
 
 /** An input as the runner passes it on. */
 export function getInput(name: string): string | undefined {
-  return process.env[variableOf(name)]?.trim()
+  const text = process.env[variableOf(name)]
+  // Blank lines count in the line numbers of rules.
+  return name === 'rules' ? text?.trimEnd() : text?.trim()
 }
 
 /** The environment for the Docker CLI and its plugins, which need no token of GitHub's. */

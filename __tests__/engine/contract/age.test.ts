@@ -8,6 +8,7 @@ import { findOtherClis } from '../harness/clis.ts'
 import { useEngine } from '../harness/engine.ts'
 import { useRegistry } from '../harness/registry.ts'
 import { resource } from '../harness/report.ts'
+import { clockMoved, hour } from '../harness/standIn.ts'
 import { containerd, onlyOnDocker, podman } from '../harness/target.ts'
 import { everything, imagesOfAnyDate, oldImage } from '../harness/things.ts'
 import { createFacts, inspectOne, printing, readLines } from './fact.ts'
@@ -26,17 +27,6 @@ type Container = {
 
 const never = '0001-01-01T00:00:00Z'
 
-/** Hooks that set the engine's clock back by an hour. */
-const anHourEarlier = `
-case "$1" in
-info)
-  out=$("$docker" "$@") || exit
-  now=$(printf %s "$out" | sed 's/.*"SystemTime":"\\([^"]*\\)".*/\\1/')
-  earlier=$(date --utc --date "$now 1 hour ago" +%Y-%m-%dT%H:%M:%S.%NZ)
-  printf '%s\\n' "$out" | sed "s/\\"SystemTime\\":\\"[^\\"]*\\"/\\"SystemTime\\":\\"$earlier\\"/"
-  exit ;;
-esac`
-
 test('after the engine’s clock was set back, resources dated in the future are kept as of unknown age', async () => {
   await load([oldImage('app')])
   await create('ran', 'busybox:1', 'true')
@@ -52,7 +42,7 @@ test('after the engine’s clock was set back, resources dated in the future are
 
   const done = await step({
     ...remembering,
-    docker: await tests.dockerThat(anHourEarlier)
+    docker: await tests.dockerThat(clockMoved(-hour))
   })
 
   expect(done.exitCode).toBe(0)

@@ -9,6 +9,8 @@ import { execa } from 'execa'
 export type Runner = {
   /** The worker that steps run under, for the option `above`. */
   above: () => string[]
+  /** The same host without a worker, for the option `above`. */
+  host: () => string[]
   /** Starts a job of another runner on the same host; returns a function that ends it. */
   startOther: () => Promise<() => Promise<void>>
 }
@@ -54,11 +56,13 @@ export function useRunner(): Runner {
     await rm(folder, { recursive: true })
   })
 
+  const inShell = (...command: string[]) => [
+    ...[...inside, ...command, 'bash', '-c'],
+    ...[`mount --bind ${folder}/ns /proc/$$/ns && exec "$@"`, 'bash']
+  ]
   return {
-    above: () => [
-      ...[...inside, path(), 'bash', '-c'],
-      ...[`mount --bind ${folder}/ns /proc/$$/ns && exec "$@"`, 'bash']
-    ],
+    above: () => inShell(path()),
+    host: () => inShell(),
     startOther: async () => {
       const say = 'echo at work; exec cat'
       return (await startCommand(...inside, path(), 'sh', '-c', say)).end

@@ -66,22 +66,25 @@ export const onStream = (hook: string): string =>
 export const withoutStream = onStream('exit')
 
 /**
- * Hooks that set the engine's clock an hour ahead: ages count from the time in `docker info`. Times that are sent to
- * the engine are set back by an hour.
+ * Hooks that move the engine's clock by some seconds: ages count from the time in `docker info`. Times that are sent to
+ * the engine are moved back.
  */
-export const anHourLater = `
+export const clockMoved = (seconds: number): string => `
 case "$1 $2" in
 "info "*)
   out=$("$docker" "$@") || exit
   now=$(printf %s "$out" | sed 's/.*"SystemTime":"\\([^"]*\\)".*/\\1/')
-  later=$(date --utc --date "$now 1 hour" +%Y-%m-%dT%H:%M:%S.%NZ)
-  printf '%s\\n' "$out" | sed "s/\\"SystemTime\\":\\"[^\\"]*\\"/\\"SystemTime\\":\\"$later\\"/"
+  then=$(date --utc --date "$now ${seconds} seconds" +%Y-%m-%dT%H:%M:%S.%NZ)
+  printf '%s\\n' "$out" | sed "s/\\"SystemTime\\":\\"[^\\"]*\\"/\\"SystemTime\\":\\"$then\\"/"
   exit ;;
 "events "*)
   for word; do
     shift
-    case $last in --until|--since) [ "$word" = 1 ] || word=$((\${word%.*} - 3600)).\${word#*.} ;; esac
+    case $last in --until|--since) [ "$word" = 1 ] || word=$((\${word%.*} - ${seconds})).\${word#*.} ;; esac
     last=$word
     set -- "$@" "$word"
   done ;;
 esac`
+
+export const hour = 3_600
+export const day = 24 * hour

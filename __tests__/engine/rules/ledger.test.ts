@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals'
 import { ledgerFile } from '../../../src/state/ledgerFile.ts'
 import { useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
-import { anHourLater } from '../harness/standIn.ts'
+import { clockMoved, hour } from '../harness/standIn.ts'
 import { changeFacts, listLedgers } from '../harness/state.ts'
 import { everything, momentBetween, oldImage } from '../harness/things.ts'
 
@@ -59,7 +59,7 @@ test('a named volume is removed only after a ledger has watched it idle for unti
 
   const done = await step({
     ...{ ...inputs, until: seen, 'dry-run': 'false' },
-    docker: await dockerThat(anHourLater)
+    docker: await dockerThat(clockMoved(hour))
   })
   expect(resource(done, 'idle').outcome).toBe('removed')
   expect(resource(done, 'used')).toMatchObject(recent)
