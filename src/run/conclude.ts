@@ -9,7 +9,7 @@ import type { Removal } from '../model/outcome.ts'
 import type { Plan, Unmatched } from '../model/plan.ts'
 import { headline } from '../report/headline.ts'
 import { makeOutputs } from '../report/outputs.ts'
-import { heldBytes } from '../report/ownBytes.ts'
+import { heldByInput, heldBytes } from '../report/ownBytes.ts'
 import { makeReport } from '../report/report.ts'
 import type { Report } from '../report/schema.ts'
 import { renderSummary } from '../report/summary.ts'
@@ -52,6 +52,7 @@ export async function conclude(
     outputs: makeOutputs(report, options.reportFile),
     summary: renderSummary({
       ...{ report, inputs: texts, held },
+      heldByInput: heldByInput(inventory, report.resources),
       warnings: [...early, ...late].map(({ text }) => text),
       notes: sizes.logs.unread ? [logsNote] : [],
       podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
