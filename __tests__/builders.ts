@@ -14,7 +14,7 @@ import type { PlanItem } from '../src/model/plan.ts'
 import { makePlan } from '../src/policy/plan.ts'
 import type { Policy } from '../src/model/policy.ts'
 import type { PullRequests } from '../src/model/policy.ts'
-import { heldBytes } from '../src/report/ownBytes.ts'
+import { heldByInput, heldBytes } from '../src/report/ownBytes.ts'
 import type { Report, Resource } from '../src/report/schema.ts'
 import type { SummaryFacts } from '../src/report/summary.ts'
 
@@ -282,6 +282,7 @@ export function facts(
     report,
     inputs: defaults,
     held: heldBytes({ images: [] }, report.resources),
+    heldByInput: heldByInput({ images: [] }, report.resources),
     warnings: [],
     notes: [],
     podman: undefined,

@@ -262,7 +262,7 @@ describe('what to change to free more', () => {
     ]
     expect(rowsOf(all)).toEqual([
       '| `protected-images: ` | fewer patterns | 6 GB | 1 volume | 3 days |',
-      '| `include-volumes: false` | `anonymous` or `all` | 5 GB | 1 volume | 3 days |',
+      '| `include-volumes: false` | `anonymous` or `all` | 5 GB or more | 2 volumes | 3 days |',
       '| `protected-labels: keep` | fewer labels | 4 GB | 1 volume | 3 days |',
       '| `include-builders: false` | `stopped` or `all` | 3 GB | 1 builder | 3 days |',
       '| `include-containers: true` | `true` | 2 GB | 1 container | 3 days |'

@@ -25,7 +25,7 @@ import {
   resultLine,
   scopeLines
 } from '../../src/report/log.ts'
-import { heldBytes } from '../../src/report/ownBytes.ts'
+import { heldByInput, heldBytes } from '../../src/report/ownBytes.ts'
 import { ruleLines } from '../../src/report/rules.ts'
 import type { Report } from '../../src/report/schema.ts'
 import type { SummaryFacts } from '../../src/report/summary.ts'
@@ -91,6 +91,7 @@ export async function makeRun(
       report,
       inputs: texts,
       held: heldBytes(inventory, report.resources),
+      heldByInput: heldByInput(inventory, report.resources),
       warnings,
       notes: sizes.logs.unread ? [logsNote] : [],
       podman: undefined,

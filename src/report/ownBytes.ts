@@ -29,7 +29,7 @@ export function withOwnBytes(
   })
 }
 
-/** The resources that one reason keeps, by one input or by none. */
+/** The resources that one reason keeps, by one input or by none; or all that one input keeps. */
 export type Held = {
   reason: Reason
   input: InputName | undefined
@@ -50,16 +50,35 @@ export function heldBytes(
   inventory: Pick<Inventory, 'images'>,
   resources: readonly Resource[]
 ): Held[] {
+  return groupHeld(
+    inventory,
+    resources,
+    ({ reason, heldBy = '' }) => `${reason} ${heldBy}`
+  )
+}
+
+/** The same by input alone. Shared layers make this more than the sum of its reasons. */
+export function heldByInput(
+  inventory: Pick<Inventory, 'images'>,
+  resources: readonly Resource[]
+): Held[] {
+  return groupHeld(
+    inventory,
+    resources.filter(({ heldBy }) => heldBy !== undefined),
+    ({ heldBy = '' }) => heldBy
+  )
+}
+
+function groupHeld(
+  inventory: Pick<Inventory, 'images'>,
+  resources: readonly Resource[],
+  keyOf: (resource: Resource) => string
+): Held[] {
   const left = remainingImages(inventory, resources)
   const kept = resources.filter(
     (one) => one.outcome === 'kept' && !isOnlyStopped(one)
   )
-  return [
-    ...Map.groupBy(
-      kept,
-      ({ reason, heldBy = '' }) => `${reason} ${heldBy}`
-    ).values()
-  ]
+  return [...Map.groupBy(kept, keyOf).values()]
     .flatMap((group) => makeHeld(group, left))
     .sort(
       (a, b) => b.bytes - a.bytes || b.resources.length - a.resources.length

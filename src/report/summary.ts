@@ -22,6 +22,7 @@ export type SummaryFacts = {
   report: Report
   inputs: InputTexts
   held: readonly Held[]
+  heldByInput: readonly Held[]
   warnings: readonly string[]
   /** Limits of this run's figures that need no warning. */
   notes: readonly string[]
@@ -33,7 +34,8 @@ export type SummaryFacts = {
 
 /** The job summary in GitHub's Markdown, always below 1 MiB: the answer first, the long lists folded at the end. */
 export function renderSummary(facts: SummaryFacts): string {
-  const { report, inputs, held, warnings, notes, podman, error } = facts
+  const { report, inputs, held, heldByInput, warnings, notes, podman, error } =
+    facts
   const { engine } = report
   return fit([
     `## ${headline(report)}`,
@@ -42,7 +44,7 @@ export function renderSummary(facts: SummaryFacts): string {
     renderWarnings(warnings),
     renderDisks(report),
     renderKinds(report),
-    renderChanges(report, inputs, held),
+    renderChanges(report, inputs, heldByInput),
     renderRules(report),
     renderPie(report),
     renderStopped(report),

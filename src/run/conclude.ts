@@ -11,7 +11,7 @@ import type { Plan, Unmatched } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
 import { headline } from '../report/headline.ts'
 import { makeOutputs } from '../report/outputs.ts'
-import { type Held, heldBytes } from '../report/ownBytes.ts'
+import { type Held, heldByInput, heldBytes } from '../report/ownBytes.ts'
 import { makeReport } from '../report/report.ts'
 import type { Report } from '../report/schema.ts'
 import { renderSummary } from '../report/summary.ts'
@@ -52,15 +52,16 @@ export async function conclude(
     excess === undefined
       ? describeFailure(report, removal, world.signal)
       : messages.tooManyRemovals(excess, texts['max-removals']).text
-  const held = heldBytes(inventory, report.resources)
-  const late = warnLate(report, policy, texts, held)
+  const byInput = heldByInput(inventory, report.resources)
+  const late = warnLate(report, policy, texts, byInput)
   for (const warning of late) world.log.warning(warning)
   return {
     report,
     reportFile: options.reportFile,
     outputs: makeOutputs(report, options.reportFile),
     summary: renderSummary({
-      ...{ report, inputs: texts, held },
+      ...{ report, inputs: texts, heldByInput: byInput },
+      held: heldBytes(inventory, report.resources),
       warnings: [...early, ...late].map(({ text }) => text),
       notes: sizes.logs.unread ? [logsNote] : [],
       podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,

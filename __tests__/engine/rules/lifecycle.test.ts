@@ -84,7 +84,7 @@ test('the first matching rule decides each tag: production tags stay when develo
   )
   expect(done.summary).toContain('<summary>Rules: 3</summary>')
   expect(summaryOf(done)).toContain(
-    '| 3 | `app:dev-*  keep-last=2` | 4 | 2 | 2 | 1 kB |'
+    '| 3 | `app:dev-* keep-last=2` | 4 | 2 | 2 | 1 kB |'
   )
 })
 
@@ -207,12 +207,12 @@ test('a dry run shows what each rule would do, and rules without effect are warn
 
 | line | rule | decides | would go | would stay | would free |
 | ---: | :--- | ---: | ---: | ---: | ---: |
-| 1 | \`acme/wbe:dev-*  keep\` | 0 | 0 | 0 | 0 B |
-| 2 | \`**:dev-*  keep-last=1\` | 2 | 1 | 1 | 1 kB |
-| 3 | \`acme/web:dev-1  keep\` | 0 | 0 | 0 | 0 B |
-| 4 | \`**:prod-*  keep\` | 1 | 0 | 1 | 0 B |
-| 5 | \`volume pgdata*  keep\` | 0 | 0 | 0 | 0 B |
-|  | no rule: by the inputs | 5 |  |  |  |`)
+| 1 | \`acme/wbe:dev-* keep\` | 0 | 0 | 0 | 0 B |
+| 2 | \`**:dev-* keep-last=1\` | 2 | 1 | 1 | 1 kB |
+| 3 | \`acme/web:dev-1 keep\` | 0 | 0 | 0 | 0 B |
+| 4 | \`**:prod-* keep\` | 1 | 0 | 1 | 0 B |
+| 5 | \`volume pgdata* keep\` | 0 | 0 | 0 | 0 B |
+|  | no rule: the other inputs decide | 5 |  |  |  |`)
 
   const done = await step(inputs)
 

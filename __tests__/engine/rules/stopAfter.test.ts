@@ -45,7 +45,7 @@ test('a container that has run long enough is stopped, and removed by a later ru
     rules: 'container young stop-after=2h\nlabel ci stop-after=1h'
   }
   const why =
-    /^running for 60 min, image busybox:1; to be stopped; rule 2 `label ci`: stop-after 1h$/
+    /^running for 60 min, image busybox:1; rule 2 `label ci`: stop-after 1h$/
 
   const plan = await stepLater({ ...inputs, 'dry-run': 'true' })
 
@@ -55,7 +55,7 @@ test('a container that has run long enough is stopped, and removed by a later ru
       ...{ stop: 'planned', detail: expect.stringMatching(why), rule: 2 }
     })
   expect(plan.stdout).toMatch(
-    /^stop container ran \(running for 60 min, image busybox:1; to be stopped/m
+    /^stop container ran \(running for 60 min, image busybox:1; rule/m
   )
   expect(plan.summary).toMatch(/^## Would reclaim .*: 2 containers stopped\./)
   expect(plan.summary).toContain('Would be stopped: 2')
@@ -69,7 +69,9 @@ test('a container that has run long enough is stopped, and removed by a later ru
   expect(done.exitCode).toBe(0)
   expect(resource(done, 'ran')).toMatchObject({
     ...{ action: 'keep', outcome: 'kept', reason: 'recent', stop: 'stopped' },
-    detail: expect.stringMatching(/^stopped; running for 60 min, image busybox/)
+    detail: expect.stringMatching(
+      /^stopped; was running for 60 min, image busybox/
+    )
   })
   expect(resource(done, 'young')).toMatchObject({
     ...{ outcome: 'kept', reason: 'in-use', rule: 1 },
@@ -129,7 +131,7 @@ test('with until=0s it goes in the same run, together with its image and network
   for (const name of ['net', 'app:1'])
     expect(resource(done, name).outcome).toBe('removed')
   expect(done.summary).toMatch(
-    /^## Reclaimed .*: 1 image, 1 container, 1 network; 1 container stopped\./
+    /^## Reclaimed .*: 1 image, 1 container, 1 network\./
   )
   expect(done.summary).toContain('Stopped: 1')
   expect(await contents()).toMatchObject({
