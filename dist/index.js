@@ -36585,7 +36585,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_diagnostics_channel__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3360);
 /* harmony import */ var _package_json__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8330);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3211);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(1873);
 /* harmony import */ var _run_ending_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4942);
 /* harmony import */ var _run_runner_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7927);
 
@@ -37073,8 +37073,8 @@ const messages = {
         fix: 'Correct or remove the pattern. In a dry run or a cancelled run nothing is lost yet.'
     }),
     ruleWithoutEffect: define('warning', {
-        text: (rule, lines) => `rules: ${rule} decides nothing: everything that it matches is decided by line ${lines}.`,
-        shape: ['line 4 (**:dev-*)', '1, 2'],
+        text: (rule, lines) => `rules: ${rule} decides nothing: everything that it matches is decided by ${lines}.`,
+        shape: ['line 4 (**:dev-*)', 'lines 1, 2'],
         why: 'The first rule that matches decides, and earlier lines match all that this one does.',
         fix: 'Move the line up, or remove it.'
     }),
@@ -37309,7 +37309,9 @@ function nameCell(resource, longest = 120) {
     return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(name.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1'), longest);
 }
 function whyCell({ reason, detail }, longest = 300) {
-    return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(`${reason}: ${detail}`, longest);
+    // A rule names itself.
+    const why = reason === 'rule' ? detail : `${reason}: ${detail}`;
+    return (0,_text_js__WEBPACK_IMPORTED_MODULE_2__/* .code */ .aY)(why, longest);
 }
 /** An input with its value: `keep-last: 3`. The lines of `rules` are in a table of their own. */
 function inputCell(name, inputs) {
@@ -37510,7 +37512,7 @@ function describeClosed({ pressure }) {
 }
 function describeReclaimed(report) {
     const { totals, dryRun, resources } = report;
-    const going = resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n);
+    const going = resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n2);
     const bytes = dryRun ? totals.plannedBytes : totals.reclaimedBytes;
     const unknown = going.some((one) => one.bytes === null && one.bytesAtMost === undefined);
     if (bytes === 0 && unknown)
@@ -37530,10 +37532,10 @@ function describeGoing({ resources, totals }) {
     const planned = resources
         .filter(({ outcome }) => outcome === 'planned')
         .map(({ removedReferences = [] }) => removedReferences.length);
-    const stopped = resources.filter(({ stop }) => stop !== undefined).length;
+    const stopped = resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .isOnlyStopped */ .O_).length;
     const untagged = totals.untaggedReferences + (0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .sum */ .cz)(planned);
     return [
-        (0,_cells_js__WEBPACK_IMPORTED_MODULE_1__/* .countKinds */ .xb)(resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n)).join(', '),
+        (0,_cells_js__WEBPACK_IMPORTED_MODULE_1__/* .countKinds */ .xb)(resources.filter(_schema_js__WEBPACK_IMPORTED_MODULE_3__/* .goes */ .n2)).join(', '),
         untagged > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(untagged, 'reference')} untagged` : '',
         stopped > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(stopped, 'container')} stopped` : ''
     ]
@@ -37615,9 +37617,9 @@ function estimate(text, estimated) {
 /* harmony export */   am: () => (/* binding */ renderRules),
 /* harmony export */   ax: () => (/* binding */ countWithoutRule)
 /* harmony export */ });
-/* harmony import */ var _model_rules_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2622);
+/* harmony import */ var _model_rules_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2622);
 /* harmony import */ var _units_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1065);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5846);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5846);
 /* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4285);
 /* harmony import */ var _text_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5655);
 
@@ -37667,24 +37669,33 @@ function ruleLines(rules, items) {
     for (const { ruled } of items)
         for (const line of new Set(ruled?.values()))
             matched.set(line, (matched.get(line) ?? 0) + 1);
-    return rules.map((rule) => `${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_1__/* .describeRule */ .IO)(rule)}; decides ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(matched.get(rule.line) ?? 0, 'resource')}`);
+    return rules.map((rule) => {
+        const number = matched.get(rule.line);
+        const what = number === undefined ? 'nothing' : (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(number, 'resource');
+        return `${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_2__/* .describeRule */ .IO)(rule)}; decides ${what}`;
+    });
 }
+const mostListBytes = 100_000;
 /** Every rule with what it decided. */
 function renderRules({ rules = [], totals, dryRun }) {
     if (rules.length === 0)
         return '';
     const rows = rules.map(({ line, matched, removed, kept, bytes, ...rule }) => [
         line,
-        (0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .code */ .aY)(`${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_1__/* .patternOf */ .Id)(rule)}  ${rule.settings}`),
+        (0,_text_js__WEBPACK_IMPORTED_MODULE_3__/* .code */ .aY)(`${(0,_model_rules_js__WEBPACK_IMPORTED_MODULE_2__/* .patternOf */ .Id)(rule)} ${rule.settings}`),
         ...[matched, removed, kept, (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .figure */ .vP)((0,_units_js__WEBPACK_IMPORTED_MODULE_0__/* .formatSize */ .Xq)(bytes))]
     ]);
-    const others = ['', 'no rule: by the inputs', totals.withoutRule ?? 0];
-    const list = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .table */ .tp)([
+    const others = [
+        '',
+        'no rule: the other inputs decide',
+        totals.withoutRule ?? 0
+    ];
+    const list = (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .tableThatFits */ .cg)([
         ...['line:', 'rule', 'decides:'],
         ...(dryRun
             ? ['would go:', 'would stay:', 'would free:']
             : ['went:', 'stayed:', 'freed:'])
-    ], [...rows, [...others, '', '', '']]);
+    ], [...rows, [...others, '', '', '']], mostListBytes);
     return dryRun
         ? `### Rules\n\n${list}`
         : (0,_markdown_js__WEBPACK_IMPORTED_MODULE_4__/* .folded */ .TM)(`Rules: ${rules.length}`, list);
@@ -37699,7 +37710,8 @@ function renderRules({ rules = [], totals, dryRun }) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  n: () => (/* binding */ goes)
+  n2: () => (/* binding */ goes),
+  O_: () => (/* binding */ isOnlyStopped)
 });
 
 // UNUSED EXPORTS: reportSchema
@@ -37887,6 +37899,10 @@ const reportSchema = schemas/* object */.Ikc({
 function goes({ action, outcome }) {
     return outcome === 'removed' || (outcome === 'planned' && action === 'remove');
 }
+/** A container that a rule stops, or would, and that is still there. */
+function isOnlyStopped({ action, stop }) {
+    return action === 'keep' && stop !== undefined;
+}
 
 
 /***/ }),
@@ -38036,7 +38052,7 @@ function mermaidLabel(text) {
         : safe;
 }
 function groupBytes(resources) {
-    const freed = resources.filter((one) => (0,schema/* goes */.n)(one) && (one.bytes ?? 0) > 0);
+    const freed = resources.filter((one) => (0,schema/* goes */.n2)(one) && (one.bytes ?? 0) > 0);
     return [...Map.groupBy(freed, (one) => mermaidLabel(groupOf(one)))]
         .map(([name, members]) => ({
         name,
@@ -38084,7 +38100,7 @@ const longestScript = 60_000;
  * it was pushed or not.
  */
 function renderRestore({ resources, dryRun }, digestsAreMadeUp) {
-    const images = resources.filter((one) => one.kind === 'image' && (0,schema/* goes */.n)(one));
+    const images = resources.filter((one) => one.kind === 'image' && (0,schema/* goes */.n2)(one));
     const lines = images.flatMap(pullLine);
     const others = images.length - lines.length;
     if (lines.length === 0)
@@ -38121,6 +38137,7 @@ var kinds = __nccwpck_require__(522);
 // EXTERNAL MODULE: ./src/report/text.ts
 var report_text = __nccwpck_require__(5655);
 ;// CONCATENATED MODULE: ./src/report/sections.ts
+
 
 
 
@@ -38176,10 +38193,18 @@ function renderRemoved({ resources, dryRun }) {
 }
 /** The containers that a rule stopped, or would stop. */
 function renderStopped({ resources, dryRun }) {
-    return renderList(dryRun ? 'Would be stopped' : 'Stopped', ['kind', 'name', 'why'], resources.filter(({ stop }) => stop !== undefined).map(sections_cells));
+    return renderList(dryRun ? 'Would be stopped' : 'Stopped', ['kind', 'name', 'why'], resources
+        .filter(({ stop }) => stop !== undefined)
+        .map((one) => [
+        kinds/* kinds */.EZ[one.kind].noun,
+        (0,cells/* nameCell */.UQ)(one),
+        (0,report_text/* code */.aY)(one.detail, 300)
+    ]));
 }
 function renderKept({ resources, dryRun }) {
-    return renderList(dryRun ? 'Would be kept' : 'Kept', ['kind', 'name', 'why'], resources.filter(({ outcome }) => outcome === 'kept').map(sections_cells));
+    return renderList(dryRun ? 'Would be kept' : 'Kept', ['kind', 'name', 'why'], resources
+        .filter((one) => one.outcome === 'kept' && !(0,schema/* isOnlyStopped */.O_)(one))
+        .map(sections_cells));
 }
 const doneColumns = {
     removed: 'removed',
@@ -38284,7 +38309,7 @@ function renderLargestKept(kept) {
 
 /** The job summary in GitHub's Markdown, always below 1 MiB: the answer first, the long lists folded at the end. */
 function renderSummary(facts) {
-    const { report, inputs, held, warnings, notes, podman, error } = facts;
+    const { report, inputs, held, heldByInput, warnings, notes, podman, error } = facts;
     const { engine } = report;
     return fit([
         `## ${(0,headline/* headline */.P)(report)}`,
@@ -38293,7 +38318,7 @@ function renderSummary(facts) {
         renderWarnings(warnings),
         (0,disks/* renderDisks */.Bc)(report),
         renderKinds(report),
-        renderChanges(report, inputs, held),
+        renderChanges(report, inputs, heldByInput),
         (0,rules/* renderRules */.am)(report),
         renderPie(report),
         renderStopped(report),
@@ -38402,7 +38427,7 @@ function code(text, longest = 200) {
 
 /***/ }),
 
-/***/ 3211:
+/***/ 1873:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -49875,32 +49900,25 @@ function problemOfDigest(digest = '*') {
  * upper case, which no registry accepts.
  */
 function referenceMatcher(glob) {
-    const matches = knownReferenceMatcher(glob);
-    return (reference) => matches(readReference(reference));
-}
-function readReference(reference) {
-    const { repository, tag, digest } = (0,model_references/* parseReference */.F2)(reference);
-    const lower = repository.toLowerCase();
-    return { repository: lower, tag, digest, isOnHub: !(0,model_references/* hasRegistry */.qY)(repository) };
+    const matches = halvesOf(glob);
+    return (reference) => {
+        const { repository, ...version } = (0,model_references/* parseReference */.F2)(reference);
+        return matches.version(version) && matches.repository(repository);
+    };
 }
 /** As `referenceMatcher`. */
-function knownReferenceMatcher(glob) {
-    const pattern = (0,model_references/* parseReference */.F2)(glob);
+function halvesOf(glob) {
+    const { repository, tag, digest } = (0,model_references/* parseReference */.F2)(glob);
     // `docker.io/**` means Docker Hub, which the familiar form leaves out.
     const onHub = /^(?:index\.)?docker\.io\//i.test(glob);
-    const matchesRepository = pathMatcher(pattern.repository.toLowerCase());
-    const matchesTag = partMatcher(pattern.tag ?? '*');
-    const matchesDigest = pattern.digest === undefined
-        ? undefined
-        : partMatcher(pattern.digest.toLowerCase());
-    return ({ repository, tag, digest, isOnHub }) => {
-        if (onHub && !isOnHub)
-            return false;
-        if (matchesDigest === undefined)
-            return matchesTag(tag ?? '') && matchesRepository(repository);
-        return (digest !== undefined &&
-            matchesDigest(digest) &&
-            matchesRepository(repository));
+    const matchesPath = pathMatcher(repository.toLowerCase());
+    const matchesTag = partMatcher(tag ?? '*');
+    const matchesDigest = partMatcher(digest?.toLowerCase() ?? '*');
+    return {
+        repository: (name) => (!onHub || !(0,model_references/* hasRegistry */.qY)(name)) && matchesPath(name.toLowerCase()),
+        version: digest === undefined
+            ? ({ tag = '' }) => matchesTag(tag)
+            : ({ digest }) => digest !== undefined && matchesDigest(digest)
     };
 }
 /** Matches the ID of an image with the start of one; undefined if the pattern is none. */
@@ -49908,7 +49926,7 @@ function idMatcher(pattern) {
     const start = idPattern.exec(pattern)?.[1]?.toLowerCase();
     return start === undefined
         ? undefined
-        : (id) => id.replace(/^sha256:/, '').startsWith(start);
+        : (id) => id.startsWith(start, id.startsWith('sha256:') ? 7 : 0);
 }
 /** Matches an image by its ID and all its names with a glob or the start of an ID. */
 function imageMatcher(pattern) {
@@ -49930,8 +49948,8 @@ function pathMatcher(glob) {
 }
 /** Matches a name, a part of a path, or a tag. */
 function partMatcher(glob) {
-    if (glob === '*')
-        return () => true;
+    if (!glob.includes('?'))
+        return textMatcher(glob);
     return withPlainStart(glob, (part) => matches(glob, part, {
         any: '*',
         one: (wanted, character) => wanted === '?' || wanted === character
@@ -49987,17 +50005,43 @@ function parseLabelPattern(text) {
 }
 /** Characters of a label's value that are read: tools write whole documents into labels. */
 const longestLabel = 4_096;
-/** Matches labels with a pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
-function labelMatcher({ key: wantedKey, value: wanted = '*' }) {
-    const key = textMatcher(wantedKey);
+/** Matches labels with a pattern. */
+function labelMatcher(pattern) {
+    const { key, value } = labelHalves(pattern);
+    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && value(text));
+}
+/** The two halves of a label pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
+function labelHalves({ key, value: wanted = '*' }) {
     const value = textMatcher(wanted);
     const [start = ''] = wanted.split('*');
     const mayMatch = (text) => (wanted !== start || wanted.length > longestLabel) &&
         text.startsWith(start.slice(0, longestLabel));
-    return (labels) => Object.entries(labels).some(([name, text]) => key(name) && (text.length > longestLabel ? mayMatch(text) : value(text)));
+    return {
+        key: textMatcher(key),
+        value: (text) => (text.length > longestLabel ? mayMatch(text) : value(text))
+    };
 }
+/** Matches a text with a pattern in which `*` is any text. */
 function textMatcher(pattern) {
-    return (text) => matches(pattern, text, { any: '*', one: (wanted, got) => wanted === got });
+    if (pattern === '*')
+        return () => true;
+    const [start = '', ...pieces] = pattern.split('*');
+    const end = pieces.pop();
+    if (end === undefined)
+        return (text) => text === pattern;
+    return (text) => {
+        const last = text.length - end.length;
+        if (last < start.length || !text.startsWith(start) || !text.endsWith(end))
+            return false;
+        let at = start.length;
+        for (const piece of pieces) {
+            const found = text.indexOf(piece, at);
+            if (found < 0)
+                return false;
+            at = found + piece.length;
+        }
+        return at <= last;
+    };
 }
 function describePattern({ key, value }) {
     return value === undefined ? key : `${key}=${value}`;
@@ -50021,20 +50065,26 @@ function problemOfPattern(pattern) {
 
 // EXTERNAL MODULE: ./src/model/rules.ts
 var model_rules = __nccwpck_require__(2622);
+// EXTERNAL MODULE: ./src/words.ts
+var src_words = __nccwpck_require__(5846);
 ;// CONCATENATED MODULE: ./src/inputs/rules.ts
 
 
 
 
+
 const rulesForm = 'one rule per line: [image, container, network, volume or label] pattern, then keep, or until=, keep-last=, stop-after=';
-/** More bad lines than that are only counted. */
+/** More bad lines than that are only counted, and more problems of a line. */
 const mostShownLines = 50;
+const mostShownProblems = 5;
+/** Also a lone CR: what follows it must not be lost in a comment. */
+const lineEnd = /\r\n?|\n/;
 /** Reads the input `rules`, with a problem for each bad line. `now` is the latest time for `until=`. */
 function parseRules(text, now) {
     const rules = [];
     const problems = [];
     const linesOf = new Map();
-    for (const [index, source] of text.split(/\r?\n/).entries()) {
+    for (const [index, source] of text.split(lineEnd).entries()) {
         const line = index + 1;
         const { rule, wrong } = parseLine(source, line, now);
         const key = rule && (0,model_rules/* patternOf */.Id)(rule);
@@ -50046,7 +50096,7 @@ function parseRules(text, now) {
         if (wrong.length > 0)
             problems.push([
                 `rules: line ${line}`,
-                `got ${quote(source.trim())}; ${wrong.join('; ')}`
+                `got ${quote(source.trim())}; ${listProblems(wrong)}`
             ]);
         else if (rule !== undefined)
             rules.push(rule);
@@ -50057,10 +50107,15 @@ function parseRules(text, now) {
         problems: more > 0
             ? [
                 ...problems.slice(0, mostShownLines),
-                ['rules', `${more} more lines are invalid`]
+                ['rules: …', (0,src_words/* count */.U9)(more, 'more bad line')]
             ]
             : problems
     };
+}
+function listProblems(wrong) {
+    const more = wrong.length - mostShownProblems;
+    const shown = wrong.slice(0, mostShownProblems);
+    return [...shown, ...(more > 0 ? [(0,src_words/* count */.U9)(more, 'more problem')] : [])].join('; ');
 }
 /** A rule, or undefined for a line without one; `wrong` is everything wrong with the line. */
 function parseLine(source, line, now) {
@@ -50101,7 +50156,7 @@ function parseLine(source, line, now) {
 /** The words of a line without its comment, or its problem. Only a pattern needs quotes. */
 function splitWords(source) {
     const words = [];
-    const next = /\s*(?:#.*$|"([^"]*)"(?=\s|$)|([^\s"]\S*)|(\S))/y;
+    const next = /\s*(?:#.*$|"([^"]*)"(?=\s|$)|([^\s"]\S*)|(\S))/sy;
     for (;;) {
         const found = next.exec(source);
         if (found === null)
@@ -50484,8 +50539,6 @@ function itemsToStop(plan) {
     return plan.items.filter((item) => item.decision.action === 'keep' && isStopped(item));
 }
 
-// EXTERNAL MODULE: ./src/words.ts
-var src_words = __nccwpck_require__(5846);
 ;// CONCATENATED MODULE: ./src/report/log.ts
 
 
@@ -50557,7 +50610,7 @@ function describeKept(items) {
 function resultLine({ item, outcome, reason, detail, stopped, freed }) {
     const action = item.decision.action === 'keep' ? 'stop' : item.decision.action;
     if (stopped)
-        return `stopped ${item.kind} ${item.name}: ${item.decision.detail}`;
+        return `stopped ${item.kind} ${item.name} (${item.decision.detail})`;
     const words = {
         ...{ removed: 'removed', untagged: 'untagged', kept: 'kept' },
         gone: 'already gone:',
@@ -51031,6 +51084,7 @@ var model_disks = __nccwpck_require__(7219);
 
 
 
+
 /** Why this process cannot see the engine's host; undefined if it can. */
 async function whyNotHere({ name, kernel }, endpoint, platform = process.platform) {
     // On macOS and Windows the engine runs in a virtual machine.
@@ -51043,13 +51097,15 @@ async function whyNotHere({ name, kernel }, endpoint, platform = process.platfor
     return (await inContainer()) ? 'this runner runs in a container' : undefined;
 }
 /** The ID of the container that this process runs in: Docker and Podman mount its host name from their own folder. */
-async function findSelf() {
-    const mount = await findMount('/etc/hostname');
-    return /[0-9a-f]{64}/.exec(mount?.[3] ?? '')?.[0];
+async function findSelf(proc = '/proc') {
+    const mount = await findMount('/etc/hostname', proc);
+    // The folder of an engine in a container may be on a volume with a name of the same form.
+    return /.*([0-9a-f]{64})/.exec(mount?.[3] ?? '')?.[1];
 }
 /** The fields of a mount point of this process, see proc(5). The fourth is its folder on the filesystem. */
-async function findMount(path) {
-    const mounts = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => '');
+async function findMount(path, proc = '/proc') {
+    const file = (0,external_node_path_.join)(proc, 'self/mountinfo');
+    const mounts = await (0,promises_.readFile)(file, 'utf8').catch(() => '');
     return mounts
         .split('\n')
         .map((line) => line.split(' '))
@@ -51495,11 +51551,16 @@ function withOwnBytes({ inventory, sizes }, resources) {
  * measured in every run.
  */
 function heldBytes(inventory, resources) {
+    return groupHeld(inventory, resources, ({ reason, heldBy = '' }) => `${reason} ${heldBy}`);
+}
+/** The same by input alone. Shared layers make this more than the sum of its reasons. */
+function heldByInput(inventory, resources) {
+    return groupHeld(inventory, resources.filter(({ heldBy }) => heldBy !== undefined), ({ heldBy = '' }) => heldBy);
+}
+function groupHeld(inventory, resources, keyOf) {
     const left = remainingImages(inventory, resources);
-    const kept = resources.filter(({ outcome }) => outcome === 'kept');
-    return [
-        ...Map.groupBy(kept, ({ reason, heldBy = '' }) => `${reason} ${heldBy}`).values()
-    ]
+    const kept = resources.filter((one) => one.outcome === 'kept' && !(0,report_schema/* isOnlyStopped */.O_)(one));
+    return [...Map.groupBy(kept, keyOf).values()]
         .flatMap((group) => makeHeld(group, left))
         .sort((a, b) => b.bytes - a.bytes || b.resources.length - a.resources.length);
 }
@@ -51525,7 +51586,7 @@ function makeHeld(group, left) {
     ];
 }
 function remainingImages({ images }, resources) {
-    const gone = resources.filter((one) => one.kind === 'image' && ((0,report_schema/* goes */.n)(one) || one.outcome === 'gone'));
+    const gone = resources.filter((one) => one.kind === 'image' && ((0,report_schema/* goes */.n2)(one) || one.outcome === 'gone'));
     const ids = new Set(gone.map(({ id }) => id));
     return images.filter(({ id }) => !ids.has(id));
 }
@@ -51586,46 +51647,6 @@ function freedByItem({ kind, id, bytes }, result, { images, withBases, basesWent
             bytes: Math.round(reported + withBases),
             ...(basesWent && { estimated: true })
         };
-}
-
-;// CONCATENATED MODULE: ./src/model/builders.ts
-/** buildx's name for the container of a node: in lower case, beginning with a letter. */
-const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/;
-const stateSuffix = '_state';
-function isBuilder({ name }) {
-    return builderName.test(name);
-}
-/** Finds builders by the names of their containers, and of state volumes whose container is gone. */
-function findBuilders({ containers, volumes }) {
-    const states = new Map(volumes
-        .filter(({ name }) => name.endsWith(stateSuffix) &&
-        isBuilder({ name: name.slice(0, -stateSuffix.length) }))
-        .map((volume) => [volume.name, volume]));
-    const whole = containers.filter(isBuilder).map((container) => {
-        const { id, name } = container;
-        return { id, name, container, volume: states.get(name + stateSuffix) };
-    });
-    for (const { volume } of whole)
-        states.delete(volume?.name ?? '');
-    const left = [...states.values()].map((volume) => {
-        const { name } = volume;
-        return { id: name, name, container: undefined, volume };
-    });
-    return [...whole, ...left];
-}
-/** Every client of a builder, such as a build, is a `docker exec` process in it. */
-function hasNoClient({ execs }) {
-    return execs?.length === 0;
-}
-/** The bytes of builders by ID: written by the container, and the state. */
-function sizesOfBuilders(builders, sizes) {
-    return new Map(builders.flatMap(({ id, container, volume }) => {
-        const written = container ? sizes.containers.get(id) : 0;
-        const state = volume ? sizes.volumes.get(volume.name) : 0;
-        return written === undefined || state === undefined
-            ? []
-            : [[id, written + state]];
-    }));
 }
 
 ;// CONCATENATED MODULE: ./src/model/needs.ts
@@ -51759,6 +51780,51 @@ function composeProject({ labels }) {
 function serviceKey(labels, service) {
     const project = labels[`${compose}.project`];
     return project && service ? `${project} ${service}` : undefined;
+}
+
+;// CONCATENATED MODULE: ./src/model/builders.ts
+
+/** buildx's name for the container of a node: in lower case, beginning with a letter. */
+const builderName = /^buildx_buildkit_[a-z][a-z0-9._-]*$/;
+const stateSuffix = '_state';
+function isBuilder({ name }) {
+    return builderName.test(name);
+}
+/** Finds builders by the names of their containers, and of state volumes whose container is gone. */
+function findBuilders({ containers, volumes }) {
+    const states = new Map(volumes
+        .filter(({ name }) => name.endsWith(stateSuffix) &&
+        isBuilder({ name: name.slice(0, -stateSuffix.length) }))
+        .map((volume) => [volume.name, volume]));
+    const whole = containers.filter(isBuilder).map((container) => {
+        const { id, name } = container;
+        return { id, name, container, volume: states.get(name + stateSuffix) };
+    });
+    for (const { volume } of whole)
+        states.delete(volume?.name ?? '');
+    const left = [...states.values()].map((volume) => {
+        const { name } = volume;
+        return { id: name, name, container: undefined, volume };
+    });
+    return [...whole, ...left];
+}
+/** Whether it uses what it needs at this moment. A builder is idle while it runs without a client. */
+function isBusy(container) {
+    return isRunning(container) && !isBuilder(container);
+}
+/** Every client of a builder, such as a build, is a `docker exec` process in it. */
+function hasNoClient({ execs }) {
+    return execs?.length === 0;
+}
+/** The bytes of builders by ID: written by the container, and the state. */
+function sizesOfBuilders(builders, sizes) {
+    return new Map(builders.flatMap(({ id, container, volume }) => {
+        const written = container ? sizes.containers.get(id) : 0;
+        const state = volume ? sizes.volumes.get(volume.name) : 0;
+        return written === undefined || state === undefined
+            ? []
+            : [[id, written + state]];
+    }));
 }
 
 ;// CONCATENATED MODULE: ./src/model/dates.ts
@@ -51947,8 +52013,7 @@ function resources_common(item) {
 }
 /** The running containers and all that they need, by ID or, for volumes, by name: none is idle, whatever its dates. */
 function usedNow({ containers, images, networks, volumes }) {
-    // A builder is idle while it runs without a client.
-    const running = containers.filter((one) => isRunning(one) && !isBuilder(one));
+    const running = containers.filter(isBusy);
     const needs = needsOf(running, { containers, images });
     const used = [
         ...networks.filter((one) => usersOfNetwork(one, needs).length > 0),
@@ -52496,7 +52561,8 @@ const ways = [
         'Mounts',
         'F20',
         'binds',
-        (raw) => mounted(raw, 'bind').map(({ Source }) => Source)
+        // A pipe is what a socket is elsewhere.
+        (raw) => ['bind', 'npipe'].flatMap((type) => mounted(raw, type).map(({ Source }) => Source))
     ]
 ];
 function readNeeds(raw) {
@@ -54416,8 +54482,8 @@ async function conclude({ options, texts, policy, startedAt, world }, { engine, 
     const failure = excess === undefined
         ? describeFailure(report, removal, world.signal)
         : messages/* messages */.D.tooManyRemovals(excess, texts['max-removals']).text;
-    const held = heldBytes(inventory, report.resources);
-    const late = warnLate(report, policy, texts, held);
+    const byInput = heldByInput(inventory, report.resources);
+    const late = warnLate(report, policy, texts, byInput);
     for (const warning of late)
         world.log.warning(warning);
     return {
@@ -54425,7 +54491,8 @@ async function conclude({ options, texts, policy, startedAt, world }, { engine, 
         reportFile: options.reportFile,
         outputs: makeOutputs(report, options.reportFile),
         summary: (0,summary/* renderSummary */.Br)({
-            ...{ report, inputs: texts, held },
+            ...{ report, inputs: texts, heldByInput: byInput },
+            held: heldBytes(inventory, report.resources),
             warnings: [...early, ...late].map(({ text }) => text),
             notes: sizes.logs.unread ? [logsNote] : [],
             podman: engine.kind === 'podman' ? podmanNote(engine) : undefined,
@@ -54479,8 +54546,11 @@ function warnEarly({ items, unmatched }, { withoutVolumes }, dryRun) {
     ];
 }
 function warnOfUnmatched({ input, pattern, nearest, decidedBy }, dryRun) {
-    if (decidedBy !== undefined)
-        return messages/* messages */.D.ruleWithoutEffect(pattern, decidedBy.join(', '));
+    if (decidedBy !== undefined) {
+        const lines = (0,src_words/* list */.p_)(decidedBy.map(String));
+        const noun = decidedBy.length === 1 ? 'line' : 'lines';
+        return messages/* messages */.D.ruleWithoutEffect(pattern, `${noun} ${lines}`);
+    }
     const fate = dryRun ? 'would be removed' : 'is about to be removed';
     const hint = nearest === undefined
         ? 'Check for a typo.'
@@ -54648,6 +54718,7 @@ function describe(until) {
 
 
 
+
 /**
  * The age of a resource by the latest evidence of its use, or by its creation alone with `age-from: created`, as
  * Docker's own prune does. Unknown if a date lies ahead: the engine's clock was set back.
@@ -54683,10 +54754,10 @@ function ageOrWatch(createdAt, evidence, watchedSince, context) {
     const atLeast = now - Math.max(watchedSince ?? now, ...past);
     return atLeast > 0 ? { atLeast, of: 'unused since first seen' } : age;
 }
-/** Evidence for networks and volumes: when the containers that used them ended. */
-function containerExits(containers) {
-    return containers.map(({ finishedAt }) => ({
-        at: finishedAt,
+/** Evidence for networks and volumes: when the containers that used them ended. Those that run use them now. */
+function containerExits(containers, now) {
+    return containers.map((one) => ({
+        at: isBusy(one) ? now : one.finishedAt,
         of: 'used by a container'
     }));
 }
@@ -54733,6 +54804,108 @@ function keepUntilWatched(why, since, { limits, now, evidence }) {
     return { action: 'keep', reason: 'unknown-age', detail, eligibleFrom };
 }
 
+;// CONCATENATED MODULE: ./src/policy/memoised.ts
+/** A function that computes the value for each key once. */
+function memoised(find) {
+    const known = new Map();
+    return (key) => {
+        const before = known.get(key);
+        if (before !== undefined)
+            return before.value;
+        const value = find(key);
+        known.set(key, { value });
+        return value;
+    };
+}
+
+;// CONCATENATED MODULE: ./src/policy/ruleMatcher.ts
+
+
+
+
+const namedKinds = ['container', 'network', 'volume'];
+/** Repositories and the keys of labels recur, so they are compared with all rules only once. */
+function createRuleMatcher(rules) {
+    const ofLabels = createLabelMatcher(rules);
+    const ofReference = createReferenceMatcher(rules);
+    const whole = ofKind(rules, 'image').flatMap(matchWhole);
+    const named = {
+        container: ofKind(rules, 'container').map(matchName),
+        network: ofKind(rules, 'network').map(matchName),
+        volume: ofKind(rules, 'volume').map(matchName)
+    };
+    return {
+        ofImage: (image, references) => {
+            const ofAll = [...ofLabels(image.labels), ...pick(whole, image)];
+            const keys = references.length > 0 ? references : [''];
+            return new Map(keys.map((key) => {
+                const names = key === '' ? [] : [key, ...aliasesOf(image, key)];
+                return [key, inOrder([...ofAll, ...names.flatMap(ofReference)])];
+            }));
+        },
+        ofNamed: (kind, { name, labels }) => inOrder([...ofLabels(labels), ...pick(named[kind], name)])
+    };
+}
+function ofKind(rules, wanted) {
+    return rules.filter(({ kind }) => kind === wanted);
+}
+function pick(matchers, one) {
+    const found = [];
+    for (const { rule, matches } of matchers)
+        if (matches(one))
+            found.push(rule);
+    return found;
+}
+function inOrder(rules) {
+    return rules.length < 2
+        ? rules
+        : [...new Set(rules)].sort((a, b) => a.line - b.line);
+}
+/** A pattern that matches an image with all its references. */
+function matchWhole(rule) {
+    const { pattern } = rule;
+    if (pattern === model_rules/* dangling */.PH)
+        return [{ rule, matches: ({ references }) => references.length === 0 }];
+    // "** keep" as the last line makes the others an include list.
+    if (pattern === '**')
+        return [{ rule, matches: () => true }];
+    const isId = idMatcher(pattern);
+    return isId ? [{ rule, matches: ({ id }) => isId(id) }] : [];
+}
+function matchName(rule) {
+    return { rule, matches: partMatcher(rule.pattern) };
+}
+function createReferenceMatcher(rules) {
+    const globs = ofKind(rules, 'image')
+        .filter(({ pattern }) => pattern !== model_rules/* dangling */.PH && pattern !== '**')
+        .map((rule) => ({ rule, ...halvesOf(rule.pattern) }));
+    const inRepository = memoised((repository) => globs
+        .filter((one) => one.repository(repository))
+        .map(({ rule, version }) => ({ rule, matches: version })));
+    return (reference) => {
+        const { repository, ...version } = (0,model_references/* parseReference */.F2)(reference);
+        return pick(inRepository(repository), version);
+    };
+}
+function createLabelMatcher(rules) {
+    const patterns = ofKind(rules, 'label').map((rule) => {
+        const parsed = parseLabelPattern(rule.pattern);
+        if ('problem' in parsed)
+            throw new Error(parsed.problem);
+        return { rule, ...labelHalves(parsed.value) };
+    });
+    if (patterns.length === 0)
+        return () => [];
+    const withKey = memoised((key) => patterns
+        .filter((one) => one.key(key))
+        .map(({ rule, value }) => ({ rule, matches: value })));
+    return (labels) => Object.entries(labels).flatMap(([key, value]) => pick(withKey(key), value));
+}
+/** On Podman, `localhost/app:1` is also found as `app:1`. */
+function aliasesOf({ aliases }, reference) {
+    return aliases.filter((alias) => reference === `localhost/${alias}`);
+}
+
 ;// CONCATENATED MODULE: ./src/policy/rules.ts
 
 
@@ -54741,99 +54914,53 @@ function keepUntilWatched(why, since, { limits, now, evidence }) {
 
 
 function createRuleFinder({ rules, scope }) {
-    const matchers = rules.map(createMatcher);
-    const known = new WeakMap();
+    const matcher = createRuleMatcher(rules);
+    const matching = (image) => matcher.ofImage(image, decidingReferences(image));
     const hasSay = ({ keep }) => keep || scope.kind === 'engine';
+    const known = new WeakMap();
     const readImage = (image) => {
-        const before = known.get(image);
-        if (before !== undefined)
-            return before;
-        const names = readNames(image);
-        const all = findForImage(image, names, matchers);
-        const found = new Map([...all].filter(([, rule]) => hasSay(rule)));
-        const read = { names, rules: found };
-        known.set(image, read);
-        return read;
-    };
-    const ofNamed = (kind, resource) => {
-        const first = matchers.find(({ named }) => named?.(kind, resource))?.rule;
-        return first && hasSay(first) ? first : undefined;
+        const found = new Map();
+        for (const [reference, [first]] of matching(image))
+            if (first && hasSay(first))
+                found.set(reference, first);
+        known.set(image, found);
+        return found;
     };
     const none = new Map();
     return {
-        ofImage: (image) => (matchers.length === 0 ? none : readImage(image).rules),
-        ofNamed,
-        linesFor: (rule, { images, containers, networks, volumes }) => {
-            const matcher = createMatcher(rule);
-            const ofKind = (kind, all) => all.flatMap((one) => matcher.named?.(kind, one) ? (ofNamed(kind, one) ?? rule) : []);
-            const found = [
-                ...ofKind('container', containers),
-                ...ofKind('network', networks),
-                ...ofKind('volume', volumes),
-                ...images.flatMap((image) => {
-                    const { names, rules } = readImage(image);
-                    const matched = findForImage(image, names, [matcher]).keys();
-                    return [...matched].map((reference) => rules.get(reference) ?? rule);
-                })
-            ];
-            return [...new Set(found.map(({ line }) => line))].sort((a, b) => a - b);
+        ofImage: (image) => rules.length === 0 ? none : (known.get(image) ?? readImage(image)),
+        ofNamed: (kind, resource) => {
+            const [first] = matcher.ofNamed(kind, resource);
+            return first && hasSay(first) ? first : undefined;
+        },
+        firstLines: ({ images, containers, networks, volumes }) => {
+            const lines = new Map();
+            for (const image of images)
+                for (const found of matching(image).values())
+                    addFirst(found, lines);
+            const named = {
+                container: containers,
+                network: networks,
+                volume: volumes
+            };
+            for (const kind of namedKinds)
+                for (const one of named[kind])
+                    addFirst(matcher.ofNamed(kind, one), lines);
+            return lines;
         }
     };
 }
-function createMatcher(rule) {
-    const { kind, pattern } = rule;
-    if (kind === 'label') {
-        const parsed = parseLabelPattern(pattern);
-        if ('problem' in parsed)
-            throw new Error(parsed.problem);
-        const matches = labelMatcher(parsed.value);
-        return {
-            rule,
-            image: ({ labels }) => matches(labels),
-            named: (_, { labels }) => matches(labels)
-        };
+function addFirst(matching, lines) {
+    const [first] = matching;
+    if (first === undefined)
+        return;
+    for (const rule of matching) {
+        const before = lines.get(rule);
+        if (before === undefined)
+            lines.set(rule, new Set([first.line]));
+        else
+            before.add(first.line);
     }
-    if (kind !== 'image') {
-        const matches = partMatcher(pattern);
-        return { rule, named: (of, { name }) => of === kind && matches(name) };
-    }
-    if (pattern === model_rules/* dangling */.PH)
-        return { rule, image: ({ references }) => references.length === 0 };
-    // "** keep" as the last line makes the others an include list.
-    if (pattern === '**')
-        return { rule, image: () => true };
-    const isId = idMatcher(pattern);
-    return {
-        rule,
-        reference: knownReferenceMatcher(pattern),
-        ...(isId && { image: ({ id }) => isId(id) })
-    };
-}
-function readNames(image) {
-    return decidingReferences(image).map((reference) => ({
-        reference,
-        names: [reference, ...aliasesOf(image, reference)].map(readReference)
-    }));
-}
-function findForImage(image, allNames, matchers) {
-    // The rules up to the first that matches the whole image.
-    const last = matchers.findIndex((one) => one.image?.(image));
-    const whole = matchers[last]?.rule;
-    const before = last < 0 ? matchers : matchers.slice(0, last);
-    const found = new Map();
-    for (const { reference, names } of allNames) {
-        const rule = before.find((one) => one.reference && names.some(one.reference))?.rule ??
-            whole;
-        if (rule !== undefined)
-            found.set(reference, rule);
-    }
-    if (whole && image.references.length === 0)
-        found.set('', whole);
-    return found;
-}
-/** On Podman, `localhost/app:1` is also found as `app:1`. */
-function aliasesOf({ aliases }, reference) {
-    return aliases.filter((alias) => reference === `localhost/${alias}`);
 }
 /**
  * The references that are decided one by one. A digest beside a tag of the same repository is not: the engine removes it
@@ -54961,7 +55088,7 @@ function foldersOf(options) {
 }
 function decideVolume(volume, { staying, all }, context, guard) {
     const evidence = [
-        ...containerExits(usersOfVolume(volume, all)),
+        ...containerExits(usersOfVolume(volume, all), context.now),
         ...context.evidence.of(volume.name, volume.createdAt)
     ];
     const watchedSince = context.evidence.watchedSince(volume.name);
@@ -55042,8 +55169,7 @@ function decideBuilder(container, volume, context) {
     const running = container.state === 'running';
     const started = happened(container.startedAt) !== undefined;
     const age = ageOfBuilder(container, context);
-    const rule = context.rules.ofNamed('container', container);
-    const ofState = volume && context.rules.ofNamed('volume', volume);
+    const rule = ruleOfBuilder({ container, volume }, context);
     const under = contextUnder(rule, context);
     const recent = keepForAge(age, under, started ? undefined : container);
     const decision = (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
@@ -55052,10 +55178,17 @@ function decideBuilder(container, volume, context) {
         builders_keepByGuard(container, context) ??
         (volume && keepElsewhere(volume)) ??
         keepForRule(rule) ??
-        keepForRule(ofState) ??
         underRule(recent ??
             (running ? stopFirst(age) : (0,model_decision/* remove */.TF)('expired', describeAge(age))), rule);
     return { decision, idle: idleTime(age, under.limits) };
+}
+/** The rule of its container, unless one with `keep` matches its volume; without a container, that of the volume. */
+function ruleOfBuilder({ container, volume }, { rules }) {
+    const own = container && rules.ofNamed('container', container);
+    const ofState = volume && rules.ofNamed('volume', volume);
+    if (own?.keep)
+        return own;
+    return ofState?.keep || container === undefined ? ofState : own;
 }
 function stopFirst(age) {
     const detail = `${describeAge(age)}; running without a client, stopped first`;
@@ -55108,10 +55241,10 @@ function keepAsNotIncluded({ policy, engine }) {
 }
 /** Decides builders whose containers are gone: their state volumes. */
 function decideLeftStates(volumes, needs, context) {
-    const guard = (volume) => (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
+    const guard = (volume, under) => (0,model_decision/* onlyKeep */.uv)(context.scope.builder()) ??
         keepAsNotIncluded(context) ??
         keepElsewhere(volume) ??
-        keepUnwatched(volume, context);
+        keepUnwatched(volume, under);
     const decided = decideVolumes(volumes, needs, context, guard);
     return new Map([...decided].map(([id, { decision, idle }]) => {
         const { action, detail } = decision;
@@ -55146,8 +55279,10 @@ function runningFor({ startedAt }, { now }) {
 }
 /** Labels of tools that look after their own containers. */
 const managers = /^(?:io\.kubernetes|com\.amazonaws\.ecs|com\.hashicorp\.nomad|com\.gitlab\.gitlab-runner|com\.docker\.swarm)\./;
-/** The engine's socket, or a folder that it is in: such a container may manage others. */
-const socket = /(?:docker|podman|containerd)\.sock$|^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?\/?|var\/?)?$/;
+/** The engine's socket: a container that has it may manage others. */
+const socket = /(?:docker|podman|containerd)\.sock$|[\\/]pipe[\\/]docker/;
+/** A folder that the socket is in. */
+const socketFolder = /^\/(?:(?:var\/)?run(?:\/user(?:\/\d+)?)?(?:\/(?:docker|podman|containerd))*\/?|var\/?)?$/;
 /** Containers that no rule stops, and why. */
 const obstacles = [
     [
@@ -55161,7 +55296,7 @@ const obstacles = [
     [isRunnerContainer, 'created by the runner for a job'],
     [({ execs }) => execs?.length !== 0, 'has an exec session'],
     [
-        ({ binds }) => binds.some((one) => socket.test(one)),
+        ({ binds }) => binds.some((one) => socket.test(one) || socketFolder.test(one)),
         'has the Docker socket'
     ],
     [({ id }, { self }) => id === self, 'this step runs inside'],
@@ -55195,7 +55330,7 @@ function stopByRule(container, rule, context) {
     const last = autoRemove ? '; Docker removes --rm containers once stopped' : '';
     return underRule(autoRemove || limitsUnder(rule, context).until === 0
         ? { ...(0,model_decision/* remove */.TF)('expired', `${detail}; stopped first${last}`), stop: true }
-        : { ...(0,model_decision/* keep */.aC)('recent', `${detail}; to be stopped`), stop: true }, rule);
+        : { ...(0,model_decision/* keep */.aC)('recent', detail), stop: true }, rule);
 }
 /** Keeps a running container that a rule does not stop. */
 function keepRunning(container, rule, why, context) {
@@ -55779,8 +55914,10 @@ function rulesOf(scope, inventory) {
 
 
 
+
+
 function createContext(policy, inventory) {
-    const { engine, images, oldestJob, self } = inventory;
+    const { engine, containers, images, oldestJob, self } = inventory;
     const { now } = engine;
     const labels = policy.protectedLabels.map((pattern) => ({
         text: describePattern(pattern),
@@ -55797,6 +55934,10 @@ function createContext(policy, inventory) {
         rules: createRuleFinder(policy),
         scope: rulesOf(policy.scope, inventory),
         evidence: indexEvidence(inventory),
+        running: new Set(needsOf(containers.filter(isBusy), {
+            containers,
+            images
+        }).images.keys()),
         parents: new Set(images.map(({ parent }) => parent)),
         protectedBy: (present) => {
             const found = labels.find(({ matches }) => matches(present));
@@ -55857,12 +55998,13 @@ function arrivalOfImage(image, { now, parents }) {
     const here = !pulled && (happened(taggedAt) !== undefined || intermediate);
     return here ? plausible(createdAt, now) : undefined;
 }
-function evidenceOfImage({ id, references, taggedAt, pulled }, { evidence, now }) {
+function evidenceOfImage({ id, references, taggedAt, pulled }, { evidence, running, now }) {
     const dateless = references.length > 0 && happened(taggedAt) === undefined;
     const arrived = dateless && !pulled && evidence.isNew(id);
     return [
         { at: taggedAt, of: 'tagged' },
         { at: arrived ? now : undefined, of: 'first seen' },
+        { at: running.has(id) ? now : undefined, of: 'used by a container' },
         ...evidence.of(id, taggedAt)
     ];
 }
@@ -56127,7 +56269,7 @@ function decideNetworks(networks, needs, context) {
 function decideNetwork(network, needs, context) {
     const users = usersOfNetwork(network, needs.all);
     const evidence = [
-        ...containerExits(users),
+        ...containerExits(users, context.now),
         ...context.evidence.of(network.id, network.createdAt)
     ];
     const watchedSince = context.evidence.watchedSince(network.id);
@@ -56225,12 +56367,18 @@ function findNearest(pattern, candidates, forms = (one) => [one]) {
     const [nearest] = [...new Set(candidates)]
         .slice(0, mostCandidates)
         .map((name) => {
-        const far = forms(name).map((form) => (0,mod/* distance */.Io)(text, form) / Math.max(text.length, form.length, 1));
+        const far = forms(name).map((form) => difference(text, form));
         return { name, far: Math.min(...far) };
     })
         .filter(({ far }) => far <= nearEnough)
         .sort((a, b) => a.far - b.far);
     return nearest?.name;
+}
+/** The share of characters that differ; Infinity where the lengths alone differ too much. */
+function difference(a, b) {
+    const longest = Math.max(a.length, b.length, 1);
+    const least = Math.abs(a.length - b.length);
+    return least / longest > nearEnough ? Infinity : (0,mod/* distance */.Io)(a, b) / longest;
 }
 /** The forms of a reference that a pattern may have meant: without its registry or owner, with a tag if the pattern has. */
 function formsOf(glob) {
@@ -56309,34 +56457,63 @@ function findUnmatchedRules(inventory, items, { policy, rules }) {
     const going = new Set(items
         .filter(({ decision }) => decision.action !== 'keep')
         .map(({ id }) => id));
-    return policy.rules
-        .filter((rule) => !deciding.has(rule.line) && !isOff(rule))
-        .map((rule, index) => {
+    const idle = policy.rules.filter((rule) => !deciding.has(rule.line) && !isOff(rule));
+    if (idle.length === 0)
+        return [];
+    const firstLines = rules.firstLines(inventory);
+    const namesOf = memoised((form) => namesOfForm(form, inventory));
+    return idle.map((rule, index) => {
         const pattern = `line ${rule.line} (${(0,model_rules/* patternOf */.Id)(rule)})`;
-        const decidedBy = rules.linesFor(rule, inventory);
-        if (decidedBy.length > 0)
-            return { input: 'rules', pattern, decidedBy };
-        const nearest = index < mostHints ? findNearestName(rule, inventory, going) : undefined;
+        const lines = firstLines.get(rule);
+        if (lines !== undefined)
+            return {
+                ...{ input: 'rules', pattern },
+                decidedBy: [...lines].sort((a, b) => a - b)
+            };
+        const nearest = index < mostHints
+            ? findNearestName(rule, namesOf(formOf(rule)), going)
+            : undefined;
         return { input: 'rules', pattern, ...(nearest && { nearest }) };
     });
 }
-function findNearestName({ kind, pattern }, inventory, going) {
-    const names = namesOfKind(kind, pattern, inventory);
+function formOf({ kind, pattern }) {
+    return kind === 'label' && pattern.includes('=') ? 'label=' : kind;
+}
+function findNearestName({ kind, pattern }, names, going) {
     const name = findNearest(pattern, [...names.keys()], kind === 'image' ? formsOf(pattern) : undefined);
     return name === undefined
         ? undefined
         : { name, goes: going.has(names.get(name) ?? '') };
 }
-/** The IDs of all resources of a kind of rule, by their names. */
-function namesOfKind(kind, pattern, { containers, images, networks, volumes }) {
+/** The names that can be compared with a pattern, each with the ID of its resource; no more than are compared. */
+function namesOfForm(form, inventory) {
+    const found = new Map();
+    for (const [id, names] of allNames(form, inventory)) {
+        for (const name of names)
+            found.set(name, id);
+        if (found.size >= mostCandidates)
+            break;
+    }
+    return found;
+}
+function* allNames(form, { containers, images, networks, volumes }) {
     const ofVolumes = volumes.map((one) => ({ ...one, id: one.name }));
     const named = { container: containers, network: networks, volume: ofVolumes };
-    if (kind === 'image')
-        return new Map(images.flatMap(({ id, references }) => references.map((reference) => [reference, id])));
-    if (kind !== 'label')
-        return new Map(named[kind].map(({ id, name }) => [name, id]));
-    const hasValue = (0,model_references/* splitAt */.gI)(pattern, pattern.indexOf('=')).length > 1;
-    return new Map([...containers, ...images, ...networks, ...ofVolumes].flatMap(({ id, labels }) => Object.entries(labels).map(([key, value]) => [hasValue ? `${key}=${value}` : key, id])));
+    if (form === 'image')
+        for (const { id, references } of images)
+            yield [id, references];
+    else if (form === 'label' || form === 'label=')
+        for (const all of [containers, images, networks, ofVolumes])
+            for (const { id, labels } of all)
+                yield [id, labelNames(labels, form)];
+    else
+        for (const { id, name } of named[form])
+            yield [id, [name]];
+}
+function labelNames(labels, form) {
+    return form === 'label'
+        ? Object.keys(labels)
+        : Object.entries(labels).map(([key, value]) => `${key}=${value}`);
 }
 
 ;// CONCATENATED MODULE: ./src/policy/plan.ts
@@ -56422,8 +56599,7 @@ function decideAll(inventory, context) {
         ...builders.map((one) => ({
             ...makeItem('builder', one, ofBuilders),
             ...(one.volume && { volume: one.volume.name }),
-            ...ruledBy(one.id, (one.container && rules.ofNamed('container', one.container)) ??
-                (one.volume && rules.ofNamed('volume', one.volume)))
+            ...ruledBy(one.id, ruleOfBuilder(one, context))
         })),
         ...networks.map((one) => ({
             ...makeItem('network', one, ofNetworks),
@@ -56799,6 +56975,19 @@ function recheckStop(planned, { needs, containers }, toStop) {
     const other = needs.containers.get(planned.id)?.find(runsOn) ??
         [...containers.values()].find((one) => project && composeProject(one) === project && runsOn(one));
     return other && { changed: `now needed by container ${other.name}` };
+}
+/** The IDs of other containers whose start keeps some of these from being stopped. */
+function neighboursOf(items, { containers }) {
+    const ids = new Set(items.filter(isStoppedByRule).map(({ id }) => id));
+    if (ids.size === 0)
+        return [];
+    const stopped = containers.filter(({ id }) => ids.has(id));
+    const projects = new Set(stopped.map(composeProject));
+    projects.delete(undefined);
+    const needs = needsOf(containers, { containers, images: [] }).containers;
+    const users = stopped.flatMap(({ id }) => needs.get(id) ?? []);
+    const members = containers.filter((one) => projects.has(composeProject(one)));
+    return [...users, ...members].map(({ id }) => id);
 }
 /** An attempt to remove a container, by this run or another, changes its state and is not a use. */
 function isAsItWas(planned, current) {
@@ -57427,6 +57616,7 @@ function createSession(options, toStop = new Set()) {
         results: new Map(),
         gone: new Set(),
         takenOff: new Map(),
+        toStop: new Set(toStop),
         toldToStop: new Set(),
         reportedIds: new Set(),
         fatal: undefined
@@ -57442,7 +57632,9 @@ function createSession(options, toStop = new Set()) {
             ...{ docker, inventory, stream, onFallback, isGone, takenOff },
             isStopped: (id) => own.toldToStop.has(id)
         }),
-        recheck: createRecheck(inventory, { isGone, takenOff, toStop }),
+        recheck: createRecheck(inventory, {
+            ...{ isGone, takenOff, toStop: own.toStop }
+        }),
         [state]: own
     };
 }
@@ -57464,13 +57656,15 @@ function fail(session, error) {
 }
 /** Records the outcome of an item. The first one counts. */
 function record(session, item, outcome) {
-    const { results, gone } = session[state];
+    const { results, gone, toStop } = session[state];
     if (isRecorded(session, item))
         return;
     const result = { item, ...withTraces(session, item, outcome) };
     results.set(item, result);
     if (['container', 'image', 'builder'].includes(item.kind) && isGone(outcome))
         gone.add(item.id);
+    else if (!outcome.stopped)
+        toStop.delete(item.id);
     session.onResult(result);
 }
 /** Adds to the outcome of an item that stays what this run has done to it. */
@@ -57557,7 +57751,9 @@ async function stillPlanned(session, kind, items) {
     if (items.length === 0)
         return [];
     const ids = items.map(({ id }) => id);
-    return dropChanged(session, kind, items, await guard_look(session.guard, kind, ids));
+    const asked = new Set([...ids, ...neighboursOf(items, session.inventory)]);
+    const seen = await guard_look(session.guard, kind, [...asked]);
+    return dropChanged(session, kind, items, seen);
 }
 /** The items that a look shows as planned. Records the others. */
 function dropChanged(session, kind, items, seen) {
@@ -57599,7 +57795,7 @@ async function stopContainers(session, items) {
         const ids = queue.slice(0, largestBatch).map(({ id }) => id);
         const batch = queue.splice(0, countForOneCall(ids, largestBatch));
         try {
-            const planned = await stillPlanned(session, 'container', batch);
+            const planned = await planStops(session, batch);
             const { running } = await stop(session, planned);
             for (const item of running)
                 await stopAlone(session, item);
@@ -57611,13 +57807,18 @@ async function stopContainers(session, items) {
     return items.filter((item) => !isRecorded(session, item) &&
         (!isStopped(item) || wasToldToStop(session, item)));
 }
+/** The items that can still be stopped. One that is dropped may keep others of its compose project running. */
+async function planStops(session, items) {
+    const left = await stillPlanned(session, 'container', items);
+    return left.length < items.length ? planStops(session, left) : left;
+}
 /** Stops the containers that stay. */
 async function stopOnly(session, items) {
     for (const item of await stopContainers(session, items))
         record(session, item, {
             outcome: 'kept',
             stopped: true,
-            detail: `stopped; ${item.decision.detail}`
+            detail: `stopped; was ${item.decision.detail}`
         });
 }
 /** Stops containers with one call. Returns those that the engine does not report as stopped. */
@@ -58899,7 +59100,9 @@ function describe(error) {
 
 /** An input as the runner passes it on. */
 function getInput(name) {
-    return process.env[(0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .variableOf */ .Qn)(name)]?.trim();
+    const text = process.env[(0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .variableOf */ .Qn)(name)];
+    // Blank lines count in the line numbers of rules.
+    return name === 'rules' ? text?.trimEnd() : text?.trim();
 }
 /** The environment for the Docker CLI and its plugins, which need no token of GitHub's. */
 const environment = Object.fromEntries(Object.entries(process.env).flatMap(([name, value = '']) => name === (0,_model_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .variableOf */ .Qn)('github-token') ? [] : [[name, value]]));

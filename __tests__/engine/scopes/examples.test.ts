@@ -4,12 +4,13 @@ import { expect, test } from '@jest/globals'
 import { execa } from 'execa'
 import { startGitHub } from '../../github.ts'
 import { examples, inputsOf } from '../../workflows.ts'
-import { useEngine } from '../harness/engine.ts'
+import { seeingDiskOf, useEngine } from '../harness/engine.ts'
 import { resource } from '../harness/report.ts'
 import { oldImage, polite } from '../harness/things.ts'
 
 // The example for jobs is tested in job.test.ts.
-const { docker, environment, folder, load, run, step, contents } = useEngine()
+const tests = useEngine()
+const { docker, engine, environment, folder, load, run, step, contents } = tests
 const repository = 'acme/web'
 
 /** Runs a container with an anonymous volume until it exits. */
@@ -117,35 +118,62 @@ test('the nightly job', async () => {
   })
 })
 
+test('disk pressure, with enough free space', async () => {
+  await runOld()
+  for (const inputs of await inputsOf('disk-pressure.yml')) {
+    const done = await step(inputs, {}, { above: seeingDiskOf(engine()) })
+    expect(done.exitCode).toBe(0)
+    expect(done.outputs).toMatchObject({ skipped: 'true' })
+    expect(done.stdout).toContain('Nothing to do: enough space is free')
+  }
+  expect((await contents()).containers).toEqual(['old'])
+})
+
+/** Runs a hook of the runner. */
+async function runHook(name: string, env: Record<string, string> = {}) {
+  const [command = '', ...args] = [
+    ...seeingDiskOf(engine()),
+    ...['bash', '-e', join(examples, name)]
+  ]
+  const { stdout, exitCode } = await execa(command, args, {
+    extendEnv: false,
+    env: {
+      ...(await environment()),
+      DOCKER_RECLAIM_NODE: process.execPath,
+      HOME: folder(),
+      RUNNER_TEMP: folder(),
+      ...env
+    }
+  })
+  const file = join(folder(), 'docker-reclaim/report.json')
+  const report = await readFile(file, 'utf8').catch(() => '')
+  return { stdout, exitCode, report }
+}
+
+test('the hook before a job makes room only if the disk is low, and never fails the job', async () => {
+  await runOld()
+  const done = await runHook('job-started.sh')
+  expect(done.exitCode).toBe(0)
+  expect(done.stdout).toContain('Nothing to do: enough space is free')
+  expect(done.stdout).not.toContain('::warning::')
+  const dead = await runHook('job-started.sh', {
+    DOCKER_HOST: `unix://${folder()}/none.sock`
+  })
+  expect(dead.exitCode).toBe(0)
+  expect(dead.stdout).toContain('::warning::The clean-up before the job failed')
+})
+
 test('the hook after a job, which never fails the job', async () => {
   await runOld()
-  const hook = async (env: Record<string, string>) => {
-    const { stdout, exitCode } = await execa(
-      'bash',
-      ['-e', join(examples, 'job-completed.sh')],
-      {
-        extendEnv: false,
-        env: {
-          ...(await environment()),
-          DOCKER_RECLAIM_NODE: process.execPath,
-          HOME: folder(),
-          RUNNER_TEMP: folder(),
-          ...env
-        }
-      }
-    )
-    const file = join(folder(), 'docker-reclaim/report.json')
-    const report = await readFile(file, 'utf8').catch(() => '')
-    return { stdout, exitCode, report }
-  }
-
-  const done = await hook({})
+  const done = await runHook('job-completed.sh')
   expect(done.exitCode).toBe(0)
   expect(done.report).toMatch(/"name":\s*"old"/)
   expect((await contents()).containers).toEqual(['old'])
   expect(done.stdout).not.toContain('::warning::')
 
-  const dead = await hook({ DOCKER_HOST: `unix://${folder()}/none.sock` })
+  const dead = await runHook('job-completed.sh', {
+    DOCKER_HOST: `unix://${folder()}/none.sock`
+  })
   expect(dead.exitCode).toBe(0)
   expect(dead.stdout).toContain('::warning::The clean-up after the job failed')
 })
