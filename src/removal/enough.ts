@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Disk,
   type FreeSpace,
@@ -13,6 +12,7 @@ export type Target = {
   disks: readonly Disk[]
   wanted: FreeSpace
   readSpace: (path: string) => Promise<Space | undefined>
+  sleep: (milliseconds: number) => Promise<unknown>
 }
 
 /** What is known of a disk while space is freed on it. */
@@ -49,7 +49,7 @@ export function missingFor(
   return bytes > 0 || inodes > 0 ? { bytes, inodes } : undefined
 }
 
-/** Reads the disks. One that can no longer be read counts as full enough: nobody could tell when to end. */
+/** Reads the disks. One that can no longer be read counts as free enough: nobody could tell when to end. */
 export async function measure({ target, watched }: Enough): Promise<void> {
   for (const one of watched) {
     const space = await target.readSpace(one.disk.path)
@@ -68,7 +68,8 @@ const pause = 50
 /** Waits until what was certainly freed shows, and for no longer than a filesystem takes: others may be writing. */
 export async function waitForFreed(
   enough: Enough,
-  items: readonly PlanItem[]
+  items: readonly PlanItem[],
+  isOver: () => boolean
 ): Promise<void> {
   for (const one of enough.watched)
     one.freed += items
@@ -77,8 +78,8 @@ export async function waitForFreed(
   for (let waited = 0; ; waited += pause) {
     await measure(enough)
     const late = enough.watched.filter((one) => isLate(one, enough, waited))
-    if (late.length === 0) break
-    await sleep(pause)
+    if (late.length === 0 || isOver()) break
+    await enough.target.sleep(pause)
   }
   for (const one of enough.watched)
     Object.assign(one, { seen: one.space.freeBytes, freed: 0 })
