@@ -9,11 +9,13 @@ import type { Outcome, Removal } from '../../src/model/outcome.ts'
 import { type Plan, type PlanItem, plannedItems } from '../../src/model/plan.ts'
 import { measurePlan } from '../../src/policy/measure.ts'
 import { makePlan } from '../../src/policy/plan.ts'
+import { orderUnderPressure } from '../../src/policy/pressure.ts'
 import { createSession, finish, record } from '../../src/removal/session.ts'
 import { noStream } from '../../src/removal/stream.ts'
 import { headline } from '../../src/report/headline.ts'
 import {
   describeEngine,
+  endLine,
   planLines,
   progressLine,
   resultLine,
@@ -23,6 +25,7 @@ import { heldBytes } from '../../src/report/ownBytes.ts'
 import type { Report } from '../../src/report/schema.ts'
 import type { SummaryFacts } from '../../src/report/summary.ts'
 import { conclude, warnEarly } from '../../src/run/conclude.ts'
+import { describePressure, warnOfTarget } from '../../src/run/pressure.ts'
 import type { Looked, Step } from '../../src/run/world.ts'
 import type { Engine } from './inventories.ts'
 
@@ -52,12 +55,17 @@ export async function makeRun(
     log.push(`Warning: ${warning}`)
   })
   const { policy, options, texts } = step
-  const plan = measurePlan(makePlan(inventory, policy), inventory, sizes)
+  const made = makePlan(inventory, policy)
+  const ordered = policy.untilFreeAbove
+    ? orderUnderPressure(made, inventory)
+    : made
+  const plan = measurePlan(ordered, inventory, sizes)
   log.push(
     ...scopeLines(policy, texts),
     ...['Look', `  ${describeEngine(inventory)}`],
     ...['Plan', ...planLines(plan).map((line) => `  ${line}`)]
   )
+  if (policy.untilFreeAbove) log.push(`  ${endLine(texts)}`)
   const early = warnEarly(plan, inventory, options.dryRun)
   for (const warning of early) step.world.log.warning(warning)
   const removal = options.dryRun ? undefined : makeRemoval(run, plan, step)
@@ -67,7 +75,9 @@ export async function makeRun(
   const looked = makeLooked(inventory)
   const ending = await conclude(step, looked, planned, removal, early)
   if (ending.report === undefined) throw new Error('there is no report')
-  const report = withDisks(ending.report, disk)
+  const report = withPressure(withDisks(ending.report, disk), step)
+  for (const warning of warnOfTarget(report, policy, texts, inventory))
+    step.world.log.warning(warning)
   report.finishedAt = new Date(now + seconds * 1_000).toISOString()
   log.push(headline(report))
   if (ending.failure !== undefined) log.push(`Error: ${ending.failure}`)
@@ -167,6 +177,7 @@ function success({ decision, kind, bytes = 0 }: PlanItem): Outcome {
 function linesOf({ results }: Removal): string[] {
   const half = results.slice(0, results.length / 2)
   return results
+    .filter(({ reason }) => reason !== 'target-reached')
     .map(resultLine)
     .toSpliced(half.length, 0, progressLine(half, results.length, 5_000))
 }
@@ -192,4 +203,10 @@ function withDisks(report: Report, disk: Run['disk']): Report {
         ]
       : [{ ...space, path, holds: [...diskContents] }]
   }
+}
+
+function withPressure(report: Report, { policy, texts }: Step): Report {
+  const { disks } = report
+  const pressure = describePressure(policy, texts, disks, false)
+  return { ...report, ...(pressure && { pressure }) }
 }
