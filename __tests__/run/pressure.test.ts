@@ -251,6 +251,16 @@ test.each([
   )
 })
 
+test('the headline counts what the target made unnecessary', () => {
+  const left = resource({ outcome: 'kept', reason: 'target-reached' })
+  // It would have freed no low disk.
+  const elsewhere: Resource = { ...left, action: 'keep' }
+  expect(headline(reportOf([resource(), left, elsewhere]))).toContain(
+    '1 image. Target reached; not needed: 1 planned removal. Disk'
+  )
+  expect(headline(reportOf([resource(), elsewhere]))).not.toContain('Target')
+})
+
 test('a low disk on which nothing planned is gets a warning', () => {
   const warningsFor = (items: PlanItem[], disks: Disk[], wanted = pressure) =>
     warnOfDisks(
