@@ -150,6 +150,81 @@ test.each([
   expect(read({ [name]: value }).policy).toMatchObject(policy)
 })
 
+const pressures = ['when-free-below', 'until-free-above'] as const
+
+test.each([
+  ['15%', { percent: 15 }],
+  ['12.5 %', { percent: 12.5 }],
+  ['0.1%', { percent: 0.1 }],
+  ['99.9%', { percent: 99.9 }],
+  ['20GB', { bytes: 20e9 }],
+  ['1.5 gib', { bytes: 1.5 * 2 ** 30 }],
+  ['', undefined]
+])('free space: %s', (text, space) => {
+  for (const name of pressures) {
+    const { whenFreeBelow, untilFreeAbove } = read({ [name]: text }).policy
+    const other = name === 'when-free-below' ? untilFreeAbove : whenFreeBelow
+    expect([whenFreeBelow ?? untilFreeAbove, other]).toEqual([space, undefined])
+  }
+})
+
+test.each([
+  ...['0%', '100%', '101%', '-5%', '1e1%', '5 % free', '%', '.5%'],
+  ...['0', '0GB', '20', '20 G', '-1GB', '15% 20GB', '15percent']
+])('free space: %s is rejected', (text) => {
+  for (const name of pressures)
+    expect(() => read({ [name]: text })).toThrow(
+      `${name}: got ${JSON.stringify(text)}; expected free space: a percentage such as 10%, or a size such as 20GB.`
+    )
+})
+
+const belowGate = 'must not be below when-free-below'
+const otherUnit = 'requires the unit of when-free-below'
+
+test.each([
+  ['15%', '30%', undefined],
+  ['15%', '15%', undefined],
+  ['1GB', '1000MB', undefined],
+  ['15%', '14.9%', belowGate],
+  ['1GiB', '1GB', belowGate],
+  ['15%', '30GB', otherUnit],
+  ['15GB', '30%', otherUnit]
+])('a gate of %s and a target of %s: %s', (gate, target, problem) => {
+  const inputs = { 'when-free-below': gate, 'until-free-above': target }
+  if (problem === undefined) expect(badIn(inputs)).toEqual([])
+  else
+    expect(() => read(inputs)).toThrow(
+      `\nuntil-free-above: got "${target}"; ${problem}`
+    )
+  // The gate is the invalid one.
+  expect(badIn({ ...inputs, 'when-free-below': 'x' })).toEqual([
+    'when-free-below'
+  ])
+})
+
+test.each(['pull-request', 'Closed-Pull-Requests', 'job'])(
+  'disk pressure is not for scope %s',
+  (scope) => {
+    const inputs = {
+      ...{ scope, 'pull-request': scope === 'pull-request' ? '1' : '' },
+      'github-token': 'ghs_1'
+    }
+    for (const name of pressures)
+      expect(() =>
+        readFor({ ...inputs, [name]: '10%' }, { number: 1 })
+      ).toThrow(
+        `Invalid input. Nothing was inspected or removed.\n${name}: got "10%"; only allowed with scope: engine.`
+      )
+  }
+)
+
+test('an unknown scope is the only problem of disk pressure', () => {
+  expect(badIn({ scope: 'engines', 'when-free-below': '10%' })).toEqual([
+    'scope'
+  ])
+  expect(badIn({ scope: 'ENGINE', 'when-free-below': '10%' })).toEqual([])
+})
+
 const atWork = { GITHUB_REPOSITORY: 'acme/web' }
 const readFor = (
   inputs: Record<string, string>,
@@ -305,6 +380,7 @@ const text = fc.oneof(
       '7d',
       '1e3',
       '10GB',
+      '10%',
       'a=b',
       '９',
       '0x10',
@@ -361,8 +437,9 @@ test.each(names)(
 )
 
 test('one message lists exactly the invalid inputs', () => {
-  // The report file can conflict with another input.
-  const independent = names.filter((name) => name !== 'report-file')
+  // These can conflict with another input.
+  const dependent = ['report-file', 'until-free-above']
+  const independent = names.filter((name) => !dependent.includes(name))
   let several = 0
   fc.assert(
     fc.property(

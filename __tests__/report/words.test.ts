@@ -1,9 +1,12 @@
 import { expect, test } from '@jest/globals'
 import { makeRun, type Run } from '../../scripts/demo/runs.ts'
+import { infoSchema } from '../../src/docker/schemas.ts'
 import { readInputs } from '../../src/inputs/read.ts'
+import { diskContents } from '../../src/model/disks.ts'
 import type { PlanItem } from '../../src/model/plan.ts'
 import { readRefusal } from '../../src/removal/refusal.ts'
 import { renderFailure, renderSummary } from '../../src/report/summary.ts'
+import { concludeClosed } from '../../src/run/conclude.ts'
 import {
   cacheRecord,
   container,
@@ -208,6 +211,72 @@ test('a dry run with rules', () =>
 
 test('a plan beyond max-removals', () =>
   expectWords({ ...ruled, inputs: { ...ruled.inputs, 'max-removals': '1' } }))
+
+const pressure = { 'when-free-below': '10%', 'until-free-above': '12%' }
+
+test('a removal that stops once enough is free', () =>
+  expectWords({
+    ...runner,
+    inputs: { ...runner.inputs, ...pressure },
+    outcomeOf: (item) =>
+      ['image', 'volume'].includes(item.kind) && item.id !== 'sha256:04'
+        ? {
+            ...{ outcome: 'kept', reason: 'target-reached' },
+            detail: `enough space is free; ${item.decision.detail}`,
+            heldBy: 'until-free-above'
+          }
+        : undefined
+  }))
+
+test('a target that is not reached', () =>
+  expectWords({
+    ...runner,
+    inputs: { ...runner.inputs, ...pressure, 'until-free-above': '30%' }
+  }))
+
+test('a closed gate', async () => {
+  const inputs: Record<string, string> = {
+    ...{ 'host-name': 'runner-1', 'when-free-below': '5%' },
+    'until-free-above': '10%'
+  }
+  const getInput = (name: string) => inputs[name]
+  const signal = new AbortController().signal
+  const { answer, summary } = await concludeClosed(
+    {
+      ...readInputs(getInput, { now, env: {} }),
+      docker: () => Promise.reject(new Error('there is no engine')),
+      ...{ running: new Set(), startedAt: new Date(), deadline: now },
+      world: {
+        ...{ version: '1.0.0', getInput, env: {}, signal },
+        log: {
+          info: () => undefined,
+          warning: () => undefined,
+          group: (_, body) => body()
+        },
+        show: () => undefined,
+        ...{ saveState: undefined, snapshotFile: undefined }
+      },
+      leave: signal
+    },
+    {
+      info: infoSchema.parse({
+        Name: 'runner',
+        ServerVersion: '28.5.2',
+        Driver: 'overlay2'
+      }),
+      context: { name: 'default', endpoint: '' },
+      disks: [
+        {
+          ...{ path: '/none/docker', holds: [...diskContents] },
+          before: { freeBytes: 9e9, usedBytes: 91e9 }
+        }
+      ],
+      closed: true
+    }
+  )
+  expect(answer).toMatchSnapshot('log')
+  expect(summary).toMatchSnapshot('summary')
+})
 
 test('bad input', () => {
   const inputs = new Map([

@@ -15,11 +15,13 @@ import {
 import { findExcess } from '../../src/policy/brake.ts'
 import { measurePlan } from '../../src/policy/measure.ts'
 import { makePlan } from '../../src/policy/plan.ts'
+import { orderUnderPressure } from '../../src/policy/pressure.ts'
 import { createSession, finish, record } from '../../src/removal/session.ts'
 import { noStream } from '../../src/removal/stream.ts'
 import { headline } from '../../src/report/headline.ts'
 import {
   describeEngine,
+  endLine,
   planLines,
   progressLine,
   resultLine,
@@ -31,6 +33,7 @@ import type { Report } from '../../src/report/schema.ts'
 import type { SummaryFacts } from '../../src/report/summary.ts'
 import { holdBack } from '../../src/run/cleanUp.ts'
 import { conclude, warnEarly } from '../../src/run/conclude.ts'
+import { describePressure, warnOfTarget } from '../../src/run/pressure.ts'
 import type { Looked, Step } from '../../src/run/world.ts'
 import type { Engine } from './inventories.ts'
 
@@ -60,7 +63,11 @@ export async function makeRun(
     log.push(`Warning: ${warning}`)
   })
   const { policy, options, texts } = step
-  const plan = measurePlan(makePlan(inventory, policy), inventory, sizes)
+  const made = makePlan(inventory, policy)
+  const ordered = policy.untilFreeAbove
+    ? orderUnderPressure(made, inventory)
+    : made
+  const plan = measurePlan(ordered, inventory, sizes)
   log.push(
     ...scopeLines(policy, texts),
     ...['Look', `  ${describeEngine(inventory)}`],
@@ -69,6 +76,7 @@ export async function makeRun(
       (line) => `  ${line}`
     )
   )
+  if (policy.untilFreeAbove) log.push(`  ${endLine(texts)}`)
   const early = warnEarly(plan, inventory, options.dryRun)
   for (const warning of early) step.world.log.warning(warning)
   const excess = findExcess(plan.items, policy)
@@ -81,7 +89,9 @@ export async function makeRun(
   const looked = makeLooked(inventory)
   const ending = await conclude(step, looked, planned, removal, early, excess)
   if (ending.report === undefined) throw new Error('there is no report')
-  const report = withDisks(ending.report, disk)
+  const report = withPressure(withDisks(ending.report, disk), step)
+  for (const warning of warnOfTarget(report, policy, texts, inventory))
+    step.world.log.warning(warning)
   report.finishedAt = new Date(now + seconds * 1_000).toISOString()
   log.push(headline(report))
   if (ending.failure !== undefined) log.push(`Error: ${ending.failure}`)
@@ -187,6 +197,7 @@ function success({ decision, kind, bytes = 0 }: PlanItem): Outcome {
 function linesOf({ results }: Removal): string[] {
   const half = results.slice(0, results.length / 2)
   return results
+    .filter(({ reason }) => reason !== 'target-reached')
     .map(resultLine)
     .toSpliced(half.length, 0, progressLine(half, results.length, 5_000))
 }
@@ -212,4 +223,10 @@ function withDisks(report: Report, disk: Run['disk']): Report {
         ]
       : [{ ...space, path, holds: [...diskContents] }]
   }
+}
+
+function withPressure(report: Report, { policy, texts }: Step): Report {
+  const { disks } = report
+  const pressure = describePressure(policy, texts, disks, false)
+  return { ...report, ...(pressure && { pressure }) }
 }

@@ -7,7 +7,9 @@ import { schema } from './schema.ts'
 export function problemsOfPressure(texts: InputTexts): Problem[] {
   const names = ['when-free-below', 'until-free-above'] as const
   const given = names.filter((name) => texts[name] !== '')
-  if (texts.scope.toLowerCase() !== 'engine')
+  // An unknown scope has a problem of its own.
+  const { data: scope } = schema.shape.scope.safeParse(texts.scope)
+  if (scope !== undefined && scope !== 'engine')
     return given.map((name) => [name, 'only allowed with scope: engine'])
   const [gate, target] = names.map(
     (name) => schema.shape[name].safeParse(texts[name]).data

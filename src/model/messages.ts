@@ -252,8 +252,8 @@ export const messages = {
   }),
   nothingOnDisk: define('warning', {
     text: (path: string, free: string) =>
-      `The disk of ${path} is low (${free}), and nothing that may be removed is on it.`,
-    shape: ['/var/lib/containerd', '4 % free, 1.2 GB'],
+      `The disk of ${path} is low, ${free}, and nothing that may be removed is on it.`,
+    shape: ['/var/lib/containerd', '4 % (1.2 GB) free'],
     why: 'The images or the other data of the engine lie on a disk of their own, and no input lets any of it go.',
     fix: 'Change the inputs that hold most (see the summary), or find out what else fills the disk.'
   }),
@@ -262,10 +262,10 @@ export const messages = {
       `until-free-above: ${target} was not reached: ${free}. ${holders}`,
     shape: [
       '30%',
-      '24 % is free',
+      '24 % (31 GB) free on /var/lib/docker',
       'keep-last: 3 holds 12 GB; until: 24h holds 8 GB.'
     ],
-    why: 'Everything that the inputs allow to go is gone, and less is free than the target.',
+    why: 'Everything that may be removed is gone, and still less is free than the target.',
     fix: 'Change the inputs that it names, or find out what else fills the disk.'
   }),
   cacheKept: define('warning', {

@@ -3,12 +3,7 @@ import { keep } from '../model/decision.ts'
 import { type Disk, type FreeSpace, isLow } from '../model/disks.ts'
 import type { Inventory } from '../model/inventory.ts'
 import { contentsOf, type Kind } from '../model/kinds.ts'
-import {
-  isStopped,
-  type Plan,
-  type PlanItem,
-  plannedItems
-} from '../model/plan.ts'
+import { type Plan, type PlanItem, plannedItems } from '../model/plan.ts'
 import { compareText } from '../words.ts'
 import { needsAmong, type Ordered, orderRemovals } from './order.ts'
 
@@ -26,7 +21,6 @@ export function keepOnFreeDisks(
   )
   const items = plan.items.map((item) =>
     item.decision.action === 'keep' ||
-    isStopped(item) ||
     contentsOf(item.kind).some((content) => low.has(content))
       ? item
       : {
@@ -91,32 +85,37 @@ function inSteps(
   needs: ReadonlyMap<string, readonly string[]>
 ): Plan['removalOrder'] {
   const byId = new Map(sorted.map((item) => [item.id, item]))
-  const users = new Map<string, string[]>()
-  for (const { id } of sorted)
-    for (const need of needs.get(id) ?? [])
-      users.set(need, [...(users.get(need) ?? []), id])
-  const done = new Set<string>()
-  const deferred = new Set<string>()
+  const needsOf = ({ id }: PlanItem) =>
+    (needs.get(id) ?? []).flatMap((one) =>
+      one === id ? [] : (byId.get(one) ?? [])
+    )
+  /** How many of those that need it are still to come. */
+  const users = new Map<PlanItem, number>()
+  for (const need of sorted.flatMap(needsOf))
+    users.set(need, (users.get(need) ?? 0) + 1)
+  const deferred = new Set<PlanItem>()
   const steps: { kind: Kind; ids: string[] }[] = []
-  const usersOf = (id: string) =>
-    (users.get(id) ?? []).filter((one) => one !== id && byId.has(one))
-  const add = ({ id, kind }: PlanItem) => {
+  const neededByStep = new Set<PlanItem>()
+  const add = (item: PlanItem) => {
+    const { id, kind } = item
     const step = steps.at(-1)
-    const follows = step?.ids.some((one) => usersOf(id).includes(one))
-    if (step?.kind === kind && !follows) step.ids.push(id)
-    else steps.push({ kind, ids: [id] })
-    done.add(id)
-    for (const need of needs.get(id) ?? []) {
-      const item = byId.get(need)
-      if (item && deferred.delete(need)) visit(item)
+    if (step?.kind === kind && !neededByStep.has(item)) step.ids.push(id)
+    else {
+      steps.push({ kind, ids: [id] })
+      neededByStep.clear()
     }
+    const needed = needsOf(item)
+    for (const need of needed) {
+      neededByStep.add(need)
+      users.set(need, (users.get(need) ?? 0) - 1)
+    }
+    for (const need of needed)
+      if (users.get(need) === 0 && deferred.delete(need)) add(need)
   }
-  const visit = (item: PlanItem) => {
-    if (usersOf(item.id).every((one) => done.has(one))) add(item)
-    else deferred.add(item.id)
-  }
-  for (const item of sorted) visit(item)
+  for (const item of sorted)
+    if ((users.get(item) ?? 0) > 0) deferred.add(item)
+    else add(item)
   // Cycles should not occur; if one does, the engine refuses.
-  for (const item of sorted) if (deferred.has(item.id)) add(item)
+  for (const item of sorted) if (deferred.delete(item)) add(item)
   return steps
 }

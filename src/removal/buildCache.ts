@@ -45,22 +45,29 @@ export async function removeBuildCache(
 ): Promise<void> {
   const { docker } = session
   if (whyOver(session)) return
+  const prune = () => pruneBuildCache({ docker, ...options })
+  record(session, item, await attemptPrune(session, prune))
+}
+
+/** The outcome of a prune, also where a call breaks off. */
+export async function attemptPrune(
+  session: Session,
+  prune: () => Promise<Outcome>
+): Promise<Outcome> {
   try {
-    record(session, item, await pruneBuildCache({ docker, ...options }))
+    return await prune()
   } catch (error) {
     const broken = asDockerError(error)
     if (isEndedByDeadline(session, broken))
-      record(session, item, {
+      return {
         outcome: 'kept',
         reason: 'budget',
         detail:
           'the engine was still removing records when the timeout was reached',
         heldBy: 'timeout'
-      })
-    else {
-      fail(session, broken)
-      record(session, item, { outcome: 'failed', detail: broken.message })
-    }
+      }
+    fail(session, broken)
+    return { outcome: 'failed', detail: broken.message }
   }
 }
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Disk,
   type FreeSpace,
@@ -7,12 +6,14 @@ import {
 } from '../model/disks.ts'
 import { contentsOf } from '../model/kinds.ts'
 import type { PlanItem } from '../model/plan.ts'
+import { sum } from '../units.ts'
 
 /** The free space at which a removal ends. */
 export type Target = {
   disks: readonly Disk[]
   wanted: FreeSpace
   readSpace: (path: string) => Promise<Space | undefined>
+  sleep: (milliseconds: number) => Promise<unknown>
 }
 
 /** What is known of a disk while space is freed on it. */
@@ -49,7 +50,7 @@ export function missingFor(
   return bytes > 0 || inodes > 0 ? { bytes, inodes } : undefined
 }
 
-/** Reads the disks. One that can no longer be read counts as full enough: nobody could tell when to end. */
+/** Reads the disks. One that can no longer be read counts as free enough: nobody could tell when to end. */
 export async function measure({ target, watched }: Enough): Promise<void> {
   for (const one of watched) {
     const space = await target.readSpace(one.disk.path)
@@ -68,41 +69,44 @@ const pause = 50
 /** Waits until what was certainly freed shows, and for no longer than a filesystem takes: others may be writing. */
 export async function waitForFreed(
   enough: Enough,
-  items: readonly PlanItem[]
+  items: readonly PlanItem[],
+  isOver: () => boolean
 ): Promise<void> {
-  for (const one of enough.watched)
-    one.freed += items
-      .filter((item) => isOnlyOn(one.disk, item))
-      .reduce((all, item) => all + certainOf(item), 0)
+  const freed = new Map(
+    enough.watched.map((one) => [one, certainOn(one.disk, items)])
+  )
+  for (const [one, bytes] of freed) one.freed += bytes
   for (let waited = 0; ; waited += pause) {
     await measure(enough)
-    const late = enough.watched.filter((one) => isLate(one, enough, waited))
-    if (late.length === 0) break
-    await sleep(pause)
+    const isLate = (one: Watched) =>
+      freed.get(one) !== 0 && waited < patienceFor(one, enough)
+    if (!enough.watched.some(isLate) || isOver()) break
+    await enough.target.sleep(pause)
   }
+  // What may still show later counts until it does, or would be enough.
   for (const one of enough.watched)
-    Object.assign(one, { seen: one.space.freeBytes, freed: 0 })
+    if (patienceFor(one, enough) !== patience)
+      Object.assign(one, { seen: one.space.freeBytes, freed: 0 })
 }
 
-function isLate(
+/** How long to wait until what was certainly freed on a disk shows; 0 if it does, or enough is free. */
+function patienceFor(
   { space, seen, freed }: Watched,
-  { target }: Enough,
-  waited: number
-): boolean {
+  { target }: Enough
+): number {
   const freeBytes = seen + freed
   const all = space.freeBytes + space.usedBytes
   const isMissing = (one: Space) => missingSpace(one, target.wanted).bytes > 0
-  if (freed === 0 || space.freeBytes >= freeBytes || !isMissing(space))
-    return false
+  if (freed === 0 || space.freeBytes >= freeBytes || !isMissing(space)) return 0
   const shown = { freeBytes, usedBytes: all - freeBytes }
-  return waited < (isMissing(shown) ? patience : longPatience)
+  return isMissing(shown) ? patience : longPatience
 }
 
-function certainOf({ bytes = 0, estimated }: PlanItem): number {
-  return estimated ? 0 : bytes
-}
-
-/** Whether all that the item frees is on the disk. */
-function isOnlyOn({ holds }: Disk, { kind }: PlanItem): boolean {
-  return contentsOf(kind).every((one) => holds.includes(one))
+/** Bytes that the removal of the items has certainly freed on a disk, and on no other. */
+function certainOn({ holds }: Disk, items: readonly PlanItem[]): number {
+  const certain = items.filter(
+    ({ kind, estimated }) =>
+      !estimated && contentsOf(kind).every((one) => holds.includes(one))
+  )
+  return sum(certain.map(({ bytes = 0 }) => bytes))
 }

@@ -3,8 +3,13 @@ import type { CacheRecord } from '../model/inventory.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { PlanItem, RemovalStep } from '../model/plan.ts'
 import { sum } from '../units.ts'
+import { count } from '../words.ts'
 import { removeBatch } from './batches.ts'
-import { pruneBuildCache, type PruneOptions } from './buildCache.ts'
+import {
+  attemptPrune,
+  pruneBuildCache,
+  type PruneOptions
+} from './buildCache.ts'
 import { removeBuilders } from './builders.ts'
 import { stopContainers } from './containers.ts'
 import {
@@ -15,7 +20,6 @@ import {
   type Target,
   waitForFreed
 } from './enough.ts'
-import { asDockerError } from './refusal.ts'
 import {
   fail,
   record,
@@ -78,7 +82,7 @@ async function removeStep(
     await measure(enough)
     const missing = missingFor(enough, first)
     if (missing === undefined) {
-      for (const item of queue) leave(session, item)
+      for (const item of queue) leave(removal, item)
       return
     }
     const batch = queue.splice(0, countForBatch(queue, missing.bytes))
@@ -86,12 +90,15 @@ async function removeStep(
   }
 }
 
-function leave(session: Session, item: PlanItem): void {
-  record(session, item, {
+function leave({ session, cache }: Removal, item: PlanItem): void {
+  const outcome: Outcome = {
     ...{ outcome: 'kept', reason: 'target-reached' },
     detail: `enough space is free; ${item.decision.detail}`,
     heldBy: 'until-free-above'
-  })
+  }
+  // Images that go later may still need a prune.
+  if (item === cache?.item) cache.outcomes.push(outcome)
+  else record(session, item, outcome)
 }
 
 async function removeSome(
@@ -113,7 +120,7 @@ async function removeSome(
       ({ item, outcome }) => batch.includes(item) && outcome === 'removed'
     )
     .map(({ item }) => item)
-  await waitForFreed(enough, gone)
+  await waitForFreed(enough, gone, () => whyOver(session) !== undefined)
   // The build cache keeps what it shares with images: only its own prune frees that.
   const kept = gone.some(
     (item) => kind === 'image' && (item.bytesAtMost ?? 0) > (item.bytes ?? 0)
@@ -146,42 +153,41 @@ async function pruneMissing(
 ): Promise<void> {
   if (cache === undefined || whyOver(session)) return
   const { docker } = session
-  try {
+  const outcome = await attemptPrune(session, async () => {
     const records = await cache.list(docker)
     const own = (records ?? []).filter(({ shared }) => !shared)
     const size = sum(own.map(({ bytes }) => bytes))
     const floor = missing > 0 ? Math.max(size - missing, 0) : 0
     const keep = Math.max(cache.prune.keep, floor)
-    const outcome = await pruneBuildCache({ docker, ...cache.prune, keep })
-    cache.outcomes.push(outcome)
-    const { item } = cache
-    await waitForFreed(enough, [{ ...item, bytes: outcome.freed ?? 0 }])
-  } catch (error) {
-    fail(session, error)
-    const detail = asDockerError(error).message
-    cache.outcomes.push({ outcome: 'failed', detail })
-  }
+    return pruneBuildCache({ docker, ...cache.prune, keep })
+  })
+  cache.outcomes.push(outcome)
+  const { freed: bytes = 0 } = outcome
+  await waitForFreed(
+    enough,
+    [{ ...cache.item, bytes, estimated: false }],
+    () => whyOver(session) !== undefined
+  )
 }
 
 /** Records all prunes as one outcome. */
 function recordCache({ session, cache }: Removal): void {
-  if (cache === undefined || whyOver(session) === 'cancelled') return
+  if (cache === undefined) return
   const { item, outcomes } = cache
   const removed = outcomes.filter(({ outcome }) => outcome === 'removed')
-  const last = outcomes.findLast(({ outcome }) => outcome !== 'gone')
-  if (removed.length === 0 && last === undefined) {
-    if (outcomes.length > 0)
-      record(session, item, outcomes[0] ?? { outcome: 'gone' })
+  const removedRecords = removed.flatMap((one) => one.removedRecords ?? [])
+  if (removed.length > 0) {
+    const { length } = removedRecords
+    const all: Outcome = {
+      outcome: 'removed',
+      freed: sum(removed.map(({ freed = 0 }) => freed)),
+      ...(length > 0 && { detail: count(length, 'record') })
+    }
+    const unknown = removed.find(({ freed }) => freed === undefined)
+    record(session, item, { ...(unknown ?? all), removedRecords })
     return
   }
-  const [first = last] = removed
-  if (first === undefined) return
-  record(session, item, {
-    ...first,
-    ...(removed.every(({ freed }) => freed !== undefined) &&
-      removed.length > 0 && {
-        freed: sum(removed.map(({ freed = 0 }) => freed))
-      }),
-    removedRecords: removed.flatMap(({ removedRecords = [] }) => removedRecords)
-  })
+  const last =
+    outcomes.findLast(({ outcome }) => outcome !== 'gone') ?? outcomes[0]
+  if (last && whyOver(session) !== 'cancelled') record(session, item, last)
 }

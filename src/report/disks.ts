@@ -19,16 +19,16 @@ export function describeDisks({ disks, dryRun, pressure }: Report): string {
   return ` Disk ${described.join(', image store disk ')}.`
 }
 
-/** Free bytes and, where they are few, inodes: `24 % free, 31 GB`. */
+/** Free bytes and, where they are few, inodes: `24 % (31 GB) free`. */
 export function describeFree(space: Space): string {
   const { freeBytes, usedBytes, freeInodes = 0, totalInodes } = space
   const share = (free: number, all: number) =>
     `${Math.floor((free * 100) / Math.max(all, 1))} %`
-  const bytes = `${share(freeBytes, freeBytes + usedBytes)} free, ${formatSize(freeBytes)}`
+  const bytes = `${share(freeBytes, freeBytes + usedBytes)} (${formatSize(freeBytes)})`
   const few = totalInodes !== undefined && freeInodes * 4 < totalInodes
   return few
-    ? `${bytes}, ${share(freeInodes, totalInodes)} of the inodes`
-    : bytes
+    ? `${bytes} and ${share(freeInodes, totalInodes)} of the inodes free`
+    : `${bytes} free`
 }
 
 export function renderDisks(report: Report): string {

@@ -25,7 +25,17 @@ export function headline(report: Report): string {
     totals.failed > 0 ? ` ${count(totals.failed, 'removal')} failed.` : ''
   return dryRun
     ? `Would reclaim ${bytes}: ${what}. Planned in ${time}.${closed && ` A real run would do nothing now: ${closed}.`}${rest}`
-    : `Reclaimed ${bytes} in ${time}: ${what}.${failed}${rest}`
+    : `Reclaimed ${bytes} in ${time}: ${what}.${failed}${describeSpared(report)}${rest}`
+}
+
+/** What the target made unnecessary. */
+function describeSpared({ resources }: Report): string {
+  const { length } = resources.filter(
+    ({ action, reason }) => action !== 'keep' && reason === 'target-reached'
+  )
+  return length > 0
+    ? ` Target reached; not needed: ${count(length, 'planned removal')}.`
+    : ''
 }
 
 /** Why nothing is removed at this free space; empty if something is. */

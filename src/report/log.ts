@@ -159,3 +159,8 @@ function describeBytes({ decision, bytes, bytesAtMost = 0 }: PlanItem): string {
   const most = bytesAtMost > bytes ? `, up to ${formatSize(bytesAtMost)}` : ''
   return `, ${formatSize(bytes)}${most}`
 }
+
+/** When a removal under disk pressure ends, and what goes first. */
+export function endLine(inputs: InputTexts): string {
+  return `The removal stops once until-free-above: ${inputs['until-free-above']} is reached. Order: containers and networks, untagged images, build cache, builders, images (longest idle first), volumes.`
+}

@@ -6,6 +6,7 @@ import { isOnlyStopped, type Report, type Resource } from './schema.ts'
 import { code } from './text.ts'
 
 export function renderKinds({ resources, dryRun }: Report): string {
+  if (resources.length === 0) return ''
   const filled = new Set(resources.map(columnOf))
   const columns = Object.entries(dryRun ? plannedColumns : doneColumns).filter(
     ([column]) => alwaysShown.includes(column) || filled.has(column)

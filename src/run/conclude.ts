@@ -11,7 +11,7 @@ import type { Plan, Unmatched } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
 import { headline } from '../report/headline.ts'
 import { makeOutputs } from '../report/outputs.ts'
-import { type Held, heldByInput, heldBytes } from '../report/ownBytes.ts'
+import { heldByInput, heldBytes } from '../report/ownBytes.ts'
 import { makeReport } from '../report/report.ts'
 import type { Report } from '../report/schema.ts'
 import { renderSummary } from '../report/summary.ts'
@@ -52,15 +52,18 @@ export async function conclude(
     excess === undefined
       ? describeFailure(report, removal, world.signal)
       : messages.tooManyRemovals(excess, texts['max-removals']).text
-  const byInput = heldByInput(inventory, report.resources)
-  const late = warnLate(report, policy, texts, byInput)
+  const late = warnLate(report, policy, texts, inventory)
   for (const warning of late) world.log.warning(warning)
   return {
     report,
     reportFile: options.reportFile,
     outputs: makeOutputs(report, options.reportFile),
     summary: renderSummary({
-      ...{ report, inputs: texts, heldByInput: byInput },
+      ...{
+        report,
+        inputs: texts,
+        heldByInput: heldByInput(inventory, report.resources)
+      },
       held: heldBytes(inventory, report.resources),
       warnings: [...early, ...late].map(({ text }) => text),
       notes: sizes.logs.unread ? [logsNote] : [],
@@ -156,13 +159,13 @@ function warnLate(
   report: Report,
   policy: Policy,
   texts: InputTexts,
-  held: readonly Held[]
+  inventory: Inventory
 ): Message[] {
   const { resources } = report
   const late = resources.filter(({ heldBy }) => heldBy === 'timeout').length
   const cache = resources.find(({ kind }) => kind === 'build-cache')
   return [
-    ...warnOfTarget(report, policy, texts, held),
+    ...warnOfTarget(report, policy, texts, inventory),
     ...(late > 0
       ? [messages.timeoutReached(texts.timeout, count(late, 'planned removal'))]
       : []),

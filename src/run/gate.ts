@@ -13,7 +13,7 @@ import type { EngineContext } from '../model/inventory.ts'
 import { messages } from '../model/messages.ts'
 import type { Policy } from '../model/policy.ts'
 import { readLastLook } from '../state/ledgerFile.ts'
-import type { Step } from './world.ts'
+import type { Step, World } from './world.ts'
 
 /** What the disks say before anything is listed. */
 export type Gate = {
@@ -32,7 +32,9 @@ export async function readGate({
   docker,
   policy,
   world: { env }
-}: Step): Promise<Gate | undefined> {
+}: Pick<Step, 'docker' | 'policy'> & {
+  world: Pick<World, 'env'>
+}): Promise<Gate | undefined> {
   const least = policy.whenFreeBelow ?? policy.untilFreeAbove
   if (least === undefined) return undefined
   const info = await readInfo(docker, env)
@@ -58,8 +60,8 @@ const longestPause = 6 * 3_600_000
 
 /** Whether a look is due although nothing is removed: without it, the memory would not know what came and was used. */
 export async function isLookDue(
-  { options, policy }: Step,
-  { info, context }: Gate
+  { options, policy }: Pick<Step, 'options' | 'policy'>,
+  { info, context }: Pick<Gate, 'info' | 'context'>
 ): Promise<boolean> {
   if (options.stateDir === '') return false
   const { rootDir, store, now } = makeEngine(info, false)

@@ -10,7 +10,7 @@ import { limitsOf } from '../policy/limits.ts'
 import { measurePlan } from '../policy/measure.ts'
 import { makePlan } from '../policy/plan.ts'
 import { keepOnFreeDisks, orderUnderPressure } from '../policy/pressure.ts'
-import { planLines } from '../report/log.ts'
+import { endLine, planLines } from '../report/log.ts'
 import { ruleLines } from '../report/rules.ts'
 import { measure } from './measure.ts'
 import type { Looked, Step } from './world.ts'
@@ -37,16 +37,10 @@ export async function planAndMeasure(
     ...ruleLines(policy.rules, plan.items)
   ])
     world.log.info(line)
-  if (policy.untilFreeAbove && !closed)
-    world.log.info(
-      `The removal ends once until-free-above: ${texts['until-free-above']} is reached. Order: ${orderInWords}.`
-    )
+  if (policy.untilFreeAbove && !closed) world.log.info(endLine(texts))
   if (sizes.logs.unread) world.log.info(logsNote)
   return { plan, sizes, inventory }
 }
-
-const orderInWords =
-  'containers and networks, untagged images, build cache, builders, images (longest idle first), volumes'
 
 /** Keeps what frees no low disk, and orders the rest for a removal that ends once enough is free. */
 function fitToDisks(

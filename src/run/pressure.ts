@@ -1,11 +1,12 @@
 import { type Disk, isLow } from '../model/disks.ts'
-import type { InputTexts } from '../model/inputs.ts'
+import type { InputName, InputTexts } from '../model/inputs.ts'
+import type { Inventory } from '../model/inventory.ts'
 import { contentsOf } from '../model/kinds.ts'
 import { type Message, messages } from '../model/messages.ts'
 import { type Plan, plannedItems } from '../model/plan.ts'
 import type { Policy } from '../model/policy.ts'
 import { describeFree } from '../report/disks.ts'
-import type { Held } from '../report/ownBytes.ts'
+import { heldByInput } from '../report/ownBytes.ts'
 import type { Report } from '../report/schema.ts'
 import { formatSize } from '../units.ts'
 
@@ -52,10 +53,10 @@ export function warnOfDisks(
 
 /** A warning about a target that was not reached, with the inputs that hold most on the disks concerned. */
 export function warnOfTarget(
-  { pressure, dryRun, disks }: Report,
+  { pressure, dryRun, disks, resources }: Report,
   { untilFreeAbove }: Pressure,
   texts: InputTexts,
-  held: readonly Held[]
+  inventory: Pick<Inventory, 'images'>
 ): Message[] {
   if (dryRun || !untilFreeAbove || pressure?.targetReached !== false) return []
   if (!pressure.open) return []
@@ -63,13 +64,13 @@ export function warnOfTarget(
     isLow(after, untilFreeAbove)
   )
   const contents = new Set(low.flatMap(({ holds }) => holds))
-  const holders = held.flatMap(({ input, bytes, resources }) =>
-    input !== undefined &&
-    bytes > 0 &&
-    resources.some(({ kind }) =>
-      contentsOf(kind).some((one) => contents.has(one))
-    )
-      ? [`${input}: ${texts[input]} holds ${formatSize(bytes)}`]
+  const there = resources.filter(
+    ({ kind, outcome }) =>
+      outcome !== 'kept' || contentsOf(kind).some((one) => contents.has(one))
+  )
+  const holders = heldByInput(inventory, there).flatMap(({ input, bytes }) =>
+    input !== undefined && bytes > 0
+      ? [`${describeInput(input, texts)} holds ${formatSize(bytes)}`]
       : []
   )
   const free = low.map(
@@ -81,7 +82,13 @@ export function warnOfTarget(
       free.join(', '),
       holders.length > 0
         ? `${holders.slice(0, 3).join('; ')}.`
-        : 'No input holds anything more on it.'
+        : 'No input holds anything more there.'
     )
   ]
+}
+
+/** As a workflow sets it, if that fits in a line. */
+function describeInput(input: InputName, texts: InputTexts): string {
+  const text = texts[input]
+  return text.length > 40 || text.includes('\n') ? input : `${input}: ${text}`
 }

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { listBuildCache } from '../docker/buildCache.ts'
 import { readSpace } from '../host/disk.ts'
 import type { Removal, Result } from '../model/outcome.ts'
@@ -27,7 +28,7 @@ export async function removePlanned(
       target: policy.untilFreeAbove && {
         disks,
         wanted: policy.untilFreeAbove,
-        readSpace
+        ...{ readSpace, sleep }
       },
       cache: {
         builder: context.name,
