@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exists } from '../../../scripts/engines/packages.ts'
@@ -65,23 +65,36 @@ export const onStream = (hook: string): string =>
 
 export const withoutStream = onStream('exit')
 
+/** A hook that notes every call; see `callsIn`. */
+export const noteCalls = 'echo "$@" >>"${0%/*}/calls"'
+
+/** The calls that `noteCalls` noted in the folder of a test, which it then forgets. */
+export async function callsIn(folder: string): Promise<string[]> {
+  const file = join(folder, 'calls')
+  const text = await readFile(file, 'utf8').catch(() => '')
+  await rm(file, { force: true })
+  return text.split('\n').filter(Boolean)
+}
+
 /**
- * Hooks that set the engine's clock an hour ahead: ages count from the time in `docker info`. Times that are sent to
- * the engine are set back by an hour.
+ * Hooks that set the engine's clock ahead: ages count from the time in `docker info`. Times that are sent to the engine
+ * are set back.
  */
-export const anHourLater = `
+export const hoursLater = (hours: number): string => `
 case "$1 $2" in
 "info "*)
   out=$("$docker" "$@") || exit
   now=$(printf %s "$out" | sed 's/.*"SystemTime":"\\([^"]*\\)".*/\\1/')
-  later=$(date --utc --date "$now 1 hour" +%Y-%m-%dT%H:%M:%S.%NZ)
+  later=$(date --utc --date "$now ${hours} hours" +%Y-%m-%dT%H:%M:%S.%NZ)
   printf '%s\\n' "$out" | sed "s/\\"SystemTime\\":\\"[^\\"]*\\"/\\"SystemTime\\":\\"$later\\"/"
   exit ;;
 "events "*)
   for word; do
     shift
-    case $last in --until|--since) [ "$word" = 1 ] || word=$((\${word%.*} - 3600)).\${word#*.} ;; esac
+    case $last in --until|--since) [ "$word" = 1 ] || word=$((\${word%.*} - ${hours * 3_600})).\${word#*.} ;; esac
     last=$word
     set -- "$@" "$word"
   done ;;
 esac`
+
+export const anHourLater = hoursLater(1)
