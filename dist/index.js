@@ -58236,9 +58236,12 @@ function isOnlyOn({ holds }, { kind }) {
  */
 async function removeUntilEnough(session, steps, { target, listedAt, cache }) {
     const enough = createEnough(target);
-    const item = steps.flatMap((one) => one.items).find(isCache);
+    const planned = steps.flatMap((one) => one.items);
+    const item = planned.find(isCache);
+    const images = planned.filter(({ kind }) => kind === 'image');
+    const shared = (0,units/* sum */.cz)(images.map((one) => mostOf(one) - (one.bytes ?? 0)));
     const removal = {
-        ...{ session, enough, listedAt },
+        ...{ session, enough, listedAt, shared },
         cache: item && { ...cache, item, outcomes: [] }
     };
     try {
@@ -58249,6 +58252,9 @@ async function removeUntilEnough(session, steps, { target, listedAt, cache }) {
         fail(session, error);
     }
     recordCache(removal);
+}
+function mostOf({ bytes = 0, bytesAtMost = bytes }) {
+    return bytesAtMost;
 }
 function isCache({ kind }) {
     return kind === 'build-cache';
@@ -58276,7 +58282,7 @@ function leave(session, item) {
     });
 }
 async function removeSome(removal, batch, missing) {
-    const { session, enough, listedAt } = removal;
+    const { session, enough, listedAt, shared } = removal;
     const [{ kind } = { kind: undefined }] = batch;
     if (kind === undefined)
         return;
@@ -58293,12 +58299,22 @@ async function removeSome(removal, batch, missing) {
     const gone = recordedResults(session)
         .filter(({ item, outcome }) => batch.includes(item) && outcome === 'removed')
         .map(({ item }) => item);
-    await waitForFreed(enough, gone);
-    // The build cache keeps what it shares with images: only its own prune frees that.
-    const kept = gone.some((item) => kind === 'image' && (item.bytesAtMost ?? 0) > (item.bytes ?? 0));
+    if (kind !== 'image' || shared === 0) {
+        await waitForFreed(enough, gone);
+        return;
+    }
+    await waitForFreed(enough, withoutShared(gone, shared));
+    // Only the prune of the build cache frees what it shares with images.
     const left = missingFor(enough, { kind: 'build-cache' });
-    if (kept && left)
+    if (gone.length > 0 && left)
         await pruneMissing(removal, left.bytes);
+}
+/** Some of the images, as one with the bytes that they free even if the build cache shares only theirs. */
+function withoutShared(images, shared) {
+    const [first] = images;
+    const exact = images.filter(({ estimated }) => !estimated);
+    const bytes = Math.max((0,units/* sum */.cz)(exact.map(mostOf)) - shared, 0);
+    return first ? [{ ...first, bytes, estimated: false }] : [];
 }
 /** Small enough to end near the target: the disk decides, and the plan's figures only say how far to go at once. */
 const pressure_largestBatch = 50;
