@@ -2,18 +2,20 @@
 # Runs a private engine in DIR, as root, until standard input ends, then stops it and removes every trace. Standard input
 # also ends when its writer is killed, so nothing is ever left behind.
 #
-#   engine-keeper.sh DIR ROOT SIZE docker [dockerd options]
-#   engine-keeper.sh DIR ROOT SIZE podman GROUP
+#   engine-keeper.sh DIR ROOT SIZE STORE_SIZE docker [dockerd options]
+#   engine-keeper.sh DIR ROOT SIZE STORE_SIZE podman GROUP
 #
-# ROOT is the folder of the system to run it in (chroot), or /. SIZE is that of a separate disk for the data, or empty.
+# ROOT is the folder of the system to run it in (chroot), or /. SIZE is that of a separate disk for the data, and
+# STORE_SIZE that of another one for containerd's; either may be empty.
 # GROUP may use Podman's socket. A line `restart` on standard input kills the engine and starts it again.
 # Start it with `unshare --mount`, and Podman also with `--net`, so that mounts and networks end with its last process.
 set -u
 dir=$1
 root=$2
 size=$3
-kind=$4
-shift 4
+store_size=$4
+kind=$5
+shift 5
 # Ctrl-C ends the process that started this one, and with it standard input.
 trap '' INT TERM HUP
 
@@ -21,6 +23,10 @@ mount --make-rprivate /
 if [ -n "$size" ]; then
   mkdir "$dir/data"
   mount -t tmpfs -o "size=$size" tmpfs "$dir/data"
+fi
+if [ -n "$store_size" ]; then
+  mkdir -p "$dir/data/containerd"
+  mount -t tmpfs -o "size=$store_size" tmpfs "$dir/data/containerd"
 fi
 inside() { exec "$@"; }
 if [ "$root" != / ]; then

@@ -43,6 +43,7 @@ export type ThrowawayEngine = {
  * @param options.store image store; default: dockerd's
  * @param options.root folder of another system to run the engine in
  * @param options.dataSize size of a separate disk for the data, such as `64m`
+ * @param options.storeSize size of another disk for the data of containerd
  * @param options.data folder with initial data, from `save`
  * @param options.path where to look for programs
  */
@@ -52,6 +53,7 @@ export async function startEngine({
   store,
   root = '/',
   dataSize = '',
+  storeSize = '',
   data,
   path = defaultPath
 }: {
@@ -60,6 +62,7 @@ export async function startEngine({
   store?: string | undefined
   root?: string
   dataSize?: string
+  storeSize?: string
   data?: string | undefined
   path?: string
 } = {}): Promise<ThrowawayEngine> {
@@ -83,7 +86,7 @@ export async function startEngine({
 
   const group = String(process.getgid?.() ?? 0)
   const keeper = startKeeper({ asRoot, env, ownNetwork: podman }, [
-    ...[folder, programs.root, dataSize, kind],
+    ...[folder, programs.root, dataSize, storeSize, kind],
     ...(podman ? [group] : ['--group', group, ...storeFlags(store), ...flags])
   ])
   try {

@@ -37,6 +37,8 @@ type Removal = {
   session: Session
   enough: Enough
   listedAt: number
+  /** Bytes that the build cache keeps of the planned images at most; it is not known of which. */
+  shared: number
   /** The build cache, if it is planned, with what became of it so far. */
   cache: (CacheOptions & { item: PlanItem; outcomes: Outcome[] }) | undefined
 }
@@ -55,9 +57,12 @@ export async function removeUntilEnough(
   }: { target: Target; listedAt: number; cache: CacheOptions }
 ): Promise<void> {
   const enough = createEnough(target)
-  const item = steps.flatMap((one) => one.items).find(isCache)
+  const planned = steps.flatMap((one) => one.items)
+  const item = planned.find(isCache)
+  const images = planned.filter(({ kind }) => kind === 'image')
+  const shared = sum(images.map((one) => mostOf(one) - (one.bytes ?? 0)))
   const removal: Removal = {
-    ...{ session, enough, listedAt },
+    ...{ session, enough, listedAt, shared },
     cache: item && { ...cache, item, outcomes: [] }
   }
   try {
@@ -66,6 +71,10 @@ export async function removeUntilEnough(
     fail(session, error)
   }
   recordCache(removal)
+}
+
+function mostOf({ bytes = 0, bytesAtMost = bytes }: PlanItem): number {
+  return bytesAtMost
 }
 
 function isCache({ kind }: PlanItem): boolean {
@@ -106,7 +115,7 @@ async function removeSome(
   batch: readonly PlanItem[],
   missing: number
 ): Promise<void> {
-  const { session, enough, listedAt } = removal
+  const { session, enough, listedAt, shared } = removal
   const [{ kind } = { kind: undefined }] = batch
   if (kind === undefined) return
   if (kind === 'build-cache') await pruneMissing(removal, missing)
@@ -120,13 +129,26 @@ async function removeSome(
       ({ item, outcome }) => batch.includes(item) && outcome === 'removed'
     )
     .map(({ item }) => item)
-  await waitForFreed(enough, gone, () => whyOver(session) !== undefined)
-  // The build cache keeps what it shares with images: only its own prune frees that.
-  const kept = gone.some(
-    (item) => kind === 'image' && (item.bytesAtMost ?? 0) > (item.bytes ?? 0)
-  )
+  const isOver = () => whyOver(session) !== undefined
+  if (kind !== 'image' || shared === 0) {
+    await waitForFreed(enough, gone, isOver)
+    return
+  }
+  await waitForFreed(enough, withoutShared(gone, shared), isOver)
+  // Only the prune of the build cache frees what it shares with images.
   const left = missingFor(enough, { kind: 'build-cache' })
-  if (kept && left) await pruneMissing(removal, left.bytes)
+  if (gone.length > 0 && left) await pruneMissing(removal, left.bytes)
+}
+
+/** Some of the images, as one with the bytes that they free even if the build cache shares only theirs. */
+function withoutShared(
+  images: readonly PlanItem[],
+  shared: number
+): PlanItem[] {
+  const [first] = images
+  const exact = images.filter(({ estimated }) => !estimated)
+  const bytes = Math.max(sum(exact.map(mostOf)) - shared, 0)
+  return first ? [{ ...first, bytes, estimated: false }] : []
 }
 
 /** Small enough to end near the target: the disk decides, and the plan's figures only say how far to go at once. */

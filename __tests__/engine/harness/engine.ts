@@ -68,7 +68,7 @@ const shared = JSON.parse(process.env['ENGINES'] ?? '[]') as SharedEngine[]
 
 /** Starts a private engine of the kind under test. */
 export function startTestEngine(
-  options: { dataSize?: string } = {}
+  options: { dataSize?: string; storeSize?: string } = {}
 ): Promise<ThrowawayEngine> {
   return startEngine({
     // A disk in memory is faster than the machine's.
@@ -104,7 +104,7 @@ export function seeingDiskOf({ pid }: Pick<SharedEngine, 'pid'>): string[] {
 
 /** Provides a separate engine that the test file may stop, restart or fill up. */
 export function useOwnEngine(
-  options: { dataSize?: string } = {}
+  options: { dataSize?: string; storeSize?: string } = {}
 ): TestEngine<ThrowawayEngine> {
   return useStarted(() => startTestEngine(options))
 }

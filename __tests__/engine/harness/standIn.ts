@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exists } from '../../../scripts/engines/packages.ts'
@@ -64,6 +64,17 @@ export const onStream = (hook: string): string =>
   `case "$1 $4" in "events --format") ${hook || ':'} ;; esac`
 
 export const withoutStream = onStream('exit')
+
+/** A hook that notes every call; see `callsIn`. */
+export const noteCalls = 'echo "$@" >>"${0%/*}/calls"'
+
+/** The calls that `noteCalls` noted in the folder of a test, which it then forgets. */
+export async function callsIn(folder: string): Promise<string[]> {
+  const file = join(folder, 'calls')
+  const text = await readFile(file, 'utf8').catch(() => '')
+  await rm(file, { force: true })
+  return text.split('\n').filter(Boolean)
+}
 
 /**
  * Hooks that move the engine's clock by some seconds: ages count from the time in `docker info`. Times that are sent to
