@@ -5,7 +5,7 @@ import type { Step } from '../../../scripts/engines/step.ts'
 import { useDisk } from '../harness/disk.ts'
 import { seeingDiskOf, useEngine } from '../harness/engine.ts'
 import { expectCleanFailure, outcomes, resource } from '../harness/report.ts'
-import { callsIn, hoursLater, noteCalls } from '../harness/standIn.ts'
+import { callsIn, clockMoved, hour, noteCalls } from '../harness/standIn.ts'
 import { containerd } from '../harness/target.ts'
 import {
   everything,
@@ -77,7 +77,7 @@ test('after ten days of looks behind a closed gate, the age of images is known',
   await build('FROM busybox:1\nRUN echo >/used', { tag: 'used:1' })
   await run('app', 'used:1', ...polite)
   const lookAfter = async (hours: number, more: Record<string, string>) => {
-    const hooks = [noteCalls, emptyLog, hoursLater(hours)].join('\n')
+    const hooks = [noteCalls, emptyLog, clockMoved(hour * hours)].join('\n')
     const docker = await dockerThat(hooks)
     return step({ ...closed, 'state-dir': folder(), docker, ...more })
   }
