@@ -37009,7 +37009,7 @@ const messages = {
         fix: 'Run the step there, or remove both inputs.'
     }),
     tooManyRemovals: define('error', {
-        text: (plans, limit) => `Nothing was removed: the plan has ${plans}, and max-removals is ${limit}. The report has the whole plan.`,
+        text: (plans, limit) => `Nothing was removed: the plan would change ${plans}, and max-removals is ${limit}. The report shows the whole plan.`,
         shape: ['412 of 500 images', '20%'],
         why: 'The plan is larger than the input `max-removals` allows: a pattern that matches too much, a clock that is wrong, or a first run.',
         fix: 'Read the plan in the summary. If it is right, raise `max-removals` for one run.'
@@ -37216,9 +37216,11 @@ function splitAt(text, index) {
     return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
 }
 function familiar(repository) {
-    return repository
+    return (repository
         .replace(/^(?:index\.)?docker\.io\//i, '')
-        .replace(/^library\/(?=[^/]+$)/i, '');
+        // The glob of all official images: they have one part.
+        .replace(/^library\/\*\*$/i, '*')
+        .replace(/^library\/(?=[^/]+$)/i, ''));
 }
 /** A reference in a form that can be compared: familiar, with its tag or digest. */
 function canonical(reference) {
@@ -50019,11 +50021,16 @@ function labelMatcher(pattern) {
     const { key, value } = labelHalves(pattern);
     return (labels) => Object.entries(labels).some(([name, text]) => key(name) && value(text));
 }
-/** The two halves of a label pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
-function labelHalves({ key, value: wanted = '*' }) {
+/**
+ * The two halves of a label pattern. A value longer than `longestLabel` is only known by its start: `guess` says whether it
+ * matches if it may.
+ */
+function labelHalves({ key, value: wanted = '*' }, guess = true) {
     const value = textMatcher(wanted);
     const [start = ''] = wanted.split('*');
-    const mayMatch = (text) => (wanted !== start || wanted.length > longestLabel) &&
+    const mayMatch = (text) => (guess
+        ? wanted !== start || wanted.length > longestLabel
+        : wanted === `${start}*` && start.length <= longestLabel) &&
         text.startsWith(start.slice(0, longestLabel));
     return {
         key: textMatcher(key),
@@ -50543,7 +50550,9 @@ function isStopped({ decision }) {
     return 'stop' in decision;
 }
 function isStoppedByRule(item) {
-    return isStopped(item) && item.decision.rule !== undefined;
+    return (item.kind === 'container' &&
+        isStopped(item) &&
+        item.decision.rule !== undefined);
 }
 /** The containers that a rule only stops. */
 function itemsToStop(plan) {
@@ -54447,7 +54456,8 @@ function warnOfDisks(plan, disks, { whenFreeBelow, untilFreeAbove }) {
 function warnOfTarget({ pressure, dryRun, disks, resources }, { untilFreeAbove }, texts, inventory) {
     if (dryRun || !untilFreeAbove || pressure?.targetReached !== false)
         return [];
-    if (!pressure.open)
+    // Whatever ended the run early is the reason.
+    if (!pressure.open || resources.some(({ reason }) => reason === 'budget'))
         return [];
     const low = disks.filter(({ before, after = before }) => (0,model_disks/* isLow */.Vw)(after, untilFreeAbove));
     const contents = new Set(low.flatMap(({ holds }) => holds));
@@ -54915,7 +54925,7 @@ function createLabelMatcher(rules) {
         const parsed = parseLabelPattern(rule.pattern);
         if ('problem' in parsed)
             throw new Error(parsed.problem);
-        return { rule, ...labelHalves(parsed.value) };
+        return { rule, ...labelHalves(parsed.value, rule.keep) };
     });
     if (patterns.length === 0)
         return () => [];
@@ -55333,14 +55343,21 @@ const obstacles = [
         'started after a running job began'
     ],
     [
-        (container, context) => context.policy.includeVolumes === 'none' &&
-            container.autoRemove &&
-            container.volumes.some((name) => isAnonymous(volumeNamed(name, context))),
-        'Docker would also remove anonymous volumes (--rm, include-volumes: false)'
+        (container, context) => container.autoRemove &&
+            container.volumes.some((name) => losesKept(name, context)),
+        'Docker would also remove an anonymous volume (--rm) that is kept'
     ]
 ];
-function volumeNamed(name, { volumes }) {
-    return volumes.get(name) ?? { name, labels: {} };
+/** Whether the volume would go with the container that mounts it, although it may not go by itself. */
+function losesKept(name, { volumes, policy, protectedBy, rules }) {
+    const volume = volumes.get(name);
+    if (!isAnonymous(volume ?? { name, labels: {} }))
+        return false;
+    return (policy.includeVolumes === 'none' ||
+        volume === undefined ||
+        keepElsewhere(volume) !== undefined ||
+        protectedBy(volume.labels) !== undefined ||
+        rules.ofNamed('volume', volume)?.keep === true);
 }
 /**
  * The decision on a container that a rule stops. It goes at once with `until: 0s`, or where Docker removes it by itself;
@@ -57754,6 +57771,10 @@ function recordReported(session, stdout) {
         session[state].reportedIds.add(id);
     return reported;
 }
+/** Whether the engine has reported that it stopped or removed a container. */
+function isReported(session, { id }) {
+    return session[state].reportedIds.has(id);
+}
 /** Runs a call that may change the items. If it breaks off, `read` gets its output, then the unrecorded items fail. */
 async function attempt(session, items, change, read = () => undefined) {
     try {
@@ -57836,7 +57857,8 @@ async function planStops(session, items) {
 }
 /** Stops the containers that stay. */
 async function stopOnly(session, items) {
-    for (const item of await stopContainers(session, items))
+    const stopped = await stopContainers(session, items);
+    for (const item of stopped.filter((one) => isReported(session, one)))
         record(session, item, {
             outcome: 'kept',
             stopped: true,
@@ -58341,12 +58363,12 @@ async function removeBuilder(builder, tools) {
     const { id, state } = container;
     if (state === 'running') {
         const output = await tools.stop();
-        if (!isReported(output, id))
+        if (!builders_isReported(output, id))
             return readFailure(builder, tools, output, 'container stop');
     }
     const args = ['container', 'rm', '--', id];
     const output = await tools.docker(args, { limit: Infinity });
-    if (!isReported(output, id))
+    if (!builders_isReported(output, id))
         return readFailure(builder, tools, output, 'container rm');
     if (volume === undefined)
         return { outcome: 'removed' };
@@ -58364,11 +58386,11 @@ async function removeState(builder, tools) {
     // The build cache in it can be large.
     const args = ['volume', 'rm', '--', builder.id];
     const output = await tools.docker(args, { limit: Infinity });
-    return isReported(output, builder.id)
+    return builders_isReported(output, builder.id)
         ? { outcome: 'removed' }
         : readFailure(builder, tools, output, 'volume rm');
 }
-function isReported({ stdout }, id) {
+function builders_isReported({ stdout }, id) {
     return readReportedIds(stdout).has(id);
 }
 /** Finds out why a call did not report success: somebody else was first, or the engine refused. */
@@ -58411,8 +58433,8 @@ async function enough_measure({ target, watched }) {
 }
 /** Milliseconds in which freed space shows on filesystems that are late. */
 const patience = 3_000;
-/** The same where it would be enough: btrfs commits every 30 s. */
-const longPatience = 30_000;
+/** The same where it would be enough: zfs takes 5 s, btrfs up to 30 s; others may be filling the disk instead. */
+const longPatience = 10_000;
 const enough_pause = 50;
 /** Waits until what was certainly freed shows, and for no longer than a filesystem takes: others may be writing. */
 async function waitForFreed(enough, items, isOver) {
@@ -58448,6 +58470,7 @@ function certainOn({ holds }, items) {
 }
 
 ;// CONCATENATED MODULE: ./src/removal/pressure.ts
+
 
 
 
@@ -58492,8 +58515,10 @@ async function removeStep(removal, items) {
         await enough_measure(enough);
         const missing = missingFor(enough, first);
         if (missing === undefined) {
-            for (const item of queue)
+            for (const item of queue.filter((one) => !isStoppedByRule(one)))
                 leave(removal, item);
+            // They go together: a project must not lose a part of what runs.
+            await removeSome(removal, queue.filter(isStoppedByRule), 0);
             return;
         }
         const batch = queue.splice(0, pressure_countForBatch(queue, missing.bytes));
@@ -58719,7 +58744,7 @@ async function cleanUp(step, looked, policy, problems = []) {
     ];
     for (const warning of early)
         world.log.warning(warning);
-    const excess = findExcess(plan.items, policy);
+    const excess = looked.closed ? undefined : findExcess(plan.items, policy);
     const remove = () => excess === undefined
         ? removePlanned(step, policy, plan, { ...looked, inventory })
         : Promise.resolve(holdBack(plan));

@@ -218,7 +218,10 @@ test('for any invalid inputs, one message lists them all and docker is never cal
       const [message = '', ...more] = errors(done)
       expect(more).toEqual([])
       for (const [name, value] of findInvalid(inputs))
-        for (const start of startsOfComplaints(name, value.trim()))
+        for (const start of startsOfComplaints(
+          name,
+          name === 'rules' ? value.trimEnd() : value.trim()
+        ))
           expect(message).toContain(neutralise(start))
       // The version and the error.
       expect(done.stdout.split('\n')).toHaveLength(2)

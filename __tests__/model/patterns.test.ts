@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import {
   imageMatcher,
+  labelHalves,
   labelMatcher,
   longestLabel,
   parseLabelPattern,
@@ -40,6 +41,11 @@ test.each([
   ['node:20', 'node:20-slim', false],
   ['docker.io/library/node:20', 'node:20', true],
   ['docker.io/**', 'acme/web:1', true],
+  // Official images alone, which have no path.
+  ['docker.io/library/**', 'node:20', true],
+  ['docker.io/library/**', 'acme/web:1', false],
+  ['library/**', 'node:20', true],
+  ['library/**', 'ghcr.io/acme/web:1', false],
   ['docker.io/**', 'ghcr.io/acme/web:1', false],
   ['docker.io/**', 'localhost/web:1', false],
   ['ghcr.io/acme/**', 'ghcr.io/acme/web:1', true],
@@ -224,4 +230,14 @@ test.each([
   if (!('value' in parsed)) throw new Error(parsed.problem)
   const labels = { doc: 'start'.padEnd(longestLabel + 1, 'x') }
   expect(labelMatcher(parsed.value)(labels)).toBe(matches)
+})
+
+test('without a guess, a truncated label only matches if its start decides', () => {
+  const certain = (value: string | undefined) =>
+    labelHalves({ key: 'doc', value }, false).value(
+      'start'.padEnd(longestLabel + 1, 'x')
+    )
+  expect(
+    ['*', 'start*', 'start*end', 'other*', undefined].map(certain)
+  ).toEqual([true, true, false, false, true])
 })

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { parseRules } from '../../src/inputs/rules.ts'
-import type { Container, Inventory } from '../../src/model/inventory.ts'
+import type { Container, Inventory, Volume } from '../../src/model/inventory.ts'
 import type { Policy } from '../../src/model/policy.ts'
 import type { Rule } from '../../src/model/rules.ts'
 import { findExcess } from '../../src/policy/brake.ts'
@@ -654,10 +654,17 @@ test('what only stops stays, with all that it needs', () => {
 
 test('a container started with --rm goes once it is stopped', () => {
   const lines = ['container * stop-after=6h until=30d']
-  const decideFor = (volumes: string[], wanted: Partial<Policy>) =>
+  const decideFor = (
+    volumes: string[],
+    wanted: Partial<Policy>,
+    parts: Partial<Volume> = {}
+  ) =>
     decide(
       'c',
-      { containers: [ran({ autoRemove: true, volumes })] },
+      {
+        containers: [ran({ autoRemove: true, volumes })],
+        volumes: volumes.map((name) => volume(name, parts))
+      },
       lines,
       wanted
     )
@@ -672,10 +679,22 @@ test('a container started with --rm goes once it is stopped', () => {
   expect(decideFor([], excluded)).toMatchObject(gone)
   expect(decideFor(['data'], excluded)).toMatchObject(gone)
   expect(decideFor([anon], included)).toMatchObject(gone)
+  // What keeps the volume by itself keeps it here, too.
+  for (const parts of [{ labels: { keep: '' } }, { driver: 'nfs' }])
+    expect(
+      decideFor(
+        [anon],
+        {
+          ...included,
+          protectedLabels: [{ key: 'keep', value: undefined }]
+        },
+        parts
+      )
+    ).toMatchObject({ action: 'keep', reason: 'in-use' })
   expect(decideFor([anon], excluded)).toMatchObject({
     ...{ action: 'keep', reason: 'in-use' },
     detail: expect.stringContaining(
-      'not stopped: Docker would also remove anonymous volumes (--rm, include-volumes: false)'
+      'not stopped: Docker would also remove an anonymous volume (--rm) that is kept'
     )
   })
   // By its label, from Docker 23 on.

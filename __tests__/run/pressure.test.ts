@@ -313,11 +313,7 @@ test('a target that is not reached names the three inputs that hold most', () =>
     }),
     holding('volume', 'e', { reason: 'rule', heldBy: 'rules', ownBytes: 1 }),
     holding('volume', 'f', { reason: 'in-use', ownBytes: 90 * gigabyte }),
-    holding('network', 'g', {
-      reason: 'budget',
-      heldBy: 'timeout',
-      ownBytes: 0
-    })
+    holding('network', 'g', { reason: 'built-in', ownBytes: 0 })
   ]
   expect(warningsOf(reportOf(resources))).toEqual([
     'until-free-above: 30% was not reached: 20 % (20 GB) free on /var/lib/docker. until: 24h holds 6 GB; include-volumes: false holds 5 GB; protected-labels: keep holds 3 GB.'
@@ -329,6 +325,11 @@ test('a target that is not reached names the three inputs that hold most', () =>
   expect(warningsOf(reportOf(resources.slice(5)))).toEqual([
     expect.stringContaining('docker. No input holds anything more there.')
   ])
+  // The timeout has a warning of its own.
+  const late = { reason: 'budget', heldBy: 'timeout' } as const
+  expect(
+    warningsOf(reportOf([...resources, holding('volume', 'h', late)]))
+  ).toEqual([])
 })
 
 test('only what is on the low disks counts as held', () => {

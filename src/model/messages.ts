@@ -160,7 +160,7 @@ export const messages = {
   }),
   tooManyRemovals: define('error', {
     text: (plans: string, limit: string) =>
-      `Nothing was removed: the plan has ${plans}, and max-removals is ${limit}. The report has the whole plan.`,
+      `Nothing was removed: the plan would change ${plans}, and max-removals is ${limit}. The report shows the whole plan.`,
     shape: ['412 of 500 images', '20%'],
     why: 'The plan is larger than the input `max-removals` allows: a pattern that matches too much, a clock that is wrong, or a first run.',
     fix: 'Read the plan in the summary. If it is right, raise `max-removals` for one run.'

@@ -206,15 +206,23 @@ export function labelMatcher(
     Object.entries(labels).some(([name, text]) => key(name) && value(text))
 }
 
-/** The two halves of a label pattern. A value longer than `longestLabel` is only known by its start: it matches if it may. */
-export function labelHalves({ key, value: wanted = '*' }: LabelPattern): {
+/**
+ * The two halves of a label pattern. A value longer than `longestLabel` is only known by its start: `guess` says whether it
+ * matches if it may.
+ */
+export function labelHalves(
+  { key, value: wanted = '*' }: LabelPattern,
+  guess = true
+): {
   key: (key: string) => boolean
   value: (value: string) => boolean
 } {
   const value = textMatcher(wanted)
   const [start = ''] = wanted.split('*')
   const mayMatch = (text: string) =>
-    (wanted !== start || wanted.length > longestLabel) &&
+    (guess
+      ? wanted !== start || wanted.length > longestLabel
+      : wanted === `${start}*` && start.length <= longestLabel) &&
     text.startsWith(start.slice(0, longestLabel))
   return {
     key: textMatcher(key),

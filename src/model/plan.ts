@@ -58,7 +58,11 @@ export function isStopped({ decision }: PlanItem): boolean {
 }
 
 export function isStoppedByRule(item: PlanItem): boolean {
-  return isStopped(item) && item.decision.rule !== undefined
+  return (
+    item.kind === 'container' &&
+    isStopped(item) &&
+    item.decision.rule !== undefined
+  )
 }
 
 /** The containers that a rule only stops. */

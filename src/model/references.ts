@@ -42,9 +42,13 @@ export function splitAt(text: string, index: number): string[] {
 }
 
 function familiar(repository: string): string {
-  return repository
-    .replace(/^(?:index\.)?docker\.io\//i, '')
-    .replace(/^library\/(?=[^/]+$)/i, '')
+  return (
+    repository
+      .replace(/^(?:index\.)?docker\.io\//i, '')
+      // The glob of all official images: they have one part.
+      .replace(/^library\/\*\*$/i, '*')
+      .replace(/^library\/(?=[^/]+$)/i, '')
+  )
 }
 
 /** A reference in a form that can be compared: familiar, with its tag or digest. */

@@ -112,7 +112,7 @@ function createLabelMatcher(
   const patterns = ofKind(rules, 'label').map((rule) => {
     const parsed = parseLabelPattern(rule.pattern)
     if ('problem' in parsed) throw new Error(parsed.problem)
-    return { rule, ...labelHalves(parsed.value) }
+    return { rule, ...labelHalves(parsed.value, rule.keep) }
   })
   if (patterns.length === 0) return () => []
   const withKey = memoised((key: string) =>

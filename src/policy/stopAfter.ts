@@ -1,13 +1,13 @@
 import { plausible } from '../model/dates.ts'
 import { type Decided, type Decision, keep, remove } from '../model/decision.ts'
-import type { Container, Volume } from '../model/inventory.ts'
+import type { Container } from '../model/inventory.ts'
 import { composeProject, isRunning, needsOf } from '../model/needs.ts'
 import { describeRule, type Rule } from '../model/rules.ts'
 import { formatDuration } from '../units.ts'
 import type { Context } from './context.ts'
 import { limitsUnder, underRule } from './rules.ts'
 import { isRunnerContainer } from './runner.ts'
-import { isAnonymous } from './volumes.ts'
+import { isAnonymous, keepElsewhere } from './volumes.ts'
 
 /** What a rule with `stop-after` makes of a running container. */
 export type StopRuling = { stops: true } | { stops: false; why: string }
@@ -76,18 +76,26 @@ const obstacles: readonly (readonly [
   ],
   [
     (container, context) =>
-      context.policy.includeVolumes === 'none' &&
       container.autoRemove &&
-      container.volumes.some((name) => isAnonymous(volumeNamed(name, context))),
-    'Docker would also remove anonymous volumes (--rm, include-volumes: false)'
+      container.volumes.some((name) => losesKept(name, context)),
+    'Docker would also remove an anonymous volume (--rm) that is kept'
   ]
 ]
 
-function volumeNamed(
+/** Whether the volume would go with the container that mounts it, although it may not go by itself. */
+function losesKept(
   name: string,
-  { volumes }: Context
-): Pick<Volume, 'name' | 'labels'> {
-  return volumes.get(name) ?? { name, labels: {} }
+  { volumes, policy, protectedBy, rules }: Context
+): boolean {
+  const volume = volumes.get(name)
+  if (!isAnonymous(volume ?? { name, labels: {} })) return false
+  return (
+    policy.includeVolumes === 'none' ||
+    volume === undefined ||
+    keepElsewhere(volume) !== undefined ||
+    protectedBy(volume.labels) !== undefined ||
+    rules.ofNamed('volume', volume)?.keep === true
+  )
 }
 
 /**

@@ -7,6 +7,7 @@ import { isBeingRemoved } from './recheck.ts'
 import {
   fail,
   isRecorded,
+  isReported,
   lookAt,
   record,
   recordReported,
@@ -69,7 +70,8 @@ export async function stopOnly(
   session: Session,
   items: readonly PlanItem[]
 ): Promise<void> {
-  for (const item of await stopContainers(session, items))
+  const stopped = await stopContainers(session, items)
+  for (const item of stopped.filter((one) => isReported(session, one)))
     record(session, item, {
       outcome: 'kept',
       stopped: true,

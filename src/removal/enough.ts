@@ -61,8 +61,8 @@ export async function measure({ target, watched }: Enough): Promise<void> {
 /** Milliseconds in which freed space shows on filesystems that are late. */
 const patience = 3_000
 
-/** The same where it would be enough: btrfs commits every 30 s. */
-const longPatience = 30_000
+/** The same where it would be enough: zfs takes 5 s, btrfs up to 30 s; others may be filling the disk instead. */
+const longPatience = 10_000
 
 const pause = 50
 

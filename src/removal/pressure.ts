@@ -1,7 +1,11 @@
 import type { Docker } from '../docker/cli.ts'
 import type { CacheRecord } from '../model/inventory.ts'
 import type { Outcome } from '../model/outcome.ts'
-import type { PlanItem, RemovalStep } from '../model/plan.ts'
+import {
+  isStoppedByRule,
+  type PlanItem,
+  type RemovalStep
+} from '../model/plan.ts'
 import { sum } from '../units.ts'
 import { count } from '../words.ts'
 import { removeBatch } from './batches.ts'
@@ -91,7 +95,10 @@ async function removeStep(
     await measure(enough)
     const missing = missingFor(enough, first)
     if (missing === undefined) {
-      for (const item of queue) leave(removal, item)
+      for (const item of queue.filter((one) => !isStoppedByRule(one)))
+        leave(removal, item)
+      // They go together: a project must not lose a part of what runs.
+      await removeSome(removal, queue.filter(isStoppedByRule), 0)
       return
     }
     const batch = queue.splice(0, countForBatch(queue, missing.bytes))

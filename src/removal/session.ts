@@ -207,6 +207,11 @@ export function recordReported(session: Session, stdout: string): Set<string> {
   return reported
 }
 
+/** Whether the engine has reported that it stopped or removed a container. */
+export function isReported(session: Session, { id }: PlanItem): boolean {
+  return session[state].reportedIds.has(id)
+}
+
 /** Runs a call that may change the items. If it breaks off, `read` gets its output, then the unrecorded items fail. */
 export async function attempt<T>(
   session: Session,

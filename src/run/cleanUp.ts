@@ -29,7 +29,7 @@ export async function cleanUp(
     ...(looked.closed ? [] : warnOfDisks(plan, looked.disks, policy))
   ]
   for (const warning of early) world.log.warning(warning)
-  const excess = findExcess(plan.items, policy)
+  const excess = looked.closed ? undefined : findExcess(plan.items, policy)
   const remove = () =>
     excess === undefined
       ? removePlanned(step, policy, plan, { ...looked, inventory })

@@ -59,7 +59,9 @@ export function warnOfTarget(
   inventory: Pick<Inventory, 'images'>
 ): Message[] {
   if (dryRun || !untilFreeAbove || pressure?.targetReached !== false) return []
-  if (!pressure.open) return []
+  // Whatever ended the run early is the reason.
+  if (!pressure.open || resources.some(({ reason }) => reason === 'budget'))
+    return []
   const low = disks.filter(({ before, after = before }) =>
     isLow(after, untilFreeAbove)
   )

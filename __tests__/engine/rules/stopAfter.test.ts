@@ -168,7 +168,7 @@ const neverStopped: Record<string, [args: string[], why: string]> = {
   base: [web, 'container side'],
   'with-volume': [
     ['--rm', '--volume', '/data', ...web],
-    'Docker would also remove anonymous volumes (--rm, include-volumes: false)'
+    'Docker would also remove an anonymous volume (--rm) that is kept'
   ]
 }
 
@@ -398,7 +398,7 @@ test.each([
     }
     const error = new RegExp(
       // In the log, the runner's percent sign is escaped.
-      `Nothing was removed: the plan has ${excess}, and max-removals is ${limit}(?:25)?\\.`
+      `Nothing was removed: the plan would change ${excess}, and max-removals is ${limit}(?:25)?\\.`
     )
     const apps = [0, 1, 2].map((index) => `app-${index}:1`)
 

@@ -132,7 +132,7 @@ test('a target that cannot be reached: all that may go is removed, and the input
   ])
   expect(done.outputs['target-reached']).toBe('false')
   expect(done.stdout).toMatch(
-    /^::warning::until-free-above: 90%25 was not reached: \d+ %25 free, [\d.]+ MB on \S+\/data\. protected-labels: keep holds 1\d MB; keep-last: 1 holds 1\d MB; until: 1h holds [67][\d.]* MB\.$/m
+    /^::warning::until-free-above: 90%25 was not reached: \d+ %25 \([\d.]+ MB\) free on \S+\/data\. protected-labels: keep holds 1\d MB; keep-last: 1 holds 1\d MB; until: 1h holds [67][\d.]* MB\.$/m
   )
   expect(done.summary).toContain('until-free-above: 90% was not reached')
 })
