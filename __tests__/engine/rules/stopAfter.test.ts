@@ -78,7 +78,7 @@ test('a container that has run long enough is stopped, and removed by a later ru
     detail: 'running for 60 min; rule 1 `container young`: stop-after 2h'
   })
   expect(resource(done, 'young').stop).toBeUndefined()
-  expect(done.stdout).toMatch(/^stopped container ran: running for 60 min/m)
+  expect(done.stdout).toMatch(/^stopped container ran \(running for 60 min/m)
   expect(done.summary).toMatch(/^## Reclaimed .*: 2 containers stopped\./)
   expect(done.summary).toContain('Stopped: 2')
   expect(done.outputs).toMatchObject({
