@@ -124,7 +124,7 @@ onContainerd('a system containerd with a disk of its own', () => {
     expect(done.exitCode).toBe(0)
     expect(await tests.contents()).toEqual(before)
     expect(done.stdout).toMatch(
-      /^::warning::The disk of \S+\/data is low \(1\d %25 free, [\d.]+ MB\), and nothing that may be removed is on it\.$/m
+      /^::warning::The disk of \S+\/data is low, 1\d %25 \([\d.]+ MB\) free, and nothing that may be removed is on it\.$/m
     )
     expect(done.outputs['target-reached']).toBe('false')
   })
