@@ -267,14 +267,15 @@ createFacts(tests, onlyOnDocker('build cache'))(
       }
       const freed: number[] = []
       const records: string[] = []
-      // Without buildx, newer engines count whole seconds and find nothing at first.
-      for (let tries = 0; tries < 50 && records.length === 0; tries += 1)
+      // Without buildx, newer engines count whole seconds and find nothing, or only part of it, at first.
+      const isMissing = () => Math.max(0, ...freed) < 1_000_000
+      for (let tries = 0; tries < 50 && isMissing(); tries += 1)
         for (const text of await Promise.all([prune(1, 0), prune(1, 0)])) {
           freed.push(readTotal(text) ?? NaN)
           records.push(...readPruned(text))
         }
       expect(records).not.toEqual([])
-      expect(Math.max(...freed)).toBeGreaterThan(999_999)
+      expect(Math.max(...freed)).toBeGreaterThanOrEqual(1_000_000)
     }
     const days = createCli(engine())(
       ...['builder', 'prune', '--force', '--filter', 'until=7d']
