@@ -50365,7 +50365,7 @@ function parseTimeout(text) {
 function problemsOfPressure(texts) {
     const names = ['when-free-below', 'until-free-above'];
     const given = names.filter((name) => texts[name] !== '');
-    // An unknown scope has a problem of its own.
+    // An unknown scope is reported as such.
     const { data: scope } = schema.shape.scope.safeParse(texts.scope);
     if (scope !== undefined && scope !== 'engine')
         return given.map((name) => [name, 'only allowed with scope: engine']);

@@ -19,7 +19,7 @@ export const namedKinds = ['container', 'network', 'volume'] as const
 export type NamedKind = (typeof namedKinds)[number]
 
 /** Finds all rules that match, in their order. */
-export type RuleMatcher = {
+type RuleMatcher = {
   /** Of an image, by reference; by '' for an image without any. */
   ofImage: (
     image: Image,

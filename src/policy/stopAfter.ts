@@ -10,7 +10,7 @@ import { isRunnerContainer } from './runner.ts'
 import { isAnonymous, keepElsewhere } from './volumes.ts'
 
 /** What a rule with `stop-after` makes of a running container. */
-export type StopRuling = { stops: true } | { stops: false; why: string }
+type StopRuling = { stops: true } | { stops: false; why: string }
 
 /** Whether a rule stops a container: it has run for long enough, and nothing speaks against it. */
 export function judgeStop(
